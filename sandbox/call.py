@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,8 @@ class Caller:
     user_identity: dict[str, Any] = field(repr=False)
     #: A service that calls on the caller's behalf, such as ``cloudformation.amazonaws.com``; None for a direct call.
     invoked_by: str | None = None
+    #: Nothing is checked for this caller: the sandbox's own administrator, and AWS's services in their own name.
+    is_trusted: bool = False
 
 
 @dataclass(slots=True)
@@ -36,6 +42,25 @@ class Call:
     request_id: str
     user_agent: str
     source_ip: str
+    #: HTTP verb and decoded path, from which API Gateway derives action and resource.
+    http_method: str = "POST"
+    http_path: str = "/"
+    #: The ``Host`` header; CloudTrail tells it of REST calls.
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call that was answered, and how."""
+
+    call: Call
+    time: datetime
+    #: HTTP status of the answer.
+    status: int
+    #: None for a call that succeeded; may be "" where AWS answers without a code.
+    error_code: str | None
+    #: The (action, resource ARN) pairs the call needs, whether or not the caller was checked.
+    needs: tuple[tuple[str, str], ...]
 
 
 class AwsError(Exception):
@@ -44,8 +69,9 @@ class AwsError(Exception):
     ``code`` may be empty: API Gateway answers some 429s without one.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
+        self.headers = dict(headers or {})

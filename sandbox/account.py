@@ -1,0 +1,218 @@
+"""The account: one process, one port of 127.0.0.1, an empty AWS account that behaves as AWS does."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.config import Config
+from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
+from moto.core.request import Request
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from sandbox import identity
+from sandbox.gateway import Gateway, on_behalf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.call import Caller, CallRecord
+
+
+class Service(Protocol):
+    """Something that runs beside the account, such as the pollers of the event source mappings."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+#: Each makes one service of a new Sandbox. The rooms add theirs on import: ``SERVICES.append(EventSources)``.
+SERVICES: list[Callable[[Sandbox], Service]] = []
+
+
+class Sandbox:
+    """An AWS account on this machine. moto's state is per process, so one Sandbox runs at a time; each starts empty."""
+
+    account_id: ClassVar[str] = "123456789012"
+    access_key: ClassVar[str] = "AKIASANDBOXADMINISTR"
+    secret_key: ClassVar[str] = "sandbox-administrator"  # noqa: S105 -- opens nothing but this sandbox
+    _running: ClassVar[Sandbox | None] = None
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        iam_propagation_seconds: float = 3.0,
+        has_trail: bool = True,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``port`` 0 takes a free one. ``clock`` tells the time wherever AWS's time is visible."""
+        self.iam_propagation_seconds = iam_propagation_seconds
+        #: EventBridge gets "AWS API Call via CloudTrail" only where a trail logs.
+        self.has_trail = has_trail
+        self.clock = clock
+        self.gateway = Gateway(self)
+        #: Started and stopped with the account, in this order and its reverse.
+        importlib.import_module("sandbox.rooms")  # not at the top: the rooms import this module
+        self.services: list[Service] = [new_service(self) for new_service in SERVICES]
+        #: Every call answered so far, oldest first.
+        self.calls: list[CallRecord] = []
+        #: CloudTrail's records so far, oldest first.
+        self.trail: list[dict[str, Any]] = []
+        self._port = port
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+        self._session = boto3.Session(botocore_session=_isolated_session())
+        self._clients: dict[tuple[Any, ...], Any] = {}
+
+    # ---- life
+
+    def start(self) -> Self:
+        """The account is empty and answers at ``endpoint``."""
+        if Sandbox._running is not None:
+            raise RuntimeError("A sandbox runs already in this process; stop it first.")
+        default_user_config["iam"]["load_aws_managed_policies"] = True
+        BackendDict.reset()
+        self._server = make_server("127.0.0.1", self._port, self.gateway, threaded=True, request_handler=_Handler)
+        self._port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True)
+        self._thread.start()
+        Sandbox._running = self
+        for service in self.services:
+            service.start()
+        return self
+
+    def stop(self) -> None:
+        """Nothing listens or polls any more; the account's state is gone."""
+        if self._server is None or self._thread is None:
+            return
+        for service in reversed(self.services):
+            service.stop()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server = self._thread = None
+        BackendDict.reset()
+        Sandbox._running = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # ---- ways in
+
+    @property
+    def endpoint(self) -> str:
+        """``localhost`` and not the IP address: with it the clients address S3 by path."""
+        return f"http://localhost:{self._port}"
+
+    def environment(self, region: str = "us-east-1") -> dict[str, str]:
+        """The variables that point ``aws``, ``sam`` and boto3 at this account, and at no other."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+
+    def client(
+        self, service: str, region: str = "us-east-1", *, caller: Caller | None = None, invoked_by: str | None = None
+    ) -> Any:
+        """A boto3 client that calls the account in process, on the caller's thread, and never retries.
+
+        It speaks as ``caller`` (the administrator, if None); ``invoked_by`` names a service that calls in their place.
+        """
+        speaker = caller or self.administrator
+        if invoked_by is not None:
+            speaker = on_behalf(speaker, invoked_by)
+        key = (service, region, speaker.arn, speaker.user_identity.get("accessKeyId"), speaker.invoked_by)
+        with self.gateway.lock:
+            client = self._clients.get(key)
+            if client is None:
+                client = self._clients[key] = self._new_client(service, region, speaker)
+        return client
+
+    def _new_client(self, service: str, region: str, speaker: Caller) -> Any:
+        client = self._session.client(
+            cast(Any, service),  # the stubs know boto3's service names only as literals
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
+        def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+            built = Request.from_primitives(request.method, request.url, request.headers, request.body)
+            environ = built.environ | {"REMOTE_ADDR": "127.0.0.1"}
+            path = request.url.split("://", 1)[1]
+            environ["RAW_URI"] = environ["REQUEST_URI"] = path[path.index("/") :] if "/" in path else "/"
+            answer = self.gateway.answer(environ, speaker)
+            return AWSResponse(request.url, answer.status, HTTPHeaders.from_pairs(answer.headers), _Raw(answer.body))
+
+        client.meta.events.register("before-send", send)
+        return client
+
+    @property
+    def administrator(self) -> Caller:
+        return identity.administrator(self)
+
+    def caller_of_role(self, role_arn: str, session_name: str) -> dict[str, str]:
+        """Credentials of a new session of the role: AccessKeyId, SecretAccessKey, SessionToken.
+
+        The role's trust is not asked: it is AWS's service (Lambda, API Gateway) that assumes it.
+        """
+        answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session_name)
+        return dict(answer["Credentials"])
+
+    def caller_of_key(self, access_key: str) -> Caller:
+        """The Caller that signs with ``access_key``, to be handed to ``client``."""
+        with self.gateway.lock:
+            return identity.caller(self, access_key, "sts")
+
+    # ---- time
+
+    def now(self) -> datetime:
+        return self.clock()
+
+
+class _Handler(MotoRequestHandler):
+    # An answer is two writes on one kept connection; Nagle's algorithm would hold the second for 40 ms.
+    disable_nagle_algorithm = True
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 -- werkzeug's name
+        """A line per request would drown what matters; ``Sandbox.calls`` has them all."""
+
+
+class _Raw(io.BytesIO):
+    """An answer's body as urllib3 would hand it to botocore."""
+
+    def stream(self, amt: int = 65536, **_: Any) -> Any:
+        while chunk := self.read(amt):
+            yield chunk
+
+
+def _isolated_session() -> botocore.session.Session:
+    """A session that reads none of the user's own AWS configuration."""
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    session.set_config_variable("config_file", os.devnull)
+    session.set_config_variable("credentials_file", os.devnull)
+    return session

@@ -1,0 +1,112 @@
+"""Who signed a call: an access key becomes a Caller with CloudTrail's ``userIdentity``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from sandbox.call import AwsError, Caller
+
+if TYPE_CHECKING:
+    from sandbox.account import Sandbox
+
+#: Services of the query and REST-XML protocols name an unknown key differently from the JSON ones.
+_QUERY_SERVICES = frozenset({"iam", "sts", "cloudformation", "sns", "sqs"})
+
+
+def administrator(sandbox: Sandbox) -> Caller:
+    """The IAM user that owns the sandbox; nothing is checked for it."""
+    arn = f"arn:aws:iam::{sandbox.account_id}:user/administrator"
+    return Caller(
+        account=sandbox.account_id,
+        arn=arn,
+        role_arn=None,
+        user_identity={
+            "type": "IAMUser",
+            "principalId": "AIDASANDBOXADMINISTRA",
+            "arn": arn,
+            "accountId": sandbox.account_id,
+            "accessKeyId": sandbox.access_key,
+            "userName": "administrator",
+        },
+        is_trusted=True,
+    )
+
+
+def root(sandbox: Sandbox) -> Caller:
+    """The account's root user, as a console session would be recorded."""
+    arn = f"arn:aws:iam::{sandbox.account_id}:root"
+    identity = {
+        "type": "Root",
+        "principalId": sandbox.account_id,
+        "arn": arn,
+        "accountId": sandbox.account_id,
+        "accessKeyId": "ASIASANDBOXROOTUSER0",
+        "sessionContext": {"attributes": {"creationDate": _second(sandbox), "mfaAuthenticated": "true"}},
+    }
+    return Caller(sandbox.account_id, arn, None, identity, is_trusted=True)
+
+
+def service(sandbox: Sandbox, principal: str) -> Caller:
+    """An AWS service acting in its own name; it has neither ARN nor account in CloudTrail."""
+    identity = {"type": "AWSService", "invokedBy": principal}
+    return Caller(sandbox.account_id, principal, None, identity, is_trusted=True)
+
+
+def caller(sandbox: Sandbox, access_key: str, called_service: str) -> Caller:
+    """The owner of ``access_key``: the administrator, an IAM user, or an assumed role's session.
+
+    A key nobody owns is refused as AWS does.
+    """
+    if access_key == sandbox.access_key:
+        return administrator(sandbox)
+    account = sandbox.account_id
+    for session in sts_backends[account]["aws"].assumed_roles:
+        if session.access_key_id == access_key:
+            return assumed_role(sandbox, session)
+    user = iam_backends[account]["aws"].get_user_from_access_key_id(access_key)
+    if user is None:
+        if called_service in _QUERY_SERVICES:
+            raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+        raise AwsError("UnrecognizedClientException", "The security token included in the request is invalid.", 403)
+    identity = {
+        "type": "IAMUser",
+        "principalId": user.id,
+        "arn": user.arn,
+        "accountId": account,
+        "accessKeyId": access_key,
+        "userName": user.name,
+    }
+    return Caller(account, user.arn, None, identity)
+
+
+def assumed_role(sandbox: Sandbox, session: Any) -> Caller:
+    """The caller behind one of moto's STS sessions. The STS ARN drops the role's path, sessionIssuer keeps it."""
+    account = sandbox.account_id
+    role_name = session.role_arn.split("/")[-1]
+    principal = session.user_id
+    identity = {
+        "type": "AssumedRole",
+        "principalId": principal,
+        "arn": f"arn:aws:sts::{account}:assumed-role/{role_name}/{session.session_name}",
+        "accountId": account,
+        "accessKeyId": session.access_key_id,
+        "sessionContext": {
+            "sessionIssuer": {
+                "type": "Role",
+                "principalId": principal.split(":")[0],
+                "arn": session.role_arn,
+                "accountId": account,
+                "userName": role_name,
+            },
+            "webIdFederationData": {},
+            "attributes": {"creationDate": _second(sandbox), "mfaAuthenticated": "false"},
+        },
+    }
+    return Caller(account, identity["arn"], session.role_arn, identity)
+
+
+def _second(sandbox: Sandbox) -> str:
+    return sandbox.now().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,1 @@
+"""Keeps every API Gateway stage of an account logging as the policy says."""

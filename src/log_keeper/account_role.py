@@ -1,0 +1,204 @@
+"""The account's CloudWatch log role, as one region's account settings have it: is it live, and if not, make it so.
+
+A role that is live is left alone, whoever made it. Nothing is ever reset or deleted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from log_keeper.aws import Clients, error_code, error_message, is_conflict, is_throttle
+from log_keeper.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigateway.client import APIGatewayClient
+    from mypy_boto3_iam.client import IAMClient
+    from mypy_boto3_iam.type_defs import RoleTypeDef
+
+_API_GATEWAY = "apigateway.amazonaws.com"
+_TRUST = {"Effect": "Allow", "Principal": {"Service": _API_GATEWAY}, "Action": "sts:AssumeRole"}
+
+#: What writing a log line takes. *Source:* the managed policy, less what only reads.
+_WRITE_ACTIONS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+
+#: What UpdateAccount answers while IAM spreads a role that was just made, and for ever if the role will never do.
+#: *Source:* aws-cloudformation/rain, issue 163; hashicorp/terraform-provider-aws, apigateway/account.go.
+_NOT_SPREAD = ("does not have required permissions configured", "could not successfully write to CloudWatch Logs")
+
+#: Seconds between the tries of UpdateAccount: it takes one call in 20 s, and IAM about ten to spread a role.
+#: *Source:* Amazon API Gateway quotas; awslabs/nx-plugin-for-aws, which waits 12 times 5 s.
+_PAUSES = (2, 4, 8, 10, 10)
+
+
+class Verdict(StrEnum):
+    """How the account's log role was found, or left."""
+
+    LIVE = "live"
+    MENDED = "mended"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRole:
+    """The role that the account settings of a region name now; ``fault``: what was wrong before it was mended."""
+
+    verdict: Verdict
+    role_arn: str
+    fault: str | None = None
+
+
+class AccountRoleError(Exception):
+    """The region has no live log role, and none could be set; says why and what to do."""
+
+
+def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callable[[float], None]) -> AccountRole:
+    """The account settings of the region name a role that exists, trusts API Gateway and may write logs.
+
+    ``wait``: lets so many seconds pass, or raises if there is no time left for that.
+
+    Raises AccountRoleError where no live role could be set, ClientError where a call failed that all else rests on.
+    """
+    client, iam = clients.apigateway(region), clients.iam(region)
+    found = _role_set(client)
+    fault = _fault_of(found, iam, settings, region)
+    if found is not None and fault is None:
+        return AccountRole(Verdict.LIVE, found)
+    if settings.log_role_arn is None:
+        wanted = _make_or_mend(iam, settings)
+    elif (own_fault := _fault_of(settings.log_role_arn, iam, settings, region)) is None:
+        wanted = settings.log_role_arn
+    else:
+        raise AccountRoleError(
+            f"The role of parameter LogRoleArn, {settings.log_role_arn}, {own_fault}. Mend the role: it must trust "
+            f"{_API_GATEWAY} and be allowed what the managed policy {_managed_policy_arn(settings)} allows."
+        )
+    for pause in (*_PAUSES, None):
+        try:
+            clients.account_settings(region).update_account(
+                patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": wanted}]
+            )
+        except ClientError as error:
+            if pause is None or not _is_worth_another_try(error):
+                raise AccountRoleError(
+                    f"API Gateway in {region} did not take {wanted} as the account's CloudWatch log role: "
+                    f"{error_message(error) or error}. The role that is set {fault}."
+                ) from error
+        else:
+            return AccountRole(Verdict.MENDED, wanted, fault)
+        wait(pause)
+        now = _role_set(client)
+        # Whoever set another role meanwhile was faster. Under the name of the dead role that cannot be told.
+        if now is not None and now != found and _fault_of(now, iam, settings, region) is None:
+            return AccountRole(Verdict.MENDED, now, fault)
+    raise AssertionError("the last try returns or raises")
+
+
+def _is_worth_another_try(error: ClientError) -> bool:
+    return is_throttle(error) or is_conflict(error) or any(text in error_message(error) for text in _NOT_SPREAD)
+
+
+def _role_set(client: APIGatewayClient) -> str | None:
+    """The role ARN in the account settings; None in an account that has none or has never used API Gateway.
+
+    *Source:* cloud-custodian/cloud-custodian, test_rest_account_missing: "Invalid Customer identifier specified".
+    """
+    try:
+        return client.get_account().get("cloudwatchRoleArn") or None
+    except ClientError as error:
+        if error_code(error) == "NotFoundException":
+            return None
+        raise
+
+
+def _fault_of(role_arn: str | None, iam: IAMClient, settings: Settings, region: str) -> str | None:
+    """What keeps the role from writing the logs of any API of the region; None: it is live."""
+    if role_arn is None:
+        return "is none"
+    role = _get_role(iam, role_arn.rsplit("/", 1)[-1])
+    # A role of the same name on another path, or of another account, is not this one.
+    if role is None or role["Arn"] != role_arn:
+        return "does not exist"
+    if not _trusts_api_gateway(role["AssumeRolePolicyDocument"]):
+        return f"does not trust {_API_GATEWAY}"
+    stream = f"log-group:API-Gateway-Execution-Logs_0000000000/stage:log-stream:{'0' * 32}"
+    simulated = iam.simulate_principal_policy(
+        PolicySourceArn=role_arn,
+        ActionNames=list(_WRITE_ACTIONS),
+        ResourceArns=[f"arn:{settings.partition}:logs:{region}:{settings.account}:{stream}"],
+    )
+    if any(result["EvalDecision"] != "allowed" for result in simulated["EvaluationResults"]):
+        return "is not allowed to write to CloudWatch Logs"
+    return None
+
+
+def _get_role(iam: IAMClient, name: str) -> RoleTypeDef | None:
+    try:
+        return iam.get_role(RoleName=name)["Role"]
+    except ClientError as error:
+        if error_code(error) == "NoSuchEntity":
+            return None
+        raise
+
+
+def _statements(document: Any) -> list[Mapping[str, Any]]:
+    """The statements of a policy document; a single one may stand without a list."""
+    statements = document["Statement"]
+    return [statements] if isinstance(statements, Mapping) else list(statements)
+
+
+def _trusts_api_gateway(trust_policy: Any) -> bool:
+    """Whether a statement lets API Gateway assume the role.
+
+    A condition on it is the owner's, and API Gateway accepted the role with it: it is not judged here.
+    """
+
+    def has(values: str | list[str] | None, *wanted: str) -> bool:
+        return bool(set(wanted) & set([values] if isinstance(values, str) else values or []))
+
+    return any(
+        statement["Effect"] == "Allow"
+        and isinstance(statement.get("Principal"), Mapping)
+        and has(statement["Principal"].get("Service"), _API_GATEWAY)
+        and has(statement.get("Action"), "sts:AssumeRole", "sts:*", "*")
+        for statement in _statements(trust_policy)
+    )
+
+
+def _make_or_mend(iam: IAMClient, settings: Settings) -> str:
+    """The role of parameter LogRoleName exists, trusts API Gateway and has the managed policy; gives its ARN."""
+    name = settings.log_role_name
+    role = _get_role(iam, name)
+    if role is None:
+        role = _create_role(iam, settings)
+    if not _trusts_api_gateway(role["AssumeRolePolicyDocument"]):
+        # What else the role is trusted for stays.
+        trust = {"Version": "2012-10-17", "Statement": [*_statements(role["AssumeRolePolicyDocument"]), _TRUST]}
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+    iam.attach_role_policy(RoleName=name, PolicyArn=_managed_policy_arn(settings))
+    return role["Arn"]
+
+
+def _create_role(iam: IAMClient, settings: Settings) -> RoleTypeDef:
+    name, boundary = settings.log_role_name, settings.log_role_boundary_arn
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [_TRUST]})
+    description = "Lets API Gateway write the logs of all its stages in this account. Made by Log Keeper."
+    try:
+        if boundary is None:
+            return iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Description=description)["Role"]
+        return iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=trust, Description=description, PermissionsBoundary=boundary
+        )["Role"]
+    except ClientError as error:
+        # Another invocation, perhaps for another region, was faster.
+        if error_code(error) != "EntityAlreadyExists":
+            raise
+        return iam.get_role(RoleName=name)["Role"]
+
+
+def _managed_policy_arn(settings: Settings) -> str:
+    return f"arn:{settings.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"

@@ -1,0 +1,103 @@
+"""Clients of AWS, one per service and region, and what the errors of AWS mean."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigateway.client import APIGatewayClient
+    from mypy_boto3_iam.client import IAMClient
+    from mypy_boto3_logs.client import CloudWatchLogsClient
+
+#: boto3 repeats throttled calls, dropped connections and 5xx by itself, this many tries in all.
+_TRIES = 5
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": _TRIES},
+    connect_timeout=5,
+    read_timeout=15,
+    user_agent_extra="log-keeper",
+)
+_CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
+
+class Clients:
+    """Makes each client when it is first asked for: one that an event does not need costs its cold start nothing."""
+
+    def __init__(self) -> None:
+        self._session = boto3.Session()
+
+    @functools.cache  # noqa: B019 - lives as long as the function's environment does
+    def apigateway(self, region: str) -> APIGatewayClient:
+        client = self._session.client("apigateway", region_name=region, config=_CONFIG)
+        # The stubs have every hook return nothing; this one's answer is what it is for.
+        client.meta.events.register("needs-retry.apigateway", _retry_throttle_without_a_code)  # type: ignore[arg-type]
+        return client
+
+    @functools.cache  # noqa: B019
+    def account_settings(self, region: str) -> APIGatewayClient:
+        """For UpdateAccount, whose one call in 20 s is not to be spent on blind repeats."""
+        return self._session.client("apigateway", region_name=region, config=_CONFIG_WITHOUT_RETRIES)
+
+    @functools.cache  # noqa: B019
+    def logs(self, region: str) -> CloudWatchLogsClient:
+        return self._session.client("logs", region_name=region, config=_CONFIG)
+
+    @functools.cache  # noqa: B019
+    def iam(self, region: str) -> IAMClient:
+        """IAM is global, but its endpoint is found by the partition that a region belongs to."""
+        return self._session.client("iam", region_name=region, config=_CONFIG)
+
+
+def error_code(error: ClientError) -> str:
+    """The service's own code; empty where it sent none."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def error_message(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message", ""))
+
+
+def status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def is_throttle(error: ClientError) -> bool:
+    """API Gateway answers some throttled calls without an error code.
+
+    *Source:* awslabs/nx-plugin-for-aws, pull request 924; UpdateAccount can also pass on a throttle of CloudWatch Logs
+    in its message ("Rate exceeded"): maschnetwork/aws-lambda-spring-boot-3, issue 2.
+    """
+    return (
+        status(error) == 429
+        or error_code(error) in ("TooManyRequestsException", "ThrottlingException", "Throttling")
+        or "Rate exceeded" in error_message(error)
+    )
+
+
+def is_conflict(error: ClientError) -> bool:
+    """Somebody else is changing the same thing at this moment; read it again and look what is left to do.
+
+    *Source:* API Gateway's "Unable to complete operation due to concurrent modification"
+    (hashicorp/terraform-provider-aws, issue 776); CloudWatch Logs' errors of CreateLogGroup and PutRetentionPolicy.
+    """
+    return error_code(error) in (
+        "ConflictException",
+        "OperationAbortedException",
+        "ResourceAlreadyExistsException",
+        "ResourceNotFoundException",
+    )
+
+
+def _retry_throttle_without_a_code(response: Any, attempts: int, **_: Any) -> float | None:
+    """Seconds to wait before another try, or None for no opinion: botocore itself knows throttles by their code only."""
+    if response is None or attempts >= _TRIES:
+        return None
+    http, parsed = response
+    if http.status_code == 429 and not parsed.get("Error", {}).get("Code"):
+        return float(2 ** (attempts - 1))
+    return None

@@ -1,0 +1,73 @@
+"""What people see of the work: log lines and metrics. No tag's value and no text of a customer's is among them."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from log_keeper.account_role import AccountRole, Verdict
+from log_keeper.cloudtrail import Nothing, UnreadableEventError
+from log_keeper.enforcement import Outcome, Result
+from log_keeper.stages import StageRef
+
+_STAGE_METRICS = {
+    Outcome.IN_LINE: "StagesInLine",
+    Outcome.CHANGED: "StagesChanged",
+    Outcome.GONE: "StagesGone",
+}
+
+
+class Reporter:
+    """Writes one structured log line and one metric for each thing that happened."""
+
+    def __init__(self, logger: Logger, metrics: Metrics) -> None:
+        self._logger = logger
+        self._metrics = metrics
+
+    def stage(self, result: Result) -> None:
+        self._count(_STAGE_METRICS[result.outcome])
+        self._logger.info(
+            f"Stage {result.outcome}",
+            outcome=result.outcome,
+            stage=_names(result.ref),
+            changes=[
+                {
+                    "setting": change.setting,
+                    "method": change.method,
+                    "from": change.before,
+                    "to": change.after,
+                    "reason": change.reason,
+                }
+                for change in result.changes
+            ],
+            log_groups=result.log_groups,
+        )
+
+    def account_role(self, region: str, role: AccountRole) -> None:
+        if role.verdict is Verdict.MENDED:
+            self._count("AccountRolesMended")
+        self._logger.info(f"Account log role {role.verdict}", region=region, role_arn=role.role_arn, fault=role.fault)
+
+    def ignored(self, nothing: Nothing) -> None:
+        self._count("RecordsIgnored")
+        self._logger.info(f"Record ignored: {nothing.why}", reason=nothing.why, event_name=nothing.event_name)
+
+    def failed(self, error: Exception, message_id: str) -> None:
+        """The message goes back to the queue, which brings it again, and keeps it apart after the fifth time."""
+        if isinstance(error, UnreadableEventError):
+            self._count("MessagesUnreadable")
+            self._logger.error("Message unreadable", message_id=message_id, reason=str(error))
+        else:
+            self._count("MessagesFailed")
+            self._logger.error("Message failed: to be tried again", message_id=message_id, exc_info=error)
+
+    def flush(self) -> None:
+        """The metrics of this invocation are written."""
+        self._metrics.flush_metrics()
+
+    def _count(self, metric: str) -> None:
+        self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
+
+
+def _names(ref: StageRef) -> dict[str, str]:
+    return {"region": ref.region, "protocol": ref.protocol, "api_id": ref.api_id, "stage_name": ref.stage_name}

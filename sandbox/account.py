@@ -20,13 +20,14 @@ from moto.core.request import Request
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from sandbox import identity
+from sandbox import cloudtrail, identity
 from sandbox.gateway import Gateway, on_behalf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.call import Caller, CallRecord
+    from sandbox.event_bus import Dropped
 
 
 class Service(Protocol):
@@ -63,6 +64,7 @@ class Sandbox:
         self.has_trail = has_trail
         self.clock = clock
         self.gateway = Gateway(self)
+        self.gateway.recorders.append(cloudtrail.record)
         #: Started and stopped with the account, in this order and its reverse.
         importlib.import_module("sandbox.rooms")  # not at the top: the rooms import this module
         self.services: list[Service] = [new_service(self) for new_service in SERVICES]
@@ -70,6 +72,8 @@ class Sandbox:
         self.calls: list[CallRecord] = []
         #: CloudTrail's records so far, oldest first.
         self.trail: list[dict[str, Any]] = []
+        #: Events that no target took, such as those a queue's policy kept out.
+        self.dropped_events: list[Dropped] = []
         self._port = port
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None

@@ -1,6 +1,6 @@
 """The door of the account: an HTTP request becomes a Call, is judged, answered and recorded.
 
-request -> parse -> caller -> authorise -> hooks -> rule of AWS, or moto -> CloudTrail
+request -> parse -> caller -> authorise -> hooks -> rule of AWS, or moto -> recorders (CloudTrail)
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.exceptions import NotFound
 
-from sandbox import cloudtrail, iam, identity
+from sandbox import iam, identity
 from sandbox.call import AwsError, Call, Caller, CallRecord
 
 if TYPE_CHECKING:
     from moto.core.model import OperationModel
 
     from sandbox.account import Sandbox
+    from sandbox.needs import Need
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ type Rule = Callable[[Sandbox, Call, Proceed], dict[str, Any] | None]
 type Proceed = Callable[..., dict[str, Any]]
 #: Looks at an authorised call before it is answered; raises AwsError to refuse it.
 type Hook = Callable[[Sandbox, Call], None]
+type Recorder = Callable[[Sandbox, CallRecord, dict[str, Any] | None, AwsError | None], None]
 #: Answers HTTP that no AWS client signed, such as a custom resource's response URL: (method, path, query, body).
 type Route = Callable[[str, str, str, bytes], tuple[int, bytes]]
 
@@ -104,6 +106,9 @@ class Gateway:
         #: Held while a call is answered, since moto's state is not safe between threads. Blocking rules run without it.
         self.lock = threading.RLock()
         self.hooks: list[Hook] = []
+        #: Told of every answered call: the call, its result (None if refused) and its error.
+        self.recorders: list[Recorder] = []
+        #: Path prefix -> who answers requests below it that no AWS client signed.
         self.routes: dict[str, Route] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
 
@@ -182,7 +187,7 @@ class Gateway:
             moto_answers.append(answer)
             return answer.result or {}
 
-        needs: tuple[iam.Need, ...] = ()
+        needs: tuple[Need, ...] = ()
         try:
             with self.lock:
                 needs = iam.needs(self.sandbox, call)
@@ -215,7 +220,8 @@ class Gateway:
                 needs=tuple((need.action, need.resource) for need in needs),
             )
             self.sandbox.calls.append(record)
-            cloudtrail.record(self.sandbox, record, answer.result, answer.error)
+            for tell in self.recorders:
+                tell(self.sandbox, record, answer.result, answer.error)
         return answer
 
     def _ask_moto(

@@ -1,28 +1,138 @@
-"""What a call needs, and whether the caller's policies allow it."""
+"""Whether a caller may make a call: their policies as they stand in the account, against what the call needs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from moto.iam.models import iam_backends
+
+from sandbox import needs as _needs
+from sandbox.call import AwsError
+from sandbox.policies import Context, Decision, Policies, evaluate, load
 
 if TYPE_CHECKING:
     from sandbox.account import Sandbox
-    from sandbox.call import Call
+    from sandbox.call import Call, Caller
+    from sandbox.needs import Need
 
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One permission: an action on a resource, and the condition keys AWS sets for it."""
-
-    action: str
-    resource: str
-    context: dict[str, str] = field(default_factory=dict)
+#: Services that say AccessDenied, with 403; all others say AccessDeniedException.
+_ACCESS_DENIED = frozenset({"iam", "sts", "s3", "sqs", "sns", "cloudformation", "cloudwatch"})
+#: Services of the JSON protocol answer a denial with 400, the REST ones with 403.
+_DENIED_WITH_400 = frozenset(
+    {"logs", "events", "kms", "ssm", "dynamodb", "secretsmanager", "firehose", "stepfunctions"}
+)
 
 
 def needs(sandbox: Sandbox, call: Call) -> tuple[Need, ...]:
     """The permissions ``call`` asks for."""
-    return ()
+    return _needs.of(call, lambda kind, name: _arn_of(sandbox, kind, name))
 
 
 def authorise(sandbox: Sandbox, call: Call, wanted: tuple[Need, ...]) -> None:
-    """The caller may make the call; otherwise AwsError with AWS's sentence."""
+    """The caller may make the call; otherwise AwsError with AWS's sentence.
+
+    *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+    if call.caller.is_trusted or not wanted:
+        return
+    policies = policies_of(sandbox, call.caller)
+    shared = request_context(sandbox, call)
+    for need in wanted:
+        decision = policies.decide(need.action, need.resource, {**shared, **need.context})
+        if decision is Decision.ALLOWED:
+            continue
+        if decision is Decision.EXPLICIT_DENY:
+            why = "with an explicit deny in an identity-based policy"
+        elif (
+            policies.boundary
+            and evaluate(policies.identity, need.action, need.resource, {**shared, **need.context}) is Decision.ALLOWED
+        ):
+            why = f"because no permissions boundary allows the {need.action} action"
+        else:
+            why = f"because no identity-based policy allows the {need.action} action"
+        message = (
+            f"User: {call.caller.arn} is not authorized to perform: {need.action} on resource: {need.resource} {why}"
+        )
+        code = "AccessDenied" if call.service in _ACCESS_DENIED else "AccessDeniedException"
+        raise AwsError(code, message, 400 if call.service in _DENIED_WITH_400 else 403)
+
+
+def policies_of(sandbox: Sandbox, caller: Caller) -> Policies:
+    """The policies of the caller's role or user as they are now; a role or user that is gone has none."""
+    if caller.role_arn:
+        role = role_by_arn(sandbox, caller.role_arn)
+        return Policies(()) if role is None else policies_of_role(sandbox, role)
+    user = iam_backends[sandbox.account_id]["aws"].users.get(caller.arn.rsplit("/", 1)[-1])
+    if user is None:
+        return Policies(())
+    documents = _documents(user)
+    for group in iam_backends[sandbox.account_id]["aws"].get_groups_for_user(user.name):
+        documents += _documents(group)
+    return Policies(documents)
+
+
+def policies_of_role(sandbox: Sandbox, role: Any) -> Policies:
+    """Inline and attached policies of one of moto's roles, and its permissions boundary.
+
+    A boundary that names a policy which does not exist allows nothing.
+    """
+    boundary = None
+    if role.permissions_boundary_arn:
+        policy = iam_backends[sandbox.account_id]["aws"].managed_policies.get(role.permissions_boundary_arn)
+        boundary = load(default_version(policy)) if policy else {}
+    return Policies(_documents(role), boundary)
+
+
+def default_version(policy: Any) -> str:
+    """The document of a managed policy's default version."""
+    return str(next(v.document for v in policy.versions if v.version_id == policy.default_version_id))
+
+
+def role_by_arn(sandbox: Sandbox, arn: str) -> Any | None:
+    """moto's role behind the ARN, None if there is none."""
+    return next((role for role in iam_backends[sandbox.account_id]["aws"].get_roles() if role.arn == arn), None)
+
+
+def request_context(sandbox: Sandbox, call: Call) -> Context:
+    """The condition keys every request has.
+
+    *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    caller = call.caller
+    context: dict[str, str | list[str]] = {
+        # Of a role's session IAM compares the role.
+        "aws:PrincipalArn": caller.role_arn or caller.arn,
+        "aws:PrincipalAccount": caller.account,
+        "aws:PrincipalType": str(caller.user_identity.get("type", "")),
+        "aws:userid": str(caller.user_identity.get("principalId", "")),
+        "aws:RequestedRegion": call.region,
+        "aws:SourceIp": call.source_ip,
+        "aws:UserAgent": call.user_agent,
+        # The sandbox speaks HTTP to spare certificates; to a policy it must look as every real call does.
+        "aws:SecureTransport": "true",
+        "aws:PrincipalIsAWSService": "false",
+        "aws:ViaAWSService": "true" if caller.invoked_by else "false",
+        "aws:CurrentTime": sandbox.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if caller.invoked_by:
+        context["aws:CalledVia"] = [caller.invoked_by]
+    if caller.role_arn is None:
+        context["aws:username"] = caller.arn.rsplit("/", 1)[-1]
+    return context
+
+
+def _documents(owner: Any) -> tuple[dict[str, Any], ...]:
+    inline = [load(text) for text in owner.policies.values()]
+    return (*inline, *(load(default_version(policy)) for policy in owner.managed_policies.values()))
+
+
+def _arn_of(sandbox: Sandbox, kind: str, name: str) -> str:
+    backend = iam_backends[sandbox.account_id]["aws"]
+    known: Any = None
+    if kind == "role":
+        known = next((role for role in backend.get_roles() if role.name == name), None)
+    elif kind == "user":
+        known = backend.users.get(name)
+    elif kind == "group":
+        known = backend.groups.get(name)
+    return known.arn if known else f"arn:aws:iam::{sandbox.account_id}:{kind}/{name}"

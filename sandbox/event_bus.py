@@ -1,0 +1,290 @@
+"""EventBridge: an event on a bus reaches the targets of the rules it matches."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moto.events.models import EventPattern, events_backends
+from moto.events.utils import EventTemplateParser
+from moto.logs.models import logs_backends
+from moto.sqs.models import sqs_backends
+
+from sandbox import iam
+from sandbox.gateway import rule
+from sandbox.policies import Decision, evaluate, load
+
+if TYPE_CHECKING:
+    from sandbox.account import Sandbox
+    from sandbox.call import Call
+    from sandbox.gateway import Proceed
+
+log = logging.getLogger(__name__)
+
+type Event = dict[str, Any]
+#: Delivers a payload (JSON text) to a target of a rule; raises Undeliverable if AWS would drop it.
+type Target = Callable[[Sandbox, Delivery], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one target."""
+
+    rule_arn: str
+    #: The target as PutTargets was given it.
+    target: dict[str, Any]
+    #: What the target receives: the whole event, or what Input, InputPath or InputTransformer make of it.
+    payload: str
+    event: Event
+
+    @property
+    def arn(self) -> str:
+        return str(self.target["Arn"])
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An event EventBridge could not deliver."""
+
+    rule_arn: str
+    target_arn: str
+    reason: str
+    event: Event
+
+
+class Undeliverable(Exception):  # noqa: N818 -- it is the event that is undeliverable
+    """The target does not take the event; it goes to the target's dead letter queue, or is lost."""
+
+
+#: Service of a target's ARN -> how it is reached.
+TARGETS: dict[str, Target] = {}
+
+
+def target(service: str) -> Callable[[Target], Target]:
+    """The decorated function reaches targets whose ARN names ``service`` (``lambda``, ``sqs`` ...)."""
+
+    def register(deliver: Target) -> Target:
+        TARGETS[service] = deliver
+        return deliver
+
+    return register
+
+
+def put(sandbox: Sandbox, region: str, event: Event, bus_name: str = "default") -> None:
+    """Every enabled rule of the bus that matches the event has sent it to its targets."""
+    bus = events_backends[sandbox.account_id][region].event_buses.get(bus_name)
+    if bus is None:
+        return
+    for matched in list(bus.rules.values()):
+        # A rule with only a schedule has no pattern, which moto would take for "everything".
+        if not matched.state.startswith("ENABLED") or not matched.event_pattern.get_pattern():
+            continue
+        if not matches(matched.event_pattern.get_pattern(), event):
+            continue
+        for each in list(matched.targets):
+            _deliver(sandbox, Delivery(matched.arn, each, _payload(each, event), event))
+
+
+def matches(pattern: dict[str, Any], event: Event) -> bool:
+    """The event fits the pattern.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+    """
+    return _Pattern(None, pattern).matches_event(event)  # type: ignore[arg-type] # moto types an event more narrowly
+
+
+class _Pattern(EventPattern):
+    """moto's matcher, which here also looks into lists of objects, and takes an empty list for an absent field."""
+
+    @staticmethod
+    def _flatten_dict(node: Any, prefix: str = "", result: dict[str, Any] | None = None) -> dict[str, Any]:
+        flat: dict[str, Any] = {} if result is None else result
+        for key, value in node.items():
+            path = f"{prefix}.{key}" if prefix else key
+            if isinstance(value, dict) and value:
+                _Pattern._flatten_dict(value, path, flat)
+            elif isinstance(value, list):
+                for item in value:
+                    if isinstance(item, dict):
+                        for below, leaf in _Pattern._flatten_dict(item, path).items():
+                            flat.setdefault(below, []).extend(leaf if isinstance(leaf, list) else [leaf])
+                    else:
+                        flat.setdefault(path, []).append(item)
+            else:
+                flat[path] = value
+        return flat
+
+
+def _payload(of: dict[str, Any], event: Event) -> str:
+    if "Input" in of:
+        return str(of["Input"])
+    if "InputPath" in of:
+        node: Any = event
+        for key in of["InputPath"].removeprefix("$").strip(".").split("."):
+            node = node.get(key) if key and isinstance(node, dict) else node
+        return json.dumps(node)
+    if "InputTransformer" in of:
+        transformer = of["InputTransformer"]
+        timed: Any = event | {"ingestion-time": event["time"]}
+        paths = transformer.get("InputPathsMap", {})
+        return json.dumps(EventTemplateParser.parse(transformer["InputTemplate"], paths, timed))
+    return json.dumps(event)
+
+
+def _deliver(sandbox: Sandbox, delivery: Delivery) -> None:
+    reach = TARGETS.get(delivery.arn.split(":")[2], _to_nobody)
+    try:
+        reach(sandbox, delivery)
+    except Undeliverable as undelivered:
+        log.warning("EventBridge drops an event of %s for %s: %s", delivery.rule_arn, delivery.arn, undelivered)
+        sandbox.dropped_events.append(Dropped(delivery.rule_arn, delivery.arn, str(undelivered), delivery.event))
+        dead_letters = delivery.target.get("DeadLetterConfig", {}).get("Arn")
+        if dead_letters and dead_letters != delivery.arn:
+            into_queue = Delivery(delivery.rule_arn, {"Arn": dead_letters}, json.dumps(delivery.event), delivery.event)
+            try:
+                _to_queue(sandbox, into_queue)
+            except Undeliverable as lost:
+                log.warning("The dead letter queue %s does not take it either: %s", dead_letters, lost)
+
+
+def queue_of(sandbox: Sandbox, arn: str) -> Any:
+    """moto's queue behind the ARN; Undeliverable if there is none."""
+    region, name = arn.split(":")[3], arn.rsplit(":", 1)[-1]
+    queue = sqs_backends[sandbox.account_id][region].queues.get(name)
+    if queue is None:
+        raise Undeliverable(f"there is no queue {arn}")
+    return queue
+
+
+def _to_nobody(_: Sandbox, delivery: Delivery) -> None:
+    raise Undeliverable(f"the sandbox reaches no targets like {delivery.arn}")
+
+
+@target("sqs")
+def _to_queue(sandbox: Sandbox, delivery: Delivery) -> None:
+    """The queue's policy must let EventBridge send: a missing statement loses events without any error.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
+    """
+    queue = queue_of(sandbox, delivery.arn)
+    context = {
+        "aws:SourceArn": delivery.rule_arn,
+        "aws:SourceAccount": sandbox.account_id,
+        "aws:SecureTransport": "true",
+    }
+    documents = [load(queue.policy)] if queue.policy else []
+    principal = {"Service": "events.amazonaws.com"}
+    if evaluate(documents, "sqs:SendMessage", delivery.arn, context, principal) is not Decision.ALLOWED:
+        raise Undeliverable("the queue's policy does not allow events.amazonaws.com to send for this rule")
+    sqs_backends[sandbox.account_id][queue.region].send_message(
+        queue_name=queue.name,
+        message_body=delivery.payload,
+        group_id=delivery.target.get("SqsParameters", {}).get("MessageGroupId"),
+    )
+
+
+@target("events")
+def _to_bus(sandbox: Sandbox, delivery: Delivery) -> None:
+    """A bus, also of another region, is reached with the target's role, or by leave of the bus's own policy.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    """
+    region, name = delivery.arn.split(":")[3], delivery.arn.rsplit("/", 1)[-1]
+    bus = events_backends[sandbox.account_id][region].event_buses.get(name)
+    if bus is None:
+        raise Undeliverable(f"there is no bus {delivery.arn}")
+    role_arn = delivery.target.get("RoleArn")
+    if role_arn:
+        role = iam.role_by_arn(sandbox, role_arn)
+        if role is None or not trusts(role, "events.amazonaws.com"):
+            raise Undeliverable(f"EventBridge may not assume {role_arn}")
+        verdict = iam.policies_of_role(sandbox, role).decide("events:PutEvents", delivery.arn, {})
+        if verdict is not Decision.ALLOWED:
+            raise Undeliverable(f"{role_arn} may not put events on {delivery.arn}")
+    else:
+        documents = [load(bus.policy)] if bus.policy else []
+        principal = {"Service": "events.amazonaws.com"}
+        if evaluate(documents, "events:PutEvents", delivery.arn, {}, principal) is not Decision.ALLOWED:
+            raise Undeliverable("the target has no role, and the bus's policy does not let EventBridge in")
+    put(sandbox, region, json.loads(delivery.payload), name)
+
+
+@target("logs")
+def _to_log_group(sandbox: Sandbox, delivery: Delivery) -> None:
+    region, name = delivery.arn.split(":")[3], delivery.arn.split(":log-group:", 1)[-1].removesuffix(":*")
+    backend = logs_backends[sandbox.account_id][region]
+    if name not in backend.groups:
+        raise Undeliverable(f"there is no log group {name}")
+    stream = str(uuid.uuid4())
+    backend.create_log_stream(name, stream)
+    milliseconds = int(sandbox.now().timestamp() * 1000)
+    backend.put_log_events(name, stream, [{"timestamp": milliseconds, "message": delivery.payload}])
+
+
+def trusts(role: Any, service: str) -> bool:
+    """The role's trust policy lets the service assume it."""
+    statements = load(role.assume_role_policy_document).get("Statement", [])
+    # A trust policy has no Resource: the role it stands on is meant.
+    statements = statements if isinstance(statements, list) else [statements]
+    document = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
+    return evaluate([document], "sts:AssumeRole", role.arn, {}, {"Service": service}) is Decision.ALLOWED
+
+
+@rule("events", "PutEvents")
+def _put_events(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """Entries of customers; a source that begins with ``aws.`` is AWS's own and refused, entry by entry.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
+    """
+    answers: list[dict[str, Any]] = []
+    accepted: list[tuple[Event, str]] = []
+    for entry in call.params["Entries"]:
+        refused = _refusal(sandbox, call, entry)
+        if refused:
+            answers.append(refused)
+            continue
+        event: Event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": entry["DetailType"],
+            "source": entry["Source"],
+            "account": sandbox.account_id,
+            "time": (entry.get("Time") or sandbox.now()).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": call.region,
+            "resources": entry.get("Resources", []),
+            "detail": json.loads(entry["Detail"]),
+        }
+        accepted.append((event, _bus_name(entry)))
+        answers.append({"EventId": event["id"]})
+    for event, bus in accepted:
+        put(sandbox, call.region, event, bus)
+    return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
+
+
+def _bus_name(entry: dict[str, Any]) -> str:
+    return str(entry.get("EventBusName", "default")).rsplit("/", 1)[-1]
+
+
+def _refusal(sandbox: Sandbox, call: Call, entry: dict[str, Any]) -> dict[str, str] | None:
+    for parameter in ("Source", "DetailType", "Detail"):
+        if not entry.get(parameter):
+            message = f"Parameter {parameter} is not valid. Reason: {parameter} is a required argument."
+            return {"ErrorCode": "InvalidArgument", "ErrorMessage": message}
+    if entry["Source"].startswith("aws."):
+        return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
+    try:
+        is_object = isinstance(json.loads(entry["Detail"]), dict)
+    except json.JSONDecodeError:
+        is_object = False
+    if not is_object:
+        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+    if _bus_name(entry) not in events_backends[sandbox.account_id][call.region].event_buses:
+        return {
+            "ErrorCode": "ResourceNotFoundException",
+            "ErrorMessage": f"Event bus {_bus_name(entry)} does not exist.",
+        }
+    return None

@@ -1,0 +1,224 @@
+"""IAM's evaluation of policy documents: pure, from documents, an action, a resource and context keys to a decision.
+
+*Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html and the pages on
+policy elements and condition operators beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+type Document = dict[str, Any]
+#: Condition keys of a request; a key with several values (``aws:TagKeys``) has a list.
+type Context = Mapping[str, str | list[str]]
+
+
+class Decision(StrEnum):
+    """IAM's own words, as SimulatePrincipalPolicy answers them."""
+
+    ALLOWED = "allowed"
+    EXPLICIT_DENY = "explicitDeny"
+    IMPLICIT_DENY = "implicitDeny"
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What limits a principal: what its identity policies say and, if it has one, its permissions boundary."""
+
+    identity: tuple[Document, ...]
+    boundary: Document | None = None
+
+    def decide(self, action: str, resource: str, context: Context) -> Decision:
+        """A deny anywhere wins; then both the identity policies and the boundary must allow."""
+        verdicts = [evaluate(self.identity, action, resource, context)]
+        if self.boundary is not None:
+            verdicts.append(evaluate((self.boundary,), action, resource, context))
+        if Decision.EXPLICIT_DENY in verdicts:
+            return Decision.EXPLICIT_DENY
+        return Decision.IMPLICIT_DENY if Decision.IMPLICIT_DENY in verdicts else Decision.ALLOWED
+
+
+def load(text: str | Document) -> Document:
+    """A policy document from its text, which IAM's API sometimes gives percent-encoded."""
+    if isinstance(text, dict):
+        return text
+    document = json.loads(text if text.lstrip().startswith("{") else unquote(text))
+    return document if isinstance(document, dict) else {}
+
+
+def evaluate(
+    documents: Iterable[Document],
+    action: str,
+    resource: str,
+    context: Context,
+    principal: Mapping[str, str] | None = None,
+) -> Decision:
+    """The verdict of the documents together.
+
+    ``principal`` (``{"Service": "events.amazonaws.com"}``) is for resource policies, whose statements name whom they
+    mean; identity policies have none.
+    """
+    folded = {key.lower(): value for key, value in context.items()}
+    decision = Decision.IMPLICIT_DENY
+    for document in documents:
+        for statement in _listed(document.get("Statement")):
+            if not _covers(statement, action, resource, folded, principal):
+                continue
+            is_deny = statement.get("Effect") == "Deny"
+            if not _conditions_hold(statement.get("Condition", {}), folded, unknown=is_deny):
+                continue
+            if is_deny:
+                return Decision.EXPLICIT_DENY
+            decision = Decision.ALLOWED
+    return decision
+
+
+def matches(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
+    """``*`` stands for any run of characters, ``?`` for exactly one."""
+    return _compiled(pattern, ignore_case).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+    regex = "".join({"*": ".*", "?": "."}.get(char) or re.escape(char) for char in pattern)
+    return re.compile(regex, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _covers(
+    statement: Document, action: str, resource: str, context: Context, principal: Mapping[str, str] | None
+) -> bool:
+    if principal is not None and not _names(statement, principal):
+        return False
+    # Actions are compared without regard to case.
+    if "Action" in statement:
+        is_action = any(matches(pattern, action, ignore_case=True) for pattern in _listed(statement["Action"]))
+    else:
+        excluded = _listed(statement.get("NotAction"))
+        is_action = bool(excluded) and not any(matches(pattern, action, ignore_case=True) for pattern in excluded)
+    if not is_action:
+        return False
+    if "Resource" in statement:
+        return any(matches(_filled(pattern, context), resource) for pattern in _listed(statement["Resource"]))
+    excluded = _listed(statement.get("NotResource"))
+    return bool(excluded) and not any(matches(_filled(pattern, context), resource) for pattern in excluded)
+
+
+def _names(statement: Document, principal: Mapping[str, str]) -> bool:
+    named = statement.get("Principal")
+    if named == "*":
+        return True
+    if not isinstance(named, dict):
+        return False
+    for kind, value in principal.items():
+        for pattern in _listed(named.get(kind)):
+            if pattern in ("*", value):
+                return True
+            if kind == "AWS" and pattern in _account_forms(value):
+                return True
+    return False
+
+
+def _account_forms(arn: str) -> tuple[str, ...]:
+    """The account's number and its root ARN both mean everybody in the account."""
+    account = arn.split(":")[4] if arn.count(":") >= 5 else ""
+    return (account, f"arn:aws:iam::{account}:root")
+
+
+def _filled(pattern: str, context: Context) -> str:
+    """The pattern with its policy variables (``${aws:username}``) filled in; an unknown one matches nothing."""
+
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        if name in ("*", "?", "$"):
+            return name
+        value = context.get(name.lower())
+        return value if isinstance(value, str) else "\0"
+
+    return re.sub(r"\$\{([^}]*)\}", fill, pattern)
+
+
+def _conditions_hold(conditions: Document, context: Context, *, unknown: bool) -> bool:
+    """All conditions hold. ``unknown`` is the verdict on an operator not known here: it must never open a door."""
+    for operator, keys in conditions.items():
+        for key, wanted in keys.items():
+            verdict = _holds(operator, context.get(key.lower()), [_text(item) for item in _listed(wanted)], context)
+            if not (unknown if verdict is None else verdict):
+                return False
+    return True
+
+
+def _holds(operator: str, actual: str | list[str] | None, wanted: list[str], context: Context) -> bool | None:
+    quantifier, _, name = operator.rpartition(":")
+    is_optional = name.endswith("IfExists")
+    name = name.removesuffix("IfExists")
+    if name == "Null":
+        return any((item.lower() == "true") == (actual is None) for item in wanted)
+    known = _OPERATORS.get(name)
+    if known is None or quantifier not in ("", "ForAnyValue", "ForAllValues"):
+        return None
+    compare, is_negated = known
+    if actual is None:
+        return is_optional or is_negated or quantifier == "ForAllValues"
+    wanted = [_filled(item, context) for item in wanted]
+
+    def passes(value: str) -> bool:
+        return any(compare(item, value) for item in wanted) != is_negated
+
+    values = actual if isinstance(actual, list) else [actual]
+    if quantifier == "ForAllValues" or (is_negated and quantifier == ""):
+        return all(passes(value) for value in values)
+    return any(passes(value) for value in values)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _arn_like(pattern: str, value: str) -> bool:
+    """Each of the six parts of an ARN is compared by itself, so that ``*`` does not cross a colon before the last."""
+    patterns, parts = pattern.split(":", 5), value.split(":", 5)
+    return len(patterns) == len(parts) and all(map(matches, patterns, parts))
+
+
+def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
+    def compared(wanted: str, actual: str) -> bool:
+        try:
+            return compare(float(actual), float(wanted))
+        except ValueError:
+            return False
+
+    return compared
+
+
+#: Operator -> (does the wanted value fit the actual one, is the operator a negation).
+_OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
+    "StringEquals": (lambda wanted, actual: wanted == actual, False),
+    "StringNotEquals": (lambda wanted, actual: wanted == actual, True),
+    "StringEqualsIgnoreCase": (lambda wanted, actual: wanted.lower() == actual.lower(), False),
+    "StringNotEqualsIgnoreCase": (lambda wanted, actual: wanted.lower() == actual.lower(), True),
+    "StringLike": (matches, False),
+    "StringNotLike": (matches, True),
+    "ArnEquals": (_arn_like, False),
+    "ArnLike": (_arn_like, False),
+    "ArnNotEquals": (_arn_like, True),
+    "ArnNotLike": (_arn_like, True),
+    "Bool": (lambda wanted, actual: wanted.lower() == actual.lower(), False),
+    "NumericEquals": (_number(lambda actual, wanted: actual == wanted), False),
+    "NumericLessThan": (_number(lambda actual, wanted: actual < wanted), False),
+    "NumericLessThanEquals": (_number(lambda actual, wanted: actual <= wanted), False),
+    "NumericGreaterThan": (_number(lambda actual, wanted: actual > wanted), False),
+    "NumericGreaterThanEquals": (_number(lambda actual, wanted: actual >= wanted), False),
+}

@@ -3,3 +3,5 @@
 A room registers itself on import: rules by ``@gateway.rule``, services by ``account.SERVICES``, targets of EventBridge
 by ``event_bus.TARGETS``.
 """
+
+from sandbox import cloudformation as cloudformation

@@ -1,0 +1,126 @@
+"""Buses, rules and schedules."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sandbox.resource_types.base import (
+    Context,
+    Made,
+    Properties,
+    ResourceType,
+    Simple,
+    resource_type,
+    shaped,
+    without,
+)
+from sandbox.templates import TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@resource_type
+class Rule(ResourceType):
+    name = "AWS::Events::Rule"
+    replaced_by = frozenset({"Name", "EventBusName"})
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        name = properties.get("Name") or context.generated_name(64)
+        arn = self._put(context, name, properties)
+        bus = self._bus(properties)
+        return Made(f"{bus['EventBusName'].rsplit('/', 1)[-1]}|{name}" if bus else name, {"Arn": arn})
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        name = physical_id.rsplit("|", 1)[-1]
+        gone = {each["Id"] for each in old.get("Targets") or []} - {each["Id"] for each in new.get("Targets") or []}
+        if gone:
+            context.client("events").remove_targets(Rule=name, **self._bus(new), Ids=sorted(gone))
+        return {"Arn": self._put(context, name, new)}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        events, name = context.client("events"), physical_id.rsplit("|", 1)[-1]
+        targets = [each["Id"] for each in properties.get("Targets") or []]
+        if targets:
+            events.remove_targets(Rule=name, **self._bus(properties), Ids=targets)
+        events.delete_rule(Name=name, **self._bus(properties))
+
+    @staticmethod
+    def _bus(properties: Properties) -> dict[str, str]:
+        bus = properties.get("EventBusName")
+        return {"EventBusName": bus} if bus and bus != "default" else {}
+
+    def _put(self, context: Context, name: str, properties: Properties) -> str:
+        events = context.client("events")
+        wanted = {**without(properties, "Targets", "Tags", "EventBusName"), "Name": name, **self._bus(properties)}
+        arn: str = events.put_rule(**shaped(events, "put_rule", wanted))["RuleArn"]
+        targets = properties.get("Targets")
+        if targets:
+            answer = events.put_targets(
+                **shaped(events, "put_targets", {"Rule": name, **self._bus(properties), "Targets": targets})
+            )
+            if answer.get("FailedEntryCount"):
+                raise TemplateError(f"Targets were refused: {json.dumps(answer['FailedEntries'])}")
+        return arn
+
+
+@resource_type
+class EventBus(Simple):
+    name = "AWS::Events::EventBus"
+    service, create_call, delete_call = "events", "create_event_bus", "delete_event_bus"
+    generated, limit = "Name", 256
+    attributes: ClassVar[Mapping[str, str]] = {"Arn": "EventBusArn"}
+    ignored = frozenset({"Policy"})
+
+    def known(self, context: Context, physical_id: str, answer: Mapping[str, Any]) -> Properties:
+        return {"Name": physical_id, "Arn": answer["EventBusArn"]}
+
+
+@resource_type
+class EventBusPolicy(ResourceType):
+    name = "AWS::Events::EventBusPolicy"
+    replaced_by = frozenset({"EventBusName", "StatementId"})
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        events = context.client("events")
+        wanted = dict(properties)
+        if "Statement" in wanted:
+            statement = {"Sid": wanted["StatementId"], **wanted.pop("Statement")}
+            bus = {"Name": wanted["EventBusName"]} if "EventBusName" in wanted else {}
+            policy = json.loads(events.describe_event_bus(**bus).get("Policy") or "{}")
+            kept = [each for each in policy.get("Statement") or [] if each.get("Sid") != statement["Sid"]]
+            document = {"Version": "2012-10-17", "Statement": [*kept, statement]}
+            wanted = {"Policy": document, **{k: v for k, v in wanted.items() if k == "EventBusName"}}
+        events.put_permission(**shaped(events, "put_permission", wanted))
+        return Made(str(properties["StatementId"]))
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        self.create(context, new)
+        return {}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        bus = {"EventBusName": properties["EventBusName"]} if "EventBusName" in properties else {}
+        context.client("events").remove_permission(StatementId=physical_id, **bus)
+
+
+@resource_type
+class Schedule(Simple):
+    name = "AWS::Scheduler::Schedule"
+    service, create_call, update_call, delete_call = (
+        "scheduler",
+        "create_schedule",
+        "update_schedule",
+        "delete_schedule",
+    )
+    generated, keys = "Name", ("GroupName",)
+    replaced_by = frozenset({"Name", "GroupName"})
+    attributes: ClassVar[Mapping[str, str]] = {"Arn": "ScheduleArn"}
+
+
+@resource_type
+class ScheduleGroup(Simple):
+    name = "AWS::Scheduler::ScheduleGroup"
+    service, create_call, delete_call = "scheduler", "create_schedule_group", "delete_schedule_group"
+    generated = "Name"
+    attributes: ClassVar[Mapping[str, str]] = {"Arn": "ScheduleGroupArn"}

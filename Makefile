@@ -1,0 +1,80 @@
+# Everything a newcomer types. Each target does the set-up that it needs by itself.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+SAM := .venv-tools/bin/sam
+# sam looks for the function's Python on the path. Only sam: the rest names its interpreter.
+WITH_TOOLS := PATH="$(CURDIR)/.venv-tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: help
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## See it work, on an AWS account inside this machine (two minutes)
+	@$(WITH_TOOLS) $(PYTHON) -m sandbox.demo
+
+.PHONY: sandbox
+sandbox: setup ## Start that account and keep it, for aws, sam and boto3 to try things on
+	@$(PYTHON) -m sandbox
+
+.PHONY: test
+test: setup ## Lint, types, template, then all tests
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	$(WITH_TOOLS) AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+	$(WITH_TOOLS) $(PYTHON) -m pytest
+
+.PHONY: format
+format: setup ## Format the code, and mend what lint can mend
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+.PHONY: build
+build: setup ## Build the function's package
+	@$(WITH_TOOLS) $(SAM) build
+
+# Your answers are kept in samconfig.local.toml, which git ignores.
+.PHONY: deploy
+deploy: build ## Deploy to your account; asks its questions the first time
+	@if [ -f samconfig.local.toml ]; then \
+	  $(WITH_TOOLS) $(SAM) deploy --config-file samconfig.local.toml; \
+	else \
+	  cp samconfig.toml samconfig.local.toml; \
+	  $(WITH_TOOLS) $(SAM) deploy --guided --config-file samconfig.local.toml || { rm samconfig.local.toml; exit 1; }; \
+	fi
+
+.PHONY: lock
+lock: .venv-uv/.installed ## Renew the pinned requirements from their .in files
+	for name in src/requirements requirements/dev requirements/tools; do \
+	  .venv-uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate \
+	    $$name.in --output-file $$name.txt || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## Remove all that was made here
+	rm -rf .venv .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: setup
+setup: .venv/.installed .venv-tools/.installed
+
+.venv/.installed: requirements/dev.txt
+	@echo "Setting up .venv (half a minute, once)"
+	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv
+	@$(PYTHON) $(PIP_INSTALL) -r $<
+	@touch $@
+
+.venv-tools/.installed: requirements/tools.txt
+	@echo "Setting up .venv-tools, with the SAM and AWS command lines (half a minute, once)"
+	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-tools
+	@.venv-tools/bin/python $(PIP_INSTALL) -r $<
+	@touch $@
+
+.venv-uv/.installed: requirements/uv.txt
+	@python3 -m venv --clear .venv-uv
+	@.venv-uv/bin/python $(PIP_INSTALL) -r $<
+	@touch $@

@@ -1,0 +1,83 @@
+"""Stages, policies and events for tests, with everything but what the test is about at a default."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from log_keeper.access_log_format import json_format
+from log_keeper.policy import Policy
+from log_keeper.settings import Settings
+from log_keeper.stages import AccessLogSettings, ExecutionLogSettings, LoggingLevel, Protocol, Stage, StageRef
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+OWN_ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/log-keeper-EnforceRole"
+EVENTS = Path(__file__).parent.parent / "events"
+
+POLICY = Policy(info_tag_key="execution-logs", access_log_format=json_format(Protocol.REST), partition="aws")
+REF = StageRef(ACCOUNT, REGION, Protocol.REST, "a1b2c3d4e5", "prod")
+OWN_DESTINATION = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"
+
+SETTINGS = Settings(
+    account=ACCOUNT,
+    partition="aws",
+    regions=(REGION,),
+    own_role_arn=OWN_ROLE_ARN,
+    log_role_name="APIGatewayCloudWatchLogs",
+    log_role_arn=None,
+    log_role_boundary_arn=None,
+    info_tag_key="execution-logs",
+    access_log_retention=365,
+    execution_log_retention=30,
+    log_group_kms_key_arn=None,
+)
+
+
+def execution_logs(level: str = "ERROR", *, data_trace: bool = False) -> ExecutionLogSettings:
+    return ExecutionLogSettings(LoggingLevel(level), data_trace)
+
+
+def rest_stage(
+    level: str | None = "ERROR",
+    *,
+    tags: dict[str, str] | None = None,
+    data_trace: bool = False,
+    destination: str | None = OWN_DESTINATION,
+    log_format: str | None = POLICY.access_log_format,
+    overrides: dict[str, ExecutionLogSettings] | None = None,
+    has_canary: bool = False,
+) -> Stage:
+    """A stage in line; ``level=None``: one without settings for all methods, as a new stage is."""
+    everywhere = {} if level is None else {"*/*": execution_logs(level, data_trace=data_trace)}
+    return Stage(
+        ref=REF,
+        tags=tags or {},
+        access_log=AccessLogSettings(destination, log_format),
+        execution_logs=everywhere | (overrides or {}),
+        has_canary=has_canary,
+    )
+
+
+def sample(name: str) -> dict[str, Any]:
+    """The event in ``events/NAME.json``."""
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+def record(name: str = "UpdateStage", parameters: object = None, **detail: object) -> dict[str, Any]:
+    """An event of EventBridge with a CloudTrail record of an API Gateway call."""
+    return {
+        "version": "0",
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.apigateway",
+        "account": ACCOUNT,
+        "region": REGION,
+        "detail": {
+            "eventSource": "apigateway.amazonaws.com",
+            "eventName": name,
+            "requestParameters": parameters,
+        }
+        | detail,
+    }

@@ -1,0 +1,153 @@
+"""A CloudTrail record names a stage, the log role, or nothing; what is no record is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
+from log_keeper.cloudtrail import Hint, Ignored, LogRoleNamed, Nothing, StageNamed, UnreadableEventError, read_event
+
+
+def read(event: object) -> Hint:
+    return read_event(event, account=ACCOUNT, regions=(REGION,), own_role_arn=OWN_ROLE_ARN)
+
+
+PROD = StageNamed(REF)
+LOG_ROLE = LogRoleNamed((REGION,))
+STAGE_ARN = f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5/stages/prod"
+
+SAMPLES: dict[str, Hint] = {
+    "create-deployment": PROD,
+    "create-deployment-console-without-stage": Nothing(Ignored.NO_STAGE, "CreateDeployment"),
+    "create-deployment-without-parameters": Nothing(Ignored.NO_STAGE, "CreateDeployment"),
+    "create-stage": PROD,
+    "delete-role": LOG_ROLE,
+    "tag-resource": PROD,
+    "untag-resource": PROD,
+    "update-account": LOG_ROLE,
+    "update-stage-failed": Nothing(Ignored.FAILED_CALL, "UpdateStage"),
+    "update-stage-logging-off": PROD,
+}
+
+
+def test_every_sample_is_known() -> None:
+    assert set(SAMPLES) == {path.stem for path in EVENTS.glob("*.json")}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_is_read(name: str) -> None:
+    assert read(sample(name)) == SAMPLES[name]
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        pytest.param(record("UpdateStage", "truncated"), Ignored.NO_STAGE, id="parameters that are no object"),
+        pytest.param(record("UpdateStage", {}), Ignored.NO_STAGE, id="no parameters"),
+        pytest.param(record("UpdateStage", {"restApiId": "a1b2c3d4e5"}), Ignored.NO_STAGE, id="no stage"),
+        pytest.param(
+            record("CreateStage", {"restApiId": "a1", "createStageInput": None}), Ignored.NO_STAGE, id="no body"
+        ),
+        pytest.param(
+            record("TagResource", {"resourceArn": f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5"}),
+            Ignored.NO_STAGE,
+            id="tag of an API",
+        ),
+        pytest.param(record("TagResource", {"resourceArn": ["x"]}), Ignored.NO_STAGE, id="ARN that is no text"),
+        pytest.param(
+            record("DeleteStage", {"restApiId": "a1", "stageName": "prod"}), Ignored.UNKNOWN_EVENT, id="unknown"
+        ),
+        pytest.param(
+            record("UpdateStage", eventSource="s3.amazonaws.com"), Ignored.UNKNOWN_EVENT, id="another service"
+        ),
+        pytest.param(
+            record(
+                "UpdateStage",
+                {"restApiId": "a1b2c3d4e5", "stageName": "prod"},
+                userIdentity={"sessionContext": {"sessionIssuer": {"arn": OWN_ROLE_ARN}}},
+            ),
+            Ignored.OWN_CALL,
+            id="our own",
+        ),
+    ],
+)
+def test_record_of_nothing_says_why(event: object, expected: Ignored) -> None:
+    hint = read(event)
+    assert isinstance(hint, Nothing)
+    assert hint.why is expected
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        None,
+        {"type": "Root"},
+        {"type": "IAMUser", "sessionContext": {"attributes": {}}},
+        {"invokedBy": "cloudformation.amazonaws.com"},
+        {"sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::123456789012:role/another"}}},
+    ],
+)
+def test_whoever_is_not_us_is_heard(identity: object) -> None:
+    event = record("UpdateStage", {"restApiId": "a1b2c3d4e5", "stageName": "prod"}, userIdentity=identity)
+    assert read(event) == PROD
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(None, id="null"),
+        pytest.param([], id="list"),
+        pytest.param("text", id="text"),
+        pytest.param({}, id="empty"),
+        pytest.param({"detail": []}, id="detail that is no object"),
+        pytest.param({"detail": {}}, id="detail without a name"),
+        pytest.param(record("UpdateStage") | {"account": "999999999999"}, id="another account"),
+        pytest.param(record("UpdateStage") | {"region": "eu-west-1"}, id="another region"),
+        pytest.param(record("UpdateAccount") | {"region": None}, id="no region"),
+        pytest.param(record("UpdateStage", {"restApiId": "../account", "stageName": "prod"}), id="path in an API id"),
+        pytest.param(
+            record("UpdateStage", {"restApiId": "a1", "stageName": "prod/../../x"}), id="path in a stage name"
+        ),
+        pytest.param(
+            record("UpdateStage", {"restApiId": "a1", "stageName": "pro\nd"}), id="line break in a stage name"
+        ),
+        pytest.param(record("UpdateStage", {"restApiId": "a1", "stageName": 7}), id="number for a stage name"),
+        pytest.param(record("TagResource", {"resourceArn": STAGE_ARN + "%2Fx"}), id="encoded slash in an ARN"),
+    ],
+)
+def test_what_eventbridge_would_not_send_is_refused(event: object) -> None:
+    with pytest.raises(UnreadableEventError):
+        read(event)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+PARAMETERS = st.dictionaries(
+    st.sampled_from(["restApiId", "stageName", "createStageInput", "createDeploymentInput", "resourceArn", "apiId"]),
+    JSON | st.fixed_dictionaries({"stageName": JSON}) | st.sampled_from(["a1b2c3d4e5", "prod", STAGE_ARN]),
+)
+RECORDS = st.builds(
+    lambda name, parameters, identity: record(name, parameters, userIdentity=identity),
+    st.sampled_from(
+        ["CreateDeployment", "CreateStage", "UpdateStage", "TagResource", "UntagResource", "UpdateAccount"]
+    ),
+    JSON | PARAMETERS,
+    JSON,
+)
+
+
+@given(JSON | RECORDS)
+def test_any_json_is_a_hint_or_refused(event: Any) -> None:
+    """Nothing that can be put on the queue leads to any other error."""
+    try:
+        hint = read(event)
+    except UnreadableEventError:
+        return
+    assert isinstance(hint, StageNamed | LogRoleNamed | Nothing)

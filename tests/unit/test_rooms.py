@@ -1,0 +1,62 @@
+"""Imports point one way: from the door inwards, and the pure rooms reach for nothing."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parent.parent.parent / "src"
+
+#: What each room may import of ours, and whether it may import AWS, Powertools, the environment or a clock.
+ROOMS: dict[str, set[str]] = {
+    "stages": set(),
+    "settings": set(),
+    "policy": {"stages"},
+    "cloudtrail": {"stages"},
+    "access_log_format": {"stages"},
+    "aws": set(),
+    "rest": {"aws", "policy", "stages"},
+    "log_groups": set(),
+    "account_role": {"aws", "settings"},
+    "enforcement": {
+        "rest",
+        "access_log_format",
+        "account_role",
+        "aws",
+        "log_groups",
+        "policy",
+        "settings",
+        "stages",
+    },
+    "reporting": {"account_role", "cloudtrail", "enforcement", "stages"},
+}
+PURE = {"stages", "settings", "policy", "cloudtrail", "access_log_format"}
+IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time", "mypy_boto3_apigateway"}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= (
+                {f"log_keeper.{alias.name}" for alias in node.names} if node.module == "log_keeper" else {node.module}
+            )
+    return names
+
+
+def test_every_room_is_listed() -> None:
+    assert {path.stem for path in (SRC / "log_keeper").glob("*.py")} - {"__init__"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_imports_only_what_stands_further_along(room: str) -> None:
+    names = imported(SRC / "log_keeper" / f"{room}.py")
+    ours = {name.removeprefix("log_keeper.") for name in names if name.startswith("log_keeper")}
+    assert ours <= ROOMS[room]
+    assert not any(name.startswith("handlers") for name in names)
+    if room in PURE:
+        assert not {name.split(".")[0] for name in names} & IMPURE_MODULES

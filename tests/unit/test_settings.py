@@ -1,0 +1,37 @@
+"""The environment is read once, and an error names its variable."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import SETTINGS
+from log_keeper.settings import Settings, SettingsError
+
+ENVIRONMENT = {
+    "ACCOUNT_ID": SETTINGS.account,
+    "PARTITION": "aws",
+    "REGIONS": "us-east-1",
+    "OWN_ROLE_ARN": SETTINGS.own_role_arn,
+    "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
+    "LOG_ROLE_ARN": "",
+    "LOG_ROLE_BOUNDARY_ARN": "",
+    "INFO_TAG_KEY": "execution-logs",
+    "ACCESS_LOG_RETENTION_DAYS": "365",
+    "EXECUTION_LOG_RETENTION_DAYS": "30",
+    "LOG_GROUP_KMS_KEY_ARN": "",
+}
+
+
+def test_environment_of_the_template_is_read() -> None:
+    assert Settings.from_environment(ENVIRONMENT) == SETTINGS
+
+
+@pytest.mark.parametrize("name", [name for name, value in ENVIRONMENT.items() if value])
+def test_missing_variable_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_environment({**ENVIRONMENT, name: " "})
+
+
+def test_wrong_number_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"ACCESS_LOG_RETENTION_DAYS is '1e3'"):
+        Settings.from_environment({**ENVIRONMENT, "ACCESS_LOG_RETENTION_DAYS": "1e3"})

@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 
 #: Answers a call with the operation's result as the SDK would give it, or with None: "as moto answers".
 #: The third argument calls moto: ``proceed()`` with the caller's parameters, ``proceed(params)`` with others.
-type Rule = Callable[[Sandbox, Call, Proceed], dict[str, Any] | None]
+#: An Answer is sent as it is: for bodies and statuses that the result's shape does not tell.
+type Rule = Callable[[Sandbox, Call, Proceed], dict[str, Any] | Answer | None]
 type Proceed = Callable[..., dict[str, Any]]
 #: Looks at an authorised call before it is answered; raises AwsError to refuse it.
 type Hook = Callable[[Sandbox, Call], None]
@@ -71,6 +72,16 @@ def rule(service: str, *operations: str, blocking: bool = False) -> Callable[[Ru
         return answer
 
     return register
+
+
+#: Hooks of every sandbox, before those of one (``gateway.hooks``).
+HOOKS: list[Hook] = []
+
+
+def hook(looks: Hook) -> Hook:
+    """The decorated function looks at every authorised call of every sandbox from now on."""
+    HOOKS.append(looks)
+    return looks
 
 
 @dataclass(slots=True)
@@ -192,8 +203,8 @@ class Gateway:
             with self.lock:
                 needs = iam.needs(self.sandbox, call)
                 iam.authorise(self.sandbox, call, needs)
-                for hook in self.hooks:
-                    hook(self.sandbox, call)
+                for looks in (*HOOKS, *self.hooks):
+                    looks(self.sandbox, call)
                 if registered is None or not registered.blocking:
                     result = registered.answer(self.sandbox, call, proceed) if registered else None
                     if result is None and not moto_answers:
@@ -202,9 +213,12 @@ class Gateway:
                 result = registered.answer(self.sandbox, call, proceed)
                 if result is None and not moto_answers:
                     proceed()
-            answer = (
-                moto_answers[-1] if result is None else _result_answer(protocol, operation, result, call.request_id)
-            )
+            if isinstance(result, Answer):
+                answer = result
+            elif result is None:
+                answer = moto_answers[-1]
+            else:
+                answer = _result_answer(protocol, operation, result, call.request_id)
         except AwsError as error:
             answer = _error_answer(protocol, error, call.request_id)
         except Exception as error:  # a fault of the sandbox must be an answer that says so, never a client that hangs

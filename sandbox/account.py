@@ -56,12 +56,15 @@ class Sandbox:
         *,
         iam_propagation_seconds: float = 3.0,
         has_trail: bool = True,
+        refuses_missing_log_groups: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``port`` 0 takes a free one. ``clock`` tells the time wherever AWS's time is visible."""
         self.iam_propagation_seconds = iam_propagation_seconds
         #: EventBridge gets "AWS API Call via CloudTrail" only where a trail logs.
         self.has_trail = has_trail
+        #: DescribeLogGroups by identifiers fails for a missing group; otherwise it leaves it out. AWS's way is unknown.
+        self.refuses_missing_log_groups = refuses_missing_log_groups
         self.clock = clock
         self.gateway = Gateway(self)
         self.gateway.recorders.append(cloudtrail.record)
@@ -74,6 +77,12 @@ class Sandbox:
         self.trail: list[dict[str, Any]] = []
         #: Events that no target took, such as those a queue's policy kept out.
         self.dropped_events: list[Dropped] = []
+        #: Role name -> when it, its trust or its policies were last made or changed.
+        self.role_changes: dict[str, datetime] = {}
+        #: Region -> account-level retention policies of CloudWatch Logs by name.
+        self.log_retention_policies: dict[str, dict[str, dict[str, Any]]] = {}
+        #: Set while the account goes down, so that whoever waits for something gives up.
+        self.is_stopping = threading.Event()
         self._port = port
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -92,6 +101,7 @@ class Sandbox:
         self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True)
         self._thread.start()
+        self.is_stopping.clear()
         Sandbox._running = self
         for service in self.services:
             service.start()
@@ -101,6 +111,7 @@ class Sandbox:
         """Nothing listens or polls any more; the account's state is gone."""
         if self._server is None or self._thread is None:
             return
+        self.is_stopping.set()
         for service in reversed(self.services):
             service.stop()
         self._server.shutdown()
@@ -196,6 +207,11 @@ class Sandbox:
 
     def now(self) -> datetime:
         return self.clock()
+
+    def is_propagated(self, role_name: str) -> bool:
+        """Other services see the role as it is: IAM's changes take seconds to spread."""
+        changed = self.role_changes.get(role_name)
+        return changed is None or (self.now() - changed).total_seconds() >= self.iam_propagation_seconds
 
 
 class _Handler(MotoRequestHandler):

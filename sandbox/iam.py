@@ -63,8 +63,11 @@ def policies_of(sandbox: Sandbox, caller: Caller) -> Policies:
         role = role_by_arn(sandbox, caller.role_arn)
         return Policies(()) if role is None else policies_of_role(sandbox, role)
     user = iam_backends[sandbox.account_id]["aws"].users.get(caller.arn.rsplit("/", 1)[-1])
-    if user is None:
-        return Policies(())
+    return Policies(()) if user is None else policies_of_user(sandbox, user)
+
+
+def policies_of_user(sandbox: Sandbox, user: Any) -> Policies:
+    """Inline and attached policies of one of moto's users and of its groups. moto's users have no boundary."""
     documents = _documents(user)
     for group in iam_backends[sandbox.account_id]["aws"].get_groups_for_user(user.name):
         documents += _documents(group)

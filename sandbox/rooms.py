@@ -5,3 +5,10 @@ by ``event_bus.TARGETS``.
 """
 
 from sandbox import cloudformation as cloudformation
+from sandbox import event_bus as event_bus
+from sandbox.rules import iam as iam
+from sandbox.rules import logs as logs
+from sandbox.rules import rest_account as rest_account
+from sandbox.rules import rest_apis as rest_apis
+from sandbox.rules import rest_stages as rest_stages
+from sandbox.rules import sqs as sqs

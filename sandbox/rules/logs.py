@@ -1,0 +1,208 @@
+"""CloudWatch Logs: log groups, their retention, and account-level retention policies.
+
+*Source:* botocore's service model and its documentation of ``logs``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from moto.logs.models import logs_backends
+
+from sandbox.call import AwsError
+from sandbox.gateway import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sandbox.account import Sandbox
+    from sandbox.call import Call
+    from sandbox.gateway import Proceed
+
+_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+#: The retentions PutRetentionPolicy takes, in days.
+RETENTIONS = frozenset(
+    {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+)
+
+
+@rule("logs", "CreateLogGroup")
+def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    name = call.params["logGroupName"]
+    if not _NAME.fullmatch(name):
+        raise _invalid(
+            f"1 validation error detected: Value '{name}' at 'logGroupName' failed to satisfy constraint: "
+            r"Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+"
+        )
+    if name.startswith("aws/"):
+        raise _invalid("Log groups starting with AWS/ are reserved for AWS.")
+    proceed()
+    group = logs_backends[sandbox.account_id][call.region].groups[name]
+    vars(group)["log_group_class"] = call.params.get("logGroupClass", "STANDARD")
+    vars(group)["deletion_protection"] = call.params.get("deletionProtectionEnabled", False)
+    return {}
+
+
+@rule("logs", "PutRetentionPolicy")
+def _put_retention(_: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    days = call.params.get("retentionInDays")
+    if days not in RETENTIONS:
+        valid = ", ".join(str(each) for each in sorted(RETENTIONS))
+        raise _invalid(
+            f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: [{valid}]"
+        )
+    proceed()
+    return None
+
+
+@rule("logs", "AssociateKmsKey")
+def _associate_key(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    _group(sandbox, call).kms_key_id = call.params["kmsKeyId"]
+    return {}
+
+
+@rule("logs", "DisassociateKmsKey")
+def _disassociate_key(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    _group(sandbox, call).kms_key_id = None
+    return {}
+
+
+def _group(sandbox: Sandbox, call: Call) -> Any:
+    identifier = call.params.get("logGroupName") or call.params.get("resourceIdentifier", "")
+    name = identifier.split(":log-group:", 1)[-1].removesuffix(":*")
+    group = logs_backends[sandbox.account_id][call.region].groups.get(name)
+    if group is None:
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+    return group
+
+
+@rule("logs", "DescribeLogGroups")
+def _describe(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """By prefix, by pattern (a part of the name, in any case), or by identifiers, of which no page is made.
+
+    Identifiers are names: outside a monitoring account the model allows no ARNs. What happens to one that does not
+    exist is not known: the model names no error for it, so it is left out, unless the sandbox is told to refuse.
+    """
+    params = call.params
+    groups = sorted(logs_backends[sandbox.account_id][call.region].groups.values(), key=lambda group: group.name)
+    identifiers = params.get("logGroupIdentifiers")
+    if identifiers is not None:
+        return {"logGroups": [_described(sandbox, call.region, group) for group in _named(sandbox, call, groups)]}
+    prefix, pattern = params.get("logGroupNamePrefix"), params.get("logGroupNamePattern")
+    if prefix and pattern:
+        raise _invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
+    wanted_class = params.get("logGroupClass")
+    found = [
+        group
+        for group in groups
+        if group.name.startswith(prefix or "")
+        and (pattern or "").lower() in group.name.lower()
+        and wanted_class in (None, _class_of(group))
+    ]
+    limit = params.get("limit", 50)
+    after = params.get("nextToken")
+    found = [group for group in found if after is None or group.name > after]
+    answer: dict[str, Any] = {"logGroups": [_described(sandbox, call.region, group) for group in found[:limit]]}
+    if len(found) > limit:
+        answer["nextToken"] = found[limit - 1].name
+    return answer
+
+
+def _named(sandbox: Sandbox, call: Call, groups: Iterable[Any]) -> list[Any]:
+    params = call.params
+    identifiers = params["logGroupIdentifiers"]
+    if set(params) - {"logGroupIdentifiers", "includeLinkedAccounts"}:
+        raise _invalid("logGroupIdentifiers cannot be combined with other filters.")  # the wording is not recorded
+    if not 1 <= len(identifiers) <= 50:
+        raise _invalid("logGroupIdentifiers: Member must have length between 1 and 50")
+    for identifier in identifiers:
+        if identifier.startswith("arn:"):
+            raise _invalid("Only log group names can be specified in an account that is not a monitoring account.")
+    found = [group for group in groups if group.name in identifiers]
+    if sandbox.refuses_missing_log_groups and len(found) < len(set(identifiers)):
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+    return found
+
+
+def _class_of(group: Any) -> str:
+    return str(vars(group).get("log_group_class", "STANDARD"))
+
+
+def _described(sandbox: Sandbox, region: str, group: Any) -> dict[str, Any]:
+    """``arn`` ends in ``:*``, ``logGroupArn`` does not. An account-level retention hides the group's own."""
+    answer: dict[str, Any] = group.to_describe_dict()
+    answer["logGroupClass"] = _class_of(group)
+    answer["deletionProtectionEnabled"] = vars(group).get("deletion_protection", False)
+    for policy in sandbox.log_retention_policies.get(region, {}).values():
+        if _covers(policy, group):
+            answer.pop("retentionInDays", None)
+            answer["retentionPolicyName"] = policy["policyName"]
+            days = _days(policy)
+            if days:
+                answer["retentionInDays"] = days
+    return answer
+
+
+# ---- account-level retention
+
+
+@rule("logs", "PutAccountPolicy")
+def _put_account_policy(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """Kept for retention; the other types of account policy do not concern this account."""
+    params = call.params
+    if params["policyType"] != "RETENTION_POLICY":
+        raise AwsError("NotImplemented", f"The sandbox has no account policies of type {params['policyType']}", 501)
+    policy = {
+        "policyName": params["policyName"],
+        "policyDocument": params["policyDocument"],
+        "policyType": params["policyType"],
+        "scope": "ALL",
+        "selectionCriteria": params.get("selectionCriteria"),
+        "accountId": sandbox.account_id,
+        "lastUpdatedTime": int(sandbox.now().timestamp() * 1000),
+    }
+    policy = {name: value for name, value in policy.items() if value is not None}
+    sandbox.log_retention_policies.setdefault(call.region, {})[params["policyName"]] = policy
+    return {"accountPolicy": policy}
+
+
+@rule("logs", "DescribeAccountPolicies")
+def _describe_account_policies(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    policies = (
+        sandbox.log_retention_policies.get(call.region, {}) if call.params["policyType"] == "RETENTION_POLICY" else {}
+    )
+    name = call.params.get("policyName")
+    return {"accountPolicies": [policy for policy in policies.values() if name in (None, policy["policyName"])]}
+
+
+@rule("logs", "DeleteAccountPolicy")
+def _delete_account_policy(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    if sandbox.log_retention_policies.get(call.region, {}).pop(call.params["policyName"], None) is None:
+        raise AwsError("ResourceNotFoundException", "The specified account policy does not exist.")
+    return {}
+
+
+def _prefixes(policy: dict[str, Any]) -> list[str]:
+    """The name prefixes a policy is limited to; without criteria it means every group."""
+    criteria = policy.get("selectionCriteria")
+    return re.findall(r'"([^"]*)"', criteria) if criteria else [""]
+
+
+def _covers(policy: dict[str, Any], group: Any) -> bool:
+    created = int(group.creation_time.replace(tzinfo=UTC).timestamp() * 1000)
+    is_meant = json.loads(policy["policyDocument"]).get("enforcementMode") != "NEW_ONLY"
+    is_meant = is_meant or created >= policy["lastUpdatedTime"]
+    return is_meant and any(group.name.startswith(prefix) for prefix in _prefixes(policy))
+
+
+def _days(policy: dict[str, Any]) -> int | None:
+    days = json.loads(policy["policyDocument"]).get("retentionInDays")
+    return None if days == "NEVER_EXPIRE" else int(days)
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidParameterException", message)

@@ -1,0 +1,253 @@
+"""REST APIs: deployments, tags, and import of OpenAPI documents."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from moto.apigateway.models import apigateway_backends
+
+from sandbox.call import AwsError
+from sandbox.gateway import hook, rule
+from sandbox.rules.rest_stages import api_of, extras
+
+if TYPE_CHECKING:
+    from sandbox.account import Sandbox
+    from sandbox.call import Call
+    from sandbox.gateway import Proceed
+
+_VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"})
+
+
+@hook
+def _api_exists(sandbox: Sandbox, call: Call) -> None:
+    """Every call that names a REST API is refused alike if there is none.
+
+    *Source:* localstack/localstack ``test_apigateway_api.snapshot.json``.
+    """
+    if call.service == "apigateway" and "restApiId" in call.params:
+        api_of(sandbox, call)
+
+
+# ---- deployments
+
+
+@rule("apigateway", "CreateDeployment")
+def _create_deployment(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """A stage that exists is pointed to the new deployment and keeps its settings, tags and logging.
+
+    *Source:* https://docs.aws.amazon.com/apigateway/latest/api/API_CreateDeployment.html for the repointing; that its
+    method settings stay is inferred (deploying from the console does not reset logging).
+    """
+    api = api_of(sandbox, call)
+    params = call.params
+    methods = [method for resource in api.resources.values() for method in resource.resource_methods.values()]
+    if not methods:
+        raise AwsError("BadRequestException", "The REST API doesn't contain any methods")
+    if not all(method.method_integration for method in methods):
+        raise AwsError("BadRequestException", "No integration defined for method")
+    name = params.get("stageName") or ""
+    before = api.stages.get(name)
+    deployed = proceed({key: value for key, value in params.items() if key != "canarySettings"})
+    if not name:
+        return {"id": deployed["id"], **_described(params), "createdDate": deployed["createdDate"]}
+    stage = api.stages[name] = before or api.stages[name]
+    if before and params.get("canarySettings"):
+        extras(sandbox, stage).canary = {**params["canarySettings"], "deploymentId": deployed["id"]}
+    else:
+        stage.deployment_id = deployed["id"]
+    if params.get("variables") is not None:
+        stage.variables = dict(params["variables"])
+    if params.get("stageDescription"):
+        stage.description = params["stageDescription"]
+    if params.get("tracingEnabled") is not None:
+        stage.tracing_enabled = params["tracingEnabled"]
+    if params.get("cacheClusterEnabled") is not None:
+        stage.cache_cluster_enabled = params["cacheClusterEnabled"]
+        stage.cache_cluster_size = params.get("cacheClusterSize")
+    extras(sandbox, stage).updated = sandbox.now()
+    return {"id": deployed["id"], **_described(params), "createdDate": deployed["createdDate"]}
+
+
+def _described(params: dict[str, Any]) -> dict[str, str]:
+    return {"description": params["description"]} if params.get("description") else {}
+
+
+@rule("apigateway", "DeleteDeployment")
+def _delete_deployment(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """A deployment that a stage points to stays, whatever stage it was made with.
+
+    *Source:* localstack/localstack ``test_apigateway_api.snapshot.json``.
+    """
+    api = api_of(sandbox, call)
+    deployment_id = call.params["deploymentId"]
+    if deployment_id not in api.deployments:
+        raise AwsError("NotFoundException", "Invalid Deployment identifier specified", 404)
+    if any(stage.deployment_id == deployment_id for stage in api.stages.values()):
+        raise AwsError("BadRequestException", "Active stages pointing to this deployment must be moved or deleted")
+    del api.deployments[deployment_id]
+    return {}
+
+
+# ---- tags
+
+
+def _tagged(sandbox: Sandbox, call: Call) -> Any:
+    """moto's object with ``tags`` behind the ARN of an API or a stage."""
+    arn = call.params["resourceArn"]
+    found = re.fullmatch(r"arn:aws[a-z-]*:apigateway:([a-z0-9-]+)::/restapis/([^/]+)(?:/stages/([^/]+))?", arn)
+    if found is None:
+        raise AwsError("BadRequestException", f"Invalid ARN specified in the request: {arn}")  # wording not recorded
+    region, api_id, stage_name = found.groups()
+    api = apigateway_backends[sandbox.account_id][region].apis.get(api_id)
+    if api is None:
+        raise AwsError("NotFoundException", f"Invalid API identifier specified {sandbox.account_id}:{api_id}", 404)
+    if stage_name is None:
+        return api
+    if stage_name not in api.stages:
+        raise AwsError("NotFoundException", "Invalid Stage identifier specified", 404)
+    return api.stages[stage_name]
+
+
+@rule("apigateway", "TagResource")
+def _tag(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    tagged = _tagged(sandbox, call)
+    tags = {**(tagged.tags or {}), **call.params["tags"]}
+    if len(tags) > 50:
+        raise AwsError("LimitExceededException", "Number of tags cannot exceed 50", 429)  # the wording is not recorded
+    tagged.tags = tags
+    return {}
+
+
+@rule("apigateway", "UntagResource")
+def _untag(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    tagged = _tagged(sandbox, call)
+    tagged.tags = {key: value for key, value in (tagged.tags or {}).items() if key not in call.params["tagKeys"]}
+    return {}
+
+
+@rule("apigateway", "GetTags")
+def _get_tags(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """The resource's own tags: what a stage inherits from its API is not among them.
+
+    *Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-supported-resources.html
+    """
+    return {"tags": dict(_tagged(sandbox, call).tags or {})}
+
+
+# ---- import
+
+
+@rule("apigateway", "ImportRestApi")
+def _import(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """A REST API with the document's methods. No stage is made."""
+    document = _document(call)
+    info = document.get("info") or {}
+    backend = apigateway_backends[sandbox.account_id][call.region]
+    api = backend.create_rest_api(name=info.get("title") or "", description=info.get("description"))  # type: ignore[arg-type]
+    api.version = str(info.get("version") or "")
+    endpoint_type = (call.params.get("parameters") or {}).get("endpointConfigurationTypes")
+    if endpoint_type:
+        api.endpoint_configuration = {"types": [endpoint_type]}
+    try:
+        _read_into(backend, api, document)
+    except AwsError:
+        del backend.apis[api.id]
+        raise
+    return _api(api)
+
+
+@rule("apigateway", "PutRestApi")
+def _put(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """The API has the document's methods, merged into its own or in their place (``mode``)."""
+    api = api_of(sandbox, call)
+    document = _document(call)
+    mode = call.params.get("mode", "merge")
+    if mode not in ("merge", "overwrite"):
+        raise AwsError("BadRequestException", 'Enumeration value of OpenAPI import mode must be "overwrite" or "merge"')
+    if mode == "overwrite":
+        root = api.default
+        root.resource_methods = {}
+        api.resources = {root.id: root}
+        info = document.get("info") or {}
+        api.name = info.get("title") or api.name
+        api.description = info.get("description")
+    _read_into(apigateway_backends[sandbox.account_id][call.region], api, document)
+    return _api(api)
+
+
+def _document(call: Call) -> dict[str, Any]:
+    """The body as OpenAPI 3 or Swagger 2, in JSON or YAML."""
+    body = call.params.get("body") or b""
+    text = body.decode("utf-8-sig") if isinstance(body, bytes) else body
+    try:
+        document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise AwsError("BadRequestException", f"Invalid OpenAPI input: {error}") from error  # wording not recorded
+    if not isinstance(document, dict) or not ("openapi" in document or "swagger" in document):
+        raise AwsError("BadRequestException", "Invalid OpenAPI input.")
+    return document
+
+
+def _read_into(backend: Any, api: Any, document: dict[str, Any]) -> None:
+    # A Swagger document's basePath is ignored unless the caller asks otherwise (parameter "basepath").
+    for path, item in (document.get("paths") or {}).items():
+        resource = _resource(backend, api, path.rstrip("/") or "/")
+        for verb, method in (item or {}).items():
+            if verb.lower() in _VERBS:
+                name = "ANY" if verb.lower().startswith("x-") else verb.upper()
+                _read_method(backend, api, resource, name, method or {}, document)
+
+
+def _resource(backend: Any, api: Any, path: str) -> Any:
+    resource = api.default
+    walked = ""
+    for part in path.strip("/").split("/") if path != "/" else []:
+        walked += f"/{part}"
+        known = api.get_resource_for_path(walked)
+        resource = known or backend.create_resource(api.id, resource.id, part)
+    return resource
+
+
+def _read_method(
+    backend: Any, api: Any, resource: Any, name: str, method: dict[str, Any], document: dict[str, Any]
+) -> None:
+    security = method.get("security", document.get("security")) or []
+    needs_key = any("api_key" in scheme for scheme in security)
+    auth = (method.get("x-amazon-apigateway-auth") or {}).get("type", "NONE")
+    operation = method.get("operationId")
+    backend.put_method(api.id, resource.id, name, auth, api_key_required=needs_key, operation_name=operation)
+    for status in method.get("responses") or {}:
+        if str(status).isdigit():
+            backend.put_method_response(api.id, resource.id, name, str(status), None, None)
+    integration = method.get("x-amazon-apigateway-integration")
+    if not integration:
+        return  # the method stands without one, and CreateDeployment refuses the API
+    resource.add_integration(
+        name,
+        str(integration.get("type", "")).upper(),
+        integration.get("uri"),
+        integration_method=integration.get("httpMethod"),
+        request_templates=integration.get("requestTemplates"),
+        passthrough_behavior=str(integration.get("passthroughBehavior", "when_no_match")).upper(),
+        timeout_in_millis=integration.get("timeoutInMillis"),
+        request_parameters=integration.get("requestParameters"),
+        credentials=integration.get("credentials"),
+        connection_type=integration.get("connectionType"),
+    )
+    for pattern, response in (integration.get("responses") or {}).items():
+        resource.get_integration(name).create_integration_response(
+            str(response.get("statusCode", "200")),
+            "" if pattern == "default" else pattern,
+            response.get("responseTemplates") or {},
+            response.get("responseParameters") or {},
+            response.get("contentHandling"),
+        )
+
+
+def _api(api: Any) -> dict[str, Any]:
+    answer = {name: value for name, value in api.to_dict().items() if value not in (None, "", [], {})}
+    answer["tags"] = dict(api.tags) if api.tags else None
+    return {name: value for name, value in answer.items() if value is not None}

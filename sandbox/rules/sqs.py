@@ -1,0 +1,34 @@
+"""SQS: waiting for messages without holding up the rest of the account."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from sandbox.gateway import rule
+
+if TYPE_CHECKING:
+    from sandbox.account import Sandbox
+    from sandbox.call import Call
+    from sandbox.gateway import Proceed
+
+#: How often a waiting receiver looks again. A message may also become visible by time alone, so nobody could wake it.
+_LOOK_AGAIN = 0.05
+
+
+@rule("sqs", "ReceiveMessage", blocking=True)
+def _receive(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """Messages as soon as there are any, or none after ``WaitTimeSeconds``; the queue's own wait counts if unset."""
+    params = call.params
+    if "WaitTimeSeconds" in params:
+        wait = int(params["WaitTimeSeconds"])
+    else:
+        asked = {"QueueUrl": params["QueueUrl"], "AttributeNames": ["ReceiveMessageWaitTimeSeconds"]}
+        found = sandbox.client("sqs", call.region).get_queue_attributes(**asked)
+        wait = int(found.get("Attributes", {}).get("ReceiveMessageWaitTimeSeconds", 0))
+    deadline = time.monotonic() + wait
+    while True:
+        received = proceed({**params, "WaitTimeSeconds": 0})
+        if received.get("Messages") or time.monotonic() >= deadline or sandbox.is_stopping.is_set():
+            return None
+        sandbox.is_stopping.wait(_LOOK_AGAIN)

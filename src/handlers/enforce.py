@@ -21,8 +21,8 @@ from log_keeper.enforcement import Enforcer
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
 
-logger = Logger()
-metrics = Metrics()
+logger = Logger(service="log-keeper")
+metrics = Metrics(namespace="LogKeeper", service="log-keeper")
 
 #: Milliseconds of an invocation that no wait may use up: enough to finish the call under way and to report.
 _RESERVE = 10_000

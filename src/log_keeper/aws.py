@@ -94,7 +94,7 @@ def is_conflict(error: ClientError) -> bool:
 
 
 def _retry_throttle_without_a_code(response: Any, attempts: int, **_: Any) -> float | None:
-    """Seconds to wait before another try, or None for no opinion: botocore itself knows throttles by their code only."""
+    """Seconds to wait before another try, None for no opinion: botocore itself knows throttles by their code only."""
     if response is None or attempts >= _TRIES:
         return None
     http, parsed = response

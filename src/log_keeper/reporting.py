@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -23,9 +25,10 @@ class Reporter:
     def __init__(self, logger: Logger, metrics: Metrics) -> None:
         self._logger = logger
         self._metrics = metrics
+        self._counts: Counter[str] = Counter()
 
     def stage(self, result: Result) -> None:
-        self._count(_STAGE_METRICS[result.outcome])
+        self._counts[_STAGE_METRICS[result.outcome]] += 1
         self._logger.info(
             f"Stage {result.outcome}",
             outcome=result.outcome,
@@ -45,28 +48,30 @@ class Reporter:
 
     def account_role(self, region: str, role: AccountRole) -> None:
         if role.verdict is Verdict.MENDED:
-            self._count("AccountRolesMended")
+            self._counts["AccountRolesMended"] += 1
         self._logger.info(f"Account log role {role.verdict}", region=region, role_arn=role.role_arn, fault=role.fault)
 
     def ignored(self, nothing: Nothing) -> None:
-        self._count("RecordsIgnored")
+        self._counts["RecordsIgnored"] += 1
         self._logger.info(f"Record ignored: {nothing.why}", reason=nothing.why, event_name=nothing.event_name)
 
     def failed(self, error: Exception, message_id: str) -> None:
         """The message goes back to the queue, which brings it again, and keeps it apart after the fifth time."""
         if isinstance(error, UnreadableEventError):
-            self._count("MessagesUnreadable")
+            self._counts["MessagesUnreadable"] += 1
             self._logger.error("Message unreadable", message_id=message_id, reason=str(error))
         else:
-            self._count("MessagesFailed")
+            self._counts["MessagesFailed"] += 1
             self._logger.error("Message failed: to be tried again", message_id=message_id, exc_info=error)
 
     def flush(self) -> None:
-        """The metrics of this invocation are written."""
+        """The metrics of this invocation are written, if there are any."""
+        if not self._counts:
+            return
+        for name, count in self._counts.items():
+            self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
         self._metrics.flush_metrics()
-
-    def _count(self, metric: str) -> None:
-        self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
+        self._counts.clear()
 
 
 def _names(ref: StageRef) -> dict[str, str]:

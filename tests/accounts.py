@@ -1,0 +1,78 @@
+"""What teams do in an account, in the fewest calls, and what a look at it shows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sandbox.account import Sandbox
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+PUSH_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+
+
+def make_api(sandbox: Sandbox, region: str = "us-east-1") -> str:
+    """The id of a REST API with one mocked method, not deployed yet."""
+    client = sandbox.client("apigateway", region)
+    api_id: str = client.create_rest_api(name="shop")["id"]
+    root = client.get_resources(restApiId=api_id)["items"][0]["id"]
+    client.put_method(restApiId=api_id, resourceId=root, httpMethod="GET", authorizationType="NONE")
+    client.put_integration(restApiId=api_id, resourceId=root, httpMethod="GET", type="MOCK")
+    return api_id
+
+
+def make_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "us-east-1") -> str:
+    """The id of a new API, deployed to a new stage."""
+    api_id = make_api(sandbox, region)
+    sandbox.client("apigateway", region).create_deployment(restApiId=api_id, stageName=stage_name)
+    return api_id
+
+
+def make_role(
+    sandbox: Sandbox, name: str = "Logs", trust: dict[str, Any] = TRUST, policy: str | None = PUSH_POLICY
+) -> str:
+    """The ARN of a role, live by default."""
+    iam = sandbox.client("iam")
+    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    if policy is not None:
+        iam.attach_role_policy(RoleName=name, PolicyArn=policy)
+    return arn
+
+
+def set_log_role(sandbox: Sandbox, role_arn: str, region: str = "us-east-1") -> None:
+    patch(sandbox.client("apigateway", region).update_account, ("replace", "/cloudwatchRoleArn", role_arn))
+
+
+def log_role(sandbox: Sandbox, region: str = "us-east-1") -> str | None:
+    role_arn: str | None = sandbox.client("apigateway", region).get_account().get("cloudwatchRoleArn")
+    return role_arn
+
+
+def patch_stage(sandbox: Sandbox, api_id: str, *operations: tuple[str, ...], stage_name: str = "prod") -> None:
+    """UpdateStage with operations of (op, path, value)."""
+    client = sandbox.client("apigateway")
+    patch(lambda **kwargs: client.update_stage(restApiId=api_id, stageName=stage_name, **kwargs), *operations)
+
+
+def patch(call: Any, *operations: tuple[str, ...]) -> None:
+    call(patchOperations=[dict(zip(("op", "path", "value"), operation, strict=False)) for operation in operations])
+
+
+def get_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> dict[str, Any]:
+    stage: dict[str, Any] = sandbox.client("apigateway", region).get_stage(restApiId=api_id, stageName=stage_name)
+    return stage
+
+
+def levels(stage: dict[str, Any]) -> dict[str, str | None]:
+    return {method: settings.get("loggingLevel") for method, settings in stage["methodSettings"].items()}
+
+
+def log_groups(sandbox: Sandbox, region: str = "us-east-1") -> dict[str, int | None]:
+    """Retention in days by name, None for a group that never expires."""
+    pages = sandbox.client("logs", region).get_paginator("describe_log_groups").paginate()
+    return {group["logGroupName"]: group.get("retentionInDays") for page in pages for group in page["logGroups"]}

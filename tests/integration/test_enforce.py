@@ -1,0 +1,333 @@
+"""Events through the real handler, in this process, into the sandbox account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from accounts import (
+    PUSH_POLICY,
+    TRUST,
+    get_stage,
+    levels,
+    log_groups,
+    log_role,
+    make_role,
+    make_stage,
+    patch_stage,
+    set_log_role,
+)
+from builders import ACCOUNT, OWN_ROLE_ARN, record
+from handlers import enforce
+from log_keeper.access_log_format import json_format
+from log_keeper.account_role import AccountRoleError
+from log_keeper.stages import Protocol
+from sandbox.account import Sandbox
+
+type Deliver = Callable[..., Any]
+
+MADE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/APIGatewayCloudWatchLogs"
+
+
+class Context(SimpleNamespace):
+    """As Lambda's, with all the time in the world unless a test says otherwise."""
+
+    function_name = "enforce"
+    memory_limit_in_mb = 512
+    invoked_function_arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:enforce"
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+    remaining = 60_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining
+
+
+@pytest.fixture
+def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The handler is cold, and its environment is the template's, pointed at the sandbox."""
+    variables = {
+        "ACCOUNT_ID": ACCOUNT,
+        "PARTITION": "aws",
+        "REGIONS": "us-east-1",
+        "OWN_ROLE_ARN": OWN_ROLE_ARN,
+        "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
+        "INFO_TAG_KEY": "execution-logs",
+        "ACCESS_LOG_RETENTION_DAYS": "365",
+        "EXECUTION_LOG_RETENTION_DAYS": "30",
+    }
+    for name, value in (sandbox.environment() | variables).items():
+        monkeypatch.setenv(name, value)
+    enforce.door.cache_clear()
+    yield monkeypatch
+    enforce.door.cache_clear()
+
+
+@pytest.fixture
+def deliver(environment: pytest.MonkeyPatch) -> Deliver:
+    """Hands the handler one batch of StageQueue; gives the ids of the messages that failed."""
+
+    def deliver(*bodies: object, remaining: int = 60_000) -> list[str]:
+        records = [
+            {
+                "messageId": str(number),
+                "receiptHandle": "handle",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {},
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:StageQueue",
+                "awsRegion": "us-east-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+        answer: Any = enforce.handler({"Records": records}, Context(remaining=remaining))
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    return deliver
+
+
+def updated(api_id: str, stage_name: str = "prod") -> dict[str, Any]:
+    return record("UpdateStage", {"restApiId": api_id, "stageName": stage_name})
+
+
+def calls_by_handler(sandbox: Sandbox, since: int) -> list[str]:
+    return [f"{made.call.service}:{made.call.operation}" for made in sandbox.calls[since:]]
+
+
+def test_new_stage_is_put_in_line(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    assert deliver(updated(api_id)) == []
+    stage = get_stage(sandbox, api_id)
+    group = f"/aws/vendedlogs/apigateway/{api_id}/prod"
+    assert stage["accessLogSettings"] == {
+        "destinationArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}",
+        "format": json_format(Protocol.REST),
+    }
+    assert levels(stage) == {"*/*": "ERROR"}
+    assert log_role(sandbox) == MADE_ROLE
+    assert log_groups(sandbox)[group] == 365
+    assert log_groups(sandbox)[f"API-Gateway-Execution-Logs_{api_id}/prod"] == 30
+
+
+def test_a_bare_event_is_followed_too(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> None:
+    api_id = make_stage(sandbox)
+    enforce.handler(updated(api_id), Context())  # type: ignore[arg-type]
+    assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
+
+
+def test_stage_in_line_costs_one_call_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    before = len(sandbox.calls)
+    deliver(updated(api_id))
+    assert calls_by_handler(sandbox, before) == ["apigateway:GetStage", "logs:DescribeLogGroups"]
+
+
+def test_new_stage_costs_two_calls_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:
+    deliver(updated(make_stage(sandbox)))
+    api_id = make_stage(sandbox)
+    before = len(sandbox.calls)
+    deliver(updated(api_id))
+    made = calls_by_handler(sandbox, before)
+    assert [call for call in made if call.startswith("apigateway")] == ["apigateway:GetStage", "apigateway:UpdateStage"]
+
+
+def test_a_burst_about_one_stage_costs_one_look(sandbox: Sandbox, deliver: Deliver) -> None:
+    deliver(updated(make_stage(sandbox)))
+    api_id = make_stage(sandbox)
+    before = len(sandbox.calls)
+    assert deliver(*[updated(api_id)] * 9) == []
+    assert calls_by_handler(sandbox, before).count("apigateway:GetStage") == 1
+
+
+def test_tag_opts_in_and_out(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    client, arn = sandbox.client("apigateway"), f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
+    client.tag_resource(resourceArn=arn, tags={"execution-logs": "info"})
+    deliver(record("TagResource", {"resourceArn": arn}))
+    assert levels(get_stage(sandbox, api_id)) == {"*/*": "INFO"}
+    client.untag_resource(resourceArn=arn, tagKeys=["execution-logs"])
+    deliver(record("UntagResource", {"resourceArn": arn}))
+    assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
+
+
+def test_overrides_and_bodies(sandbox: Sandbox, deliver: Deliver) -> None:
+    """An override of a throttle only is raised, bodies end, and what is not logging stays."""
+    api_id = make_stage(sandbox)
+    set_log_role(sandbox, make_role(sandbox))
+    patch_stage(
+        sandbox,
+        api_id,
+        ("replace", "/~1/GET/throttling/burstLimit", "7"),
+        ("replace", "/*/*/logging/dataTrace", "true"),
+        ("replace", "/*/*/metrics/enabled", "true"),
+        ("replace", "/variables/colour", "blue"),
+        ("replace", "/description", "mine"),
+    )
+    before = get_stage(sandbox, api_id)
+    assert deliver(updated(api_id)) == []
+    after = get_stage(sandbox, api_id)
+    assert levels(after) == {"*/*": "ERROR", "~1/GET": "ERROR"}
+    for settings in (*before["methodSettings"].values(), *after["methodSettings"].values()):
+        settings.pop("loggingLevel", None)
+        settings["dataTraceEnabled"] = False
+    for stage in (before, after):
+        for key in ("accessLogSettings", "lastUpdatedDate", "ResponseMetadata"):
+            stage.pop(key, None)
+    assert after == before
+
+
+def test_destination_of_the_owner_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    set_log_role(sandbox, make_role(sandbox))
+    sandbox.client("logs").create_log_group(logGroupName="mine")
+    mine = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:mine"
+    patch_stage(
+        sandbox,
+        api_id,
+        ("replace", "/accessLogSettings/destinationArn", mine),
+        ("replace", "/accessLogSettings/format", "$context.requestId"),
+    )
+    deliver(updated(api_id))
+    assert get_stage(sandbox, api_id)["accessLogSettings"] == {"destinationArn": mine, "format": "$context.requestId"}
+    assert log_groups(sandbox)["mine"] is None
+    assert f"/aws/vendedlogs/apigateway/{api_id}/prod" not in log_groups(sandbox)
+
+
+def test_retention_that_somebody_set_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    group = f"API-Gateway-Execution-Logs_{api_id}/prod"
+    logs = sandbox.client("logs")
+    logs.create_log_group(logGroupName=group)
+    logs.put_retention_policy(logGroupName=group, retentionInDays=7)
+    deliver(updated(api_id))
+    assert log_groups(sandbox)[group] == 7
+
+
+def test_young_group_without_retention_gets_one(sandbox: Sandbox, deliver: Deliver) -> None:
+    """As API Gateway makes it where somebody raised the level before us."""
+    api_id = make_stage(sandbox)
+    group = f"API-Gateway-Execution-Logs_{api_id}/prod"
+    sandbox.client("logs").create_log_group(logGroupName=group)
+    deliver(updated(api_id))
+    assert log_groups(sandbox)[group] == 30
+
+
+def test_gone_stage_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    sandbox.client("apigateway").delete_stage(restApiId=api_id, stageName="prod")
+    assert deliver(updated(api_id), updated("abcdefghij")) == []
+
+
+def test_a_bad_message_does_not_take_its_batch_along(
+    sandbox: Sandbox, deliver: Deliver, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    apis = [make_stage(sandbox) for _ in range(3)]
+    failed = deliver(updated(apis[0]), "no JSON", updated(apis[1]), record("UpdateStage", None), updated(apis[2]))
+    assert failed == ["1"]
+    assert all(levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"} for api_id in apis)
+    assert [getattr(line, "message_id", None) for line in caplog.records if line.msg == "Message unreadable"] == ["1"]
+    metrics = json.loads(capsys.readouterr().out)
+    assert (metrics["StagesChanged"], metrics["MessagesUnreadable"], metrics["RecordsIgnored"]) == ([3.0], [1.0], [1.0])
+
+
+class TestLogRole:
+    """Live: left alone, whoever made it. Absent or dead: one is made or mended, and set."""
+
+    def test_live_role_of_another_is_left(self, sandbox: Sandbox, deliver: Deliver) -> None:
+        theirs = make_role(sandbox, "Theirs")
+        set_log_role(sandbox, theirs)
+        deliver(record("UpdateAccount", {}))
+        assert log_role(sandbox) == theirs
+        assert [role["RoleName"] for role in sandbox.client("iam").list_roles()["Roles"]] == ["Theirs"]
+
+    @pytest.mark.parametrize("death", ["deleted", "trust", "policy"])
+    def test_dead_role_of_another_is_replaced_and_not_touched(
+        self, sandbox: Sandbox, deliver: Deliver, death: str
+    ) -> None:
+        iam, theirs = sandbox.client("iam"), make_role(sandbox, "Theirs")
+        set_log_role(sandbox, theirs)
+        if death in ("deleted", "policy"):
+            iam.detach_role_policy(RoleName="Theirs", PolicyArn=PUSH_POLICY)
+        if death == "deleted":
+            iam.delete_role(RoleName="Theirs")
+        if death == "trust":
+            lambdas = {**TRUST["Statement"][0], "Principal": {"Service": "lambda.amazonaws.com"}}  # type: ignore[dict-item]
+            iam.update_assume_role_policy(
+                RoleName="Theirs", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [lambdas]})
+            )
+        deliver(record("UpdateAccount", {}))
+        assert log_role(sandbox) == MADE_ROLE
+        if death == "policy":
+            assert iam.list_attached_role_policies(RoleName="Theirs")["AttachedPolicies"] == []
+
+    def test_our_dead_role_is_mended(self, sandbox: Sandbox, deliver: Deliver) -> None:
+        """Its trust gains API Gateway and keeps what else it is trusted for."""
+        other = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        make_role(sandbox, "APIGatewayCloudWatchLogs", {"Version": "2012-10-17", "Statement": other}, policy=None)
+        deliver(record("UpdateAccount", {}))
+        role = sandbox.client("iam").get_role(RoleName="APIGatewayCloudWatchLogs")["Role"]
+        assert role["AssumeRolePolicyDocument"]["Statement"] == [other, TRUST["Statement"][0]]
+        assert log_role(sandbox) == MADE_ROLE
+
+    def test_role_gets_its_boundary(self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver) -> None:
+        boundary = sandbox.client("iam").create_policy(
+            PolicyName="Boundary",
+            PolicyDocument=json.dumps(
+                {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]}
+            ),
+        )["Policy"]["Arn"]
+        environment.setenv("LOG_ROLE_BOUNDARY_ARN", boundary)
+        deliver(record("UpdateAccount", {}))
+        role = sandbox.client("iam").get_role(RoleName="APIGatewayCloudWatchLogs")["Role"]
+        assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+        assert log_role(sandbox) == MADE_ROLE
+
+    def test_role_of_the_owner_is_set(
+        self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
+    ) -> None:
+        environment.setenv("LOG_ROLE_ARN", theirs := make_role(sandbox, "Theirs"))
+        deliver(record("UpdateAccount", {}))
+        assert log_role(sandbox) == theirs
+
+    def test_dead_role_of_the_owner_is_reported(
+        self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
+    ) -> None:
+        environment.setenv("LOG_ROLE_ARN", make_role(sandbox, "Theirs", policy=None))
+        api_id = make_stage(sandbox)
+        assert deliver(updated(api_id)) == ["0"]
+        assert log_role(sandbox) is None
+        assert levels(get_stage(sandbox, api_id)) == {}
+        with pytest.raises(AccountRoleError, match=r"LogRoleArn, .*role/Theirs, is not allowed to write"):
+            enforce.handler(updated(api_id), Context())  # type: ignore[arg-type]
+
+    def test_verdict_live_is_kept(self, sandbox: Sandbox, deliver: Deliver) -> None:
+        api_id = make_stage(sandbox)
+        deliver(updated(api_id))
+        before = len(sandbox.calls)
+        deliver(updated(api_id))
+        assert "apigateway:GetAccount" not in calls_by_handler(sandbox, before)
+
+    def test_cleared_role_is_set_again(self, sandbox: Sandbox, deliver: Deliver) -> None:
+        """UpdateAccount's record is followed although the role was live a moment ago."""
+        deliver(updated(make_stage(sandbox)))
+        set_log_role(sandbox, "")
+        assert log_role(sandbox) is None
+        deliver(record("UpdateAccount", {}))
+        assert log_role(sandbox) == MADE_ROLE
+
+
+def test_role_that_spreads_slowly_is_waited_for(sandbox: Sandbox, deliver: Deliver) -> None:
+    sandbox.iam_propagation_seconds = 1
+    assert deliver(record("UpdateAccount", {})) == []
+    assert log_role(sandbox) == MADE_ROLE
+
+
+def test_no_wait_goes_beyond_the_invocation(sandbox: Sandbox, deliver: Deliver) -> None:
+    sandbox.iam_propagation_seconds = 3600
+    assert deliver(record("UpdateAccount", {}), remaining=11_000) == ["0"]

@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
@@ -40,6 +41,9 @@ class Service(Protocol):
 
 #: Each makes one service of a new Sandbox. The rooms add theirs on import: ``SERVICES.append(EventSources)``.
 SERVICES: list[Callable[[Sandbox], Service]] = []
+
+#: How often ``wait_until`` looks.
+_LOOK_AGAIN = 0.02
 
 
 class Sandbox:
@@ -207,6 +211,15 @@ class Sandbox:
 
     def now(self) -> datetime:
         return self.clock()
+
+    def wait_until[T](self, condition: Callable[[], T], timeout: float = 30.0) -> T:
+        """What ``condition()`` gives as soon as that is true; TimeoutError after ``timeout`` seconds of looking."""
+        deadline = time.monotonic() + timeout
+        while not (found := condition()):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"After {timeout} s still not: {condition}")
+            self.is_stopping.wait(_LOOK_AGAIN)
+        return found
 
     def is_propagated(self, role_name: str) -> bool:
         """Other services see the role as it is: IAM's changes take seconds to spread."""

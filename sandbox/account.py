@@ -7,6 +7,7 @@ import io
 import os
 import threading
 import time
+from copy import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
@@ -18,6 +19,7 @@ from botocore.config import Config
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.request import Request
+from moto.iam.models import IAMBackend, ManagedPolicy
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -100,10 +102,11 @@ class Sandbox:
         if Sandbox._running is not None:
             raise RuntimeError("A sandbox runs already in this process; stop it first.")
         default_user_config["iam"]["load_aws_managed_policies"] = True
+        IAMBackend._init_aws_policies = _managed_policies  # type: ignore[method-assign,assignment]
         BackendDict.reset()
         self._server = make_server("127.0.0.1", self._port, self.gateway, threaded=True, request_handler=_Handler)
         self._port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
         self._thread.start()
         self.is_stopping.clear()
         Sandbox._running = self
@@ -241,6 +244,24 @@ class _Raw(io.BytesIO):
     def stream(self, amt: int = 65536, **_: Any) -> Any:
         while chunk := self.read(amt):
             yield chunk
+
+
+_read_managed_policies = IAMBackend._init_aws_policies
+
+
+def _managed_policies(backend: IAMBackend) -> list[ManagedPolicy]:
+    """AWS's managed policies for moto, which would read its 4.7 MB of them anew for every partition and reset.
+
+    Each account gets copies, since a policy counts its attachments; the documents never change.
+    """
+    if backend.partition != "aws":
+        return []
+    if not _POLICIES:
+        _POLICIES.extend(_read_managed_policies(backend))
+    return [copy(policy) for policy in _POLICIES]
+
+
+_POLICIES: list[ManagedPolicy] = []
 
 
 def _isolated_session() -> botocore.session.Session:

@@ -1,0 +1,74 @@
+"""``python -m sandbox``: an AWS account on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+
+from sandbox.account import Sandbox
+
+ARTIFACT_BUCKET = "sandbox-artifacts"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The account has run, and is gone."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="An AWS account on this machine, for Log Keeper and for whoever wants to try it. "
+        "It listens on 127.0.0.1 only, starts empty, and forgets everything when it ends.",
+    )
+    parser.add_argument("--port", type=int, default=4599, help="port of 127.0.0.1; 0 takes a free one (default: 4599)")
+    parser.add_argument("--region", default="us-east-1", help="region to point the tools at (default: us-east-1)")
+    parser.add_argument(
+        "--iam-propagation-seconds",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="how long API Gateway does not see a changed role (default: 3)",
+    )
+    options = parser.parse_args(arguments)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        sandbox = Sandbox(options.port, iam_propagation_seconds=options.iam_propagation_seconds).start()
+    except (OSError, SystemExit) as error:  # werkzeug ends the program where the port is taken
+        parser.exit(1, f"The sandbox cannot listen on port {options.port} ({error}). Try --port 0.\n")
+    try:
+        sandbox.client("s3", options.region).create_bucket(
+            Bucket=ARTIFACT_BUCKET,
+            **(
+                {}
+                if options.region == "us-east-1"
+                else {"CreateBucketConfiguration": {"LocationConstraint": options.region}}
+            ),
+        )
+        print(welcome(sandbox, options.region), flush=True)
+        ended.wait()
+    finally:
+        sandbox.stop()
+    print("\nThe sandbox has ended.", flush=True)
+    return 0
+
+
+def welcome(sandbox: Sandbox, region: str) -> str:
+    """What a user needs to point their tools at the account."""
+    exports = "\n".join(f"export {name}={value}" for name, value in sandbox.environment(region).items())
+    return f"""\
+The sandbox account {sandbox.account_id} answers at {sandbox.endpoint} (this machine only). Ctrl-C ends it.
+
+Point a shell at it; aws, sam and boto3 then use it and nothing else:
+
+{exports}
+
+Then, for example:
+
+aws apigateway get-rest-apis
+sam deploy --s3-bucket {ARTIFACT_BUCKET} --stack-name log-keeper --capabilities CAPABILITY_IAM
+python -c 'import boto3; print(boto3.client("sts").get_caller_identity()["Arn"])'
+"""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -14,6 +14,7 @@ from log_keeper.stages import AccessLogSettings, ExecutionLogSettings, LoggingLe
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 OWN_ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/log-keeper-EnforceRole"
+MADE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/APIGatewayCloudWatchLogs"
 EVENTS = Path(__file__).parent.parent / "events"
 
 POLICY = Policy(info_tag_key="execution-logs", access_log_format=json_format(Protocol.REST), partition="aws")
@@ -81,3 +82,7 @@ def record(name: str = "UpdateStage", parameters: object = None, **detail: objec
         }
         | detail,
     }
+
+
+def updated(api_id: str, stage_name: str = "prod") -> dict[str, Any]:
+    return record("UpdateStage", {"restApiId": api_id, "stageName": stage_name})

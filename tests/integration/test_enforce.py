@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -21,78 +18,13 @@ from accounts import (
     patch_stage,
     set_log_role,
 )
-from builders import ACCOUNT, OWN_ROLE_ARN, record
+from builders import ACCOUNT, MADE_ROLE, record, updated
+from deliveries import Context, Deliver
 from handlers import enforce
 from log_keeper.access_log_format import json_format
 from log_keeper.account_role import AccountRoleError
 from log_keeper.stages import Protocol
 from sandbox.account import Sandbox
-
-type Deliver = Callable[..., Any]
-
-MADE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/APIGatewayCloudWatchLogs"
-
-
-class Context(SimpleNamespace):
-    """As Lambda's, with all the time in the world unless a test says otherwise."""
-
-    function_name = "enforce"
-    memory_limit_in_mb = 512
-    invoked_function_arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:enforce"
-    aws_request_id = "00000000-0000-4000-8000-000000000000"
-    remaining = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining
-
-
-@pytest.fixture
-def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The handler is cold, and its environment is the template's, pointed at the sandbox."""
-    variables = {
-        "ACCOUNT_ID": ACCOUNT,
-        "PARTITION": "aws",
-        "REGIONS": "us-east-1",
-        "OWN_ROLE_ARN": OWN_ROLE_ARN,
-        "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
-        "INFO_TAG_KEY": "execution-logs",
-        "ACCESS_LOG_RETENTION_DAYS": "365",
-        "EXECUTION_LOG_RETENTION_DAYS": "30",
-    }
-    for name, value in (sandbox.environment() | variables).items():
-        monkeypatch.setenv(name, value)
-    enforce.door.cache_clear()
-    yield monkeypatch
-    enforce.door.cache_clear()
-
-
-@pytest.fixture
-def deliver(environment: pytest.MonkeyPatch) -> Deliver:
-    """Hands the handler one batch of StageQueue; gives the ids of the messages that failed."""
-
-    def deliver(*bodies: object, remaining: int = 60_000) -> list[str]:
-        records = [
-            {
-                "messageId": str(number),
-                "receiptHandle": "handle",
-                "body": body if isinstance(body, str) else json.dumps(body),
-                "attributes": {},
-                "messageAttributes": {},
-                "md5OfBody": "",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:StageQueue",
-                "awsRegion": "us-east-1",
-            }
-            for number, body in enumerate(bodies)
-        ]
-        answer: Any = enforce.handler({"Records": records}, Context(remaining=remaining))
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-
-    return deliver
-
-
-def updated(api_id: str, stage_name: str = "prod") -> dict[str, Any]:
-    return record("UpdateStage", {"restApiId": api_id, "stageName": stage_name})
 
 
 def calls_by_handler(sandbox: Sandbox, since: int) -> list[str]:

@@ -1,0 +1,59 @@
+"""The handler in this process, as cold as in a new environment, pointed at the sandbox account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from builders import ACCOUNT, OWN_ROLE_ARN
+from deliveries import Context, Deliver
+from handlers import enforce
+from sandbox.account import Sandbox
+
+
+@pytest.fixture
+def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The handler is cold, and its environment is the template's, pointed at the sandbox."""
+    variables = {
+        "ACCOUNT_ID": ACCOUNT,
+        "PARTITION": "aws",
+        "REGIONS": "us-east-1",
+        "OWN_ROLE_ARN": OWN_ROLE_ARN,
+        "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
+        "INFO_TAG_KEY": "execution-logs",
+        "ACCESS_LOG_RETENTION_DAYS": "365",
+        "EXECUTION_LOG_RETENTION_DAYS": "30",
+    }
+    for name, value in (sandbox.environment() | variables).items():
+        monkeypatch.setenv(name, value)
+    enforce.door.cache_clear()
+    yield monkeypatch
+    enforce.door.cache_clear()
+
+
+@pytest.fixture
+def deliver(environment: pytest.MonkeyPatch) -> Deliver:
+    """Hands the handler one batch of StageQueue; gives the ids of the messages that failed."""
+
+    def deliver(*bodies: object, remaining: int = 60_000) -> list[str]:
+        records = [
+            {
+                "messageId": str(number),
+                "receiptHandle": "handle",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {},
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:StageQueue",
+                "awsRegion": "us-east-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+        answer: Any = enforce.handler({"Records": records}, Context(remaining=remaining))
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    return deliver

@@ -1,0 +1,117 @@
+"""What AWS answers while somebody else is at work: throttles and conflicts are tried again, the rest is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts import get_stage, levels, log_groups, log_role, make_role, make_stage, patch_stage, set_log_role
+from builders import MADE_ROLE, record, updated
+from deliveries import Deliver
+from sandbox.account import Sandbox
+from sandbox.call import AwsError, Call
+
+CONFLICT = AwsError(
+    "ConflictException", "Unable to complete operation due to concurrent modification. Please try again later.", 409
+)
+BARE_429 = AwsError("", "Too Many Requests", 429)
+
+
+class Fault:
+    """Answers the first so many calls of an operation with an error."""
+
+    def __init__(self, sandbox: Sandbox, operation: str, error: AwsError, times: int = 1) -> None:
+        self.operation, self.error, self.left = operation, error, times
+        sandbox.gateway.hooks.append(self)
+
+    def __call__(self, sandbox: Sandbox, call: Call) -> None:
+        if call.operation == self.operation and self.left and "log-keeper" in call.user_agent:
+            self.left -= 1
+            raise self.error
+
+
+@pytest.mark.parametrize("operation", ["GetStage", "UpdateStage", "GetAccount", "UpdateAccount"])
+def test_throttle_without_a_code_is_tried_again(sandbox: Sandbox, deliver: Deliver, operation: str) -> None:
+    api_id = make_stage(sandbox)
+    fault = Fault(sandbox, operation, BARE_429)
+    assert deliver(updated(api_id)) == []
+    assert fault.left == 0
+    assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
+
+
+def test_conflict_leads_to_another_look(sandbox: Sandbox, deliver: Deliver) -> None:
+    """What the other left undone is done; what they did is not done again."""
+    deliver(updated(make_stage(sandbox)))
+    api_id = make_stage(sandbox)
+
+    def meddle(sandbox: Sandbox, call: Call) -> None:
+        if call.operation == "UpdateStage" and "log-keeper" in call.user_agent:
+            sandbox.gateway.hooks.remove(meddle)
+            patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", "ERROR"))
+            raise CONFLICT
+
+    sandbox.gateway.hooks.append(meddle)
+    assert deliver(updated(api_id)) == []
+    ours = [
+        made.call
+        for made in sandbox.calls
+        if made.call.operation == "UpdateStage" and made.call.params["restApiId"] == api_id
+    ]
+    assert [operation["path"] for operation in ours[-1].params["patchOperations"]] == [
+        "/accessLogSettings/destinationArn",
+        "/accessLogSettings/format",
+    ]
+
+
+def test_conflict_without_end_fails_the_message(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    Fault(sandbox, "UpdateStage", CONFLICT, times=99)
+    assert deliver(updated(api_id)) == ["0"]
+
+
+def test_other_errors_fail_their_message_only(sandbox: Sandbox, deliver: Deliver) -> None:
+    apis = [make_stage(sandbox) for _ in range(2)]
+    fault = Fault(sandbox, "UpdateStage", AwsError("BadRequestException", "No.", 400))
+    assert deliver(updated(apis[0]), updated(apis[1])) == ["0"]
+    assert fault.left == 0
+    assert levels(get_stage(sandbox, apis[1])) == {"*/*": "ERROR"}
+
+
+def test_group_made_by_another_meanwhile_is_taken(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    group = f"API-Gateway-Execution-Logs_{api_id}/prod"
+
+    def meddle(sandbox: Sandbox, call: Call) -> None:
+        if call.operation == "CreateLogGroup" and "log-keeper" in call.user_agent:
+            sandbox.gateway.hooks.remove(meddle)
+            sandbox.client("logs").create_log_group(logGroupName=group)
+            sandbox.client("logs").put_retention_policy(logGroupName=group, retentionInDays=3)
+
+    sandbox.gateway.hooks.append(meddle)
+    assert deliver(updated(api_id)) == []
+    assert log_groups(sandbox)[group] == 3
+
+
+def test_stage_deleted_between_look_and_change_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+
+    def meddle(sandbox: Sandbox, call: Call) -> None:
+        if call.operation == "UpdateStage":
+            sandbox.gateway.hooks.remove(meddle)
+            sandbox.client("apigateway").delete_stage(restApiId=api_id, stageName="prod")
+
+    sandbox.gateway.hooks.append(meddle)
+    assert deliver(updated(api_id)) == []
+
+
+def test_role_that_another_set_meanwhile_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
+    """UpdateAccount takes one call in 20 s: the settings are read again before each try."""
+
+    def meddle(sandbox: Sandbox, call: Call) -> None:
+        if call.operation == "UpdateAccount" and "log-keeper" in call.user_agent:
+            sandbox.gateway.hooks.remove(meddle)
+            set_log_role(sandbox, make_role(sandbox, "Theirs"))
+            raise BARE_429
+
+    sandbox.gateway.hooks.append(meddle)
+    assert deliver(record("UpdateAccount", {})) == []
+    assert log_role(sandbox) != MADE_ROLE

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox import templates
+from sandbox import event_bus, templates
 from sandbox.account import SERVICES
 from sandbox.call import AwsError
 from sandbox.gateway import rule
@@ -550,9 +550,30 @@ class Work:
         stack = self._stack
         stack.status, stack.reason = status, reason
         self._resource_event(stack.name, "AWS::CloudFormation::Stack", stack.stack_id, status, reason)
+        with self._sandbox.gateway.lock:
+            event_bus.put(self._sandbox, stack.region, _status_event(self._sandbox, stack))
 
     def _resource_event(self, name: str, kind: str, physical_id: str, status: str, reason: str | None = None) -> None:
         add_event(self._cloudformation, self._stack, name, kind, physical_id, status, reason)
+
+
+def _status_event(sandbox: Sandbox, stack: Stack) -> dict[str, Any]:
+    """*Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-event-eventbridge.html"""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "CloudFormation Stack Status Change",
+        "source": "aws.cloudformation",
+        "account": stack.account,
+        "time": sandbox.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": stack.region,
+        "resources": [stack.stack_id],
+        "detail": {
+            "stack-id": stack.stack_id,
+            "status-details": {"status": stack.status, "status-reason": stack.reason or ""},
+            "client-request-token": "",
+        },
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,4 +13,5 @@ from sandbox.rules import logs as logs
 from sandbox.rules import rest_account as rest_account
 from sandbox.rules import rest_apis as rest_apis
 from sandbox.rules import rest_stages as rest_stages
+from sandbox.rules import s3 as s3
 from sandbox.rules import sqs as sqs

@@ -60,6 +60,7 @@ The sandbox account {sandbox.account_id} answers at {sandbox.endpoint} (this mac
 
 Point a shell at it; aws, sam and boto3 then use it and nothing else:
 
+unset AWS_PROFILE AWS_SESSION_TOKEN
 {exports}
 
 Then, for example:

@@ -1,0 +1,108 @@
+"""API Gateway tries the log role it is given, and says of a bad one what AWS says."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sandbox.account import Sandbox
+from tests.integration.sandbox_support import (
+    PUSH_POLICY,
+    allow,
+    client,
+    log_role,
+    patch_account,
+    refusal,
+    role,
+    set_log_role,
+    trust,
+)
+
+PERMISSIONS = (
+    "The role ARN does not have required permissions configured. "
+    "Please grant trust permission for API Gateway and add the required role policy."
+)
+CANNOT_WRITE = "API Gateway could not successfully write to CloudWatch Logs using the ARN specified"
+
+
+def test_a_new_account_has_no_role(sandbox: Sandbox) -> None:
+    answer = client(sandbox, "apigateway").get_account()
+    assert "cloudwatchRoleArn" not in answer
+    assert answer["throttleSettings"] == {"burstLimit": 5000, "rateLimit": 10000.0}
+
+
+def test_a_good_role_is_taken_and_tried(sandbox: Sandbox) -> None:
+    arn = set_log_role(sandbox)
+    assert log_role(sandbox) == arn
+    groups = client(sandbox, "logs").describe_log_groups(logGroupNamePrefix="/aws/apigateway/welcome")["logGroups"]
+    assert [group["logGroupName"] for group in groups] == ["/aws/apigateway/welcome"]
+    welcome = next(record for record in sandbox.trail if record["eventName"] == "CreateLogGroup")
+    assert welcome["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] == arn
+    assert welcome["userIdentity"]["arn"].endswith("/BackplaneAssumeRoleSession")
+
+
+@pytest.mark.parametrize("value", ["not-an-arn", "arn:aws:iam::123456789012:user/x"])
+def test_a_malformed_arn_is_refused(sandbox: Sandbox, value: str) -> None:
+    assert refusal(lambda: patch_account(sandbox, value)) == ("BadRequestException", "The role ARN is not well formed")
+
+
+def test_roles_that_will_not_do(sandbox: Sandbox) -> None:
+    absent = "arn:aws:iam::123456789012:role/absent"
+    assert refusal(lambda: patch_account(sandbox, absent)) == ("BadRequestException", PERMISSIONS)
+    distrustful = role(sandbox, "distrustful", "lambda.amazonaws.com", allow("logs:*"))
+    assert refusal(lambda: patch_account(sandbox, distrustful)) == ("BadRequestException", PERMISSIONS)
+    mute = role(sandbox, "mute", "apigateway.amazonaws.com")
+    assert refusal(lambda: patch_account(sandbox, mute)) == ("BadRequestException", CANNOT_WRITE)
+    assert log_role(sandbox) is None
+
+
+def test_a_boundary_can_make_a_role_mute(sandbox: Sandbox) -> None:
+    iam = client(sandbox, "iam")
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
+    arn = iam.create_role(
+        RoleName="bounded", AssumeRolePolicyDocument=trust("apigateway.amazonaws.com"), PermissionsBoundary=boundary
+    )["Role"]["Arn"]
+    iam.attach_role_policy(RoleName="bounded", PolicyArn=PUSH_POLICY)
+    assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", CANNOT_WRITE)
+
+
+@pytest.mark.parametrize("operation", [{"op": "remove"}, {"op": "replace", "value": ""}], ids=["remove", "empty"])
+def test_the_role_can_be_cleared(sandbox: Sandbox, operation: dict[str, str]) -> None:
+    set_log_role(sandbox)
+    patch = {"path": "/cloudwatchRoleArn", **operation}
+    client(sandbox, "apigateway").update_account(patchOperations=[patch])
+    assert log_role(sandbox) is None
+
+
+def test_a_deleted_role_stays_set(sandbox: Sandbox) -> None:
+    arn = set_log_role(sandbox)
+    iam = client(sandbox, "iam")
+    iam.detach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
+    iam.delete_role(RoleName="logs")
+    assert log_role(sandbox) == arn
+
+
+def test_a_changed_role_is_not_seen_at_once() -> None:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+
+    def clock() -> datetime:
+        return now
+
+    with Sandbox(iam_propagation_seconds=5, clock=clock) as sandbox:
+        assert refusal(lambda: set_log_role(sandbox)) == ("BadRequestException", PERMISSIONS)
+        arn = "arn:aws:iam::123456789012:role/logs"
+        now += timedelta(seconds=4)
+        assert refusal(lambda: patch_account(sandbox, arn))[1] == PERMISSIONS
+        now += timedelta(seconds=1)
+        patch_account(sandbox, arn)
+        iam = client(sandbox, "iam")
+        # Attaching what is attached changes nothing; changing the trust does.
+        iam.attach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
+        client(sandbox, "apigateway").update_account(patchOperations=[{"op": "remove", "path": "/cloudwatchRoleArn"}])
+        patch_account(sandbox, arn)
+        iam.update_assume_role_policy(RoleName="logs", PolicyDocument=json.dumps(json.loads(trust("x.amazonaws.com"))))
+        iam.update_assume_role_policy(RoleName="logs", PolicyDocument=trust("apigateway.amazonaws.com"))
+        client(sandbox, "apigateway").update_account(patchOperations=[{"op": "remove", "path": "/cloudwatchRoleArn"}])
+        assert refusal(lambda: patch_account(sandbox, arn))[1] == PERMISSIONS

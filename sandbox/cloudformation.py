@@ -231,6 +231,7 @@ class CloudFormation:
             raise TemplateError(
                 f"Template format error: Unrecognized resource types: [{', '.join(unknown)}] (the sandbox lacks them)"
             )
+        templates.check(template)
         capabilities = tuple(params.get("Capabilities") or ())
         _check_capabilities(template, capabilities)
         tags = (

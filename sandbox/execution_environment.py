@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,7 +116,7 @@ class ExecutionEnvironment:
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        self._output = _Output(self._process.stdout.fileno(), write_lines)
+        self._output = _Output(self._process.stdout, write_lines)
         threading.Thread(target=self._output.read_to_end, name="lambda-output", daemon=True).start()
         threading.Thread(target=self._watch, name="lambda-exit", daemon=True).start()
 
@@ -232,9 +232,9 @@ def _error(kind: str, message: str) -> bytes:
 class _Output:
     """The process's output, line by line; what was written before an answer can be had before the answer is."""
 
-    def __init__(self, fd: int, write_lines: Callable[[list[str]], None]) -> None:
-        os.set_blocking(fd, False)
-        self._fd = fd
+    def __init__(self, pipe: IO[bytes], write_lines: Callable[[list[str]], None]) -> None:
+        os.set_blocking(pipe.fileno(), False)
+        self._pipe = pipe
         self._write_lines = write_lines
         self._lock = threading.Lock()
         self._rest = b""
@@ -243,15 +243,16 @@ class _Output:
     def read_to_end(self) -> None:
         """The process has closed its output, and all of it was handed on."""
         while not self._ended:
-            select.select([self._fd], [], [])
+            select.select([self._pipe], [], [])
             self.drain()
+        self._pipe.close()
 
     def drain(self) -> None:
         """Everything written so far was handed on."""
         with self._lock:
             while not self._ended:
                 try:
-                    chunk = os.read(self._fd, 65536)
+                    chunk = os.read(self._pipe.fileno(), 65536)
                 except BlockingIOError:
                     return
                 self._ended = not chunk

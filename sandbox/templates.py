@@ -228,6 +228,60 @@ def pseudo_parameters(account: str, region: str, stack_name: str, stack_id: str)
     }
 
 
+def references(value: Any, branches: Callable[[list[Any]], list[Any]]) -> Iterator[str]:
+    """The names that *value* refers to; *branches* gives those of an ``Fn::If``'s values that count."""
+    if isinstance(value, list):
+        for each in value:
+            yield from references(each, branches)
+    if not isinstance(value, dict):
+        return
+    if len(value) == 1:
+        ((function, argument),) = value.items()
+        if function == "Ref":
+            yield str(argument)
+            return
+        if function == "Fn::GetAtt":
+            yield str(argument.split(".")[0] if isinstance(argument, str) else argument[0])
+            return
+        if function == "Fn::If" and isinstance(argument, list) and len(argument) == 3:
+            yield from references(branches(argument), branches)
+            return
+        if function == "Fn::Sub":
+            text, given = (argument, {}) if isinstance(argument, str) else argument
+            yield from references(given, branches)
+            for literal, name in _SUBSTITUTION.findall(text):
+                if not literal and name.strip() not in given:
+                    yield name.strip().split(".")[0]
+            return
+    for each in value.values():
+        yield from references(each, branches)
+
+
+def check(template: Mapping[str, Any]) -> None:
+    """Every name that the template uses is declared in it; TemplateError otherwise."""
+    resources, conditions = template["Resources"], template.get("Conditions") or {}
+    known = resources.keys() | (template.get("Parameters") or {}).keys()
+    outputs = template.get("Outputs") or {}
+    for block, declared in (("Resources", resources), ("Outputs", outputs)):
+        missing: set[str] = set()
+        for declaration in declared.values():
+            condition = declaration.get("Condition")
+            if condition is not None and condition not in conditions:
+                raise TemplateError(f"Template format error: Unresolved condition dependency {condition}")
+            used = {key: each for key, each in declaration.items() if key not in {"Metadata", "DependsOn"}}
+            named = set(references(used, lambda choice: choice[1:]))
+            if block == "Resources":
+                explicit = declaration.get("DependsOn") or []
+                named |= {explicit} if isinstance(explicit, str) else set(explicit)
+            missing |= {name for name in named - known if not name.startswith("AWS::")}
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise TemplateError(
+                f"Template format error: Unresolved resource dependencies [{names}] "
+                f"in the {block} block of the template"
+            )
+
+
 @dataclass(slots=True)
 class Scope:
     """What the names in one template mean while one stack is made or changed."""
@@ -274,34 +328,8 @@ class Scope:
 
     def dependencies(self, value: Any) -> set[str]:
         """The logical ids that *value* refers to, in the branches its conditions choose."""
-        resources = self.template["Resources"]
-        return {name for name in self._names(value) if name in resources}
-
-    def _names(self, value: Any) -> Iterator[str]:
-        if isinstance(value, list):
-            for each in value:
-                yield from self._names(each)
-        elif isinstance(value, dict):
-            if len(value) == 1:
-                ((function, argument),) = value.items()
-                if function == "Ref":
-                    yield str(argument)
-                    return
-                if function == "Fn::GetAtt":
-                    yield str(argument.split(".")[0] if isinstance(argument, str) else argument[0])
-                    return
-                if function == "Fn::If" and isinstance(argument, list):
-                    yield from self._names(argument[1] if self.condition(argument[0]) else argument[2])
-                    return
-                if function == "Fn::Sub":
-                    text, given = (argument, {}) if isinstance(argument, str) else argument
-                    yield from self._names(given)
-                    for literal, name in _SUBSTITUTION.findall(text):
-                        if not literal and name not in given:
-                            yield name.strip().split(".")[0]
-                    return
-            for each in value.values():
-                yield from self._names(each)
+        chosen = references(value, lambda choice: [choice[1] if self.condition(choice[0]) else choice[2]])
+        return {name for name in chosen if name in self.template["Resources"]}
 
     def evaluate(self, value: Any) -> Any:
         """*value* with every function replaced by its result; members that are ``AWS::NoValue`` are left out."""

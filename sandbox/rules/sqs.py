@@ -32,3 +32,15 @@ def _receive(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] |
         if received.get("Messages") or time.monotonic() >= deadline or sandbox.is_stopping.is_set():
             return None
         sandbox.is_stopping.wait(_LOOK_AGAIN)
+
+
+@rule("sqs", "SetQueueAttributes")
+def _set_attributes(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """The attributes named are changed and the others stay: moto forgets the policy whenever it is not named.
+
+    *Source:* Amazon SQS API reference, SetQueueAttributes: "Sets the value of one or more queue attributes."
+    """
+    url = {"QueueUrl": call.params["QueueUrl"], "AttributeNames": ["Policy"]}
+    now = sandbox.client("sqs", call.region).get_queue_attributes(**url).get("Attributes", {})
+    proceed({**call.params, "Attributes": {**now, **call.params["Attributes"]}})
+    return None

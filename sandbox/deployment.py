@@ -1,0 +1,79 @@
+"""Log Keeper in the sandbox: built and deployed by the real ``sam``, as an account's owner would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.account import Sandbox
+
+ROOT = Path(__file__).parent.parent
+TOOLS = ROOT / ".venv-tools" / "bin"
+
+
+class ToolFailedError(Exception):
+    """A command line tool ended with an error; the message holds all that it printed."""
+
+
+def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path = ROOT) -> str:
+    """The command has run in the sandbox as its administrator; gives what it printed. Raises ToolFailedError."""
+    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
+    # Nothing of the user's own AWS configuration may leak in, and no tool may wait for an answer.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    ended = subprocess.run(  # noqa: S603 -- the command is ours
+        [shutil.which(command[0], path=path) or command[0], *command[1:]],
+        cwd=folder,
+        env=environment | sandbox.environment(region) | {"PATH": path, "AWS_PAGER": "", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise ToolFailedError(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout}")
+    return ended.stdout
+
+
+def build(sandbox: Sandbox) -> None:
+    """The function's package stands in ``.aws-sam/build``, from the source as it is now."""
+    run(sandbox, "sam", "build")
+
+
+def deploy(
+    sandbox: Sandbox,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    stack_name: str = "log-keeper",
+    region: str = "us-east-1",
+) -> dict[str, str]:
+    """The built application is deployed, with these parameters of the template; gives the stack's outputs."""
+    overrides = [f"{name}={value}" for name, value in (parameters or {}).items()]
+    run(
+        sandbox,
+        *("sam", "deploy", "--stack-name", stack_name, "--region", region),
+        *("--no-confirm-changeset", "--no-progressbar"),
+        *(["--parameter-overrides", *overrides] if overrides else []),
+        region=region,
+    )
+    stack = sandbox.client("cloudformation", region).describe_stacks(StackName=stack_name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def wait_until_quiet(sandbox: Sandbox, stack: Mapping[str, str], timeout: float = 60, region: str = "us-east-1") -> int:
+    """No message is on its way to the function or in its hands; gives how many lie in the dead-letter queue."""
+    sqs = sandbox.client("sqs", region)
+
+    def count(queue_url: str, *states: str) -> int:
+        names = [f"ApproximateNumberOfMessages{state}" for state in states]
+        attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+    sandbox.wait_until(lambda: not count(stack["StageQueueUrl"], "", "NotVisible", "Delayed"), timeout)
+    return count(stack["StageDeadLetterQueueUrl"], "")

@@ -1,0 +1,212 @@
+"""The deployed stack keeps REST stages in line, whoever changes them and however."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from accounts import (
+    PUSH_POLICY,
+    TRUST,
+    get_stage,
+    levels,
+    log_groups,
+    log_role,
+    make_api,
+    make_role,
+    make_stage,
+    patch_stage,
+    set_log_role,
+)
+from builders import MADE_ROLE, record, updated
+from sandbox import deployment
+from stacks import Deployed
+
+
+@pytest.fixture(scope="module")
+def stack(deploy: Callable[..., Deployed]) -> Deployed:
+    return deploy()
+
+
+def test_stage_made_by_the_aws_command_line_is_in_line_within_ten_seconds(stack: Deployed) -> None:
+    """In an account that has never logged: the log role is made on the way."""
+    api_id = make_api(stack.sandbox)
+    assert log_role(stack.sandbox) is None
+    deployment.run(
+        stack.sandbox,
+        *("aws", "apigateway", "create-deployment", "--rest-api-id", api_id, "--stage-name", "prod"),
+    )
+    stack.wait_until_in_line(api_id, timeout=10)
+    assert log_role(stack.sandbox) == MADE_ROLE
+    assert log_groups(stack.sandbox)[f"/aws/vendedlogs/apigateway/{api_id}/prod"] == 365
+    assert log_groups(stack.sandbox)[f"API-Gateway-Execution-Logs_{api_id}/prod"] == 30
+
+
+def test_tagged_stage_gets_info_and_untagged_error(stack: Deployed) -> None:
+    api_id = make_stage(stack.sandbox)
+    stack.wait_until_in_line(api_id)
+    client, arn = stack.sandbox.client("apigateway"), f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
+    client.tag_resource(resourceArn=arn, tags={"execution-logs": "info"})
+    stack.wait_until_in_line(api_id, level="INFO")
+    client.untag_resource(resourceArn=arn, tagKeys=["execution-logs"])
+    stack.wait_until_in_line(api_id)
+
+
+def test_stage_born_with_the_tag_gets_info(stack: Deployed) -> None:
+    client, api_id = stack.sandbox.client("apigateway"), make_api(stack.sandbox)
+    deployment_id = client.create_deployment(restApiId=api_id)["id"]
+    client.create_stage(restApiId=api_id, stageName="prod", deploymentId=deployment_id, tags={"execution-logs": "INFO"})
+    stack.wait_until_in_line(api_id, level="INFO")
+
+
+def test_logging_switched_off_by_hand_comes_back(stack: Deployed) -> None:
+    """With an override, and bodies: raising a level must not start to write them."""
+    api_id = make_stage(stack.sandbox)
+    stack.wait_until_in_line(api_id)
+    patch_stage(
+        stack.sandbox,
+        api_id,
+        ("replace", "/*/*/logging/loglevel", "OFF"),
+        ("replace", "/*/*/logging/dataTrace", "true"),
+        ("replace", "/~1/GET/throttling/burstLimit", "7"),
+        ("remove", "/accessLogSettings"),
+    )
+    stack.wait_until_in_line(api_id)
+    stage = get_stage(stack.sandbox, api_id)
+    assert levels(stage) == {"*/*": "ERROR", "~1/GET": "ERROR"}
+    assert stage["methodSettings"]["~1/GET"]["throttlingBurstLimit"] == 7
+    our_patch = [call.call for call in stack.sandbox.calls if "log-keeper" in call.call.user_agent][-1]
+    assert our_patch.operation == "UpdateStage"
+
+
+def test_own_change_causes_no_second_invocation(stack: Deployed) -> None:
+    stack.wait_until_quiet()
+    before = stack.invocations()
+    api_id = make_stage(stack.sandbox)
+    stack.wait_until_in_line(api_id)
+    # A later change of somebody else's arrives behind whatever our own may have caused.
+    patch_stage(stack.sandbox, api_id, ("replace", "/description", "later"))
+    stack.sandbox.wait_until(lambda: stack.invocations() >= before + 2)
+    stack.wait_until_quiet()
+    ours = [
+        event
+        for event in stack.sandbox.trail
+        if event["eventName"] == "UpdateStage"
+        and event["requestParameters"]["restApiId"] == api_id
+        and "EnforceRole" in json.dumps(event["userIdentity"])
+    ]
+    assert len(ours) == 1
+    assert stack.invocations() == before + 2
+
+
+def test_stage_deleted_in_between_is_done(stack: Deployed) -> None:
+    client = stack.sandbox.client("apigateway")
+    with stack.sandbox.gateway.lock:  # nothing of ours runs before both calls are made
+        api_id = make_stage(stack.sandbox)
+        client.delete_stage(restApiId=api_id, stageName="prod")
+    stack.sandbox.wait_until(lambda: any(api_id in line and '"outcome":"gone"' in line for line in stack.log()))
+    assert stack.wait_until_quiet() == 0
+
+
+def test_one_bad_message_among_nine_good(stack: Deployed) -> None:
+    """The nine are followed in the same batch; the bad one ends in the dead-letter queue, alone."""
+    stack.wait_until_quiet()
+    apis = [make_stage(stack.sandbox) for _ in range(9)]
+    for api_id in apis:
+        stack.wait_until_in_line(api_id)
+    stack.wait_until_quiet()
+    with stack.sandbox.gateway.lock:
+        for api_id in apis:
+            patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
+        sqs, url = stack.sandbox.client("sqs"), stack.outputs["StageQueueUrl"]
+        sqs.purge_queue(QueueUrl=url)
+        stack.set_queue(VisibilityTimeout="1")
+        bodies = [
+            *(json.dumps(updated(api_id)) for api_id in apis[:5]),
+            "no JSON",
+            *(json.dumps(updated(api_id)) for api_id in apis[5:]),
+        ]
+        sqs.send_message_batch(
+            QueueUrl=url,
+            Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)],
+        )
+    for api_id in apis:
+        stack.wait_until_in_line(api_id)
+    assert stack.wait_until_quiet() == 1
+    stack.set_queue(VisibilityTimeout="360")
+    assert stack.dead_letters() == ["no JSON"]
+    assert sum("Message unreadable" in line for line in stack.log()) == 5
+
+
+def test_record_of_no_stage_is_dropped(stack: Deployed) -> None:
+    stack.sandbox.client("sqs").send_message(
+        QueueUrl=stack.outputs["StageQueueUrl"], MessageBody=json.dumps(record("CreateDeployment", None))
+    )
+    stack.sandbox.wait_until(lambda: any("Record ignored: names no stage" in line for line in stack.log()))
+    assert stack.wait_until_quiet() == 0
+
+
+def test_metrics_arrive(stack: Deployed) -> None:
+    metrics = stack.sandbox.client("cloudwatch").list_metrics(Namespace="LogKeeper")["Metrics"]
+    assert {"StagesChanged", "AccountRolesMended", "MessagesUnreadable", "RecordsIgnored"} <= {
+        metric["MetricName"] for metric in metrics
+    }
+
+
+def test_deleted_log_role_is_made_again(stack: Deployed) -> None:
+    iam = stack.sandbox.client("iam")
+    stack.wait_until_quiet()
+    with stack.sandbox.gateway.lock:  # as in AWS, where the records come seconds later
+        iam.detach_role_policy(RoleName="APIGatewayCloudWatchLogs", PolicyArn=PUSH_POLICY)
+        iam.delete_role(RoleName="APIGatewayCloudWatchLogs")
+    stack.sandbox.wait_until(lambda: "APIGatewayCloudWatchLogs" in role_names(stack))
+    assert stack.wait_until_quiet() == 0
+    attached = iam.list_attached_role_policies(RoleName="APIGatewayCloudWatchLogs")["AttachedPolicies"]
+    assert [policy["PolicyArn"] for policy in attached] == [PUSH_POLICY]
+    role = iam.get_role(RoleName="APIGatewayCloudWatchLogs")["Role"]
+    assert role["AssumeRolePolicyDocument"]["Statement"] == TRUST["Statement"]
+    assert log_role(stack.sandbox) == MADE_ROLE
+
+
+def test_cleared_account_setting_is_set_again(stack: Deployed) -> None:
+    set_log_role(stack.sandbox, "")
+    stack.sandbox.wait_until(lambda: log_role(stack.sandbox) == MADE_ROLE)
+
+
+def test_live_role_of_another_is_left(stack: Deployed) -> None:
+    stack.wait_until_quiet()
+    theirs = make_role(stack.sandbox, "Theirs")
+    stack.sandbox.wait_until(lambda: stack.sandbox.is_propagated("Theirs"))
+    before = stack.invocations()
+    set_log_role(stack.sandbox, theirs)
+    stack.sandbox.wait_until(lambda: stack.invocations() > before)
+    assert stack.wait_until_quiet() == 0
+    assert log_role(stack.sandbox) == theirs
+
+
+def test_role_that_may_not_be_passed_ends_in_the_dead_letter_queue(stack: Deployed) -> None:
+    """Say, by a boundary of the owner's. The stage is not touched, the reason is told, and nothing is lost."""
+    iam = stack.sandbox.client("iam")
+    enforcer = next(name for name in role_names(stack) if "EnforceRole" in name)
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "iam:PassRole", "Resource": "*"}]}
+    stack.wait_until_quiet()
+    iam.put_role_policy(RoleName=enforcer, PolicyName="Deny", PolicyDocument=json.dumps(deny))
+    stack.set_queue(VisibilityTimeout="1")
+    set_log_role(stack.sandbox, "")
+    stack.sandbox.wait_until(lambda: stack.wait_until_quiet() == 1, timeout=60)
+    assert log_role(stack.sandbox) is None
+    assert any(
+        "AccountRoleError" in line and "is not authorized to perform: iam:PassRole" in line for line in stack.log()
+    )
+    iam.delete_role_policy(RoleName=enforcer, PolicyName="Deny")
+    stack.set_queue(VisibilityTimeout="360")
+    [letter] = stack.dead_letters()
+    # Sent back as it is once the reason is gone, it does its work.
+    stack.sandbox.client("sqs").send_message(QueueUrl=stack.outputs["StageQueueUrl"], MessageBody=letter)
+    stack.sandbox.wait_until(lambda: log_role(stack.sandbox) == MADE_ROLE)
+
+
+def role_names(stack: Deployed) -> list[str]:
+    return [role["RoleName"] for role in stack.sandbox.client("iam").list_roles()["Roles"]]

@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -469,7 +470,13 @@ class Work:
             stack_id=stack.stack_id,
             logical_id=logical_id,
             stack_tags=tags,
+            settle=self._settle,
         )
+
+    def _settle(self, role_arn: str) -> None:
+        name = role_arn.rsplit("/", 1)[-1]
+        with suppress(TimeoutError):  # then the call that needs the role says what is wrong
+            self._sandbox.wait_until(lambda: self._sandbox.is_propagated(name))
 
     def _create(
         self, desired: Desired, name: str, declaration: Mapping[str, Any], properties: dict[str, Any]

@@ -333,7 +333,9 @@ class Deployment(ResourceType):
 class Account(ResourceType):
     """The region's CloudWatch log role. Removing the resource leaves the setting as it is.
 
-    *Source:* the CloudFormation reference of AWS::ApiGateway::Account; Terraform and CDK warn of the same.
+    *Source:* the CloudFormation reference of AWS::ApiGateway::Account; Terraform and CDK warn of the same. That a role
+    of the same stack works at once, as templates everywhere expect (CDK's ``cloudWatchRole``), is inferred to be
+    CloudFormation waiting until it has spread.
     """
 
     name = "AWS::ApiGateway::Account"
@@ -341,6 +343,8 @@ class Account(ResourceType):
 
     def create(self, context: Context, properties: Properties) -> Made:
         role = properties.get("CloudWatchRoleArn")
+        if role:
+            context.settle(role)
         patch = {"op": "replace", "path": "/cloudwatchRoleArn", "value": role or ""}
         context.client("apigateway").update_account(patchOperations=[patch])
         physical_id = context.generated_name()

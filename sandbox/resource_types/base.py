@@ -33,6 +33,8 @@ class Context:
     stack_id: str
     logical_id: str
     stack_tags: Mapping[str, str]
+    #: Waits until a role's last change has spread.
+    settle: Callable[[str], None]
 
     def generated_name(self, limit: int = 128, *, lower: bool = False) -> str:
         """A name that CloudFormation would make: stack, logical id, twelve random characters."""

@@ -85,11 +85,3 @@ class V2Integration(_V2):
     identity, identity_parameter = "IntegrationId", "IntegrationId"
     replaced_by = frozenset({"ApiId"})
     attributes: ClassVar[Mapping[str, str]] = {"IntegrationId": "IntegrationId"}
-
-
-@resource_type
-class V2Deployment(_V2):
-    name = "AWS::ApiGatewayV2::Deployment"
-    create_call, delete_call = "create_deployment", "delete_deployment"
-    identity, identity_parameter = "DeploymentId", "DeploymentId"
-    attributes: ClassVar[Mapping[str, str]] = {"DeploymentId": "DeploymentId"}

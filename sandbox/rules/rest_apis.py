@@ -75,6 +75,27 @@ def _described(params: dict[str, Any]) -> dict[str, str]:
     return {"description": params["description"]} if params.get("description") else {}
 
 
+@rule("apigateway", "UpdateDeployment")
+def _update_deployment(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """The description, the only thing of a deployment that can change.
+
+    *Source:* https://docs.aws.amazon.com/apigateway/latest/api/patch-operations.html#UpdateDeployment-Patch
+    """
+    deployment = api_of(sandbox, call).deployments.get(call.params["deploymentId"])
+    if deployment is None:
+        raise AwsError("NotFoundException", "Invalid Deployment identifier specified", 404)
+    for operation in call.params.get("patchOperations") or []:
+        if (operation["op"], operation["path"]) != ("replace", "/description"):
+            message = f"Invalid patch path '{operation['path']}' specified for op '{operation['op']}'."
+            raise AwsError("BadRequestException", message)  # wording not recorded
+        deployment.description = operation.get("value", "")
+    return {
+        "id": deployment.id,
+        "description": deployment.description,
+        "createdDate": deployment.created_date,
+    }
+
+
 @rule("apigateway", "DeleteDeployment")
 def _delete_deployment(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     """A deployment that a stage points to stays, whatever stage it was made with.

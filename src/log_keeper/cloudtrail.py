@@ -93,7 +93,7 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
         return Nothing(Ignored.OWN_CALL, name)
     if source == "iam.amazonaws.com" and name in LOG_ROLE_EVENTS:
         return LogRoleNamed(regions)
-    if source != "apigateway.amazonaws.com" or (name not in _STAGE_OF and name != "UpdateAccount"):
+    if source != "apigateway.amazonaws.com" or name not in API_GATEWAY_EVENTS:
         return Nothing(Ignored.UNKNOWN_EVENT, name)
     if region not in regions:
         raise UnreadableEventError(f"{name} in a region that is not looked after")
@@ -146,3 +146,6 @@ _STAGE_OF: Mapping[str, Callable[[Mapping[Any, Any]], _Names]] = {
     "TagResource": _resource_arn,
     "UntagResource": _resource_arn,
 }
+
+#: The calls of API Gateway that are read.
+API_GATEWAY_EVENTS = frozenset({*_STAGE_OF, "UpdateAccount"})

@@ -1,0 +1,169 @@
+"""What the template promises: which records reach the queue, what the function may do, what the README says of it."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import EVENTS, OWN_ROLE_ARN, sample
+from log_keeper import cloudtrail
+from log_keeper.settings import Settings
+from sandbox import event_bus, templates
+
+ROOT = Path(__file__).parent.parent.parent
+TEMPLATE = templates.parse((ROOT / "template.yaml").read_text())
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+README = (ROOT / "README.md").read_text()
+
+
+def resolved(value: Any) -> Any:
+    """The value with the role's ARN and parameters' defaults in the place of references."""
+    match value:
+        case {"Fn::GetAtt": ["EnforceRole", "Arn"] | "EnforceRole.Arn"}:
+            return OWN_ROLE_ARN
+        case {"Ref": name} if name in TEMPLATE["Parameters"]:
+            return TEMPLATE["Parameters"][name]["Default"]
+        case dict():
+            return {key: resolved(inner) for key, inner in value.items()}
+        case list():
+            return [resolved(inner) for inner in value]
+        case _:
+            return value
+
+
+def pattern(rule: str) -> dict[str, Any]:
+    found: dict[str, Any] = resolved(RESOURCES[rule]["Properties"]["EventPattern"])
+    return found
+
+
+def rules_that_match(event: dict[str, Any]) -> list[str]:
+    rules = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Events::Rule"]
+    return [rule for rule in rules if event_bus.matches(pattern(rule), event)]
+
+
+EXPECTED = {
+    "delete-role": ["LogRoleChangedRule"],
+    # A failed call changes nothing.
+    "update-stage-failed": [],
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("*.json")))
+def test_sample_goes_where_it_should(name: str) -> None:
+    assert rules_that_match(sample(name)) == EXPECTED.get(name, ["StageChangedRule"])
+
+
+def test_our_own_call_is_left_out() -> None:
+    event = sample("tag-resource")
+    event["detail"]["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] = OWN_ROLE_ARN
+    assert rules_that_match(event) == []
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        {"type": "Root", "arn": "arn:aws:iam::123456789012:root"},
+        {"type": "IAMUser", "sessionContext": {"attributes": {"mfaAuthenticated": "true"}}},
+        {"invokedBy": "cloudformation.amazonaws.com"},
+    ],
+)
+def test_caller_without_a_session_issuer_is_heard(identity: dict[str, Any]) -> None:
+    event = sample("tag-resource")
+    event["detail"]["userIdentity"] = identity
+    assert rules_that_match(event) == ["StageChangedRule"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"detail-type": "APIGateway CRL Processing"},
+        {"source": "custom.aws.apigateway"},
+        {"detail": {**sample("tag-resource")["detail"], "eventSource": "execute-api.amazonaws.com"}},
+        {"detail": {**sample("tag-resource")["detail"], "eventName": "GetStage"}},
+    ],
+)
+def test_other_events_are_left_out(changes: dict[str, Any]) -> None:
+    assert rules_that_match(sample("tag-resource") | changes) == []
+
+
+def test_role_of_another_name_is_left_out() -> None:
+    event = sample("delete-role")
+    event["detail"]["requestParameters"]["roleName"] = "Another"
+    assert rules_that_match(event) == []
+
+
+def test_code_reads_what_the_rules_let_through() -> None:
+    assert set(pattern("LogRoleChangedRule")["detail"]["eventName"]) == cloudtrail.LOG_ROLE_EVENTS
+    assert set(pattern("StageChangedRule")["detail"]["eventName"]) == cloudtrail.API_GATEWAY_EVENTS
+
+
+def test_environment_is_what_the_settings_read() -> None:
+    """None is missing, and none is set that nobody reads."""
+    variables = RESOURCES["EnforceFunction"]["Properties"]["Environment"]["Variables"]
+    given = {name: "1" if name.endswith("_DAYS") else "x" for name in variables}
+    read: set[str] = set()
+
+    class Environment(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            read.add(name)
+            return super().get(name, default)
+
+    Settings.from_environment(Environment(given))
+    assert read == set(variables)
+
+
+def test_visibility_timeout_is_six_times_the_functions() -> None:
+    """As Lambda advises. *Source:* Lambda developer guide, "Creating and configuring an Amazon SQS event source"."""
+    function, queue = RESOURCES["EnforceFunction"]["Properties"], RESOURCES["StageQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] == 6 * function["Timeout"]
+
+
+def statements() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for resource in RESOURCES.values():
+        match resource:
+            case {"Type": "AWS::IAM::Role", "Properties": properties}:
+                for policy in properties["Policies"]:
+                    found += policy["PolicyDocument"]["Statement"]
+            case {"Type": "AWS::IAM::Policy", "Properties": properties}:
+                found += properties["PolicyDocument"]["Statement"]
+    return found
+
+
+@pytest.mark.parametrize("statement", statements(), ids=lambda statement: statement["Sid"])
+def test_statement_is_exact(statement: dict[str, Any]) -> None:
+    """No action and no resource is a bare or a leading wildcard."""
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    assert not any("*" in action for action in actions)
+    resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+    assert "*" not in resources
+    assert "NotAction" not in statement
+    assert "NotResource" not in statement
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading of the README, without backticks."""
+    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = list(takewhile(bool, section[section.index("\n|") + 1 :].splitlines()))
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_readme_lists_the_parameters_with_their_defaults() -> None:
+    assert {row[0]: row[1] for row in table("Parameters")} == {
+        name: str(parameter["Default"]) or "empty" for name, parameter in TEMPLATE["Parameters"].items()
+    }
+
+
+def test_readme_lists_the_permissions() -> None:
+    """By statement; the actions to the letter."""
+
+    def actions(statement: dict[str, Any]) -> str:
+        action = statement["Action"]
+        return ", ".join(action if isinstance(action, list) else [action])
+
+    assert {row[0]: row[1] for row in table("Permissions")} == {
+        statement["Sid"]: actions(statement) for statement in statements()
+    }

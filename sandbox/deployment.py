@@ -29,7 +29,11 @@ def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path
     ended = subprocess.run(  # noqa: S603 -- the command is ours
         [shutil.which(command[0], path=path) or command[0], *command[1:]],
         cwd=folder,
-        env=environment | sandbox.environment(region) | {"PATH": path, "AWS_PAGER": "", "NO_COLOR": "1"},
+        env=environment
+        | sandbox.environment(region)
+        | {"PATH": path, "AWS_PAGER": "", "NO_COLOR": "1"}
+        # sam looks at a stack's progress every five seconds; this account is quicker.
+        | {"SAM_CLI_POLL_DELAY": "0.2"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

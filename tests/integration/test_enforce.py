@@ -150,6 +150,48 @@ def test_young_group_without_retention_gets_one(sandbox: Sandbox, deliver: Deliv
     assert log_groups(sandbox)[group] == 30
 
 
+def test_account_level_retention_policy_is_left(sandbox: Sandbox, deliver: Deliver) -> None:
+    """It decides, whatever a group says; setting one of its own would only hide that."""
+    logs = sandbox.client("logs")
+    logs.put_account_policy(
+        policyName="all",
+        policyType="RETENTION_POLICY",
+        policyDocument=json.dumps({"RetentionInDays": 90}),
+        scope="ALL",
+    )
+    api_id = make_stage(sandbox)
+    group = f"API-Gateway-Execution-Logs_{api_id}/prod"
+    logs.create_log_group(logGroupName=group)
+    before = len(sandbox.calls)
+    deliver(updated(api_id))
+    retentions = [made.call.params for made in sandbox.calls[before:] if made.call.operation == "PutRetentionPolicy"]
+    assert group not in [params["logGroupName"] for params in retentions]
+
+
+def test_groups_are_encrypted_with_the_owners_key(
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
+) -> None:
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-4000-8000-000000000000"
+    environment.setenv("LOG_GROUP_KMS_KEY_ARN", key)
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    groups = sandbox.client("logs").describe_log_groups(logGroupNamePrefix="/aws/vendedlogs/")["logGroups"]
+    assert [(group["logGroupName"], group["kmsKeyId"]) for group in groups] == [
+        (f"/aws/vendedlogs/apigateway/{api_id}/prod", key)
+    ]
+
+
+def test_canary_gets_log_groups_of_its_own(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = make_stage(sandbox)
+    client = sandbox.client("apigateway")
+    client.create_deployment(restApiId=api_id, stageName="prod", canarySettings={"percentTraffic": 10.0})
+    deliver(updated(api_id))
+    assert log_groups(sandbox) | {
+        f"API-Gateway-Execution-Logs_{api_id}/prod/Canary": 30,
+        f"/aws/vendedlogs/apigateway/{api_id}/prod/Canary": 365,
+    } == log_groups(sandbox)
+
+
 def test_gone_stage_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_stage(sandbox)
     sandbox.client("apigateway").delete_stage(restApiId=api_id, stageName="prod")

@@ -1,0 +1,52 @@
+"""A log group is made with its retention; one that is there is kept, and none loses a line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from log_keeper.log_groups import LogGroup, LogGroupChange, ensure_log_groups
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
+WANTED = LogGroup("group", retention=30, kms_key_arn=None)
+
+
+class Logs:
+    """CloudWatch Logs with at most one group."""
+
+    def __init__(self, **group: Any) -> None:
+        self.groups = [{"logGroupName": "group"} | group] if group else []
+        self.calls: list[str] = []
+
+    def describe_log_groups(self, **_: Any) -> dict[str, Any]:
+        return {"logGroups": self.groups}
+
+    def create_log_group(self, **_: Any) -> None:
+        self.calls.append("create")
+
+    def put_retention_policy(self, **_: Any) -> None:
+        self.calls.append("retention")
+
+
+def born(days_ago: float) -> int:
+    """Milliseconds since 1970, as CloudWatch Logs tells them."""
+    return int((NOW - timedelta(days=days_ago)).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("logs", "change", "calls"),
+    [
+        pytest.param(Logs(), LogGroupChange.MADE, ["create", "retention"], id="absent"),
+        pytest.param(Logs(creationTime=born(900), retentionInDays=7), None, [], id="somebody's retention"),
+        pytest.param(Logs(creationTime=born(1), retentionPolicyName="never"), None, [], id="account-level policy"),
+        pytest.param(Logs(creationTime=born(29)), LogGroupChange.RETENTION_SET, ["retention"], id="young"),
+        pytest.param(
+            Logs(creationTime=born(31)), LogGroupChange.LEFT_WITHOUT_RETENTION, [], id="old: lines would be lost"
+        ),
+    ],
+)
+def test_group(logs: Any, change: LogGroupChange | None, calls: list[str]) -> None:
+    assert ensure_log_groups(logs, [WANTED], NOW).get("group") == change
+    assert logs.calls == calls

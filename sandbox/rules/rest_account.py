@@ -52,7 +52,7 @@ def described(sandbox: Sandbox, region: str) -> dict[str, Any]:
 @rule("apigateway", "UpdateAccount")
 def _update_account(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     account = apigateway_backends[sandbox.account_id][call.region].account
-    role_arn = account.cloudwatch_role_arn
+    role_arn, is_named = account.cloudwatch_role_arn, False
     for operation in call.params.get("patchOperations", []):
         path, op = operation.get("path"), operation.get("op")
         if path != "/cloudwatchRoleArn":
@@ -60,8 +60,9 @@ def _update_account(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
                 raise AwsError("BadRequestException", f"Invalid patch path {path}")  # the wording is not recorded
             continue
         # Clearing it is accepted. Source: go-to-k/cdkd deleteAccount; a blank in the console, aws/aws-cdk issue 6194.
-        role_arn = None if op == "remove" else operation.get("value") or None
-    if role_arn and role_arn != account.cloudwatch_role_arn:
+        role_arn, is_named = None if op == "remove" else operation.get("value") or None, True
+    # Whether a role that is set already is tried again is not known: the harsher answer is that it is.
+    if role_arn and is_named:
         try_role(sandbox, call.region, role_arn)
     account.cloudwatch_role_arn = role_arn
     return described(sandbox, call.region)

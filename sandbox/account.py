@@ -63,14 +63,20 @@ class Sandbox:
         iam_propagation_seconds: float = 3.0,
         has_trail: bool = True,
         refuses_missing_log_groups: bool = False,
+        refuses_past_schedules: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``port`` 0 takes a free one. ``clock`` tells the time wherever AWS's time is visible."""
+        """``port`` 0 takes a free one.
+
+        ``clock`` tells the time wherever AWS's time is visible; ``clock.MovableClock`` is one that can be moved.
+        """
         self.iam_propagation_seconds = iam_propagation_seconds
         #: EventBridge gets "AWS API Call via CloudTrail" only where a trail logs.
         self.has_trail = has_trail
         #: DescribeLogGroups by identifiers fails for a missing group; otherwise it leaves it out. AWS's way is unknown.
         self.refuses_missing_log_groups = refuses_missing_log_groups
+        #: EventBridge Scheduler refuses one-time schedules of times gone by; otherwise they are invoked at once.
+        self.refuses_past_schedules = refuses_past_schedules
         self.clock = clock
         self.gateway = Gateway(self)
         self.gateway.recorders.append(cloudtrail.record)

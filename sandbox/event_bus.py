@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sandbox.account import Sandbox
     from sandbox.call import Call
     from sandbox.gateway import Proceed
+    from sandbox.policies import Context
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,13 @@ def put(sandbox: Sandbox, region: str, event: Event, bus_name: str = "default") 
             continue
         if not matches(matched.event_pattern.get_pattern(), event):
             continue
-        for each in list(matched.targets):
-            _deliver(sandbox, Delivery(matched.arn, each, _payload(each, event), event))
+        send(sandbox, matched, event)
+
+
+def send(sandbox: Sandbox, of_rule: Any, event: Event) -> None:
+    """All targets of moto's rule have got the event, whatever its pattern; those it cannot be given to lost it."""
+    for each in list(of_rule.targets):
+        _deliver(sandbox, Delivery(of_rule.arn, each, _payload(each, event), event))
 
 
 def matches(pattern: dict[str, Any], event: Event) -> bool:
@@ -225,13 +231,13 @@ def _to_log_group(sandbox: Sandbox, delivery: Delivery) -> None:
     backend.put_log_events(name, stream, [{"timestamp": milliseconds, "message": delivery.payload}])
 
 
-def trusts(role: Any, service: str) -> bool:
-    """The role's trust policy lets the service assume it."""
+def trusts(role: Any, service: str, context: Context | None = None) -> bool:
+    """The role's trust policy lets the service assume it, in a request with these condition keys."""
     statements = load(role.assume_role_policy_document).get("Statement", [])
     # A trust policy has no Resource: the role it stands on is meant.
     statements = statements if isinstance(statements, list) else [statements]
     document = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
-    return evaluate([document], "sts:AssumeRole", role.arn, {}, {"Service": service}) is Decision.ALLOWED
+    return evaluate([document], "sts:AssumeRole", role.arn, context or {}, {"Service": service}) is Decision.ALLOWED
 
 
 @rule("events", "PutEvents")

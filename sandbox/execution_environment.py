@@ -22,8 +22,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from sandbox import function_clock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sandbox.clock import MovableClock
 
 #: What AWS's Python runtime has beside the standard library: the client of the Runtime API, and the SDK.
 _RUNTIME_MODULES = (
@@ -70,6 +74,27 @@ def link_runtime(into: Path) -> Path:
     return into
 
 
+class MovedClock:
+    """The file through which one environment's process learns how far its clock is moved."""
+
+    def __init__(self, clock: MovableClock, file: Path) -> None:
+        self._clock = clock
+        self._file = file
+        self.follow()
+
+    def follow(self) -> float:
+        """The process's clock is moved as the account's is now; gives the seconds."""
+        seconds = self._clock.offset.total_seconds()
+        # In place: the process has the file mapped.
+        with self._file.open("r+b" if self._file.exists() else "wb") as opened:
+            opened.write(function_clock.OFFSET.pack(seconds))
+        return seconds
+
+    def starter(self) -> tuple[str, str]:
+        """What Python runs in place of ``-m awslambdaric``."""
+        return function_clock.__file__, str(self._file)
+
+
 class ExecutionEnvironment:
     """A process that runs one handler, one invocation at a time."""
 
@@ -80,8 +105,13 @@ class ExecutionEnvironment:
         runtime_root: Path,
         variables: Mapping[str, str],
         write_lines: Callable[[list[str]], None],
+        clock: MovedClock | None = None,
     ) -> None:
-        """The process is starting. *write_lines* gets its output; it may be called from any thread."""
+        """The process is starting. *write_lines* gets its output; it may be called from any thread.
+
+        With a *clock*, the function's own is moved as that one was when the invocation began.
+        """
+        self._clock = clock
         self._write_lines = write_lines
         self._changed = threading.Condition()
         self._is_ready = False
@@ -97,7 +127,7 @@ class ExecutionEnvironment:
         self._init_duration: float | None = None
         # -S and -s leave out every site-packages: the function sees its package, the runtime, the standard library.
         self._process = subprocess.Popen(  # noqa: S603 - this Python, and the function's own code
-            [sys.executable, "-S", "-s", "-m", "awslambdaric", handler],
+            [sys.executable, "-S", "-s", *(clock.starter() if clock else ("-m", "awslambdaric")), handler],
             cwd=task_root,
             env={
                 "PATH": os.defpath,
@@ -147,7 +177,8 @@ class ExecutionEnvironment:
             ready = self._is_ready and not self._has_exited
             if ready:
                 self._answer = None
-                self._deadline_ms = int((time.time() + timeout) * 1000)
+                moved = self._clock.follow() if self._clock else 0.0
+                self._deadline_ms = int((time.time() + moved + timeout) * 1000)
                 self._invocation = invocation
                 self._changed.notify_all()
         init_duration = self._init_duration if waited_for_init else None

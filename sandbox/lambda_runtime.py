@@ -30,7 +30,8 @@ from moto.awslambda.models import lambda_backends
 from sandbox import event_bus, iam, identity
 from sandbox.account import SERVICES
 from sandbox.call import AwsError
-from sandbox.execution_environment import ExecutionEnvironment, Invocation, Outcome, link_runtime
+from sandbox.clock import MovableClock
+from sandbox.execution_environment import ExecutionEnvironment, Invocation, MovedClock, Outcome, link_runtime
 from sandbox.gateway import Answer, rule
 from sandbox.policies import Decision, evaluate
 
@@ -369,8 +370,14 @@ class LambdaRuntime:
             runtime_root=self._root / "runtime",
             variables={**dict(function.variables), **reserved},
             write_lines=log_stream.write,
+            clock=self._moved_clock(),
         )
         return _Warm(function, log_stream, process)
+
+    def _moved_clock(self) -> MovedClock | None:
+        assert self._root is not None
+        clock = self.sandbox.clock
+        return MovedClock(clock, self._root / f"clock-{uuid.uuid4()}") if isinstance(clock, MovableClock) else None
 
     def session(self, function: Function) -> Caller:
         """The function's role, as the service itself acts in it: for the function's log and its queues."""

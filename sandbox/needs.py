@@ -235,12 +235,19 @@ def _cloudwatch(call: Call, _: ArnOf) -> list[Need]:
 
 
 def _scheduler(call: Call, _: ArnOf) -> list[Need]:
+    """A schedule is named by its group and itself; groups alone can have tags."""
+    action, tags = f"scheduler:{call.operation}", _tag_context(call.params.get("Tags"))
+    if "ResourceArn" in call.params:
+        return [Need(action, call.params["ResourceArn"], tags)]
     group, name = call.params.get("GroupName", "default"), call.params.get("Name")
     resource = _arn(call, "scheduler", f"schedule/{group}/{name}") if name else "*"
     if call.operation.endswith("ScheduleGroup") and name:
         resource = _arn(call, "scheduler", f"schedule-group/{name}")
     role = call.params.get("Target", {}).get("RoleArn")
-    return [Need(f"scheduler:{call.operation}", resource), *_pass_role(role, "scheduler.amazonaws.com")]
+    needed = [Need(action, resource, tags), *_pass_role(role, "scheduler.amazonaws.com")]
+    if call.operation == "CreateScheduleGroup" and tags:
+        needed.append(Need("scheduler:TagResource", resource, tags))
+    return needed
 
 
 def _cloudformation(call: Call, _: ArnOf) -> list[Need]:

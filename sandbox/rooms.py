@@ -8,6 +8,7 @@ from sandbox import cloudformation as cloudformation
 from sandbox import event_bus as event_bus
 from sandbox import event_sources as event_sources
 from sandbox import lambda_runtime as lambda_runtime
+from sandbox import scheduler as scheduler
 from sandbox.rules import iam as iam
 from sandbox.rules import logs as logs
 from sandbox.rules import rest_account as rest_account

@@ -117,6 +117,11 @@ class Schedule(Simple):
     replaced_by = frozenset({"Name", "GroupName"})
     attributes: ClassVar[Mapping[str, str]] = {"Arn": "ScheduleArn"}
 
+    def parameters(self, context: Context, properties: Properties) -> Properties:
+        """A role made a moment ago, as SAM makes one for each schedule, is waited for."""
+        context.settle(properties["Target"]["RoleArn"])
+        return super().parameters(context, properties)
+
 
 @resource_type
 class ScheduleGroup(Simple):

@@ -41,6 +41,7 @@ def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
         raise _invalid("Log groups starting with AWS/ are reserved for AWS.")
     proceed()
     group = logs_backends[sandbox.account_id][call.region].groups[name]
+    group.creation_time = sandbox.now().astimezone(UTC).replace(tzinfo=None)  # moto keeps times of UTC without a zone
     vars(group)["log_group_class"] = call.params.get("logGroupClass", "STANDARD")
     vars(group)["deletion_protection"] = call.params.get("deletionProtectionEnabled", False)
     return {}

@@ -1,0 +1,566 @@
+"""EventBridge Scheduler, and EventBridge's rules with a schedule: what comes due is started, on the account's clock.
+
+moto keeps schedules and rules; nothing of moto's ever fires. Not here: universal targets and those other than queues,
+functions and buses. A flexible time window is used at its very start.
+
+*Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html and the pages beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from botocore.exceptions import ClientError
+from moto.events.models import events_backends
+from moto.scheduler.models import scheduler_backends
+
+from sandbox import event_bus, iam
+from sandbox.account import SERVICES
+from sandbox.call import AwsError
+from sandbox.clock import MovableClock
+from sandbox.event_bus import Dropped
+from sandbox.gateway import rule
+from sandbox.schedule_expressions import At, Expression, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.account import Sandbox
+    from sandbox.call import Call, Caller
+    from sandbox.gateway import Proceed
+
+log = logging.getLogger(__name__)
+
+_PRINCIPAL = "scheduler.amazonaws.com"
+_NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
+_ROLE_REFUSED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+_TARGETS = frozenset({"sqs", "lambda", "events"})
+_RETRY_POLICY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+#: Before the first retry, and at most. AWS names no numbers: these fill a day with about 185 tries, its default.
+_FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(minutes=8)
+#: A clock that stands still just before something is due must not keep the scheduler busy.
+_SHORTEST_WAIT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One invocation of a schedule's target that is to come."""
+
+    #: The time the schedule named.
+    scheduled: datetime
+    #: When it is made, which for a retry is later.
+    due: datetime
+    #: 1 is the first.
+    number: int = 1
+
+
+@dataclass(slots=True)
+class Timer:
+    """When one of moto's schedules or rules is due; kept on moto's object, and gone with it."""
+
+    expression: Expression
+    #: The next occurrence, if there is one.
+    occurrence: datetime | None
+    end: datetime | None = None
+    #: Of attempts that failed, oldest first.
+    retries: list[Attempt] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stop_at_end()
+
+    @property
+    def due(self) -> datetime | None:
+        """When the next attempt is made."""
+        return min((each.due for each in self._coming()), default=None)
+
+    def take(self) -> Attempt:
+        """The attempt that is due first, which is not to come any more."""
+        attempt = min(self._coming(), key=lambda each: each.due)
+        if attempt in self.retries:
+            self.retries.remove(attempt)
+        else:
+            self.occurrence = self.expression.following(attempt.scheduled)
+            self._stop_at_end()
+        return attempt
+
+    def _coming(self) -> list[Attempt]:
+        return self.retries + ([] if self.occurrence is None else [Attempt(self.occurrence, self.occurrence)])
+
+    def _stop_at_end(self) -> None:
+        if self.occurrence is not None and self.end is not None and self.occurrence >= self.end:
+            self.occurrence = None
+
+
+class Scheduler:
+    """Starts what is due. It sleeps until then, until the clock is moved, or until a schedule changes."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._changed = threading.Condition()
+        self._wakes = 0
+        self._ending = False
+        #: What is due is started by one thread at a time: in order, and done when ``start_due`` returns.
+        self._starting = threading.Lock()
+        self._sessions: dict[str, Caller] = {}
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """There are no schedules yet."""
+        self._ending = False
+        self._sessions.clear()
+        if isinstance(self.sandbox.clock, MovableClock):
+            self.sandbox.clock.watch(self._moved)
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Nothing is started any more."""
+        if isinstance(self.sandbox.clock, MovableClock):
+            self.sandbox.clock.unwatch(self._moved)
+        self._ending = True
+        self.wake()
+        if self._thread is not None:
+            self._thread.join()
+
+    def wake(self) -> None:
+        """The scheduler looks again at what is due."""
+        with self._changed:
+            self._wakes += 1
+            self._changed.notify_all()
+
+    def _moved(self) -> None:
+        self.start_due()
+        self.wake()
+
+    def _run(self) -> None:
+        while not self._ending:
+            with self._changed:
+                seen = self._wakes
+            self.start_due()
+            with self.sandbox.gateway.lock:
+                dues = [due for each in self._timed() if (due := each.timer.due) is not None]
+            wait: float | None = None
+            if dues:
+                wait = max(_SHORTEST_WAIT, (min(dues) - self.sandbox.now()).total_seconds())
+                wait = min(wait, threading.TIMEOUT_MAX)
+            with self._changed:
+                self._changed.wait_for(lambda: self._wakes != seen or self._ending, wait)  # noqa: B023
+
+    # ---- what is due
+
+    def start_due(self) -> None:
+        """Everything that is due by now was started, earliest first: targets have it, functions will run."""
+        with self._starting:
+            while not self._ending:
+                with self.sandbox.gateway.lock:
+                    due = [each for each in self._timed() if each.is_due(self.sandbox.now())]
+                    if not due:
+                        return
+                    earliest = min(due, key=lambda each: each.timer.due or datetime.max.replace(tzinfo=UTC))
+                    attempt = earliest.timer.take()
+                    if earliest.group is None:
+                        self._send_event(earliest, attempt)
+                if earliest.group is not None:
+                    self._invoke_target(earliest, attempt)
+
+    def _timed(self) -> Iterator[_Timed]:
+        account = self.sandbox.account_id
+        for region, schedules in list(scheduler_backends[account].items()):
+            for group in list(schedules.schedule_groups.values()):
+                for schedule in list(group.schedules.values()):
+                    yield _Timed(region, schedule, vars(schedule)["timer"], group)
+        for region, events in list(events_backends[account].items()):
+            for bus in list(events.event_buses.values()):
+                for each in list(bus.rules.values()):
+                    if "timer" in vars(each):
+                        yield _Timed(region, each, vars(each)["timer"])
+
+    def _send_event(self, timed: _Timed, attempt: Attempt) -> None:
+        """*Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html"""
+        event = self._default_event(timed, attempt, "aws.events")
+        event_bus.send(self.sandbox, timed.source, event | {"detail": {}})
+
+    def _default_event(self, timed: _Timed, attempt: Attempt, source: str) -> dict[str, Any]:
+        return {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": "Scheduled Event",
+            "source": source,
+            "account": self.sandbox.account_id,
+            "time": _second(attempt.scheduled),
+            "region": timed.region,
+            "resources": [timed.source.arn],
+            "detail": "{}",
+        }
+
+    def _invoke_target(self, timed: _Timed, attempt: Attempt) -> None:
+        schedule, timer = timed.source, timed.timer
+        target = dict(schedule.target)
+        execution_id = uuid.uuid4().hex[:16]
+        payload = self._payload(timed, target, attempt, execution_id)
+        try:
+            self._deliver(timed, target, payload)
+        except (AwsError, ClientError) as error:
+            code, message = _told(error)
+            log.warning("%s: attempt %s failed: %s: %s", schedule.arn, attempt.number, code, message)
+            retry = Attempt(attempt.scheduled, attempt.due + _pause(attempt.number), attempt.number + 1)
+            exhausted = _exhausted(target["RetryPolicy"], retry)
+            if exhausted is None:
+                with self.sandbox.gateway.lock:
+                    timer.retries.append(retry)
+                return
+            attributes = {
+                "ERROR_CODE": code,
+                "ERROR_MESSAGE": message,
+                "EXECUTION_ID": execution_id,
+                "EXHAUSTED_RETRY_CONDITION": exhausted,
+                "IS_PAYLOAD_TRUNCATED": "false",
+                "RETRY_ATTEMPTS": str(attempt.number - 1),
+                "SCHEDULED_TIME": _second(attempt.scheduled),
+                "SCHEDULE_ARN": schedule.arn,
+                "TARGET_ARN": target["Arn"],
+            }
+            self._bury(timed, target, payload, attributes)
+        with self.sandbox.gateway.lock:
+            is_last = timer.due is None and vars(schedule)["timer"] is timer
+            if is_last and schedule.action_after_completion == "DELETE":
+                timed.group.schedules.pop(schedule.name, None)
+
+    def _payload(self, timed: _Timed, target: dict[str, Any], attempt: Attempt, execution_id: str) -> str:
+        """The schedule's input as it stands, but for the words that are replaced.
+
+        *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+        """
+        if "Input" not in target:
+            return json.dumps(self._default_event(timed, attempt, "aws.scheduler"))
+        text = str(target["Input"])
+        for name, value in {
+            "schedule-arn": timed.source.arn,
+            "scheduled-time": _second(attempt.scheduled),
+            "execution-id": execution_id,
+            "attempt-number": str(attempt.number),
+        }.items():
+            text = text.replace(f"<aws.scheduler.{name}>", value)
+        return text
+
+    def _deliver(self, timed: _Timed, target: dict[str, Any], payload: str) -> None:
+        """The target's API was called with the role of the schedule, and took it."""
+        service, region = target["Arn"].split(":")[2:4]
+        client = self.sandbox.client(service, region, caller=self._session(timed, target), invoked_by=_PRINCIPAL)
+        match service:
+            case "sqs":
+                client.send_message(
+                    QueueUrl=self._queue_url(target["Arn"]), MessageBody=payload, **target.get("SqsParameters", {})
+                )
+            case "lambda":
+                client.invoke(FunctionName=target["Arn"], InvocationType="Event", Payload=payload)
+            case "events":
+                answer = client.put_events(
+                    Entries=[{**target["EventBridgeParameters"], "Detail": payload, "EventBusName": target["Arn"]}]
+                )
+                if answer["FailedEntryCount"]:
+                    entry = answer["Entries"][0]
+                    raise AwsError(entry["ErrorCode"], entry["ErrorMessage"])
+            case _:
+                raise AwsError(
+                    "NotImplemented", f"The sandbox's Scheduler reaches no targets like {target['Arn']}", 501
+                )
+
+    def _bury(self, timed: _Timed, target: dict[str, Any], payload: str, attributes: dict[str, str]) -> None:
+        """The dead-letter queue has it, if there is one that takes it; otherwise it is lost.
+
+        *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
+        """
+        reason = f"{attributes['ERROR_CODE']}: {attributes['ERROR_MESSAGE']}"
+        dropped = Dropped(timed.source.arn, target["Arn"], reason, {"Input": payload})
+        self.sandbox.dropped_events.append(dropped)
+        dead_letters = target.get("DeadLetterConfig", {}).get("Arn")
+        if not dead_letters:
+            return
+        try:
+            caller = self._session(timed, target)
+            sqs = self.sandbox.client("sqs", dead_letters.split(":")[3], caller=caller, invoked_by=_PRINCIPAL)
+            sqs.send_message(
+                QueueUrl=self._queue_url(dead_letters),
+                MessageBody=payload,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+        except (AwsError, ClientError) as error:
+            log.warning("The dead-letter queue %s does not take it: %s", dead_letters, error)
+
+    def _session(self, timed: _Timed, target: dict[str, Any]) -> Caller:
+        with self.sandbox.gateway.lock:
+            role = _role(self.sandbox, timed.region, timed.group.name, target["RoleArn"])
+            if role is None:
+                raise AwsError("AccessDeniedException", _ROLE_REFUSED, 403)
+            caller = self._sessions.get(role.id)
+            if caller is None:
+                credentials = self.sandbox.caller_of_role(role.arn, uuid.uuid4().hex)
+                caller = self._sessions[role.id] = self.sandbox.caller_of_key(credentials["AccessKeyId"])
+            return caller
+
+    def _queue_url(self, arn: str) -> str:
+        return f"{self.sandbox.endpoint}/{arn.split(':')[4]}/{arn.rsplit(':', 1)[-1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """A schedule or rule of moto's, and its timer."""
+
+    region: str
+    source: Any
+    timer: Timer
+    #: The schedule's; rules have none.
+    group: Any = None
+
+    def is_due(self, now: datetime) -> bool:
+        due = self.timer.due
+        return self.source.state == "ENABLED" and due is not None and due <= now
+
+
+def _told(error: AwsError | ClientError) -> tuple[str, str]:
+    if isinstance(error, AwsError):
+        return error.code, error.message
+    told = error.response["Error"]
+    return told.get("Code", ""), told.get("Message", "")
+
+
+def _pause(number: int) -> timedelta:
+    return min(_FIRST_RETRY * (1 << min(number - 1, 8)), _LONGEST_RETRY)
+
+
+def _exhausted(policy: dict[str, int], retry: Attempt) -> str | None:
+    """Which condition of the retry policy forbids this retry; None if it may be made."""
+    if retry.number - 1 > policy["MaximumRetryAttempts"]:
+        return "MaximumRetryAttempts"
+    if retry.due - retry.scheduled > timedelta(seconds=policy["MaximumEventAgeInSeconds"]):
+        return "MaximumEventAgeInSeconds"
+    return None
+
+
+def _second(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def of(sandbox: Sandbox) -> Scheduler:
+    """The account's scheduler."""
+    return next(service for service in sandbox.services if isinstance(service, Scheduler))
+
+
+SERVICES.append(Scheduler)
+
+
+# --- the API -------------------------------------------------------------------------------------------------------
+
+
+@rule("scheduler", "CreateSchedule")
+def create_schedule(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """The schedule exists and will be invoked; or AWS's reason why it cannot be."""
+    params = call.params
+    _check_name(params["Name"])
+    group = _group(sandbox, call, params.get("GroupName", "default"))
+    timer = _checked(sandbox, call)
+    if params["Name"] in group.schedules:
+        raise AwsError("ConflictException", f"Schedule {params['Name']} already exists.", 409)
+    answer = proceed({name: value for name, value in params.items() if name != "StartDate"})
+    schedule = group.schedules[params["Name"]]
+    schedule.creation_date = sandbox.now().timestamp()
+    _set(sandbox, schedule, params, timer)
+    return answer
+
+
+@rule("scheduler", "UpdateSchedule")
+def update_schedule(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """The schedule is as sent: what was not sent is as if it never had been.
+
+    *Source:* botocore's documentation of UpdateSchedule
+    """
+    name = call.params["Name"]
+    schedule = _group(sandbox, call, call.params.get("GroupName", "default")).schedules.get(name)
+    if schedule is None:
+        raise AwsError("ResourceNotFoundException", f"Schedule {name} does not exist.", 404)
+    _set(sandbox, schedule, call.params, _checked(sandbox, call))
+    return {"ScheduleArn": schedule.arn}
+
+
+def _set(sandbox: Sandbox, schedule: Any, params: dict[str, Any], timer: Timer) -> None:
+    schedule.description = params.get("Description")
+    schedule.schedule_expression = params["ScheduleExpression"]
+    schedule.schedule_expression_timezone = params.get("ScheduleExpressionTimezone", "UTC")
+    schedule.flexible_time_window = params["FlexibleTimeWindow"]
+    target = params["Target"]
+    schedule.target = {**target, "RetryPolicy": {**_RETRY_POLICY, **target.get("RetryPolicy", {})}}
+    schedule.state = params.get("State", "ENABLED")
+    schedule.kms_key_arn = params.get("KmsKeyArn")
+    start, end = _moment(params.get("StartDate")), _moment(params.get("EndDate"))
+    schedule.start_date = start.timestamp() if start else None
+    schedule.end_date = end.timestamp() if end else None
+    schedule.action_after_completion = params.get("ActionAfterCompletion", "NONE")
+    schedule.last_modified_date = sandbox.now().timestamp()
+    vars(schedule)["timer"] = timer
+    of(sandbox).wake()
+
+
+def _checked(sandbox: Sandbox, call: Call) -> Timer:
+    """When the schedule that the parameters describe is due; refused as AWS does if they describe none."""
+    params = call.params
+    for required in ("ScheduleExpression", "FlexibleTimeWindow", "Target"):
+        if not params.get(required):
+            where = required[0].lower() + required[1:]
+            raise _invalid(
+                f"1 validation error detected: Value null at '{where}' failed to satisfy constraint: "
+                "Member must not be null"
+            )
+    window = params["FlexibleTimeWindow"]
+    if (window["Mode"] == "FLEXIBLE") != ("MaximumWindowInMinutes" in window):
+        raise _invalid("MaximumWindowInMinutes goes with a FLEXIBLE time window.")  # the wording is not recorded
+    timer = _timer(sandbox, params)
+    _check_target(params["Target"])
+    if _role(sandbox, call.region, params.get("GroupName", "default"), params["Target"]["RoleArn"]) is None:
+        raise _invalid(_ROLE_REFUSED)
+    return timer
+
+
+def _timer(sandbox: Sandbox, params: dict[str, Any]) -> Timer:
+    """When the parameters' expression is due.
+
+    A one-time schedule of a time gone by is accepted and invoked at once: so measured by a public scheduler on
+    2026-09-10. A comment in DefangLabs/pulumi-defang pull request 425 says that it is refused: a sandbox can be told
+    to do that.
+    *Source:* getmoto/moto pull request 8172 (StartDate), localstack/localstack issue 9284 (invalid expressions)
+    """
+    text, now = params["ScheduleExpression"], sandbox.now()
+    name = params.get("ScheduleExpressionTimezone", "UTC")
+    try:
+        zone = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise _invalid(f"Invalid Schedule Expression Timezone {name}.") from None  # the wording is not recorded
+    expression = _parsed(text, zone, f"Invalid Schedule Expression {text}.")
+    if isinstance(expression, At):
+        if expression.moment < now and sandbox.refuses_past_schedules:
+            raise _invalid(f"Invalid Schedule Expression {text}.")
+        return Timer(expression, expression.moment)  # StartDate and EndDate are ignored
+    start = _moment(params.get("StartDate"))
+    if start is not None and start < now - timedelta(minutes=5):
+        raise _invalid("The StartDate you specify cannot be earlier than 5 minutes ago.")
+    return Timer(expression, expression.first(now, start), _moment(params.get("EndDate")))
+
+
+def _parsed(text: str, zone: ZoneInfo, otherwise: str) -> Expression:
+    try:
+        return parse(text, zone)
+    except ValueError:
+        raise _invalid(otherwise) from None
+    except NotImplementedError:
+        raise AwsError("NotImplemented", f"The sandbox knows no L, W or # in {text}", 501) from None
+
+
+def _check_target(target: dict[str, Any]) -> None:
+    service = target["Arn"].split(":")[2:3]
+    if not _TARGETS & set(service):
+        raise AwsError("NotImplemented", f"The sandbox's Scheduler reaches no targets like {target['Arn']}", 501)
+    if service == ["events"] and "EventBridgeParameters" not in target:
+        raise _invalid("EventBridgeParameters is required for this target.")  # the wording is not recorded
+    if service != ["sqs"] and "Input" in target:
+        try:
+            json.loads(target["Input"])
+        except ValueError:
+            raise _invalid("Input must be well-formed JSON for this target.") from None  # the wording is not recorded
+
+
+def _role(sandbox: Sandbox, region: str, group_name: str, arn: str) -> Any | None:
+    """The role, if Scheduler may assume it. A trust's ``aws:SourceArn`` is compared with the schedule's group.
+
+    *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+    """
+    role = iam.role_by_arn(sandbox, arn)
+    if role is None or not sandbox.is_propagated(role.name):
+        return None
+    group = f"arn:aws:scheduler:{region}:{sandbox.account_id}:schedule-group/{group_name}"
+    context = {"aws:SourceAccount": sandbox.account_id, "aws:SourceArn": group}
+    return role if event_bus.trusts(role, _PRINCIPAL, context) else None
+
+
+def _check_name(name: str) -> None:
+    if len(name) > 64:
+        constraint = "Member must have length less than or equal to 64"
+    elif not _NAME.fullmatch(name):
+        constraint = "Member must satisfy regular expression pattern: [0-9a-zA-Z-_.]+"
+    else:
+        return
+    raise _invalid(f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: {constraint}")
+
+
+def _group(sandbox: Sandbox, call: Call, name: str) -> Any:
+    group = scheduler_backends[sandbox.account_id][call.region].schedule_groups.get(name)
+    if group is None:
+        raise AwsError("ResourceNotFoundException", f"Schedule group {name} does not exist.", 404)
+    return group
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(float(value), UTC)
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("ValidationException", message)
+
+
+@rule("scheduler", "CreateScheduleGroup")
+def create_schedule_group(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """There is a new group; moto would empty one that exists."""
+    name = call.params["Name"]
+    _check_name(name)
+    groups = scheduler_backends[sandbox.account_id][call.region].schedule_groups
+    if name in groups:
+        raise AwsError("ConflictException", f"Schedule group {name} already exists.", 409)
+    answer = proceed()
+    groups[name].created_on = groups[name].last_modified = sandbox.now().timestamp()
+    return answer
+
+
+@rule("scheduler", "DeleteScheduleGroup")
+def delete_schedule_group(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """The group and its schedules are gone, which on AWS takes a while."""
+    name = call.params["Name"]
+    _group(sandbox, call, name)
+    if name == "default":
+        raise _invalid("The default schedule group cannot be deleted.")  # the wording is not recorded
+    return proceed()
+
+
+# ---- rules of EventBridge
+
+
+@rule("events", "PutRule", "EnableRule")
+def time_rule(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """As moto does it, and a rule with a schedule is due again and again, counted from now.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html (always in UTC)
+    """
+    text = call.params.get("ScheduleExpression")
+    if text:
+        _parsed(text, ZoneInfo("UTC"), "Parameter ScheduleExpression is not valid.")
+    answer = proceed()
+    bus = call.params.get("EventBusName", "default").rsplit("/", 1)[-1]
+    found = events_backends[sandbox.account_id][call.region].event_buses[bus].rules[call.params["Name"]]
+    text = found.scheduled_expression
+    if text:
+        expression = parse(text)
+        vars(found)["timer"] = Timer(expression, expression.following(sandbox.now()))
+        of(sandbox).wake()
+    return answer

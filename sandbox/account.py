@@ -9,7 +9,7 @@ import threading
 import time
 from copy import copy
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast
 
 import boto3
 import botocore.session
@@ -63,6 +63,13 @@ class Sandbox:
         iam_propagation_seconds: float = 3.0,
         has_trail: bool = True,
         refuses_missing_log_groups: bool = False,
+        accepts_missing_http_log_groups: bool = False,
+        refuses_missing_websocket_log_groups: bool = False,
+        partial_default_route_settings: Literal["keeps", "resets"] = "keeps",
+        partial_route_settings: Literal["keeps", "resets"] = "resets",
+        managed_stage_is_locked: bool = False,
+        log_delivery_policy: Literal["group", "account"] = "group",
+        resource_policy_limit: int = 51_200,
         refuses_past_schedules: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -75,6 +82,20 @@ class Sandbox:
         self.has_trail = has_trail
         #: DescribeLogGroups by identifiers fails for a missing group; otherwise it leaves it out. AWS's way is unknown.
         self.refuses_missing_log_groups = refuses_missing_log_groups
+        #: HTTP APIs take a log group that does not exist as access log destination. AWS refused it in 2026-09.
+        self.accepts_missing_http_log_groups = accepts_missing_http_log_groups
+        #: WebSocket APIs refuse such a group. AWS's way is unknown; REST APIs took one in 2026-02.
+        self.refuses_missing_websocket_log_groups = refuses_missing_websocket_log_groups
+        #: What becomes of fields that UpdateStage (v2) does not send. AWS keeps those of the default route settings.
+        self.partial_default_route_settings = partial_default_route_settings
+        #: The same of a route's own settings: AWS's way is unknown.
+        self.partial_route_settings = partial_route_settings
+        #: UpdateStage refuses the stage that quick create made: the model says so, AWS has taken access logs for it.
+        self.managed_stage_is_locked = managed_stage_is_locked
+        #: Where AWS allows log delivery: in the log group's own policy (seen in 2026-09), or in the account's.
+        self.log_delivery_policy = log_delivery_policy
+        #: The longest resource policy of CloudWatch Logs; documented as 5,120 for long, in use as 51,200 since 2025-11.
+        self.resource_policy_limit = resource_policy_limit
         #: EventBridge Scheduler refuses one-time schedules of times gone by; otherwise they are invoked at once.
         self.refuses_past_schedules = refuses_past_schedules
         self.clock = clock

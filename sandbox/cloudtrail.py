@@ -146,14 +146,15 @@ def _v1_parameters(call: Call, shape: Any) -> dict[str, Any]:
 
 
 def _v2_parameters(call: Call, shape: Any) -> dict[str, Any]:
-    """Path and body at one level, under the model's ``locationName``; path parameters stay percent-encoded."""
+    """Path and body at one level, under the model's ``locationName``; path parameters stay percent-encoded,
+    the ARN of a tag call among them (inferred from Amazon Connect's records, whose ARNs are)."""
     parameters: dict[str, Any] = {}
     for name, value in call.params.items():
         member = shape.members[name]
         located = member.serialization.get("name", name)
         is_path = member.serialization.get("location") == "uri"
         parameters[located] = quote(value, safe="") if is_path else _located(member, value)
-    return parameters
+    return _masked(parameters)
 
 
 def _response_elements(call: Call, result: dict[str, Any] | None, error: AwsError | None) -> dict[str, Any] | None:
@@ -163,15 +164,18 @@ def _response_elements(call: Call, result: dict[str, Any] | None, error: AwsErro
         return None
     if call.service == "apigatewayv2":
         elements = _located(get_service_model(call.service).operation_model(call.operation).output_shape, result)
-        if "stageVariables" in elements:
-            elements["stageVariables"] = "***"
-        return dict(elements)
+        return _masked(dict(elements))
     if call.service == "iam":
         return dict(_decapitalised(result))
     elements = _plain(result)
     if call.service == "apigateway":
         elements |= _relations(call, result)
     return dict(elements)
+
+
+def _masked(elements: dict[str, Any]) -> dict[str, Any]:
+    """Stage variables are not told; of requests: radkawar/stackd ``internal/services/apigatewayv2/audit.go``."""
+    return {**elements, "stageVariables": "***"} if "stageVariables" in elements else elements
 
 
 def _relations(call: Call, result: dict[str, Any]) -> dict[str, Any]:

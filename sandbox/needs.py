@@ -66,7 +66,8 @@ def _apigateway(call: Call, _: ArnOf) -> list[Need]:
     if path.startswith("/tags/") and arn:
         path = "/tags/" + quote(unquote(arn), safe="")
     resource = f"arn:aws:apigateway:{call.region}::{path}"
-    needed = [Need(f"apigateway:{call.http_method}", resource, _tag_context(call.params.get("tags")))]
+    tags = call.params.get("tags") or call.params.get("Tags")
+    needed = [Need(f"apigateway:{call.http_method}", resource, _tag_context(tags))]
     if call.operation == "UpdateAccount":
         for operation in call.params.get("patchOperations", []):
             if operation.get("path") == "/cloudwatchRoleArn" and operation.get("op") != "remove":

@@ -10,9 +10,13 @@ from sandbox import event_sources as event_sources
 from sandbox import lambda_runtime as lambda_runtime
 from sandbox import scheduler as scheduler
 from sandbox.rules import iam as iam
+from sandbox.rules import log_resource_policies as log_resource_policies
 from sandbox.rules import logs as logs
 from sandbox.rules import rest_account as rest_account
 from sandbox.rules import rest_apis as rest_apis
 from sandbox.rules import rest_stages as rest_stages
 from sandbox.rules import s3 as s3
 from sandbox.rules import sqs as sqs
+from sandbox.rules import v2_apis as v2_apis
+from sandbox.rules import v2_deployments as v2_deployments
+from sandbox.rules import v2_stages as v2_stages

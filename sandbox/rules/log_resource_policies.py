@@ -1,0 +1,167 @@
+"""Resource policies of CloudWatch Logs: ten of the account in a region, and one of each log group.
+
+*Source:* botocore's service model and its documentation of ``logs``; answers as recorded in radkawar/stackd,
+``testdata/aws/apigateway/http_logs.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moto.logs.models import logs_backends
+
+from sandbox.call import AwsError
+from sandbox.gateway import rule
+
+if TYPE_CHECKING:
+    from sandbox.account import Sandbox
+    from sandbox.call import Call
+    from sandbox.gateway import Proceed
+
+MOST_IN_ACCOUNT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePolicy:
+    document: str
+    updated_ms: int
+    #: Of a log group's policy alone: counts its changes.
+    revision: int = 0
+
+
+def of_account(sandbox: Sandbox, region: str) -> dict[str, ResourcePolicy]:
+    """The account's policies in the region, by name. They live as long as moto's state does."""
+    backend = logs_backends[sandbox.account_id][region]
+    found: dict[str, ResourcePolicy] = vars(backend).setdefault("sandbox_resource_policies", {})
+    return found
+
+
+def of_group(group: Any) -> ResourcePolicy | None:
+    """The policy of one of moto's log groups, which goes with the group."""
+    found = vars(group).get("sandbox_resource_policy")
+    return found if isinstance(found, ResourcePolicy) else None
+
+
+def documents(sandbox: Sandbox, region: str, group: Any) -> list[str]:
+    """Every policy that decides who may write to the group."""
+    own = of_group(group)
+    return [policy.document for policy in of_account(sandbox, region).values()] + ([own.document] if own else [])
+
+
+def put_for_account(sandbox: Sandbox, region: str, name: str, document: str) -> ResourcePolicy:
+    policy = ResourcePolicy(document, _now_ms(sandbox))
+    of_account(sandbox, region)[name] = policy
+    return policy
+
+
+def put_for_group(sandbox: Sandbox, group: Any, document: str) -> ResourcePolicy:
+    before = of_group(group)
+    policy = ResourcePolicy(document, _now_ms(sandbox), before.revision + 1 if before else 1)
+    vars(group)["sandbox_resource_policy"] = policy
+    return policy
+
+
+@rule("logs", "PutResourcePolicy")
+def _put(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    params = call.params
+    document = params.get("policyDocument") or ""
+    if not 1 <= len(document) <= sandbox.resource_policy_limit:
+        raise _invalid(
+            "1 validation error detected: Value at 'policyDocument' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {sandbox.resource_policy_limit}"
+        )
+    try:
+        json.loads(document)
+    except json.JSONDecodeError:
+        raise _invalid("Invalid policy document") from None  # the wording is not recorded
+    arn = params.get("resourceArn")
+    if arn:
+        group = _group(sandbox, call, arn)
+        _check_revision(of_group(group), params.get("expectedRevisionId"))
+        policy = put_for_group(sandbox, group, document)
+        return {"resourcePolicy": _described_of_group(arn, policy), "revisionId": str(policy.revision)}
+    name = params.get("policyName")
+    if not name:
+        raise _invalid("policyName is required")  # the wording is not recorded
+    known = of_account(sandbox, call.region)
+    if name not in known and len(known) >= MOST_IN_ACCOUNT:
+        raise AwsError("LimitExceededException", "Resource limit exceeded.")
+    return {"resourcePolicy": _described(name, put_for_account(sandbox, call.region, name, document))}
+
+
+@rule("logs", "DescribeResourcePolicies")
+def _describe(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """Of the account unless ``policyScope`` is RESOURCE; then of the one log group that is named, or of all."""
+    params = call.params
+    arn = params.get("resourceArn")
+    if params.get("policyScope", "RESOURCE" if arn else "ACCOUNT") == "ACCOUNT":
+        found = [_described(name, policy) for name, policy in sorted(of_account(sandbox, call.region).items())]
+    else:
+        groups = logs_backends[sandbox.account_id][call.region].groups
+        wanted = [_group(sandbox, call, arn)] if arn else [groups[name] for name in sorted(groups)]
+        with_policy = [(group, policy) for group in wanted if (policy := of_group(group))]
+        found = [_described_of_group(group.arn.removesuffix(":*"), policy) for group, policy in with_policy]
+    start, limit = int(params.get("nextToken") or 0), params.get("limit", 50)
+    answer: dict[str, Any] = {"resourcePolicies": found[start : start + limit]}
+    return answer if len(found) <= start + limit else {**answer, "nextToken": str(start + limit)}
+
+
+@rule("logs", "DeleteResourcePolicy")
+def _delete(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    params = call.params
+    if params.get("resourceArn"):
+        group = _group(sandbox, call, params["resourceArn"])
+        policy = of_group(group)
+        if policy is None:
+            raise AwsError("ResourceNotFoundException", "Policy does not exist")  # the wording is not recorded
+        _check_revision(policy, params.get("expectedRevisionId"))
+        del vars(group)["sandbox_resource_policy"]
+        return {}
+    name = params.get("policyName", "")
+    if of_account(sandbox, call.region).pop(name, None) is None:
+        raise AwsError("ResourceNotFoundException", f"Policy with name [{name}] does not exist")
+    return {}
+
+
+def _group(sandbox: Sandbox, call: Call, arn: str) -> Any:
+    group = logs_backends[sandbox.account_id][call.region].groups.get(
+        arn.split(":log-group:", 1)[-1].removesuffix(":*")
+    )
+    if group is None:
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+    return group
+
+
+def _check_revision(policy: ResourcePolicy | None, expected: str | None) -> None:
+    """A log group's policy changes only for who has read it. The wording is not recorded."""
+    if (str(policy.revision) if policy else None) != expected:
+        raise AwsError("OperationAbortedException", "The revision ID does not match the current revision.")
+
+
+def _described(name: str, policy: ResourcePolicy) -> dict[str, Any]:
+    return {
+        "policyName": name,
+        "policyDocument": policy.document,
+        "lastUpdatedTime": policy.updated_ms,
+        "policyScope": "ACCOUNT",
+    }
+
+
+def _described_of_group(arn: str, policy: ResourcePolicy) -> dict[str, Any]:
+    return {
+        "policyDocument": policy.document,
+        "lastUpdatedTime": policy.updated_ms,
+        "policyScope": "RESOURCE",
+        "resourceArn": arn,
+        "revisionId": str(policy.revision),
+    }
+
+
+def _now_ms(sandbox: Sandbox) -> int:
+    return int(sandbox.now().timestamp() * 1000)
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidParameterException", message)

@@ -1,0 +1,161 @@
+"""Deployments of HTTP and WebSocket APIs, those that auto-deploy makes among them, and lists of routes in pages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sandbox.call import AwsError
+from sandbox.gateway import rule
+from sandbox.rules.v2_state import Deployment, api_of, bad, extras, new_id, now, page, stage_by_name
+
+if TYPE_CHECKING:
+    from sandbox.account import Sandbox
+    from sandbox.call import Call
+    from sandbox.gateway import Proceed
+
+#: What deploying an API without routes is refused with.
+#: *Source:* mach-composer/mach-composer-cli issue 42; aws/serverless-application-model issue 2512.
+_NO_ROUTES = {
+    "HTTP": "Unable to deploy API because no routes exist in this API",
+    "WEBSOCKET": "At least one route is required before deploying the Api",
+}
+
+
+def _deploy(sandbox: Sandbox, api: Any, *, is_automatic: bool, description: str = "") -> Deployment:
+    if not api.routes:
+        raise bad(_NO_ROUTES[api.protocol_type])
+    deployment = Deployment(new_id(6), now(sandbox), is_automatic, description)
+    extras(sandbox, api).deployments[deployment.id] = deployment
+    return deployment
+
+
+def deploy_automatically(sandbox: Sandbox, api: Any) -> None:
+    """Every stage with auto-deploy shows the API as it is now, or says why it does not.
+
+    No CloudTrail record is expected of it. *Source:* the sentence of success: the AWS CLI's example of
+    ``apigatewayv2 get-stages``; that of failure is not recorded.
+    """
+    stages = [stage for stage in api.stages.values() if stage.auto_deploy]
+    if not stages:
+        return
+    if api.routes:
+        deployment = _deploy(sandbox, api, is_automatic=True)
+        message = f"Successfully deployed stage with deployment ID '{deployment.id}'"
+    else:
+        deployment, message = None, f"Deployment attempt failed: {_NO_ROUTES[api.protocol_type]}"
+    for stage in stages:
+        stage.deployment_id = deployment.id if deployment else stage.deployment_id
+        stage.deployment_message = message
+        stage.updated = now(sandbox)
+
+
+@rule(
+    "apigatewayv2",
+    "CreateRoute",
+    "UpdateRoute",
+    "DeleteRoute",
+    "CreateIntegration",
+    "UpdateIntegration",
+    "DeleteIntegration",
+)
+def _change(sandbox: Sandbox, call: Call, proceed: Proceed) -> None:
+    """As moto answers; then stages with auto-deploy follow."""
+    api = api_of(sandbox, call)
+    if call.operation == "CreateRoute":
+        key = call.params["RouteKey"]
+        if any(route.route_key == key for route in api.routes.values()):
+            # Source: the text: anomalyco/sst issue 5031.
+            raise AwsError("ConflictException", f"Route with key {key} already exists for this API", 409)
+    proceed()
+    deploy_automatically(sandbox, api)
+
+
+# ---- deployments
+
+
+@rule("apigatewayv2", "CreateDeployment")
+def _create_deployment(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """With a stage's name the stage is pointed to it. No stage is made: unlike a REST API's, it must exist.
+
+    That a stage with auto-deploy is refused follows from the model: its DeploymentId "can't be updated".
+    """
+    api = api_of(sandbox, call)
+    name = call.params.get("StageName")
+    stage = stage_by_name(api, name) if name else None
+    if stage and stage.auto_deploy:
+        raise bad("Deployment ID cannot be set on a stage that deploys automatically")  # wording not recorded
+    deployment = _deploy(sandbox, api, is_automatic=False, description=call.params.get("Description") or "")
+    if stage:
+        stage.deployment_id, stage.updated = deployment.id, now(sandbox)
+    return _described(deployment)
+
+
+@rule("apigatewayv2", "GetDeployment")
+def _get_deployment(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    return _described(_deployment(sandbox, call))
+
+
+@rule("apigatewayv2", "GetDeployments")
+def _get_deployments(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    known = list(extras(sandbox, api_of(sandbox, call)).deployments.values())
+    shown, more = page(known, call.params, lambda deployment: deployment.id)
+    return {"Items": [_described(deployment) for deployment in shown], **more}
+
+
+@rule("apigatewayv2", "UpdateDeployment")
+def _update_deployment(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """The description, the only thing of a deployment that can change."""
+    deployment = _deployment(sandbox, call)
+    if "Description" in call.params:
+        deployment = replace(deployment, description=call.params["Description"])
+        extras(sandbox, api_of(sandbox, call)).deployments[deployment.id] = deployment
+    return _described(deployment)
+
+
+@rule("apigatewayv2", "DeleteDeployment")
+def _delete_deployment(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """A deployment that a stage points to stays, as a REST API's does; not recorded for these APIs."""
+    deployment, api = _deployment(sandbox, call), api_of(sandbox, call)
+    if any(stage.deployment_id == deployment.id for stage in api.stages.values()):
+        raise bad("Active stages pointing to this deployment must be moved or deleted")
+    del extras(sandbox, api).deployments[deployment.id]
+    return {}
+
+
+def _deployment(sandbox: Sandbox, call: Call) -> Deployment:
+    deployment = extras(sandbox, api_of(sandbox, call)).deployments.get(call.params["DeploymentId"])
+    if deployment is None:
+        raise AwsError("NotFoundException", "Invalid Deployment identifier specified", 404)  # wording not recorded
+    return deployment
+
+
+def _described(deployment: Deployment) -> dict[str, Any]:
+    """*Source:* radkawar/stackd ``testdata/aws/apigateway/http_logs.json``."""
+    answer: dict[str, Any] = {
+        "AutoDeployed": deployment.is_automatic,
+        "CreatedDate": deployment.created,
+        "DeploymentId": deployment.id,
+        "DeploymentStatus": "DEPLOYED",
+    }
+    return {**answer, "Description": deployment.description} if deployment.description else answer
+
+
+# ---- routes and integrations, in pages, with what quick create made marked as such
+
+
+@rule("apigatewayv2", "GetRoutes", "GetIntegrations")
+def _get_list(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    identity = "RouteId" if call.operation == "GetRoutes" else "IntegrationId"
+    shown, more = page(proceed()["Items"], call.params, lambda item: str(item[identity]))
+    return {"Items": [_marked(sandbox, call, item) for item in shown], **more}
+
+
+@rule("apigatewayv2", "GetRoute", "GetIntegration")
+def _get_one(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    return _marked(sandbox, call, proceed())
+
+
+def _marked(sandbox: Sandbox, call: Call, item: dict[str, Any]) -> dict[str, Any]:
+    managed = extras(sandbox, api_of(sandbox, call)).managed
+    return {**item, "ApiGatewayManaged": True} if managed & {item.get("RouteId"), item.get("IntegrationId")} else item

@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from log_keeper.aws import Clients
-from log_keeper.cloudtrail import Hint, LogRoleNamed, Nothing, StageNamed, UnreadableEventError, read_event
+from log_keeper.cloudtrail import ApiNamed, Hint, LogRoleNamed, Nothing, StageNamed, UnreadableEventError, read_event
 from log_keeper.enforcement import Enforcer
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
@@ -95,11 +95,14 @@ class Door:
 
     def _follow(self, hint: Hint) -> None:
         match hint:
-            case StageNamed(ref):
-                result, role = self._enforcer.enforce(ref)
+            case StageNamed(ref, tags_changed):
+                result, role = self._enforcer.enforce(ref, tags_changed=tags_changed)
                 if role is not None:
                     self._reporter.account_role(ref.region, role)
                 self._reporter.stage(result)
+            case ApiNamed(region, api_id):
+                for ref in self._enforcer.stages_of(region, api_id):
+                    self._follow(StageNamed(ref))
             case LogRoleNamed(regions):
                 for region in regions:
                     self._reporter.account_role(region, self._enforcer.mend_account_role(region))

@@ -41,14 +41,16 @@ class Verdict(StrEnum):
 
     LIVE = "live"
     MENDED = "mended"
+    #: Found so in audit mode, in which nothing is changed.
+    DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRole:
-    """The role that the account settings of a region name now; ``fault``: what was wrong before it was mended."""
+    """The role that the account settings of a region name now, if any; ``fault``: what is wrong, or was until now."""
 
     verdict: Verdict
-    role_arn: str
+    role_arn: str | None
     fault: str | None = None
 
 
@@ -59,6 +61,7 @@ class AccountRoleError(Exception):
 def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callable[[float], None]) -> AccountRole:
     """The account settings of the region name a role that exists, trusts API Gateway and may write logs.
 
+    In audit mode that is only looked at.
     ``wait``: lets so many seconds pass, or raises if there is no time left for that.
 
     Raises AccountRoleError where no live role could be set, ClientError where a call failed that all else rests on.
@@ -68,6 +71,8 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
     fault = _fault_of(found, iam, settings, region)
     if found is not None and fault is None:
         return AccountRole(Verdict.LIVE, found)
+    if settings.is_audit:
+        return AccountRole(Verdict.DEAD, found, fault)
     if settings.log_role_arn is None:
         wanted = _make_or_mend(iam, settings)
     elif (own_fault := _fault_of(settings.log_role_arn, iam, settings, region)) is None:

@@ -11,8 +11,11 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway.client import APIGatewayClient
+    from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
+    from mypy_boto3_firehose.client import FirehoseClient
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_logs.client import CloudWatchLogsClient
+    from mypy_boto3_scheduler.client import EventBridgeSchedulerClient
 
 #: boto3 repeats throttled calls, dropped connections and 5xx by itself, this many tries in all.
 _TRIES = 5
@@ -33,10 +36,11 @@ class Clients:
 
     @functools.cache  # noqa: B019 - lives as long as the function's environment does
     def apigateway(self, region: str) -> APIGatewayClient:
-        client = self._session.client("apigateway", region_name=region, config=_CONFIG)
-        # The stubs have every hook return nothing; this one's answer is what it is for.
-        client.meta.events.register("needs-retry.apigateway", _retry_throttle_without_a_code)  # type: ignore[arg-type]
-        return client
+        return _retrying(self._session.client("apigateway", region_name=region, config=_CONFIG))
+
+    @functools.cache  # noqa: B019
+    def apigatewayv2(self, region: str) -> ApiGatewayV2Client:
+        return _retrying(self._session.client("apigatewayv2", region_name=region, config=_CONFIG))
 
     @functools.cache  # noqa: B019
     def account_settings(self, region: str) -> APIGatewayClient:
@@ -46,6 +50,15 @@ class Clients:
     @functools.cache  # noqa: B019
     def logs(self, region: str) -> CloudWatchLogsClient:
         return self._session.client("logs", region_name=region, config=_CONFIG)
+
+    @functools.cache  # noqa: B019
+    def firehose(self, region: str) -> FirehoseClient:
+        return self._session.client("firehose", region_name=region, config=_CONFIG)
+
+    @functools.cache  # noqa: B019
+    def scheduler(self) -> EventBridgeSchedulerClient:
+        """In the region of the function: schedules of all regions are there, with the queue."""
+        return self._session.client("scheduler", config=_CONFIG)
 
     @functools.cache  # noqa: B019
     def iam(self, region: str) -> IAMClient:
@@ -91,6 +104,12 @@ def is_conflict(error: ClientError) -> bool:
         "ResourceAlreadyExistsException",
         "ResourceNotFoundException",
     )
+
+
+def _retrying[Client: (APIGatewayClient, ApiGatewayV2Client)](client: Client) -> Client:
+    # The stubs have every hook return nothing; this one's answer is what it is for.
+    client.meta.events.register("needs-retry", _retry_throttle_without_a_code)  # type: ignore[arg-type]
+    return client
 
 
 def _retry_throttle_without_a_code(response: Any, attempts: int, **_: Any) -> float | None:

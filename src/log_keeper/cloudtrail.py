@@ -1,10 +1,11 @@
-"""What a CloudTrail record, as EventBridge delivers it, is about. Pure.
+"""What an event is about: a CloudTrail record as EventBridge delivers it, or the end of an opt-in. Pure.
 
-A record is a hint: it names a stage or the account's log role, and nothing else of it is believed. API Gateway's REST
-calls carry the labels of their path at the top of ``requestParameters`` and their body as ``<eventName>Input``; calls
-for HTTP and WebSocket APIs share the names of events and are told apart by ``apiId``.
-*Source:* recorded events of CreateDeployment, CreateStage and TagResource; UpdateStage, UntagResource and
-UpdateAccount follow the same rules but no recording of them was found.
+A record is a hint: it names a stage, an API, a log group or the account's log role, and nothing else of it is
+believed. The two versions of API Gateway's API share eventSource and the names of events. V1 carries the labels of its
+path at the top of ``requestParameters`` and its body as ``<eventName>Input``; V2 mixes both at the top, and writes what
+stood in its path percent-encoded (``%24default``).
+*Source:* recorded events of CreateDeployment, CreateStage, UpdateStage (V2) and TagResource (V1); the others follow the
+same rules, but no recording of them was found. V2's tag calls may name the ARN ``resource-arn`` or ``resourceArn``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote
 
-from log_keeper.stages import Protocol, StageRef
+from log_keeper.stages import ApiVersion, StageRef, stage_of_log_group
 
 #: The IAM calls that can take the account's CloudWatch log role away. IAM's records reach us-east-1 only.
 LOG_ROLE_EVENTS = frozenset(
@@ -29,12 +31,14 @@ LOG_ROLE_EVENTS = frozenset(
     }
 )
 
-#: *Source:* recorded TagResource: no account, and nothing percent-encoded.
-_STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:[a-z0-9-]+::/restapis/([^/]+)/stages/([^/]+)")
+#: Our own event, put on the queue by a schedule when an opt-in ends.
+OPT_IN_ENDED = "Stage Opt-In Ended"
+
+_STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:[a-z0-9-]+::/(restapis|apis)/([^/]+)/stages/([^/]+)")
 
 
 class Ignored(StrEnum):
-    """Why a record leads to nothing."""
+    """Why an event leads to nothing."""
 
     UNKNOWN_EVENT = "unknown event"
     NO_STAGE = "names no stage"
@@ -44,27 +48,36 @@ class Ignored(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageNamed:
-    """The record is about this stage."""
+    """The event is about this stage; ``tags_changed``: and perhaps about when its opt-in ends."""
 
     ref: StageRef
+    tags_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApiNamed:
+    """The event is about an HTTP or WebSocket API, which may have been born with stages that no event names."""
+
+    region: str
+    api_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class LogRoleNamed:
-    """The record is about the account's CloudWatch log role, as it is set in these regions."""
+    """The event is about the account's CloudWatch log role, as it is set in these regions."""
 
     regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """The record is about nothing of ours."""
+    """The event is about nothing of ours."""
 
     why: Ignored
     event_name: str
 
 
-type Hint = StageNamed | LogRoleNamed | Nothing
+type Hint = StageNamed | ApiNamed | LogRoleNamed | Nothing
 
 
 class UnreadableEventError(ValueError):
@@ -72,7 +85,7 @@ class UnreadableEventError(ValueError):
 
 
 def read_event(event: object, *, account: str, regions: tuple[str, ...], own_role_arn: str) -> Hint:
-    """What an EventBridge event with a CloudTrail record in it is about.
+    """What an event of EventBridge is about.
 
     ``account``, ``regions``: the only ones whose events are read. ``own_role_arn``: the calls of this role are
     ignored; the rule leaves them and failed calls out too, but a replayed record does not go through the rule.
@@ -82,38 +95,60 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
     """
     if not isinstance(event, Mapping) or not isinstance(detail := event.get("detail"), Mapping):
         raise UnreadableEventError("not an event of EventBridge: it has no detail")
-    name, source, region = detail.get("eventName"), detail.get("eventSource"), event.get("region")
+    if event.get("account") != account:
+        raise UnreadableEventError("an event of another account")
+    region = event.get("region")
+    if event.get("detail-type") == OPT_IN_ENDED:
+        return StageNamed(_stage(account, _looked_after(region, regions), (detail.get("version"), *_flat(detail))))
+    name, source = detail.get("eventName"), detail.get("eventSource")
     if not isinstance(name, str) or not isinstance(source, str):
         raise UnreadableEventError("not a CloudTrail record: it has no eventName or no eventSource")
-    if event.get("account") != account:
-        raise UnreadableEventError(f"{name} of another account")
     if detail.get("errorCode") is not None:
         return Nothing(Ignored.FAILED_CALL, name)
-    if _role_of(detail) == own_role_arn:
+    if _dig(detail, "userIdentity", "sessionContext", "sessionIssuer", "arn") == own_role_arn:
         return Nothing(Ignored.OWN_CALL, name)
-    if source == "iam.amazonaws.com" and name in LOG_ROLE_EVENTS:
-        return LogRoleNamed(regions)
-    if source != "apigateway.amazonaws.com" or name not in API_GATEWAY_EVENTS:
-        return Nothing(Ignored.UNKNOWN_EVENT, name)
-    if region not in regions:
-        raise UnreadableEventError(f"{name} in a region that is not looked after")
+    match source, name:
+        case "iam.amazonaws.com", _ if name in LOG_ROLE_EVENTS:
+            return LogRoleNamed(regions)
+        case "logs.amazonaws.com", "DeleteLogGroup":
+            group = _dig(detail, "requestParameters", "logGroupName")
+            ref = stage_of_log_group(str(group), account, _looked_after(region, regions))
+            return Nothing(Ignored.NO_STAGE, name) if ref is None else StageNamed(ref)
+        case "apigateway.amazonaws.com", _ if name in API_GATEWAY_EVENTS:
+            return _read_api_gateway(name, detail, account, _looked_after(region, regions))
+    return Nothing(Ignored.UNKNOWN_EVENT, name)
+
+
+def _read_api_gateway(name: str, detail: Mapping[Any, Any], account: str, region: str) -> Hint:
     if name == "UpdateAccount":
         return LogRoleNamed((region,))
+    if name in _API_EVENTS:
+        api_id = _dig(detail, "responseElements", "apiId")
+        if not isinstance(api_id, str):
+            return Nothing(Ignored.NO_STAGE, name)
+        # Held against the pattern of names before it is used.
+        return ApiNamed(region, _stage(account, region, (ApiVersion.V2, api_id, "$default")).api_id)
     # CloudTrail leaves the parameters out of a record that grows too large.
     parameters = detail.get("requestParameters")
-    api_id, stage_name = _STAGE_OF[name](parameters) if isinstance(parameters, Mapping) else (None, None)
+    names = _STAGE_EVENTS[name](parameters) if isinstance(parameters, Mapping) else _NO_STAGE
     # A console deployment without a stage says "".
-    if not api_id or not stage_name:
+    if not all(names):
         return Nothing(Ignored.NO_STAGE, name)
+    return StageNamed(_stage(account, region, names), tags_changed=name in ("TagResource", "UntagResource"))
+
+
+def _looked_after(region: object, regions: tuple[str, ...]) -> str:
+    if not isinstance(region, str) or region not in regions:
+        raise UnreadableEventError("an event of a region that is not looked after")
+    return region
+
+
+def _stage(account: str, region: str, names: _Names) -> StageRef:
+    version, api_id, stage_name = names
     try:
-        return StageNamed(StageRef(account, region, Protocol.REST, api_id, stage_name))
+        return StageRef(account, region, ApiVersion(version), api_id, stage_name)
     except (TypeError, ValueError) as error:
-        raise UnreadableEventError(f"{name}: {error}") from error
-
-
-def _role_of(detail: Mapping[Any, Any]) -> object:
-    """The ARN of the role behind the caller's session; None for users, root and services, who have no session."""
-    return _dig(detail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
+        raise UnreadableEventError(str(error)) from error
 
 
 def _dig(value: object, *keys: str) -> Any:
@@ -122,30 +157,47 @@ def _dig(value: object, *keys: str) -> Any:
     return value
 
 
-type _Names = tuple[Any, Any]
+type _Names = tuple[Any, Any, Any]
+_NO_STAGE: _Names = (None, None, None)
 
 
-def _labels(parameters: Mapping[Any, Any]) -> _Names:
-    return parameters.get("restApiId"), parameters.get("stageName")
+def _flat(parameters: Mapping[Any, Any]) -> tuple[Any, Any]:
+    """As V2 has them; percent-encoded where they stood in the path, which no name that API Gateway gives can be."""
+    api_id, stage_name = parameters.get("apiId"), parameters.get("stageName")
+    return api_id, unquote(stage_name) if isinstance(stage_name, str) else stage_name
 
 
-def _body(member: str) -> Callable[[Mapping[Any, Any]], _Names]:
-    return lambda parameters: (parameters.get("restApiId"), _dig(parameters, member, "stageName"))
+def _named_by(body: str | None) -> Callable[[Mapping[Any, Any]], _Names]:
+    """Reads V2's parameters, or V1's with the stage's name in a member of ``body``; at the top if that is None."""
+
+    def names(parameters: Mapping[Any, Any]) -> _Names:
+        if "restApiId" not in parameters:
+            return ApiVersion.V2, *_flat(parameters)
+        holder = parameters if body is None else parameters.get(body)
+        return ApiVersion.V1, parameters["restApiId"], _dig(holder, "stageName")
+
+    return names
 
 
 def _resource_arn(parameters: Mapping[Any, Any]) -> _Names:
-    arn = parameters.get("resourceArn")
-    match = _STAGE_ARN.fullmatch(arn) if isinstance(arn, str) else None
-    return (match[1], match[2]) if match else (None, None)
+    arn = parameters.get("resourceArn", parameters.get("resource-arn"))
+    match = _STAGE_ARN.fullmatch(unquote(arn)) if isinstance(arn, str) else None
+    if match is None:
+        return _NO_STAGE
+    return ApiVersion.V1 if match[1] == "restapis" else ApiVersion.V2, match[2], match[3]
 
 
-_STAGE_OF: Mapping[str, Callable[[Mapping[Any, Any]], _Names]] = {
-    "CreateDeployment": _body("createDeploymentInput"),
-    "CreateStage": _body("createStageInput"),
-    "UpdateStage": _labels,
+_STAGE_EVENTS: Mapping[str, Callable[[Mapping[Any, Any]], _Names]] = {
+    "CreateDeployment": _named_by("createDeploymentInput"),
+    "CreateStage": _named_by("createStageInput"),
+    "UpdateStage": _named_by(None),
+    "DeleteAccessLogSettings": _named_by(None),
+    "DeleteRouteSettings": _named_by(None),
     "TagResource": _resource_arn,
     "UntagResource": _resource_arn,
 }
+#: A quick-created HTTP API is born with a stage that no other event names.
+_API_EVENTS = frozenset({"CreateApi", "ImportApi"})
 
 #: The calls of API Gateway that are read.
-API_GATEWAY_EVENTS = frozenset({*_STAGE_OF, "UpdateAccount"})
+API_GATEWAY_EVENTS = frozenset({*_STAGE_EVENTS, *_API_EVENTS, "UpdateAccount"})

@@ -9,14 +9,13 @@ from enum import StrEnum
 
 from botocore.exceptions import ClientError
 
-from log_keeper import rest
-from log_keeper.access_log_format import json_format
-from log_keeper.account_role import AccountRole, AccountRoleError, ensure_live
+from log_keeper import http_websocket, rest, schedules
+from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live
 from log_keeper.aws import Clients, error_code, is_conflict
-from log_keeper.log_groups import LogGroup, LogGroupChange, ensure_log_groups
-from log_keeper.policy import Change, Policy, plan, uses_own_access_log_group
+from log_keeper.log_groups import LogGroup, LogGroupChange, apply_log_groups, plan_log_groups
+from log_keeper.policy import Change, plan, uses_own_access_log_group
 from log_keeper.settings import Settings
-from log_keeper.stages import Stage, StageRef, access_log_group, execution_log_group
+from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef, access_log_group, execution_log_group
 
 #: How long a live role is believed to stay so, and how long a failed mend is not tried again: UpdateAccount takes one
 #: call in 20 s, so that the other messages of a batch need not try.
@@ -32,18 +31,50 @@ class Outcome(StrEnum):
 
     IN_LINE = "in line"
     CHANGED = "changed"
+    #: In audit mode: its changes are planned and not made.
+    WOULD_CHANGE = "would change"
+    #: It has the tag of parameter ExemptTagKey: its changes are planned and not made.
+    EXEMPT = "exempt"
+    #: API Gateway does not let it be changed: see the finding.
+    REFUSED = "refused"
     #: The stage or its API was deleted meanwhile: there is nothing left to do.
     GONE = "gone"
 
 
+class Problem(StrEnum):
+    """What could not be put in line, and is for somebody to look at."""
+
+    MANAGED_STAGE = "API Gateway refuses changes to the managed stage of a quick-created API"
+    ZERO_THROTTLE = "settings with a throttle of 0 cannot be sent back safely"
+    UNREADABLE_TAG = "a tag's value is no ISO 8601 date or time, and counts as past"
+    FIREHOSE_GONE = "the Firehose stream that access logs go to does not exist"
+    KEPT_FOR_EVER = "a log group has no retention; one set now would delete old lines"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that could not be done, and which: a tag's key, a route, a stream, a log group."""
+
+    problem: Problem
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one stage: the changes made to it and to its log groups (by name)."""
+    """What came of one stage.
+
+    ``changes``: made, or only planned, as the outcome says; so for ``log_groups``, by name.
+    ``owner``: the CloudFormation stack that made the stage. ``info_until``: when its opt-in to INFO ends.
+    """
 
     ref: StageRef
     outcome: Outcome
+    protocol: Protocol | None = None
+    owner: str | None = None
     changes: tuple[Change, ...] = ()
     log_groups: dict[str, LogGroupChange] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    info_until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -54,12 +85,15 @@ class _Known:
     failure: AccountRoleError | None
 
 
+type _Reading = rest.RestStage | http_websocket.V2Stage
+
+
 class Enforcer:
     """Puts stages in line, one at a time.
 
     ``clock``: the time now, with its zone. ``wait``: lets so many seconds pass, or raises if there is no time for that.
-    Both, and the clients, are handed in. The verdicts on the account's log role are kept here between events, as long
-    as the function stays warm.
+    Both, and the clients, are handed in. What is known of the account's log role and of the kinds of APIs is kept here
+    between events, as long as the function stays warm.
     """
 
     def __init__(
@@ -67,25 +101,38 @@ class Enforcer:
     ) -> None:
         self._clients = clients
         self._settings = settings
+        self._policy = settings.policy
         self._clock = clock
         self._wait = wait
         self._roles: dict[str, _Known] = {}
+        self._protocols: dict[tuple[str, str], Protocol] = {}
 
-    def enforce(self, ref: StageRef) -> tuple[Result, AccountRole | None]:
+    def enforce(self, ref: StageRef, *, tags_changed: bool = False) -> tuple[Result, AccountRole | None]:
         """The stage is in line, or gone; and, if a look was due, what came of the account's log role before.
 
+        ``tags_changed``: a schedule that an earlier tag asked for may have to go.
         Raises AccountRoleError or ClientError where that could not be reached.
         """
-        role = self._role_if_due(ref.region)
+        role = None
         for pause in (*_PAUSES, None):
             try:
-                return self._put_in_line(ref), role
+                reading = self._read(ref)
+                if reading is not None and reading.stage.needs_account_role:
+                    role = self._role_if_due(ref.region) or role
+                    if role is not None and role.verdict is Verdict.MENDED:
+                        reading = self._read(ref)  # to mend a role takes a while
+                return self._put_in_line(ref, reading, tags_changed=tags_changed), role
             except ClientError as error:
                 # What is left to do is known only after another look.
                 if pause is None or not is_conflict(error):
                     raise
             self._wait(pause)
         raise AssertionError("the last try returns or raises")
+
+    def stages_of(self, region: str, api_id: str) -> list[StageRef]:
+        """The stages that an HTTP or WebSocket API has now."""
+        names = http_websocket.list_stage_names(self._clients.apigatewayv2(region), api_id)
+        return [StageRef(self._settings.account, region, ApiVersion.V2, api_id, name) for name in names]
 
     def mend_account_role(self, region: str) -> AccountRole:
         """The region's account settings name a live log role, whatever was believed before.
@@ -108,31 +155,101 @@ class Enforcer:
             raise AccountRoleError(*known.failure.args) from known.failure
         return None
 
-    def _put_in_line(self, ref: StageRef) -> Result:
-        client = self._clients.apigateway(ref.region)
-        stage = rest.read_stage(client, ref)
-        if stage is None:
-            return Result(ref, Outcome.GONE)
-        policy = Policy(self._settings.info_tag_key, json_format(ref.protocol), self._settings.partition)
-        missing = plan(stage, policy)
-        # Before the stage: API Gateway would make the execution log group itself, to be kept for ever.
-        groups = ensure_log_groups(self._clients.logs(ref.region), self._log_groups(stage, policy), self._clock())
-        if missing.is_in_line:
-            return Result(ref, Outcome.IN_LINE, log_groups=groups)
-        try:
-            rest.apply(client, ref, missing)
-        except ClientError as error:
-            if error_code(error) == "NotFoundException":
-                return Result(ref, Outcome.GONE, log_groups=groups)
-            raise
-        return Result(ref, Outcome.CHANGED, missing.changes, groups)
+    def _read(self, ref: StageRef) -> _Reading | None:
+        if ref.version is ApiVersion.V1:
+            return rest.read_stage(self._clients.apigateway(ref.region), ref)
+        client, key = self._clients.apigatewayv2(ref.region), (ref.region, ref.api_id)
+        protocol = self._protocols.get(key) or http_websocket.read_protocol(client, ref.api_id)
+        if protocol is None:
+            return None
+        self._protocols[key] = protocol
+        return http_websocket.read_stage(client, ref, protocol)
 
-    def _log_groups(self, stage: Stage, policy: Policy) -> list[LogGroup]:
-        """The groups that the stage will log to, less a destination of the owner's own."""
+    def _put_in_line(self, ref: StageRef, reading: _Reading | None, *, tags_changed: bool) -> Result:
+        if reading is None:
+            return Result(ref, Outcome.GONE)
+        stage, settings = reading.stage, self._settings
+        missing = plan(stage, self._policy, self._clock())
+        # Before the stage: API Gateway would make the execution log group itself, to be kept for ever.
+        logs = self._clients.logs(ref.region)
+        groups = plan_log_groups(logs, self._log_groups(stage), self._clock())
+        lacks_group = any(change is not LogGroupChange.LEFT_WITHOUT_RETENTION for change in groups.changes.values())
+        findings = [
+            Finding(Problem.KEPT_FOR_EVER, group.name)
+            for group, change in groups.changes.items()
+            if change is LogGroupChange.LEFT_WITHOUT_RETENTION
+        ]
+        if missing.opt_in.unreadable_tag is not None:
+            findings.append(Finding(Problem.UNREADABLE_TAG, missing.opt_in.unreadable_tag))
+        findings += self._firehose_findings(stage)
+
+        changes = missing.changes
+        outcome = Outcome.IN_LINE if missing.is_in_line and not lacks_group else Outcome.CHANGED
+        if missing.is_exempt:
+            outcome = Outcome.EXEMPT
+        elif settings.is_audit:
+            outcome = Outcome.IN_LINE if outcome is Outcome.IN_LINE else Outcome.WOULD_CHANGE
+        else:
+            apply_log_groups(logs, groups)
+            try:
+                left_out = reading.apply(missing)
+                changes = tuple(change for change in changes if change not in left_out)
+                findings += [
+                    Finding(Problem.ZERO_THROTTLE, change.override or "the stage's own") for change in left_out
+                ]
+            except http_websocket.ManagedStageError as error:
+                outcome = Outcome.REFUSED
+                findings.append(Finding(Problem.MANAGED_STAGE, str(error)))
+            except ClientError as error:
+                if error_code(error) != "NotFoundException":
+                    raise
+                return Result(ref, Outcome.GONE)
+            self._schedule(ref, missing.opt_in.until, tags_changed=tags_changed)
+        return Result(
+            ref,
+            outcome,
+            stage.protocol,
+            stage.owner,
+            changes,
+            groups.by_name(),
+            tuple(findings),
+            missing.opt_in.until,
+        )
+
+    def _schedule(self, ref: StageRef, until: datetime | None, *, tags_changed: bool) -> None:
+        """An opt-in that ends is looked at again when it does. A schedule that outlived its tag would do no harm."""
+        if until is not None:
+            schedules.ensure_schedule(self._clients.scheduler(), self._settings, ref, until)
+        elif tags_changed:
+            schedules.remove_schedule(self._clients.scheduler(), self._settings, ref)
+
+    def _log_groups(self, stage: Stage) -> list[LogGroup]:
+        """The groups that the stage logs to, or by its plan will."""
         settings, key = self._settings, self._settings.log_group_kms_key_arn
-        groups = [LogGroup(execution_log_group(stage.ref), settings.execution_log_retention, key)]
-        if uses_own_access_log_group(stage, policy):
+        groups = []
+        if stage.has_execution_logs:
+            groups.append(LogGroup(execution_log_group(stage.ref), settings.execution_log_retention, key))
+        if uses_own_access_log_group(stage, self._policy):
             groups.append(LogGroup(access_log_group(stage.ref), settings.access_log_retention, key))
         if stage.has_canary:
-            groups += [LogGroup(f"{group.name}/Canary", group.retention, group.kms_key_arn) for group in groups]
+            groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
+        arn = stage.access_log.destination_arn or ""
+        # API Gateway keeps a destination that does not exist, and is silent about it.
+        prefix = f"arn:{settings.partition}:logs:{stage.ref.region}:{settings.account}:log-group:"
+        if arn.startswith(prefix) and arn.removeprefix(prefix) not in [group.name for group in groups]:
+            name = arn.removeprefix(prefix)
+            groups.append(LogGroup(name, settings.access_log_retention, key, is_owners=True))
         return groups
+
+    def _firehose_findings(self, stage: Stage) -> list[Finding]:
+        """A Firehose stream that is gone is the owner's to make again."""
+        kind, _, stream = (stage.access_log.destination_arn or "").partition(":deliverystream/")
+        if not stream or ":firehose:" not in kind:
+            return []
+        try:
+            self._clients.firehose(stage.ref.region).describe_delivery_stream(DeliveryStreamName=stream)
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return [Finding(Problem.FIREHOSE_GONE, stream)]
+            raise
+        return []

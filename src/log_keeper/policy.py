@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
-from log_keeper.stages import ALL_METHODS, ExecutionLogSettings, LoggingLevel, Stage, access_log_group, log_group_arn
+from log_keeper.stages import LoggingLevel, MethodSettings, Protocol, Stage, access_log_group, log_group_arn
 
 #: A line without either cannot be matched to a request. The client can choose ``requestId``, never the other.
 _REQUEST_IDS = ("$context.requestId", "$context.extendedRequestId")
@@ -18,18 +20,19 @@ class Setting(StrEnum):
     ACCESS_LOG_FORMAT = "access log format"
     LOGGING_LEVEL = "execution logging level"
     DATA_TRACE = "data trace"
+    DETAILED_METRICS = "detailed metrics"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One setting of one stage, from what it is to what the policy wants.
 
-    ``method``: the entry of the method settings it belongs to; None for a setting of the whole stage.
+    ``override``: the method or route whose own settings it belongs to; None for those of the stage.
     ``before``: None where API Gateway has no value.
     """
 
     setting: Setting
-    method: str | None
+    override: str | None
     before: str | None
     after: str
     reason: str
@@ -39,14 +42,41 @@ class Change:
 class Policy:
     """What every stage is held against.
 
-    ``info_tag_key``: a stage whose tag of this key says INFO, in any case, is opted in to INFO.
-    ``access_log_format``: for a stage that has none; one line.
+    ``info_tag_key``: a stage whose tag of this key says INFO, in any case, is opted in to INFO; the tags with
+    ``-until`` and ``-bodies`` behind this key end that, and allow bodies.
+    ``access_log_formats``: one line for each protocol, for a stage that has none.
+    ``allows_bodies``: whether a tag may allow them. ``wants_metrics``: whether detailed metrics are switched on.
+    ``exempt_tag_key``: stages with this tag are not changed; None: there is no such tag.
     ``partition``: of the ARNs of log groups: ``aws``, ``aws-cn``, ``aws-us-gov``.
     """
 
     info_tag_key: str
-    access_log_format: str
+    access_log_formats: Mapping[Protocol, str]
     partition: str
+    allows_bodies: bool = False
+    wants_metrics: bool = False
+    exempt_tag_key: str | None = None
+
+    @property
+    def until_tag_key(self) -> str:
+        return f"{self.info_tag_key}-until"
+
+    @property
+    def bodies_tag_key(self) -> str:
+        return f"{self.info_tag_key}-bodies"
+
+
+@dataclass(frozen=True, slots=True)
+class OptIn:
+    """What the tags of a stage ask for, at one moment.
+
+    ``level``: INFO while it is opted in. ``until``: when that ends; None: not opted in, or without an end.
+    ``unreadable_tag``: the key of a tag whose value is no date; it counts as past.
+    """
+
+    level: LoggingLevel
+    until: datetime | None = None
+    unreadable_tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +84,56 @@ class Plan:
     """The changes that a stage lacks, in an order that is safe to apply one by one; none: it is in line."""
 
     changes: tuple[Change, ...]
+    opt_in: OptIn
+    is_exempt: bool
 
     @property
     def is_in_line(self) -> bool:
         return not self.changes
 
 
-def plan(stage: Stage, policy: Policy) -> Plan:
+def plan(stage: Stage, policy: Policy, now: datetime) -> Plan:
     """The stage is in line once each change of the plan is applied.
 
     Data traces are ended before a level is raised: a level raised from OFF would otherwise start to write bodies.
     """
-    level, reason = wanted_level(stage, policy)
-    methods = {ALL_METHODS: stage.execution_logs.get(ALL_METHODS, ExecutionLogSettings())} | dict(stage.execution_logs)
-    return Plan(
-        (
-            *_data_trace_changes(methods),
-            *_access_log_changes(stage, policy),
-            *(
-                Change(Setting.LOGGING_LEVEL, method, settings.level, level, reason)
-                for method, settings in methods.items()
-                if settings.level != level
-            ),
-        )
-    )
+    opt_in = read_opt_in(stage.tags, policy, now)
+    settings: dict[str | None, MethodSettings] = {None: stage.settings} | dict(stage.overrides)
+    changes = _access_log_changes(stage, policy)
+    if stage.has_execution_logs:
+        changes = [*_data_trace_changes(stage, settings, policy, opt_in), *changes]
+        changes += _level_changes(settings, policy, opt_in)
+    if policy.wants_metrics:
+        changes += [
+            Change(Setting.DETAILED_METRICS, override, "false", "true", "detailed metrics are wanted of every stage")
+            for override, now_set in settings.items()
+            if not now_set.detailed_metrics
+        ]
+    return Plan(tuple(changes), opt_in, is_exempt=policy.exempt_tag_key in stage.tags)
 
 
-def wanted_level(stage: Stage, policy: Policy) -> tuple[LoggingLevel, str]:
-    """The execution logging level for the stage and each of its methods, and why."""
-    if stage.tags.get(policy.info_tag_key, "").strip().upper() == LoggingLevel.INFO:
-        return LoggingLevel.INFO, f"the stage is tagged {policy.info_tag_key}"
-    # Security Hub's APIGateway.1 fails a stage when one entry of its method settings is OFF.
-    return LoggingLevel.ERROR, f"ERROR unless the stage is tagged {policy.info_tag_key} (APIGateway.1)"
+def read_opt_in(tags: Mapping[str, str], policy: Policy, now: datetime) -> OptIn:
+    """What the tags ask for. An opt-in whose end is past, or cannot be read, is none."""
+    if tags.get(policy.info_tag_key, "").strip().upper() != LoggingLevel.INFO:
+        return OptIn(LoggingLevel.ERROR)
+    if policy.until_tag_key not in tags:
+        return OptIn(LoggingLevel.INFO)
+    try:
+        until = _end(tags[policy.until_tag_key].strip())
+    except ValueError:
+        return OptIn(LoggingLevel.ERROR, unreadable_tag=policy.until_tag_key)
+    return OptIn(LoggingLevel.INFO, until) if now < until else OptIn(LoggingLevel.ERROR)
+
+
+def _end(text: str) -> datetime:
+    """The moment that an ISO 8601 date or time names: a date holds to its end. Without a zone it is UTC."""
+    try:
+        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+    except OverflowError as error:
+        raise ValueError(f"{text} has no end") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def uses_own_access_log_group(stage: Stage, policy: Policy) -> bool:
@@ -97,24 +145,41 @@ def _own_destination(stage: Stage, policy: Policy) -> str:
     return log_group_arn(stage.ref, access_log_group(stage.ref), policy.partition)
 
 
-def _data_trace_changes(methods: dict[str, ExecutionLogSettings]) -> list[Change]:
+def _data_trace_changes(
+    stage: Stage, settings: Mapping[str | None, MethodSettings], policy: Policy, opt_in: OptIn
+) -> list[Change]:
+    """Bodies are written on purpose only: by a tag of an opted-in stage, where the owner of the account allows it."""
+    is_tagged = stage.tags.get(policy.bodies_tag_key, "").strip().lower() == "true"
+    if policy.allows_bodies and is_tagged and opt_in.level is LoggingLevel.INFO:
+        return []
     reason = "whole requests and responses, bodies included, do not belong in a log"
     return [
-        Change(Setting.DATA_TRACE, method, "true", "false", reason)
-        for method, settings in methods.items()
-        if settings.data_trace
+        Change(Setting.DATA_TRACE, override, "true", "false", reason)
+        for override, now_set in settings.items()
+        if now_set.data_trace
+    ]
+
+
+def _level_changes(settings: Mapping[str | None, MethodSettings], policy: Policy, opt_in: OptIn) -> list[Change]:
+    if opt_in.level is LoggingLevel.INFO:
+        reason = f"the stage is tagged {policy.info_tag_key}"
+    else:
+        # Security Hub's APIGateway.1 fails a stage when one entry of its method settings is OFF.
+        reason = f"ERROR unless the stage is tagged {policy.info_tag_key} (APIGateway.1)"
+    return [
+        Change(Setting.LOGGING_LEVEL, override, now_set.level, opt_in.level, reason)
+        for override, now_set in settings.items()
+        if now_set.level != opt_in.level
     ]
 
 
 def _access_log_changes(stage: Stage, policy: Policy) -> list[Change]:
     changes = []
-    now = stage.access_log
-    if now.destination_arn is None:
-        reason = "access logs are always on"
-        changes.append(
-            Change(Setting.ACCESS_LOG_DESTINATION, None, None, _own_destination(stage, policy), reason),
-        )
-    if now.format is None or not any(request_id in now.format for request_id in _REQUEST_IDS):
-        reason = "a line must name its request"
-        changes.append(Change(Setting.ACCESS_LOG_FORMAT, None, now.format, policy.access_log_format, reason))
+    now_set = stage.access_log
+    if now_set.destination_arn is None:
+        reason = "access logs are always on (APIGateway.9)"
+        changes.append(Change(Setting.ACCESS_LOG_DESTINATION, None, None, _own_destination(stage, policy), reason))
+    if now_set.format is None or not any(request_id in now_set.format for request_id in _REQUEST_IDS):
+        reason, wanted = "a line must name its request", policy.access_log_formats[stage.protocol]
+        changes.append(Change(Setting.ACCESS_LOG_FORMAT, None, now_set.format, wanted, reason))
     return changes

@@ -10,11 +10,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from log_keeper.account_role import AccountRole, Verdict
 from log_keeper.cloudtrail import Nothing, UnreadableEventError
 from log_keeper.enforcement import Outcome, Result
-from log_keeper.stages import StageRef
 
 _STAGE_METRICS = {
     Outcome.IN_LINE: "StagesInLine",
     Outcome.CHANGED: "StagesChanged",
+    Outcome.WOULD_CHANGE: "StagesOutOfLine",
+    Outcome.EXEMPT: "StagesExempt",
+    Outcome.REFUSED: "StagesRefused",
     Outcome.GONE: "StagesGone",
 }
 
@@ -29,14 +31,22 @@ class Reporter:
 
     def stage(self, result: Result) -> None:
         self._counts[_STAGE_METRICS[result.outcome]] += 1
+        self._counts["Findings"] += len(result.findings)
+        ref = result.ref
         self._logger.info(
             f"Stage {result.outcome}",
             outcome=result.outcome,
-            stage=_names(result.ref),
+            stage={
+                "region": ref.region,
+                "protocol": result.protocol,
+                "api_id": ref.api_id,
+                "stage_name": ref.stage_name,
+                "owner": result.owner,
+            },
             changes=[
                 {
                     "setting": change.setting,
-                    "method": change.method,
+                    "override": change.override,
                     "from": change.before,
                     "to": change.after,
                     "reason": change.reason,
@@ -44,11 +54,13 @@ class Reporter:
                 for change in result.changes
             ],
             log_groups=result.log_groups,
+            findings=[{"problem": finding.problem, "detail": finding.detail} for finding in result.findings],
+            info_until=result.info_until,
         )
 
     def account_role(self, region: str, role: AccountRole) -> None:
-        if role.verdict is Verdict.MENDED:
-            self._counts["AccountRolesMended"] += 1
+        if role.verdict is not Verdict.LIVE:
+            self._counts["AccountRolesMended" if role.verdict is Verdict.MENDED else "AccountRolesDead"] += 1
         self._logger.info(f"Account log role {role.verdict}", region=region, role_arn=role.role_arn, fault=role.fault)
 
     def ignored(self, nothing: Nothing) -> None:
@@ -72,7 +84,3 @@ class Reporter:
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
         self._metrics.flush_metrics()
         self._counts.clear()
-
-
-def _names(ref: StageRef) -> dict[str, str]:
-    return {"region": ref.region, "protocol": ref.protocol, "api_id": ref.api_id, "stage_name": ref.stage_name}

@@ -1,7 +1,8 @@
-"""REST APIs: reads a stage, and turns a plan into patch operations."""
+"""REST APIs: a stage as GetStage tells it, and a plan as patch operations of one UpdateStage."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws import error_code
 from log_keeper.policy import Change, Plan, Setting
-from log_keeper.stages import AccessLogSettings, ExecutionLogSettings, LoggingLevel, Stage, StageRef
+from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage, StageRef
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway.client import APIGatewayClient
@@ -18,15 +19,40 @@ if TYPE_CHECKING:
 #: What one UpdateStage takes. *Source:* DianaIonita/serverless-api-gateway-caching; not found in AWS's own words.
 MAX_PATCH_OPERATIONS = 80
 
+#: The settings of every method without settings of its own.
+_ALL_METHODS = "*/*"
+
 _PATHS = {
     Setting.ACCESS_LOG_DESTINATION: "/accessLogSettings/destinationArn",
     Setting.ACCESS_LOG_FORMAT: "/accessLogSettings/format",
     Setting.LOGGING_LEVEL: "/{method}/logging/loglevel",
     Setting.DATA_TRACE: "/{method}/logging/dataTrace",
+    Setting.DETAILED_METRICS: "/{method}/metrics/enabled",
 }
 
 
-def read_stage(client: APIGatewayClient, ref: StageRef) -> Stage | None:
+@dataclass(frozen=True, slots=True)
+class RestStage:
+    """A stage of a REST API as it was read."""
+
+    client: APIGatewayClient
+    stage: Stage
+
+    def apply(self, plan: Plan) -> tuple[Change, ...]:
+        """Each change of the plan is made, by one UpdateStage unless it takes more operations than a call may have.
+
+        Gives the changes that are left out on purpose: none.
+
+        Raises ClientError: ConflictException while another change of the stage is under way, NotFoundException if it
+        is gone meanwhile.
+        """
+        ref = self.stage.ref
+        for operations in batched(patch_operations(plan), MAX_PATCH_OPERATIONS, strict=False):
+            self.client.update_stage(restApiId=ref.api_id, stageName=ref.stage_name, patchOperations=list(operations))
+        return ()
+
+
+def read_stage(client: APIGatewayClient, ref: StageRef) -> RestStage | None:
     """What API Gateway says of the stage now; None if the stage or its API is gone."""
     try:
         answer = client.get_stage(restApiId=ref.api_id, stageName=ref.stage_name)
@@ -34,7 +60,7 @@ def read_stage(client: APIGatewayClient, ref: StageRef) -> Stage | None:
         if error_code(error) == "NotFoundException":
             return None
         raise
-    return to_stage(ref, answer)
+    return RestStage(client, to_stage(ref, answer))
 
 
 def to_stage(ref: StageRef, answer: StageTypeDef | StageResponseTypeDef) -> Stage:
@@ -45,22 +71,27 @@ def to_stage(ref: StageRef, answer: StageTypeDef | StageResponseTypeDef) -> Stag
     snapshots; hashicorp/terraform-provider-aws, issue 9738).
     """
     access = answer.get("accessLogSettings", {})
+    overrides = {
+        method: MethodSettings(
+            LoggingLevel(settings.get("loggingLevel", "OFF").upper()),
+            settings.get("dataTraceEnabled", False),
+            settings.get("metricsEnabled", False),
+        )
+        for method, settings in answer.get("methodSettings", {}).items()
+    }
     return Stage(
         ref=ref,
+        protocol=Protocol.REST,
         tags=answer.get("tags", {}),
         access_log=AccessLogSettings(access.get("destinationArn") or None, access.get("format") or None),
-        execution_logs={
-            method: ExecutionLogSettings(
-                LoggingLevel(settings.get("loggingLevel", "OFF").upper()), settings.get("dataTraceEnabled", False)
-            )
-            for method, settings in answer.get("methodSettings", {}).items()
-        },
+        settings=overrides.pop(_ALL_METHODS, MethodSettings()),
+        overrides=overrides,
         has_canary=bool(answer.get("canarySettings")),
     )
 
 
 def patch_operations(plan: Plan) -> list[PatchOperationTypeDef]:
-    """The plan as the patch operations of UpdateStage, in the plan's order.
+    """The plan as patch operations, in the plan's order.
 
     The key of a method in ``methodSettings`` (``pets~1{id}/GET``) is also its path in a patch.
     *Source:* go-to-k/cdkd, verified against API Gateway; DianaIonita/serverless-api-gateway-caching.
@@ -69,14 +100,5 @@ def patch_operations(plan: Plan) -> list[PatchOperationTypeDef]:
 
 
 def _operation(change: Change) -> PatchOperationTypeDef:
-    return {"op": "replace", "path": _PATHS[change.setting].format(method=change.method), "value": change.after}
-
-
-def apply(client: APIGatewayClient, ref: StageRef, plan: Plan) -> None:
-    """Each change of the plan is made, by one UpdateStage unless it takes more operations than one call may have.
-
-    Raises ClientError: ConflictException while another change of the stage is under way, NotFoundException if it is
-    gone meanwhile.
-    """
-    for operations in batched(patch_operations(plan), MAX_PATCH_OPERATIONS, strict=False):
-        client.update_stage(restApiId=ref.api_id, stageName=ref.stage_name, patchOperations=list(operations))
+    path = _PATHS[change.setting].format(method=change.override or _ALL_METHODS)
+    return {"op": "replace", "path": path, "value": change.after}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from log_keeper.access_log_format import FormatName, access_log_formats
+from log_keeper.policy import Policy
+
 
 class SettingsError(ValueError):
     """An environment variable is missing or wrong; the message names it and what it may be."""
@@ -17,6 +20,8 @@ class Settings:
     ``regions``: whose stages are looked after. ``own_role_arn``: the role this function runs with.
     ``log_role_arn``: of a role that the owner made; None: ``log_role_name`` is made and mended as needed, with
     ``log_role_boundary_arn`` as its permissions boundary if there is one. Retentions are in days.
+    ``is_audit``: everything is read, planned and reported, and nothing is changed. ``schedule_group``,
+    ``schedule_role_arn``: of the schedules that end opt-ins; they send to ``stage_queue_arn``.
     """
 
     account: str
@@ -30,6 +35,26 @@ class Settings:
     access_log_retention: int
     execution_log_retention: int
     log_group_kms_key_arn: str | None
+    access_log_format: FormatName
+    allows_bodies: bool
+    wants_metrics: bool
+    is_audit: bool
+    exempt_tag_key: str | None
+    schedule_group: str
+    schedule_role_arn: str
+    stage_queue_arn: str
+
+    @property
+    def policy(self) -> Policy:
+        """What every stage is held against."""
+        return Policy(
+            info_tag_key=self.info_tag_key,
+            access_log_formats=access_log_formats(self.access_log_format),
+            partition=self.partition,
+            allows_bodies=self.allows_bodies,
+            wants_metrics=self.wants_metrics,
+            exempt_tag_key=self.exempt_tag_key,
+        )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -47,6 +72,11 @@ class Settings:
                 raise SettingsError(f"environment variable {name} is {value!r}: it must be a number of days")
             return int(value)
 
+        def choice(name: str, *choices: str) -> str:
+            if (value := text(name)) not in choices:
+                raise SettingsError(f"environment variable {name} is {value!r}: it must be {' or '.join(choices)}")
+            return value
+
         def optional(name: str) -> str | None:
             return environment.get(name, "").strip() or None
 
@@ -62,4 +92,12 @@ class Settings:
             access_log_retention=days("ACCESS_LOG_RETENTION_DAYS"),
             execution_log_retention=days("EXECUTION_LOG_RETENTION_DAYS"),
             log_group_kms_key_arn=optional("LOG_GROUP_KMS_KEY_ARN"),
+            access_log_format=FormatName(choice("ACCESS_LOG_FORMAT", *FormatName)),
+            allows_bodies=choice("ALLOW_BODIES", "true", "false") == "true",
+            wants_metrics=choice("DETAILED_METRICS", "On", "Leave") == "On",
+            is_audit=choice("MODE", "Audit", "Enforce") == "Audit",
+            exempt_tag_key=optional("EXEMPT_TAG_KEY"),
+            schedule_group=text("SCHEDULE_GROUP"),
+            schedule_role_arn=text("SCHEDULE_ROLE_ARN"),
+            stage_queue_arn=text("STAGE_QUEUE_ARN"),
         )

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-
-#: The key of the settings that hold for every method without an entry of its own.
-ALL_METHODS = "*/*"
 
 _NAME_PATTERNS = {
     "account": re.compile(r"[0-9]{12}"),
     "region": re.compile(r"[a-z]{2,6}(-[a-z]+)+-[0-9]+"),
     "api_id": re.compile(r"[a-z0-9]{1,64}"),
-    # Source: API Gateway's own refusal of other names: "Stage name only allows a-zA-Z0-9_-".
-    "stage_name": re.compile(r"[A-Za-z0-9_-]{1,128}"),
+    # Source: botocore's model of apigatewayv2; REST refuses other names too ("Stage name only allows a-zA-Z0-9_-").
+    "stage_name": re.compile(r"[A-Za-z0-9_-]{1,128}|\$default"),
 }
 
 
+class ApiVersion(StrEnum):
+    """Which of API Gateway's two APIs speaks of a stage, by the names of their boto3 clients."""
+
+    V1 = "apigateway"
+    V2 = "apigatewayv2"
+
+
 class Protocol(StrEnum):
-    """The kind of API a stage belongs to."""
+    """The kind of API a stage belongs to. Events tell the version only; for V2 the API itself has to be asked."""
 
     REST = "REST"
+    HTTP = "HTTP"
+    WEBSOCKET = "WEBSOCKET"
 
 
 class LoggingLevel(StrEnum):
@@ -43,17 +49,14 @@ class StageRef:
 
     account: str
     region: str
-    protocol: Protocol
+    version: ApiVersion
     api_id: str
     stage_name: str
 
     def __post_init__(self) -> None:
-        for field, pattern in _NAME_PATTERNS.items():
-            if not pattern.fullmatch(getattr(self, field)):
-                raise ValueError(f"{field} of a stage cannot be {getattr(self, field)[:200]!r}")
-
-    def __str__(self) -> str:
-        return f"{self.region} {self.protocol} {self.api_id}/{self.stage_name}"
+        for name, pattern in _NAME_PATTERNS.items():
+            if not pattern.fullmatch(getattr(self, name)):
+                raise ValueError(f"{name} of a stage cannot be {getattr(self, name)[:200]!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,48 +72,99 @@ class AccessLogSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionLogSettings:
-    """The part of a method's settings that is about execution logs.
+class MethodSettings:
+    """What is logged and measured of a method (REST) or a route (WebSocket, HTTP).
 
-    ``data_trace``: whether whole requests and responses are written, bodies included.
+    ``data_trace``: whether whole requests and responses are written to the execution log, bodies included.
+    HTTP APIs have ``detailed_metrics`` only.
     """
 
     level: LoggingLevel = LoggingLevel.OFF
     data_trace: bool = False
+    detailed_metrics: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """What API Gateway says of a stage's logging at the moment it was read.
 
-    ``execution_logs``: keyed as in ``methodSettings``: ``*/*`` and one entry per overridden method, such as
-    ``~1/GET`` or ``pets~1{id}/GET``; empty for a new stage. An override does not follow ``*/*``.
+    ``settings``: for every method or route without settings of its own: ``*/*`` of a REST API's method settings, the
+    default route settings of the others.
+    ``overrides``: the methods (``~1/GET``, ``pets~1{id}/GET``) or routes that do have their own. These do not follow
+    the stage's.
     ``has_canary``: a canary logs to groups of its own, named like the stage's with ``/Canary`` behind.
     *Source:* API Gateway developer guide, "Set up an API Gateway canary release deployment".
+    ``is_managed``: the ``$default`` stage of a quick-created HTTP API, which API Gateway may not let anyone change.
     """
 
     ref: StageRef
+    protocol: Protocol
     tags: Mapping[str, str]
     access_log: AccessLogSettings
-    execution_logs: Mapping[str, ExecutionLogSettings]
+    settings: MethodSettings = MethodSettings()
+    overrides: Mapping[str, MethodSettings] = field(default_factory=dict)
     has_canary: bool = False
+    is_managed: bool = False
+
+    @property
+    def has_execution_logs(self) -> bool:
+        """HTTP APIs have none. *Source:* "Execution logs are not supported on protocolType HTTP"."""
+        return self.protocol is not Protocol.HTTP
+
+    @property
+    def needs_account_role(self) -> bool:
+        """HTTP APIs write their logs by log delivery instead. *Source:* aws/aws-cdk, pull request 33977."""
+        return self.protocol is not Protocol.HTTP
+
+    @property
+    def owner(self) -> str | None:
+        """The CloudFormation stack that made the stage and may set it back; None if none did."""
+        return self.tags.get("aws:cloudformation:stack-name")
+
+
+#: A log group name may not contain ``$``, a destination may not contain ``#``, and no stage name contains a dot.
+_DEFAULT_STAGE = ".default"
+_ACCESS_LOG_GROUPS = {
+    ApiVersion.V1: "/aws/vendedlogs/apigateway/",
+    ApiVersion.V2: "/aws/vendedlogs/apigatewayv2/",
+}
+#: *Source:* API Gateway developer guide, "Execution logging for REST APIs"; of WebSocket APIs
+#: DataDog/datadog-serverless-functions, the forwarder's table of log groups: not AWS's own words.
+_EXECUTION_LOG_GROUPS = {
+    ApiVersion.V1: "API-Gateway-Execution-Logs_",
+    ApiVersion.V2: "/aws/apigateway/",
+}
 
 
 def access_log_group(ref: StageRef) -> str:
     """The name of the log group that is made for a stage without a destination.
 
-    Under ``/aws/vendedlogs/``, so that the CloudWatch Logs resource policy does not fill up, and not under
+    Under ``/aws/vendedlogs/``, where one entry of the CloudWatch Logs resource policy is enough for all, and not under
     ``/aws/apigateway/``, where API Gateway keeps groups of its own.
     """
-    return f"/aws/vendedlogs/apigateway/{ref.api_id}/{ref.stage_name}"
+    return _ACCESS_LOG_GROUPS[ref.version] + _path(ref)
 
 
 def execution_log_group(ref: StageRef) -> str:
-    """The name of the log group that API Gateway writes a stage's execution logs to; it cannot be chosen.
+    """The name of the log group that API Gateway writes a stage's execution logs to; it cannot be chosen."""
+    return _EXECUTION_LOG_GROUPS[ref.version] + _path(ref)
 
-    *Source:* API Gateway developer guide, "Execution logging for REST APIs".
-    """
-    return f"API-Gateway-Execution-Logs_{ref.api_id}/{ref.stage_name}"
+
+def stage_of_log_group(name: str, account: str, region: str) -> StageRef | None:
+    """The stage that logs to a group of this name; None if the name is neither of the two."""
+    for prefixes in (_ACCESS_LOG_GROUPS, _EXECUTION_LOG_GROUPS):
+        for version, prefix in prefixes.items():
+            api_id, _, stage_name = name.removeprefix(prefix).removesuffix("/Canary").partition("/")
+            if name.startswith(prefix) and stage_name:
+                try:
+                    return StageRef(account, region, version, api_id, stage_name.replace(_DEFAULT_STAGE, "$default"))
+                except ValueError:
+                    return None
+    return None
+
+
+def _path(ref: StageRef) -> str:
+    return f"{ref.api_id}/{ref.stage_name.replace('$default', _DEFAULT_STAGE)}"
 
 
 def log_group_arn(ref: StageRef, name: str, partition: str) -> str:

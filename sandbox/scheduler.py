@@ -14,7 +14,7 @@ import re
 import threading
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -442,7 +442,7 @@ def _timer(sandbox: Sandbox, params: dict[str, Any]) -> Timer:
     text, now = params["ScheduleExpression"], sandbox.now()
     name = params.get("ScheduleExpressionTimezone", "UTC")
     try:
-        zone = ZoneInfo(name)
+        zone = UTC if name == "UTC" else ZoneInfo(name)  # UTC needs no database of time zones
     except (ZoneInfoNotFoundError, ValueError):
         raise _invalid(f"Invalid Schedule Expression Timezone {name}.") from None  # the wording is not recorded
     expression = _parsed(text, zone, f"Invalid Schedule Expression {text}.")
@@ -456,7 +456,7 @@ def _timer(sandbox: Sandbox, params: dict[str, Any]) -> Timer:
     return Timer(expression, expression.first(now, start), _moment(params.get("EndDate")))
 
 
-def _parsed(text: str, zone: ZoneInfo, otherwise: str) -> Expression:
+def _parsed(text: str, zone: tzinfo, otherwise: str) -> Expression:
     try:
         return parse(text, zone)
     except ValueError:
@@ -554,7 +554,7 @@ def time_rule(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
     """
     text = call.params.get("ScheduleExpression")
     if text:
-        _parsed(text, ZoneInfo("UTC"), "Parameter ScheduleExpression is not valid.")
+        _parsed(text, UTC, "Parameter ScheduleExpression is not valid.")
     answer = proceed()
     bus = call.params.get("EventBusName", "default").rsplit("/", 1)[-1]
     found = events_backends[sandbox.account_id][call.region].event_buses[bus].rules[call.params["Name"]]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from builders import ACCOUNT
 from sandbox import lambda_runtime
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
@@ -17,6 +16,7 @@ from sandbox.schedule_expressions import At, Cron, Rate, parse
 from tests.integration.sandbox_support import allow, client, refusal, role, trust
 from tests.integration.test_sandbox_lambda import LOGS, function, invoke, messages
 
+ACCOUNT = Sandbox.account_id
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:work"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/scheduler"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,27 @@ def _api_exists(sandbox: Sandbox, call: Call) -> None:
     """
     if call.service == "apigateway" and "restApiId" in call.params:
         api_of(sandbox, call)
+
+
+@rule("apigateway", "GetRestApis")
+def _get_all(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """One page: 25 unless ``limit`` says otherwise, at most 500; ``position`` is an opaque token.
+
+    *Source:* botocore's service model. What a limit beyond 500 does is not recorded: here it counts as 500.
+    """
+    limit = min(call.params.get("limit") or 25, 500)
+    after = ""
+    if call.params.get("position"):
+        try:
+            after = base64.b64decode(call.params["position"], validate=True).decode()
+        except ValueError as error:
+            raise AwsError("BadRequestException", "Invalid position parameter") from error  # wording not recorded
+    apis = apigateway_backends[sandbox.account_id][call.region].apis
+    rest = [apis[api_id] for api_id in sorted(apis) if api_id > after]
+    answer: dict[str, Any] = {"items": [_api(api) for api in rest[:limit]]}
+    if len(rest) > limit:
+        answer["position"] = base64.b64encode(rest[limit - 1].id.encode()).decode()
+    return answer
 
 
 # ---- deployments

@@ -342,6 +342,7 @@ def every_type(n: str) -> str:
             "ApiGatewayV2::Route",
             {"ApiId": r("Http"), "RouteKey": "GET /", "Target": {"Fn::Sub": "integrations/${HttpIntegration}"}},
         ),
+        "HttpDeployment": ("ApiGatewayV2::Deployment", {"ApiId": r("Http"), "Description": n}),
         "HttpStage": ("ApiGatewayV2::Stage", {"ApiId": r("Http"), "StageName": "$default", "AutoDeploy": True}),
         "Meta": ("CDK::Metadata", {"Analytics": n}),
         "Wait": ("CloudFormation::WaitConditionHandle", {}),
@@ -350,6 +351,7 @@ def every_type(n: str) -> str:
         name: {"Type": f"AWS::{kind}", "Properties": properties} for name, (kind, properties) in resources.items()
     }
     declared["Deployment"]["DependsOn"] = "Method"
+    declared["HttpDeployment"]["DependsOn"] = "Route"
 
     return json.dumps({"Resources": declared})
 

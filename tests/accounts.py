@@ -76,3 +76,32 @@ def log_groups(sandbox: Sandbox, region: str = "us-east-1") -> dict[str, int | N
     """Retention in days by name, None for a group that never expires."""
     pages = sandbox.client("logs", region).get_paginator("describe_log_groups").paginate()
     return {group["logGroupName"]: group.get("retentionInDays") for page in pages for group in page["logGroups"]}
+
+
+def make_http_stage(sandbox: Sandbox, stage_name: str = "$default") -> str:
+    """The id of a new HTTP API with one stage."""
+    client = sandbox.client("apigatewayv2")
+    api_id: str = client.create_api(Name="web", ProtocolType="HTTP")["ApiId"]
+    client.create_stage(ApiId=api_id, StageName=stage_name, AutoDeploy=True)
+    return api_id
+
+
+def make_websocket_stage(sandbox: Sandbox, stage_name: str = "prod", **stage: Any) -> str:
+    """The id of a new WebSocket API with the routes ``$connect`` and ``send``, and one stage."""
+    client = sandbox.client("apigatewayv2")
+    api_id: str = client.create_api(
+        Name="chat", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
+    )["ApiId"]
+    for route in ("$connect", "send"):
+        client.create_route(ApiId=api_id, RouteKey=route)
+    client.create_stage(ApiId=api_id, StageName=stage_name, **stage)
+    return api_id
+
+
+def v2_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod") -> dict[str, Any]:
+    stage: dict[str, Any] = sandbox.client("apigatewayv2").get_stage(ApiId=api_id, StageName=stage_name)
+    return stage
+
+
+def v2_arn(api_id: str, stage_name: str) -> str:
+    return f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/{stage_name}"

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from log_keeper.access_log_format import json_format
+from log_keeper.access_log_format import FormatName, access_log_formats
 from log_keeper.policy import Policy
 from log_keeper.settings import Settings
-from log_keeper.stages import AccessLogSettings, ExecutionLogSettings, LoggingLevel, Protocol, Stage, StageRef
+from log_keeper.stages import AccessLogSettings, ApiVersion, LoggingLevel, MethodSettings, Protocol, Stage, StageRef
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -17,8 +17,10 @@ OWN_ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/log-keeper-EnforceRole"
 MADE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/APIGatewayCloudWatchLogs"
 EVENTS = Path(__file__).parent.parent / "events"
 
-POLICY = Policy(info_tag_key="execution-logs", access_log_format=json_format(Protocol.REST), partition="aws")
-REF = StageRef(ACCOUNT, REGION, Protocol.REST, "a1b2c3d4e5", "prod")
+FORMATS = access_log_formats(FormatName.JSON)
+POLICY = Policy(info_tag_key="execution-logs", access_log_formats=FORMATS, partition="aws")
+REF = StageRef(ACCOUNT, REGION, ApiVersion.V1, "a1b2c3d4e5", "prod")
+V2_REF = StageRef(ACCOUNT, REGION, ApiVersion.V2, "a1b2c3d4e5", "$default")
 OWN_DESTINATION = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"
 
 SETTINGS = Settings(
@@ -33,30 +35,42 @@ SETTINGS = Settings(
     access_log_retention=365,
     execution_log_retention=30,
     log_group_kms_key_arn=None,
+    access_log_format=FormatName.JSON,
+    allows_bodies=False,
+    wants_metrics=False,
+    is_audit=False,
+    exempt_tag_key=None,
+    schedule_group="log-keeper-opt-ins",
+    schedule_role_arn=f"arn:aws:iam::{ACCOUNT}:role/log-keeper-OptInScheduleRole",
+    stage_queue_arn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:log-keeper-StageQueue",
 )
 
 
-def execution_logs(level: str = "ERROR", *, data_trace: bool = False) -> ExecutionLogSettings:
-    return ExecutionLogSettings(LoggingLevel(level), data_trace)
+def method_settings(level: str = "ERROR", *, data_trace: bool = False, metrics: bool = False) -> MethodSettings:
+    return MethodSettings(LoggingLevel(level), data_trace, metrics)
 
 
 def rest_stage(
-    level: str | None = "ERROR",
+    level: str = "ERROR",
     *,
+    ref: StageRef = REF,
+    protocol: Protocol = Protocol.REST,
     tags: dict[str, str] | None = None,
     data_trace: bool = False,
+    metrics: bool = False,
     destination: str | None = OWN_DESTINATION,
-    log_format: str | None = POLICY.access_log_format,
-    overrides: dict[str, ExecutionLogSettings] | None = None,
+    log_format: str | None = FORMATS[Protocol.REST],
+    overrides: dict[str, MethodSettings] | None = None,
     has_canary: bool = False,
 ) -> Stage:
-    """A stage in line; ``level=None``: one without settings for all methods, as a new stage is."""
-    everywhere = {} if level is None else {"*/*": execution_logs(level, data_trace=data_trace)}
+    """A stage in line, of a REST API."""
     return Stage(
-        ref=REF,
+        ref=ref,
+        protocol=protocol,
         tags=tags or {},
         access_log=AccessLogSettings(destination, log_format),
-        execution_logs=everywhere | (overrides or {}),
+        settings=method_settings(level, data_trace=data_trace, metrics=metrics),
+        overrides=overrides or {},
         has_canary=has_canary,
     )
 

@@ -43,6 +43,16 @@ class Deployed:
             for event in page["events"]
         ]
 
+    def wait_until_logged(self, outcome: str, *words: str) -> str:
+        """The first line of the function's log about a stage with this outcome and these words, once there is one."""
+
+        def found() -> list[str]:
+            return [
+                line for line in self.log() if f'"outcome":"{outcome}"' in line and all(word in line for word in words)
+            ]
+
+        return self.sandbox.wait_until(found)[0]
+
     def invocations(self) -> int:
         return sum(line.startswith("REPORT ") for line in self.log())
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import Clients, error_code, error_message, is_conflict, is_throttle
+from log_keeper.aws import Clients, error_code, error_message, is_moving, is_throttle
 from log_keeper.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
 
 
 def _is_worth_another_try(error: ClientError) -> bool:
-    return is_throttle(error) or is_conflict(error) or any(text in error_message(error) for text in _NOT_SPREAD)
+    return is_throttle(error) or is_moving(error) or any(text in error_message(error) for text in _NOT_SPREAD)
 
 
 def _role_set(client: APIGatewayClient) -> str | None:

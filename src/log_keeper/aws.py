@@ -92,14 +92,17 @@ def is_throttle(error: ClientError) -> bool:
     )
 
 
-def is_conflict(error: ClientError) -> bool:
-    """Somebody else is changing the same thing at this moment; read it again and look what is left to do.
+def is_moving(error: ClientError) -> bool:
+    """Somebody else is changing the same things at this moment: read them again and look what is left to do.
 
     *Source:* API Gateway's "Unable to complete operation due to concurrent modification"
-    (hashicorp/terraform-provider-aws, issue 776); CloudWatch Logs' errors of CreateLogGroup and PutRetentionPolicy.
+    (hashicorp/terraform-provider-aws, issue 776); its NotFoundException for a stage that is gone since it was read, and
+    for an HTTP API's log group that is (radkawar/stackd, testdata/aws/apigateway/http_logs.json); CloudWatch Logs'
+    errors of CreateLogGroup and PutRetentionPolicy.
     """
     return error_code(error) in (
         "ConflictException",
+        "NotFoundException",
         "OperationAbortedException",
         "ResourceAlreadyExistsException",
         "ResourceNotFoundException",

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper import http_websocket, rest, schedules
 from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live
-from log_keeper.aws import Clients, error_code, is_conflict
+from log_keeper.aws import Clients, error_code, is_moving
 from log_keeper.log_groups import LogGroup, LogGroupChange, apply_log_groups, plan_log_groups
 from log_keeper.policy import Change, plan, uses_own_access_log_group
 from log_keeper.settings import Settings
@@ -124,7 +124,7 @@ class Enforcer:
                 return self._put_in_line(ref, reading, tags_changed=tags_changed), role
             except ClientError as error:
                 # What is left to do is known only after another look.
-                if pause is None or not is_conflict(error):
+                if pause is None or not is_moving(error):
                     raise
             self._wait(pause)
         raise AssertionError("the last try returns or raises")
@@ -200,10 +200,6 @@ class Enforcer:
             except http_websocket.ManagedStageError as error:
                 outcome = Outcome.REFUSED
                 findings.append(Finding(Problem.MANAGED_STAGE, str(error)))
-            except ClientError as error:
-                if error_code(error) != "NotFoundException":
-                    raise
-                return Result(ref, Outcome.GONE)
             self._schedule(ref, missing.opt_in.until, tags_changed=tags_changed)
         return Result(
             ref,

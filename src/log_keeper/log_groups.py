@@ -74,7 +74,7 @@ def _lack(wanted: LogGroup, existing: LogGroupTypeDef | None, now: datetime) -> 
 def apply_log_groups(client: CloudWatchLogsClient, plan: LogGroupPlan) -> None:
     """Each group of the plan exists and expires.
 
-    Raises ClientError: a conflict (see aws.is_conflict) where somebody else made or changed a group just now.
+    Raises ClientError, such as aws.is_moving knows where somebody else made or changed a group just now.
     """
     for group, change in plan.changes.items():
         if change is LogGroupChange.LEFT_WITHOUT_RETENTION:

@@ -26,6 +26,13 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[p
         "INFO_TAG_KEY": "execution-logs",
         "ACCESS_LOG_RETENTION_DAYS": "365",
         "EXECUTION_LOG_RETENTION_DAYS": "30",
+        "ACCESS_LOG_FORMAT": "JSON",
+        "ALLOW_BODIES": "false",
+        "DETAILED_METRICS": "Leave",
+        "MODE": "Enforce",
+        "SCHEDULE_GROUP": "opt-ins",
+        "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/Schedules",
+        "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:StageQueue",
     }
     for name, value in (sandbox.environment() | variables).items():
         monkeypatch.setenv(name, value)

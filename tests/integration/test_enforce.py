@@ -18,10 +18,9 @@ from accounts import (
     patch_stage,
     set_log_role,
 )
-from builders import ACCOUNT, MADE_ROLE, record, updated
+from builders import ACCOUNT, FORMATS, MADE_ROLE, record, updated
 from deliveries import Context, Deliver
 from handlers import enforce
-from log_keeper.access_log_format import json_format
 from log_keeper.account_role import AccountRoleError
 from log_keeper.stages import Protocol
 from sandbox.account import Sandbox
@@ -38,7 +37,7 @@ def test_new_stage_is_put_in_line(sandbox: Sandbox, deliver: Deliver) -> None:
     group = f"/aws/vendedlogs/apigateway/{api_id}/prod"
     assert stage["accessLogSettings"] == {
         "destinationArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}",
-        "format": json_format(Protocol.REST),
+        "format": FORMATS[Protocol.REST],
     }
     assert levels(stage) == {"*/*": "ERROR"}
     assert log_role(sandbox) == MADE_ROLE

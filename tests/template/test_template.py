@@ -45,7 +45,10 @@ def rules_that_match(event: dict[str, Any]) -> list[str]:
 
 
 EXPECTED = {
+    "delete-log-group": ["LogGroupDeletedRule"],
     "delete-role": ["LogRoleChangedRule"],
+    # A schedule puts it on the queue, past all rules.
+    "opt-in-ended": [],
     # A failed call changes nothing.
     "update-stage-failed": [],
 }
@@ -103,7 +106,8 @@ def test_code_reads_what_the_rules_let_through() -> None:
 def test_environment_is_what_the_settings_read() -> None:
     """None is missing, and none is set that nobody reads."""
     variables = RESOURCES["EnforceFunction"]["Properties"]["Environment"]["Variables"]
-    given = {name: "1" if name.endswith("_DAYS") else "x" for name in variables}
+    choices = {"ACCESS_LOG_FORMAT": "CLF", "ALLOW_BODIES": "true", "DETAILED_METRICS": "On", "MODE": "Audit"}
+    given = {name: choices.get(name, "1" if name.endswith("_DAYS") else "x") for name in variables}
     read: set[str] = set()
 
     class Environment(dict[str, str]):
@@ -133,15 +137,33 @@ def statements() -> list[dict[str, Any]]:
     return found
 
 
+#: Statements on every resource, each because none of its actions takes a resource.
+ON_EVERYTHING = {"LetHttpApisDeliverLogs"}
+
+
 @pytest.mark.parametrize("statement", statements(), ids=lambda statement: statement["Sid"])
 def test_statement_is_exact(statement: dict[str, Any]) -> None:
-    """No action and no resource is a bare or a leading wildcard."""
+    """No action is a wildcard, and no resource a bare one."""
     actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
     assert not any("*" in action for action in actions)
     resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-    assert "*" not in resources
+    assert ("*" in resources) is (statement["Sid"] in ON_EVERYTHING)
     assert "NotAction" not in statement
     assert "NotResource" not in statement
+
+
+#: What only reads, and what the function needs to run at all: all that is left in Audit mode.
+LOOKING = {"LookPolicy", "EnforceRole", "OptInScheduleRole"}
+READS = ("Get", "Describe", "Simulate", "GET")
+
+
+def test_audit_mode_has_no_permission_to_change_anything() -> None:
+    for name, resource in RESOURCES.items():
+        if resource["Type"] == "AWS::IAM::Policy" and name not in LOOKING:
+            assert resource["Condition"] in ("Enforces", "MakesLogRole")
+    for statement in RESOURCES["LookPolicy"]["Properties"]["PolicyDocument"]["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert all(action.split(":")[1].startswith(READS) for action in actions)
 
 
 def table(heading: str) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
-from log_keeper.cloudtrail import Hint, Ignored, LogRoleNamed, Nothing, StageNamed, UnreadableEventError, read_event
+from log_keeper.cloudtrail import (
+    API_GATEWAY_EVENTS,
+    ApiNamed,
+    Hint,
+    Ignored,
+    LogRoleNamed,
+    Nothing,
+    StageNamed,
+    UnreadableEventError,
+    read_event,
+)
+from log_keeper.stages import ApiVersion, StageRef
 
 
 def read(event: object) -> Hint:
@@ -20,17 +32,32 @@ PROD = StageNamed(REF)
 LOG_ROLE = LogRoleNamed((REGION,))
 STAGE_ARN = f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5/stages/prod"
 
+TAGGED = StageNamed(REF, tags_changed=True)
+V2_PROD = StageNamed(StageRef(ACCOUNT, REGION, ApiVersion.V2, "f6g7h8i9j0", "prod"))
+V2_DEFAULT = StageNamed(StageRef(ACCOUNT, REGION, ApiVersion.V2, "f6g7h8i9j0", "$default"))
+
 SAMPLES: dict[str, Hint] = {
+    "create-api-quick": ApiNamed(REGION, "f6g7h8i9j0"),
     "create-deployment": PROD,
+    "create-deployment-v2": V2_PROD,
     "create-deployment-console-without-stage": Nothing(Ignored.NO_STAGE, "CreateDeployment"),
     "create-deployment-without-parameters": Nothing(Ignored.NO_STAGE, "CreateDeployment"),
     "create-stage": PROD,
+    "create-stage-v2": V2_DEFAULT,
+    "delete-access-log-settings": V2_DEFAULT,
+    "delete-log-group": PROD,
     "delete-role": LOG_ROLE,
-    "tag-resource": PROD,
-    "untag-resource": PROD,
+    "delete-route-settings": V2_PROD,
+    "import-api": ApiNamed(REGION, "f6g7h8i9j0"),
+    "opt-in-ended": PROD,
+    "tag-resource": TAGGED,
+    "tag-resource-v2": replace(V2_DEFAULT, tags_changed=True),
+    "untag-resource": TAGGED,
+    "untag-resource-v2": replace(V2_DEFAULT, tags_changed=True),
     "update-account": LOG_ROLE,
     "update-stage-failed": Nothing(Ignored.FAILED_CALL, "UpdateStage"),
     "update-stage-logging-off": PROD,
+    "update-stage-v2": V2_DEFAULT,
 }
 
 
@@ -52,10 +79,18 @@ def test_sample_is_read(name: str) -> None:
         pytest.param(
             record("CreateStage", {"restApiId": "a1", "createStageInput": None}), Ignored.NO_STAGE, id="no body"
         ),
+        pytest.param(record("TagResource", {"resourceArn": STAGE_ARN + "%2Fx"}), Ignored.NO_STAGE, id="longer ARN"),
         pytest.param(
             record("TagResource", {"resourceArn": f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5"}),
             Ignored.NO_STAGE,
             id="tag of an API",
+        ),
+        pytest.param(record("CreateApi", {}, responseElements=None), Ignored.NO_STAGE, id="no API id"),
+        pytest.param(record("CreateDeployment", {"apiId": "a1b2c3d4e5"}), Ignored.NO_STAGE, id="V2 without a stage"),
+        pytest.param(
+            record("DeleteLogGroup", {"logGroupName": "mine"}, eventSource="logs.amazonaws.com"),
+            Ignored.NO_STAGE,
+            id="log group of nobody's",
         ),
         pytest.param(record("TagResource", {"resourceArn": ["x"]}), Ignored.NO_STAGE, id="ARN that is no text"),
         pytest.param(
@@ -116,7 +151,18 @@ def test_whoever_is_not_us_is_heard(identity: object) -> None:
             record("UpdateStage", {"restApiId": "a1", "stageName": "pro\nd"}), id="line break in a stage name"
         ),
         pytest.param(record("UpdateStage", {"restApiId": "a1", "stageName": 7}), id="number for a stage name"),
-        pytest.param(record("TagResource", {"resourceArn": STAGE_ARN + "%2Fx"}), id="encoded slash in an ARN"),
+        pytest.param(record("UpdateStage", {"apiId": "a1", "stageName": "..%2Fx"}), id="encoded path in a stage name"),
+        pytest.param(record("CreateApi", responseElements={"apiId": "../x"}), id="path in a new API's id"),
+        pytest.param({"account": ACCOUNT, "detail-type": "Stage Opt-In Ended", "detail": {}}, id="our event, empty"),
+        pytest.param(
+            {
+                "account": ACCOUNT,
+                "region": REGION,
+                "detail-type": "Stage Opt-In Ended",
+                "detail": {"version": "v3", "apiId": "a1", "stageName": "prod"},
+            },
+            id="our event, of another version",
+        ),
     ],
 )
 def test_what_eventbridge_would_not_send_is_refused(event: object) -> None:
@@ -130,14 +176,23 @@ JSON = st.recursive(
     max_leaves=8,
 )
 PARAMETERS = st.dictionaries(
-    st.sampled_from(["restApiId", "stageName", "createStageInput", "createDeploymentInput", "resourceArn", "apiId"]),
+    st.sampled_from(
+        [
+            "restApiId",
+            "stageName",
+            "createStageInput",
+            "createDeploymentInput",
+            "resourceArn",
+            "resource-arn",
+            "apiId",
+            "logGroupName",
+        ]
+    ),
     JSON | st.fixed_dictionaries({"stageName": JSON}) | st.sampled_from(["a1b2c3d4e5", "prod", STAGE_ARN]),
 )
 RECORDS = st.builds(
-    lambda name, parameters, identity: record(name, parameters, userIdentity=identity),
-    st.sampled_from(
-        ["CreateDeployment", "CreateStage", "UpdateStage", "TagResource", "UntagResource", "UpdateAccount"]
-    ),
+    lambda name, parameters, other: record(name, parameters, userIdentity=other, responseElements=other),
+    st.sampled_from(sorted(API_GATEWAY_EVENTS)),
     JSON | PARAMETERS,
     JSON,
 )
@@ -150,4 +205,4 @@ def test_any_json_is_a_hint_or_refused(event: Any) -> None:
         hint = read(event)
     except UnreadableEventError:
         return
-    assert isinstance(hint, StageNamed | LogRoleNamed | Nothing)
+    assert isinstance(hint, StageNamed | ApiNamed | LogRoleNamed | Nothing)

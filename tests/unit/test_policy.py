@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import OWN_DESTINATION, POLICY, execution_logs, rest_stage
-from log_keeper.policy import Change, Setting, plan
-from log_keeper.stages import AccessLogSettings, ExecutionLogSettings, LoggingLevel, Stage
+from builders import OWN_DESTINATION, POLICY, method_settings, rest_stage
+from log_keeper.policy import Change, OptIn, Policy, Setting, plan, read_opt_in
+from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
 
 def changes(stage: Stage) -> list[tuple[Setting, str | None, str | None, str]]:
-    return [(change.setting, change.method, change.before, change.after) for change in plan(stage, POLICY).changes]
+    return [
+        (change.setting, change.override, change.before, change.after) for change in plan(stage, POLICY, NOW).changes
+    ]
 
 
-def level(method: str, before: str, after: str) -> tuple[Setting, str | None, str | None, str]:
+def level(method: str | None, before: str, after: str) -> tuple[Setting, str | None, str | None, str]:
     return (Setting.LOGGING_LEVEL, method, before, after)
 
 
-def trace_off(method: str) -> tuple[Setting, str | None, str | None, str]:
+def trace_off(method: str | None) -> tuple[Setting, str | None, str | None, str]:
     return (Setting.DATA_TRACE, method, "true", "false")
 
 
 DESTINATION_SET = (Setting.ACCESS_LOG_DESTINATION, None, None, OWN_DESTINATION)
-FORMAT_SET = (Setting.ACCESS_LOG_FORMAT, None, None, POLICY.access_log_format)
+FORMAT_SET = (Setting.ACCESS_LOG_FORMAT, None, None, POLICY.access_log_formats[Protocol.REST])
 
 
 @pytest.mark.parametrize(
@@ -34,45 +39,45 @@ FORMAT_SET = (Setting.ACCESS_LOG_FORMAT, None, None, POLICY.access_log_format)
     [
         pytest.param(rest_stage(), [], id="in line"),
         pytest.param(
-            rest_stage(None, destination=None, log_format=None),
-            [DESTINATION_SET, FORMAT_SET, level("*/*", "OFF", "ERROR")],
+            rest_stage("OFF", destination=None, log_format=None),
+            [DESTINATION_SET, FORMAT_SET, level(None, "OFF", "ERROR")],
             id="new",
         ),
-        pytest.param(rest_stage("OFF"), [level("*/*", "OFF", "ERROR")], id="switched off"),
-        pytest.param(rest_stage("INFO"), [level("*/*", "INFO", "ERROR")], id="INFO without the tag"),
+        pytest.param(rest_stage("OFF"), [level(None, "OFF", "ERROR")], id="switched off"),
+        pytest.param(rest_stage("INFO"), [level(None, "INFO", "ERROR")], id="INFO without the tag"),
         pytest.param(rest_stage("INFO", tags={"execution-logs": "INFO"}), [], id="INFO with the tag"),
         pytest.param(
-            rest_stage("ERROR", tags={"execution-logs": "info"}), [level("*/*", "ERROR", "INFO")], id="any case"
+            rest_stage("ERROR", tags={"execution-logs": "info"}), [level(None, "ERROR", "INFO")], id="any case"
         ),
         pytest.param(
-            rest_stage("INFO", tags={"execution-logs": "ERROR"}), [level("*/*", "INFO", "ERROR")], id="tagged ERROR"
+            rest_stage("INFO", tags={"execution-logs": "ERROR"}), [level(None, "INFO", "ERROR")], id="tagged ERROR"
         ),
         pytest.param(
-            rest_stage("INFO", tags={"Execution-Logs": "INFO"}), [level("*/*", "INFO", "ERROR")], id="keys have case"
+            rest_stage("INFO", tags={"Execution-Logs": "INFO"}), [level(None, "INFO", "ERROR")], id="keys have case"
         ),
         pytest.param(
-            rest_stage(overrides={"~1/GET": execution_logs("OFF"), "pets~1{id}/GET": execution_logs("INFO")}),
+            rest_stage(overrides={"~1/GET": method_settings("OFF"), "pets~1{id}/GET": method_settings("INFO")}),
             [level("~1/GET", "OFF", "ERROR"), level("pets~1{id}/GET", "INFO", "ERROR")],
             id="overrides do not follow",
         ),
         pytest.param(
-            rest_stage(None, overrides={"~1/GET": execution_logs("ERROR")}),
-            [level("*/*", "OFF", "ERROR")],
+            rest_stage("OFF", overrides={"~1/GET": method_settings("ERROR")}),
+            [level(None, "OFF", "ERROR")],
             id="one override is not every method",
         ),
         pytest.param(
-            rest_stage(tags={"execution-logs": "INFO"}, overrides={"~1/GET": execution_logs("ERROR")}),
-            [level("*/*", "ERROR", "INFO"), level("~1/GET", "ERROR", "INFO")],
+            rest_stage(tags={"execution-logs": "INFO"}, overrides={"~1/GET": method_settings("ERROR")}),
+            [level(None, "ERROR", "INFO"), level("~1/GET", "ERROR", "INFO")],
             id="the tag is for every method",
         ),
         pytest.param(
-            rest_stage("OFF", data_trace=True, overrides={"~1/GET": execution_logs("OFF", data_trace=True)}),
-            [trace_off("*/*"), trace_off("~1/GET"), level("*/*", "OFF", "ERROR"), level("~1/GET", "OFF", "ERROR")],
+            rest_stage("OFF", data_trace=True, overrides={"~1/GET": method_settings("OFF", data_trace=True)}),
+            [trace_off(None), trace_off("~1/GET"), level(None, "OFF", "ERROR"), level("~1/GET", "OFF", "ERROR")],
             id="bodies end before a level rises",
         ),
         pytest.param(
             rest_stage("INFO", tags={"execution-logs": "INFO"}, data_trace=True),
-            [trace_off("*/*")],
+            [trace_off(None)],
             id="INFO is not bodies",
         ),
         pytest.param(
@@ -99,18 +104,20 @@ def test_plan_has_exactly_what_the_stage_lacks(
 
 def test_a_format_without_a_request_id_is_replaced() -> None:
     assert changes(rest_stage(log_format="$context.status")) == [
-        (Setting.ACCESS_LOG_FORMAT, None, "$context.status", POLICY.access_log_format)
+        (Setting.ACCESS_LOG_FORMAT, None, "$context.status", POLICY.access_log_formats[Protocol.REST])
     ]
 
 
 def test_every_change_says_why() -> None:
     stage = rest_stage("OFF", data_trace=True, destination=None, log_format=None)
-    assert all(change.reason for change in plan(stage, POLICY).changes)
+    assert all(change.reason for change in plan(stage, POLICY, NOW).changes)
 
 
 STAGES = st.builds(
     rest_stage,
-    st.sampled_from([None, *LoggingLevel]),
+    st.sampled_from(LoggingLevel),
+    protocol=st.sampled_from(Protocol),
+    metrics=st.booleans(),
     tags=st.dictionaries(
         st.sampled_from(["execution-logs", "team"]), st.sampled_from(["INFO", "info", " Info ", "x", ""])
     ),
@@ -119,23 +126,112 @@ STAGES = st.builds(
     log_format=st.sampled_from([None, "$context.requestId", "$context.status"]),
     overrides=st.dictionaries(
         st.sampled_from(["~1/GET", "pets/POST", "pets~1{id}/*"]),
-        st.builds(ExecutionLogSettings, st.sampled_from(LoggingLevel), st.booleans()),
+        st.builds(MethodSettings, st.sampled_from(LoggingLevel), st.booleans()),
     ),
 )
 
 
-@given(STAGES)
-def test_a_stage_with_its_plan_applied_is_in_line(stage: Stage) -> None:
-    assert plan(apply(stage, plan(stage, POLICY).changes), POLICY).is_in_line
+POLICIES = st.builds(
+    replace,
+    st.just(POLICY),
+    allows_bodies=st.booleans(),
+    wants_metrics=st.booleans(),
+    exempt_tag_key=st.sampled_from([None, "team"]),
+)
 
 
-@given(STAGES)
-def test_no_level_rises_while_bodies_are_traced(stage: Stage) -> None:
-    """At no point of the plan does a method both log and trace, unless it did before."""
-    for change in plan(stage, POLICY).changes:
+@given(STAGES, POLICIES)
+def test_a_stage_with_its_plan_applied_is_in_line(stage: Stage, policy: Policy) -> None:
+    assert plan(apply(stage, plan(stage, policy, NOW).changes), policy, NOW).is_in_line
+
+
+@given(STAGES, POLICIES)
+def test_no_level_rises_while_bodies_are_traced(stage: Stage, policy: Policy) -> None:
+    """At no point of the plan does a method both log and trace, but where bodies are allowed on purpose."""
+    for change in plan(stage, replace(policy, allows_bodies=False), NOW).changes:
         stage = apply(stage, (change,))
-        if change.setting is Setting.LOGGING_LEVEL and change.method in stage.execution_logs:
-            assert not stage.execution_logs[change.method].data_trace
+        if change.setting is Setting.LOGGING_LEVEL:
+            assert not settings_of(stage, change.override).data_trace
+
+
+@given(STAGES, POLICIES)
+def test_http_stage_never_gets_an_execution_level(stage: Stage, policy: Policy) -> None:
+    changes = plan(replace(stage, protocol=Protocol.HTTP), policy, NOW).changes
+    assert {change.setting for change in changes}.isdisjoint({Setting.LOGGING_LEVEL, Setting.DATA_TRACE})
+
+
+def until(value: str, **tags: str) -> dict[str, str]:
+    return {"execution-logs": "INFO", "execution-logs-until": value} | tags
+
+
+@pytest.mark.parametrize(
+    ("value", "end"),
+    [
+        pytest.param("2026-11-02", datetime(2026, 11, 3, tzinfo=UTC), id="a date holds to its end"),
+        pytest.param("20261130", datetime(2026, 12, 1, tzinfo=UTC), id="basic form"),
+        pytest.param("2026-11-02T18:00", datetime(2026, 11, 2, 18, tzinfo=UTC), id="without a zone it is UTC"),
+        pytest.param("2026-11-02T18:00:00Z", datetime(2026, 11, 2, 18, tzinfo=UTC), id="Z"),
+        pytest.param("2026-11-02T18:00+02:00", datetime(2026, 11, 2, 16, tzinfo=UTC), id="offset"),
+        pytest.param(" 2026-11-02 18:00 ", datetime(2026, 11, 2, 18, tzinfo=UTC), id="spaces"),
+    ],
+)
+def test_opt_in_holds_until_its_end(value: str, end: datetime) -> None:
+    assert read_opt_in(until(value), POLICY, NOW) == OptIn(LoggingLevel.INFO, end)
+    assert read_opt_in(until(value), POLICY, end - timedelta(seconds=1)).level is LoggingLevel.INFO
+    assert read_opt_in(until(value), POLICY, end) == OptIn(LoggingLevel.ERROR)
+
+
+@pytest.mark.parametrize("value", ["", "soon", "2026-13-01", "01.12.2026", "9999-12-31", "2026-11-02T25:00"])
+def test_date_that_cannot_be_read_counts_as_past_and_is_named(value: str) -> None:
+    assert read_opt_in(until(value), POLICY, NOW) == OptIn(LoggingLevel.ERROR, unreadable_tag="execution-logs-until")
+
+
+def test_end_without_an_opt_in_is_nothing() -> None:
+    assert read_opt_in({"execution-logs-until": "soon"}, POLICY, NOW) == OptIn(LoggingLevel.ERROR)
+
+
+@given(st.text())
+def test_any_end_is_read_or_counts_as_past(value: str) -> None:
+    opt_in = read_opt_in(until(value), POLICY, NOW)
+    assert opt_in.until is None or opt_in.until > NOW
+
+
+@pytest.mark.parametrize(
+    ("tags", "allows_bodies", "stays"),
+    [
+        ({"execution-logs": "INFO", "execution-logs-bodies": "true"}, True, True),
+        ({"execution-logs": "INFO", "execution-logs-bodies": "TRUE"}, True, True),
+        ({"execution-logs": "INFO", "execution-logs-bodies": "true"}, False, False),
+        ({"execution-logs": "INFO"}, True, False),
+        ({"execution-logs-bodies": "true"}, True, False),
+        (until("2026-11-01", **{"execution-logs-bodies": "true"}), True, False),
+    ],
+)
+def test_bodies_stay_on_purpose_only(tags: dict[str, str], allows_bodies: bool, stays: bool) -> None:
+    stage = rest_stage("INFO", data_trace=True, tags=tags)
+    planned = plan(stage, replace(POLICY, allows_bodies=allows_bodies), NOW).changes
+    assert any(change.setting is Setting.DATA_TRACE for change in planned) is not stays
+
+
+def test_metrics_are_left_or_on_everywhere() -> None:
+    stage = rest_stage(overrides={"~1/GET": method_settings()})
+    assert plan(stage, POLICY, NOW).is_in_line
+    planned = plan(stage, replace(POLICY, wants_metrics=True), NOW).changes
+    assert [(change.setting, change.override) for change in planned] == [
+        (Setting.DETAILED_METRICS, None),
+        (Setting.DETAILED_METRICS, "~1/GET"),
+    ]
+
+
+def test_exempt_stage_is_known_by_its_tag() -> None:
+    policy = replace(POLICY, exempt_tag_key="hands-off")
+    assert plan(rest_stage(tags={"hands-off": ""}), policy, NOW).is_exempt
+    assert not plan(rest_stage(tags={"hands": "off"}), policy, NOW).is_exempt
+    assert not plan(rest_stage(tags={"": ""}), POLICY, NOW).is_exempt
+
+
+def settings_of(stage: Stage, override: str | None) -> MethodSettings:
+    return stage.settings if override is None else stage.overrides[override]
 
 
 def apply(stage: Stage, planned: tuple[Change, ...]) -> Stage:
@@ -144,15 +240,18 @@ def apply(stage: Stage, planned: tuple[Change, ...]) -> Stage:
         match change.setting:
             case Setting.ACCESS_LOG_DESTINATION:
                 stage = replace(stage, access_log=AccessLogSettings(change.after, stage.access_log.format))
+                continue
             case Setting.ACCESS_LOG_FORMAT:
                 stage = replace(stage, access_log=AccessLogSettings(stage.access_log.destination_arn, change.after))
-            case Setting.LOGGING_LEVEL | Setting.DATA_TRACE:
-                assert change.method is not None
-                now = stage.execution_logs.get(change.method, ExecutionLogSettings())
-                then = (
-                    replace(now, level=LoggingLevel(change.after))
-                    if change.setting is Setting.LOGGING_LEVEL
-                    else replace(now, data_trace=change.after == "true")
-                )
-                stage = replace(stage, execution_logs={**stage.execution_logs, change.method: then})
+                continue
+            case Setting.LOGGING_LEVEL:
+                then = replace(settings_of(stage, change.override), level=LoggingLevel(change.after))
+            case Setting.DATA_TRACE:
+                then = replace(settings_of(stage, change.override), data_trace=change.after == "true")
+            case Setting.DETAILED_METRICS:
+                then = replace(settings_of(stage, change.override), detailed_metrics=change.after == "true")
+        if change.override is None:
+            stage = replace(stage, settings=then)
+        else:
+            stage = replace(stage, overrides={**stage.overrides, change.override: then})
     return stage

@@ -12,17 +12,20 @@ SRC = Path(__file__).parent.parent.parent / "src"
 #: What each room may import of ours, and whether it may import AWS, Powertools, the environment or a clock.
 ROOMS: dict[str, set[str]] = {
     "stages": set(),
-    "settings": set(),
+    "settings": {"access_log_format", "policy"},
     "policy": {"stages"},
     "cloudtrail": {"stages"},
     "access_log_format": {"stages"},
     "aws": set(),
     "rest": {"aws", "policy", "stages"},
+    "http_websocket": {"aws", "policy", "stages"},
     "log_groups": set(),
+    "schedules": {"aws", "cloudtrail", "settings", "stages"},
     "account_role": {"aws", "settings"},
     "enforcement": {
+        "http_websocket",
         "rest",
-        "access_log_format",
+        "schedules",
         "account_role",
         "aws",
         "log_groups",
@@ -30,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
         "settings",
         "stages",
     },
-    "reporting": {"account_role", "cloudtrail", "enforcement", "stages"},
+    "reporting": {"account_role", "cloudtrail", "enforcement"},
 }
 PURE = {"stages", "settings", "policy", "cloudtrail", "access_log_format"}
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time", "mypy_boto3_apigateway"}

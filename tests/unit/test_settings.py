@@ -19,6 +19,14 @@ ENVIRONMENT = {
     "ACCESS_LOG_RETENTION_DAYS": "365",
     "EXECUTION_LOG_RETENTION_DAYS": "30",
     "LOG_GROUP_KMS_KEY_ARN": "",
+    "ACCESS_LOG_FORMAT": "JSON",
+    "ALLOW_BODIES": "false",
+    "DETAILED_METRICS": "Leave",
+    "MODE": "Enforce",
+    "EXEMPT_TAG_KEY": "",
+    "SCHEDULE_GROUP": SETTINGS.schedule_group,
+    "SCHEDULE_ROLE_ARN": SETTINGS.schedule_role_arn,
+    "STAGE_QUEUE_ARN": SETTINGS.stage_queue_arn,
 }
 
 
@@ -35,3 +43,9 @@ def test_missing_variable_is_named(name: str) -> None:
 def test_wrong_number_is_named() -> None:
     with pytest.raises(SettingsError, match=r"ACCESS_LOG_RETENTION_DAYS is '1e3'"):
         Settings.from_environment({**ENVIRONMENT, "ACCESS_LOG_RETENTION_DAYS": "1e3"})
+
+
+@pytest.mark.parametrize("name", ["ACCESS_LOG_FORMAT", "ALLOW_BODIES", "DETAILED_METRICS", "MODE"])
+def test_wrong_choice_is_named_with_the_right_ones(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name} is 'perhaps': it must be \w+ or"):
+        Settings.from_environment({**ENVIRONMENT, name: "perhaps"})

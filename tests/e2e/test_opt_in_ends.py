@@ -1,0 +1,110 @@
+"""An opt-in to INFO that ends: on a clock that the test moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from accounts import get_stage, levels, make_http_stage, make_stage, v2_arn
+from sandbox import deployment
+from sandbox.account import Sandbox
+from sandbox.clock import MovableClock
+from stacks import Deployed
+
+
+@pytest.fixture(scope="module")
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture(scope="module")
+def stack(clock: MovableClock) -> Iterator[Deployed]:
+    with Sandbox(iam_propagation_seconds=1, clock=clock) as sandbox:
+        deployment.build(sandbox)
+        yield Deployed(sandbox, deployment.deploy(sandbox, {"SettleSeconds": "0"}))
+
+
+@pytest.fixture
+def api_id(stack: Deployed) -> str:
+    api_id = make_stage(stack.sandbox)
+    stack.wait_until_in_line(api_id)
+    return api_id
+
+
+def tag(stack: Deployed, api_id: str, **tags: str) -> None:
+    stack.sandbox.client("apigateway").tag_resource(
+        resourceArn=arn(api_id), tags={name.replace("_", "-"): value for name, value in tags.items()}
+    )
+
+
+def arn(api_id: str) -> str:
+    return f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
+
+
+def schedules(stack: Deployed, api_id: str) -> list[str]:
+    """When the schedules of an API's stages fire."""
+    client = stack.sandbox.client("scheduler")
+    names = [(found["GroupName"], found["Name"]) for found in client.list_schedules()["Schedules"]]
+    return [
+        client.get_schedule(GroupName=group, Name=name)["ScheduleExpression"]
+        for group, name in names
+        if name.startswith(api_id)
+    ]
+
+
+def test_opt_in_ends_by_itself(stack: Deployed, clock: MovableClock, api_id: str) -> None:
+    end = clock.now() + timedelta(days=3)
+    tag(stack, api_id, execution_logs="INFO", execution_logs_until=end.isoformat(timespec="seconds"))
+    stack.wait_until_in_line(api_id, level="INFO")
+    stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [f"at({end:%Y-%m-%dT%H:%M:%S})"])
+    clock.advance(timedelta(days=2))
+    stack.wait_until_quiet()
+    assert levels(get_stage(stack.sandbox, api_id)) == {"*/*": "INFO"}
+    clock.advance(timedelta(days=1, seconds=1))
+    stack.wait_until_in_line(api_id)
+    stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [])
+    assert stack.wait_until_quiet() == 0
+
+
+def test_schedule_follows_the_tag_and_goes_with_it(stack: Deployed, clock: MovableClock, api_id: str) -> None:
+    days = [(clock.now() + timedelta(days=number)).date() for number in (5, 7)]
+    tag(stack, api_id, execution_logs="INFO", execution_logs_until=days[0].isoformat())
+    expected = [f"at({day + timedelta(days=1)}T00:00:00)" for day in days]
+    stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [expected[0]])
+    tag(stack, api_id, execution_logs_until=days[1].isoformat())
+    stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [expected[1]])
+    stack.sandbox.client("apigateway").untag_resource(resourceArn=arn(api_id), tagKeys=["execution-logs-until"])
+    stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [])
+    stack.wait_until_in_line(api_id, level="INFO")
+
+
+def test_end_that_is_past_is_no_opt_in(stack: Deployed, clock: MovableClock, api_id: str) -> None:
+    yesterday = (clock.now() - timedelta(days=1)).date().isoformat()
+    tag(stack, api_id, execution_logs="INFO", execution_logs_until=yesterday)
+    stack.sandbox.wait_until(lambda: stack.wait_until_logged("in line", api_id))
+    assert levels(get_stage(stack.sandbox, api_id)) == {"*/*": "ERROR"}
+
+
+def test_end_that_cannot_be_read_is_a_finding_that_names_the_tag(stack: Deployed, api_id: str) -> None:
+    tag(stack, api_id, execution_logs="INFO", execution_logs_until="next week")
+    line: dict[str, Any] = json.loads(stack.wait_until_logged("in line", api_id, "execution-logs-until"))
+    assert line["findings"] == [
+        {"problem": "a tag's value is no ISO 8601 date or time, and counts as past", "detail": "execution-logs-until"}
+    ]
+    assert levels(get_stage(stack.sandbox, api_id)) == {"*/*": "ERROR"}
+
+
+def test_http_stage_has_no_level_to_end(stack: Deployed, clock: MovableClock) -> None:
+    """Its tag is of no use, and does no harm."""
+    api_id = make_http_stage(stack.sandbox)
+    until = (clock.now() + timedelta(days=1)).date().isoformat()
+    stack.sandbox.client("apigatewayv2").tag_resource(
+        ResourceArn=v2_arn(api_id, "$default"), Tags={"execution-logs": "INFO", "execution-logs-until": until}
+    )
+    stack.wait_until_logged("changed", api_id)
+    clock.advance(timedelta(days=2))
+    assert stack.wait_until_quiet() == 0

@@ -1,0 +1,76 @@
+"""What the parameters choose: formats, metrics, exemptions and bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from accounts import (
+    get_stage,
+    levels,
+    make_http_stage,
+    make_stage,
+    make_websocket_stage,
+    patch_stage,
+    v2_stage,
+)
+from log_keeper.access_log_format import FormatName, access_log_formats
+from log_keeper.stages import Protocol
+from stacks import Deployed
+
+
+@pytest.fixture(scope="module")
+def stack(deploy: Callable[..., Deployed]) -> Deployed:
+    return deploy(AccessLogFormat="CSV", DetailedMetrics="On", ExemptTagKey="hands-off", AllowBodies="true")
+
+
+def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
+    formats = access_log_formats(FormatName.CSV)
+    rest, http, websocket = (
+        make_stage(stack.sandbox),
+        make_http_stage(stack.sandbox),
+        make_websocket_stage(stack.sandbox),
+    )
+    stack.wait_until_in_line(rest)
+    stack.wait_until_logged("changed", http)
+    stack.wait_until_logged("changed", websocket)
+    assert get_stage(stack.sandbox, rest)["accessLogSettings"]["format"] == formats[Protocol.REST]
+    assert v2_stage(stack.sandbox, http, "$default")["AccessLogSettings"]["Format"] == formats[Protocol.HTTP]
+    assert v2_stage(stack.sandbox, websocket)["AccessLogSettings"]["Format"] == formats[Protocol.WEBSOCKET]
+
+
+def test_detailed_metrics_are_on(stack: Deployed) -> None:
+    rest, http = make_stage(stack.sandbox), make_http_stage(stack.sandbox)
+    stack.wait_until_in_line(rest)
+    stack.wait_until_logged("changed", http)
+    assert get_stage(stack.sandbox, rest)["methodSettings"]["*/*"]["metricsEnabled"]
+    assert v2_stage(stack.sandbox, http, "$default")["DefaultRouteSettings"]["DetailedMetricsEnabled"]
+
+
+def test_exempt_stage_is_reported_and_left(stack: Deployed) -> None:
+    client, api_id = stack.sandbox.client("apigateway"), make_stage(stack.sandbox)
+    stack.wait_until_in_line(api_id)
+    arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
+    client.tag_resource(resourceArn=arn, tags={"hands-off": "audited by hand"})
+    patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
+    stack.wait_until_logged("exempt", api_id, '"from":"OFF"')
+    assert stack.wait_until_quiet() == 0
+    assert levels(get_stage(stack.sandbox, api_id)) == {"*/*": "OFF"}
+    client.untag_resource(resourceArn=arn, tagKeys=["hands-off"])
+    stack.wait_until_in_line(api_id)
+
+
+def test_bodies_stay_where_they_are_wanted_and_allowed(stack: Deployed) -> None:
+    client, api_id = stack.sandbox.client("apigateway"), make_stage(stack.sandbox)
+    arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
+    client.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO", "execution-logs-bodies": "true"})
+    stack.wait_until_in_line(api_id, level="INFO")
+    stack.wait_until_quiet()
+    before = stack.invocations()
+    patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/dataTrace", "true"))
+    stack.sandbox.wait_until(lambda: stack.invocations() > before)
+    stack.wait_until_quiet()
+    assert get_stage(stack.sandbox, api_id)["methodSettings"]["*/*"]["dataTraceEnabled"]
+    client.untag_resource(resourceArn=arn, tagKeys=["execution-logs"])
+    stack.wait_until_in_line(api_id)

@@ -1,0 +1,58 @@
+"""Names of stages and of the log groups they write to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import ACCOUNT, REF, REGION, V2_REF
+from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group, stage_of_log_group
+
+REFS = st.builds(
+    StageRef,
+    st.just(ACCOUNT),
+    st.just(REGION),
+    st.sampled_from(ApiVersion),
+    st.from_regex(r"[a-z0-9]{10}", fullmatch=True),
+    st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True) | st.just("$default"),
+)
+
+
+def test_names() -> None:
+    assert access_log_group(REF) == "/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"
+    assert execution_log_group(REF) == "API-Gateway-Execution-Logs_a1b2c3d4e5/prod"
+    assert access_log_group(V2_REF) == "/aws/vendedlogs/apigatewayv2/a1b2c3d4e5/.default"
+    assert execution_log_group(replace(V2_REF, stage_name="prod")) == "/aws/apigateway/a1b2c3d4e5/prod"
+
+
+@given(REFS)
+def test_group_names_lead_back_to_their_stage(ref: StageRef) -> None:
+    """No two stages share a group; and the names are of the characters that API Gateway's refusal of others lists."""
+    for name in (access_log_group(ref), execution_log_group(ref)):
+        assert re.fullmatch(r"[a-zA-Z0-9_\-/.]+", name)
+        assert stage_of_log_group(name, ACCOUNT, REGION) == ref
+        assert stage_of_log_group(f"{name}/Canary", ACCOUNT, REGION) == ref
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mine",
+        "",
+        "/aws/apigateway/welcome",
+        "/aws/vendedlogs/apigateway/a1b2",
+        "API-Gateway-Execution-Logs_a1/b/c",
+        "None",
+    ],
+)
+def test_other_groups_are_nobodys(name: str) -> None:
+    assert stage_of_log_group(name, ACCOUNT, REGION) is None
+
+
+@given(st.text())
+def test_any_name_is_a_stages_or_nobodys(name: str) -> None:
+    stage_of_log_group(name, ACCOUNT, REGION)

@@ -63,6 +63,7 @@ class Sandbox:
         iam_propagation_seconds: float = 3.0,
         has_trail: bool = True,
         refuses_missing_log_groups: bool = False,
+        accepts_formats_without_request_id: bool = False,
         accepts_missing_http_log_groups: bool = False,
         refuses_missing_websocket_log_groups: bool = False,
         partial_default_route_settings: Literal["keeps", "resets"] = "keeps",
@@ -82,6 +83,8 @@ class Sandbox:
         self.has_trail = has_trail
         #: DescribeLogGroups by identifiers fails for a missing group; otherwise it leaves it out. AWS's way is unknown.
         self.refuses_missing_log_groups = refuses_missing_log_groups
+        #: REST stages take an access log format that names no request, as AWS did before it looked.
+        self.accepts_formats_without_request_id = accepts_formats_without_request_id
         #: HTTP APIs take a log group that does not exist as access log destination. AWS refused it in 2026-09.
         self.accepts_missing_http_log_groups = accepts_missing_http_log_groups
         #: WebSocket APIs refuse such a group. AWS's way is unknown; REST APIs took one in 2026-02.

@@ -74,6 +74,7 @@ _SETTING_PATH = re.compile(_ENTRY + f"/(?P<setting>{'|'.join(map(re.escape, _SET
 #: *Source:* likely: the constant in DianaIonita/serverless-api-gateway-caching; no AWS page says it.
 MOST_OPERATIONS = 80
 
+_REQUEST_IDS = ("$context.requestId", "$context.extendedRequestId")
 _NO_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable logging"
 
 
@@ -105,10 +106,10 @@ def api_of(sandbox: Sandbox, call: Call) -> Any:
 
 
 def stage_of(sandbox: Sandbox, call: Call) -> Stage:
-    # The text is LocalStack's, which marks it as not recorded from AWS.
+    # Source: hashicorp/terraform-provider-aws issue 12756.
     stage = api_of(sandbox, call).stages.get(call.params["stageName"])
     if stage is None:
-        raise AwsError("NotFoundException", "Invalid Stage identifier specified", 404)
+        raise AwsError("NotFoundException", "Invalid stage identifier specified", 404)
     return stage  # type: ignore[no-any-return] # moto's API objects are Any here
 
 
@@ -194,6 +195,7 @@ class _Draft:
     """The stage as it will be if every operation is accepted."""
 
     def __init__(self, sandbox: Sandbox, call: Call, stage: Stage) -> None:
+        self._sandbox = sandbox
         self.stage = stage
         self.more = extras(sandbox, stage)
         self._backend = apigateway_backends[sandbox.account_id][call.region]
@@ -264,14 +266,19 @@ class _Draft:
         elif "\n" in value.rstrip("\n"):
             # The wording is not recorded; that the format is one line: SetUpLogging in the developer guide.
             raise _bad(f"Access Log format must be single line, new line character is allowed only at end: {value}")
+        elif not (self._sandbox.accepts_formats_without_request_id or any(name in value for name in _REQUEST_IDS)):
+            # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json.
+            raise _bad(
+                f"Access Log format must include either $context.requestId or $context.extendedRequestId : '{value}'"
+            )
         self.stage.access_log_settings = (self.stage.access_log_settings or {}) | {leaf: value}
 
     def _check_destination(self, arn: str) -> None:
         """Whether the group exists is not asked: a wrong name is accepted, and nothing is ever logged."""
         parts = arn.split(":", 5)
         if len(parts) < 6 or parts[0] != "arn":
-            # The wording is not recorded.
-            raise _bad("Invalid ARN specified in the request. ARNs must start with 'arn:' and have 6 elements.")
+            # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json.
+            raise _bad(f"Invalid ARN specified in the request. ARNs must start with 'arn:': {arn}")
         if parts[2] == "logs":
             # The quoted part is what follows the account. Source: serverless/serverless issue 6304.
             if not re.fullmatch(r"log-group:[A-Za-z0-9_\-/.]+", parts[5]):
@@ -309,10 +316,11 @@ class _Draft:
         key, (name, kind) = _key(found), _SETTINGS[found["setting"]]
         if name == "loggingLevel":
             # Lower case is accepted and stored in upper. Source: cloud-custodian's recording test_rest_stage_update.
-            value = str(value).upper()
+            operation_value, value = value, str(value).upper()
             if value not in ("OFF", "ERROR", "INFO"):
-                # Source: DianaIonita/serverless-api-gateway-caching issue 123.
-                raise _bad("Invalid logging level specified: null")
+                # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json; for no value at all:
+                # DianaIonita/serverless-api-gateway-caching issue 123.
+                raise _bad(f"Invalid logging level specified: {operation_value or 'null'}")
             if value != "OFF":
                 self._needs_role()
         if key not in settings:

@@ -128,8 +128,8 @@ _ACCESS_LOG_GROUPS = {
     ApiVersion.V1: "/aws/vendedlogs/apigateway/",
     ApiVersion.V2: "/aws/vendedlogs/apigatewayv2/",
 }
-#: *Source:* API Gateway developer guide, "Execution logging for REST APIs"; of WebSocket APIs
-#: DataDog/datadog-serverless-functions, the forwarder's table of log groups: not AWS's own words.
+#: *Source:* API Gateway developer guide, "Execution logging for REST APIs"; of WebSocket APIs what was recorded in
+#: radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json.
 _EXECUTION_LOG_GROUPS = {
     ApiVersion.V1: "API-Gateway-Execution-Logs_",
     ApiVersion.V2: "/aws/apigateway/",

@@ -19,6 +19,7 @@ from sandbox.account import Sandbox
 REGION = "us-east-1"  # where IAM's records arrive, so that a deleted role is noticed at once
 LOG_ROLE = "APIGatewayCloudWatchLogs"
 STAGE = "prod"
+NO_LEVELS = "not of HTTP APIs"
 #: Seconds after which a stage that is not in line will not be.
 PATIENCE = 60
 
@@ -43,9 +44,10 @@ class Account:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._apigateway = sandbox.client("apigateway", REGION)
+        self._apigatewayv2 = sandbox.client("apigatewayv2", REGION)
         self._logs = sandbox.client("logs", REGION)
         self._iam = sandbox.client("iam", REGION)
-        self.api_id = ""
+        self.api_id = self.http_api_id = self.websocket_api_id = ""
 
     def look(self, answer: dict[str, Any] | None = None) -> Look:
         """The stage now, or as the answer of a change to it said."""
@@ -58,6 +60,21 @@ class Account:
             execution_logs=", ".join(levels),
             execution_log_group=self._group(f"API-Gateway-Execution-Logs_{self.api_id}/{STAGE}"),
             bodies="yes" if any(method.get("dataTraceEnabled") for method in methods) else "no",
+            log_role=self._log_role(),
+        )
+
+    def look_at_v2(self, api_id: str, stage_name: str) -> Look:
+        """A stage of an HTTP or WebSocket API now."""
+        stage = self._apigatewayv2.get_stage(ApiId=api_id, StageName=stage_name)
+        routes = [stage["DefaultRouteSettings"], *stage.get("RouteSettings", {}).values()]
+        has_levels = any("LoggingLevel" in route for route in routes)
+        levels = sorted({route.get("LoggingLevel", "OFF") for route in routes}) if has_levels else [NO_LEVELS]
+        destination = stage.get("AccessLogSettings", {}).get("DestinationArn")
+        return Look(
+            access_logs="none" if destination is None else self._group(destination.split(":log-group:")[-1]),
+            execution_logs=", ".join(levels),
+            execution_log_group=self._group(f"/aws/apigateway/{api_id}/{stage_name}") if has_levels else NO_LEVELS,
+            bodies="yes" if any(route.get("DataTraceEnabled") for route in routes) else "no",
             log_role=self._log_role(),
         )
 
@@ -86,6 +103,26 @@ class Account:
         client.put_integration(restApiId=self.api_id, resourceId=root, httpMethod="GET", type="MOCK")
         client.create_deployment(restApiId=self.api_id, stageName=STAGE)
         return self.look()
+
+    def deploy_http_api(self) -> Look:
+        self.http_api_id = self._apigatewayv2.create_api(Name="web", ProtocolType="HTTP")["ApiId"]
+        self._apigatewayv2.create_stage(ApiId=self.http_api_id, StageName="$default", AutoDeploy=True)
+        return self.look_at_http_stage()
+
+    def look_at_http_stage(self) -> Look:
+        return self.look_at_v2(self.http_api_id, "$default")
+
+    def deploy_websocket_api(self) -> Look:
+        client = self._apigatewayv2
+        api = client.create_api(Name="chat", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action")
+        self.websocket_api_id = api["ApiId"]
+        client.create_route(ApiId=self.websocket_api_id, RouteKey="send")
+        own = {"send": {"LoggingLevel": "OFF", "DataTraceEnabled": True}}
+        client.create_stage(ApiId=self.websocket_api_id, StageName=STAGE, RouteSettings=own)
+        return self.look_at_websocket_stage()
+
+    def look_at_websocket_stage(self) -> Look:
+        return self.look_at_v2(self.websocket_api_id, STAGE)
 
     def tag(self) -> Look:
         before = self.look()
@@ -170,9 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
             console.print(f"[red]{error}[/]", markup=True, highlight=False)
             return 1
         account = Account(sandbox)
-        failed = [
-            title for title, level, act in _acts(account) if not _shown(show, sandbox, account, title, level, act)
-        ]
+        failed = [act.title for act in _acts(account) if not _is_shown(show, sandbox, act)]
         with show.step("Log Keeper finishes what it is at"):
             left_over = deployment.wait_until_quiet(sandbox, stack)
     if left_over:
@@ -180,34 +215,50 @@ def main(arguments: list[str] | None = None) -> int:
     if failed:
         console.print(f"[red]Not in line after {PATIENCE} s:[/] {'; '.join(failed)}", highlight=False)
         return 1
-    console.print("\nThe stage was put in line after each change; nobody called Log Keeper.")
+    console.print("\nEach stage was put in line after each change; nobody called Log Keeper.")
     return 0
 
 
-type Act = Callable[[], Look]
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that is done to the account.
+
+    ``do`` gives the look it left the stage with, ``look`` what it looks like now; ``level`` is in line afterwards.
+    """
+
+    title: str
+    level: str
+    do: Callable[[], Look]
+    look: Callable[[], Look]
 
 
-def _acts(account: Account) -> list[tuple[str, str, Act]]:
-    """What is done to the account: title, the level that is in line then, and the act, which gives the look it left."""
+def _acts(account: Account) -> list[Act]:
     return [
-        ("A team makes a REST API and deploys it to a new stage", "ERROR", account.deploy_api),
-        ("The team tags the stage execution-logs=INFO", "INFO", account.tag),
-        ("The team takes the tag away", "ERROR", account.untag),
-        ("Somebody switches logging off and body logging on, by hand", "ERROR", account.switch_off),
-        ("Somebody deletes the account's CloudWatch log role", "ERROR", account.delete_log_role),
+        Act("A team makes a REST API and deploys it to a new stage", "ERROR", account.deploy_api, account.look),
+        Act("The team tags the stage execution-logs=INFO", "INFO", account.tag, account.look),
+        Act("The team takes the tag away", "ERROR", account.untag, account.look),
+        Act("Somebody switches logging off and bodies on, by hand", "ERROR", account.switch_off, account.look),
+        Act("Another makes an HTTP API", NO_LEVELS, account.deploy_http_api, account.look_at_http_stage),
+        Act(
+            "A third makes a WebSocket API with a route that logs bodies",
+            "ERROR",
+            account.deploy_websocket_api,
+            account.look_at_websocket_stage,
+        ),
+        Act("Somebody deletes the account's CloudWatch log role", "ERROR", account.delete_log_role, account.look),
     ]
 
 
-def _shown(show: Show, sandbox: Sandbox, account: Account, title: str, level: str, act: Act) -> bool:
-    """The act was done and its mend awaited and shown; whether the stage is in line."""
+def _is_shown(show: Show, sandbox: Sandbox, act: Act) -> bool:
+    """The act was done, its mend awaited, and both shown; whether the stage is in line."""
     show.console.print()
-    with show.step(title):
-        before = act()
+    with show.step(act.title):
+        before = act.do()
         with suppress(TimeoutError):  # the last look tells
-            sandbox.wait_until(lambda: account.look().is_in_line(level), PATIENCE)
-        after = account.look()
+            sandbox.wait_until(lambda: act.look().is_in_line(act.level), PATIENCE)
+        after = act.look()
     show.compare(before, after)
-    return after.is_in_line(level)
+    return after.is_in_line(act.level)
 
 
 if __name__ == "__main__":

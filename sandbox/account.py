@@ -23,11 +23,11 @@ from moto.iam.models import IAMBackend, ManagedPolicy
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from sandbox import cloudtrail, identity
+from sandbox import cloudtrail, identity, trails
 from sandbox.gateway import Gateway, on_behalf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from sandbox.call import Caller, CallRecord
     from sandbox.event_bus import Dropped
@@ -62,6 +62,8 @@ class Sandbox:
         *,
         iam_propagation_seconds: float = 3.0,
         has_trail: bool = True,
+        trail_account_id: str = account_id,
+        disabled_regions: Collection[str] = (),
         refuses_missing_log_groups: bool = False,
         accepts_formats_without_request_id: bool = False,
         accepts_missing_http_log_groups: bool = False,
@@ -79,8 +81,14 @@ class Sandbox:
         ``clock`` tells the time wherever AWS's time is visible; ``clock.MovableClock`` is one that can be moved.
         """
         self.iam_propagation_seconds = iam_propagation_seconds
-        #: EventBridge gets "AWS API Call via CloudTrail" only where a trail logs.
+        #: EventBridge gets "AWS API Call via CloudTrail" only where a trail logs. True: an organization's trail of
+        #: management events covers every region, in DescribeTrails too; False: only the trails that calls have made.
         self.has_trail = has_trail
+        #: Whose trail that is: the account's own, or another's, as members of its organization see it: DescribeTrails
+        #: shows such a trail, and GetTrailStatus and GetEventSelectors are refused for it.
+        self.trail_account_id = trail_account_id
+        #: Opt-in regions that the account has not enabled: no key is valid there. May be changed at any time.
+        self.disabled_regions = set(disabled_regions)
         #: DescribeLogGroups by identifiers fails for a missing group; otherwise it leaves it out. AWS's way is unknown.
         self.refuses_missing_log_groups = refuses_missing_log_groups
         #: REST stages take an access log format that names no request, as AWS did before it looked.
@@ -106,7 +114,7 @@ class Sandbox:
         self.gateway.recorders.append(cloudtrail.record)
         #: Started and stopped with the account, in this order and its reverse.
         importlib.import_module("sandbox.rooms")  # not at the top: the rooms import this module
-        self.services: list[Service] = [new_service(self) for new_service in SERVICES]
+        self.services: list[Service] = [trails.Trails(self), *(new_service(self) for new_service in SERVICES)]
         #: Every call answered so far, oldest first.
         self.calls: list[CallRecord] = []
         #: CloudTrail's records so far, oldest first.

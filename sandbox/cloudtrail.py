@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from moto.core.utils import get_service_model
 
-from sandbox import event_bus
+from sandbox import event_bus, trails
 
 if TYPE_CHECKING:
     from sandbox.account import Sandbox
@@ -39,7 +39,7 @@ def record(sandbox: Sandbox, answered: CallRecord, result: dict[str, Any] | None
         return
     detail = _record(answered, service, result, error)
     sandbox.trail.append(detail)
-    if sandbox.has_trail:
+    if trails.of(sandbox).log(detail):
         event_bus.put(sandbox, detail["awsRegion"], envelope(sandbox, detail))
 
 

@@ -105,6 +105,8 @@ SIGNING_NAMES = {
     "email": "ses",
     "elasticloadbalancing": "elbv2",
 }
+#: Services that answer whatever the region.
+_GLOBAL = frozenset({"iam", "s3"})
 #: Operations whose answer is a stream of bytes, kept as moto gave it.
 STREAMED = {("s3", "GetObject")}
 
@@ -162,6 +164,8 @@ class Gateway:
                 ) from None
             except Exception as error:  # botocore knows no such service, or moto no such protocol
                 raise AwsError("NotImplemented", f"The sandbox has no service {service}: {error}", 501) from error
+            if region in self.sandbox.disabled_regions and service not in _GLOBAL:
+                raise identity.unknown_key(service)
             call = Call(
                 service=service,
                 operation=operation.name,

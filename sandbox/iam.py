@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ACCESS_DENIED = frozenset({"iam", "sts", "s3", "sqs", "sns", "cloudformation", "cloudwatch"})
 #: Services of the JSON protocol answer a denial with 400, the REST ones with 403.
 _DENIED_WITH_400 = frozenset(
-    {"logs", "events", "kms", "ssm", "dynamodb", "secretsmanager", "firehose", "stepfunctions"}
+    {"logs", "events", "kms", "ssm", "dynamodb", "secretsmanager", "firehose", "stepfunctions", "cloudtrail"}
 )
 
 

@@ -68,9 +68,7 @@ def caller(sandbox: Sandbox, access_key: str, called_service: str) -> Caller:
             return assumed_role(sandbox, session)
     user = iam_backends[account]["aws"].get_user_from_access_key_id(access_key)
     if user is None:
-        if called_service in _QUERY_SERVICES:
-            raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
-        raise AwsError("UnrecognizedClientException", "The security token included in the request is invalid.", 403)
+        raise unknown_key(called_service)
     identity = {
         "type": "IAMUser",
         "principalId": user.id,
@@ -80,6 +78,15 @@ def caller(sandbox: Sandbox, access_key: str, called_service: str) -> Caller:
         "userName": user.name,
     }
     return Caller(account, user.arn, None, identity)
+
+
+def unknown_key(called_service: str) -> AwsError:
+    """How a service refuses a key that it does not know, and every key in a region that the account has not enabled.
+
+    *Source:* https://repost.aws/knowledge-center/iam-validate-access-credentials ("The AWS Region isn't enabled").
+    """
+    code = "InvalidClientTokenId" if called_service in _QUERY_SERVICES else "UnrecognizedClientException"
+    return AwsError(code, "The security token included in the request is invalid.", 403)
 
 
 def assumed_role(sandbox: Sandbox, session: Any) -> Caller:

@@ -259,6 +259,16 @@ def _cloudformation(call: Call, _: ArnOf) -> list[Need]:
     return [Need(f"cloudformation:{call.operation}", stack), *_pass_role(role, "cloudformation.amazonaws.com")]
 
 
+def _cloudtrail(call: Call, _: ArnOf) -> list[Need]:
+    """Lists are checked against everything, all else against the trail, which an organization's member names by ARN."""
+    action = f"cloudtrail:{call.operation}"
+    name = call.params.get("TrailName") or call.params.get("Name") or call.params.get("ResourceId")
+    if not name:
+        return [Need(action, "*")]
+    trail = name if name.startswith("arn:") else _arn(call, "cloudtrail", f"trail/{name}")
+    return [Need(action, trail), *_pass_role(call.params.get("CloudWatchLogsRoleArn"), "cloudtrail.amazonaws.com")]
+
+
 def _named(service: str, parameter: str, prefix: str) -> Callable[[Call, ArnOf], list[Need]]:
     """Needs of a service whose resources are ``prefix`` + one parameter, which may also be the whole ARN."""
 
@@ -276,6 +286,7 @@ _SERVICES: dict[str, Callable[[Call, ArnOf], list[Need]]] = {
     "apigateway": _apigateway,
     "apigatewayv2": _apigateway,
     "cloudformation": _cloudformation,
+    "cloudtrail": _cloudtrail,
     "cloudwatch": _cloudwatch,
     "dynamodb": _named("dynamodb", "TableName", "table/"),
     "events": _events,

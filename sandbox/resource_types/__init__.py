@@ -12,6 +12,7 @@ from sandbox.resource_types import (
     iam,
     messaging,
     storage,
+    trails,
     within,
 )
 from sandbox.resource_types.base import TYPES, Context, ResourceType, already_gone, changed_properties
@@ -30,5 +31,6 @@ __all__ = [
     "iam",
     "messaging",
     "storage",
+    "trails",
     "within",
 ]

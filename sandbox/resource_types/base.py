@@ -246,6 +246,7 @@ class Simple(ResourceType):
 _GONE = frozenset({
     "NoSuchEntity", "NoSuchEntityException", "NotFoundException", "ResourceNotFoundException", "NoSuchBucket",
     "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "ResourceNotFound",
+    "TrailNotFoundException",
 })  # fmt: skip
 
 

@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 from log_keeper import http_websocket, rest, schedules
 from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live
 from log_keeper.aws import Clients, error_code, is_moving
-from log_keeper.log_groups import LogGroup, LogGroupChange, apply_log_groups, plan_log_groups
-from log_keeper.policy import Change, plan, uses_own_access_log_group
+from log_keeper.judgement import Finding, Problem, firehose_stream_of, judge, log_groups_of
+from log_keeper.log_groups import LogGroupChange, apply_log_groups, read_log_groups
+from log_keeper.policy import Change
 from log_keeper.settings import Settings
-from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef, access_log_group, execution_log_group
+from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
 
 #: How long a live role is believed to stay so, and how long a failed mend is not tried again: UpdateAccount takes one
 #: call in 20 s, so that the other messages of a batch need not try.
@@ -39,24 +40,6 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     #: The stage or its API was deleted meanwhile: there is nothing left to do.
     GONE = "gone"
-
-
-class Problem(StrEnum):
-    """What could not be put in line, and is for somebody to look at."""
-
-    MANAGED_STAGE = "API Gateway refuses changes to the managed stage of a quick-created API"
-    ZERO_THROTTLE = "settings with a throttle of 0 cannot be sent back safely"
-    UNREADABLE_TAG = "a tag's value is no ISO 8601 date or time, and counts as past"
-    FIREHOSE_GONE = "the Firehose stream that access logs go to does not exist"
-    KEPT_FOR_EVER = "a log group has no retention; one set now would delete old lines"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that could not be done, and which: a tag's key, a route, a stream, a log group."""
-
-    problem: Problem
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +84,6 @@ class Enforcer:
     ) -> None:
         self._clients = clients
         self._settings = settings
-        self._policy = settings.policy
         self._clock = clock
         self._wait = wait
         self._roles: dict[str, _Known] = {}
@@ -168,31 +150,22 @@ class Enforcer:
     def _put_in_line(self, ref: StageRef, reading: _Reading | None, *, tags_changed: bool) -> Result:
         if reading is None:
             return Result(ref, Outcome.GONE)
-        stage, settings = reading.stage, self._settings
-        missing = plan(stage, self._policy, self._clock())
-        # Before the stage: API Gateway would make the execution log group itself, to be kept for ever.
-        logs = self._clients.logs(ref.region)
-        groups = plan_log_groups(logs, self._log_groups(stage), self._clock())
-        lacks_group = any(change is not LogGroupChange.LEFT_WITHOUT_RETENTION for change in groups.changes.values())
-        findings = [
-            Finding(Problem.KEPT_FOR_EVER, group.name)
-            for group, change in groups.changes.items()
-            if change is LogGroupChange.LEFT_WITHOUT_RETENTION
-        ]
-        if missing.opt_in.unreadable_tag is not None:
-            findings.append(Finding(Problem.UNREADABLE_TAG, missing.opt_in.unreadable_tag))
-        findings += self._firehose_findings(stage)
+        stage, logs = reading.stage, self._clients.logs(ref.region)
+        existing = read_log_groups(logs, [group.name for group in log_groups_of(stage, self._settings)])
+        judgement = judge(stage, self._settings, existing, self._clock())
+        changes, opt_in = judgement.plan.changes, judgement.plan.opt_in
+        findings = [*judgement.findings, *self._firehose_findings(stage)]
 
-        changes = missing.changes
-        outcome = Outcome.IN_LINE if missing.is_in_line and not lacks_group else Outcome.CHANGED
-        if missing.is_exempt:
+        outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.CHANGED
+        if judgement.plan.is_exempt:
             outcome = Outcome.EXEMPT
-        elif settings.is_audit:
-            outcome = Outcome.IN_LINE if outcome is Outcome.IN_LINE else Outcome.WOULD_CHANGE
+        elif self._settings.is_audit:
+            outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.WOULD_CHANGE
         else:
-            apply_log_groups(logs, groups)
+            # Before the stage: API Gateway would make the execution log group itself, to be kept for ever.
+            apply_log_groups(logs, judgement.log_groups)
             try:
-                left_out = reading.apply(missing)
+                left_out = reading.apply(judgement.plan)
                 changes = tuple(change for change in changes if change not in left_out)
                 findings += [
                     Finding(Problem.ZERO_THROTTLE, change.override or "the stage's own") for change in left_out
@@ -200,16 +173,16 @@ class Enforcer:
             except http_websocket.ManagedStageError as error:
                 outcome = Outcome.REFUSED
                 findings.append(Finding(Problem.MANAGED_STAGE, str(error)))
-            self._schedule(ref, missing.opt_in.until, tags_changed=tags_changed)
+            self._schedule(ref, opt_in.until, tags_changed=tags_changed)
         return Result(
             ref,
             outcome,
             stage.protocol,
             stage.owner,
             changes,
-            groups.by_name(),
+            {group.name: change for group, change in judgement.log_groups.items()},
             tuple(findings),
-            missing.opt_in.until,
+            opt_in.until,
         )
 
     def _schedule(self, ref: StageRef, until: datetime | None, *, tags_changed: bool) -> None:
@@ -219,28 +192,10 @@ class Enforcer:
         elif tags_changed:
             schedules.remove_schedule(self._clients.scheduler(), self._settings, ref)
 
-    def _log_groups(self, stage: Stage) -> list[LogGroup]:
-        """The groups that the stage logs to, or by its plan will."""
-        settings, key = self._settings, self._settings.log_group_kms_key_arn
-        groups = []
-        if stage.has_execution_logs:
-            groups.append(LogGroup(execution_log_group(stage.ref), settings.execution_log_retention, key))
-        if uses_own_access_log_group(stage, self._policy):
-            groups.append(LogGroup(access_log_group(stage.ref), settings.access_log_retention, key))
-        if stage.has_canary:
-            groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
-        arn = stage.access_log.destination_arn or ""
-        # API Gateway keeps a destination that does not exist, and is silent about it.
-        prefix = f"arn:{settings.partition}:logs:{stage.ref.region}:{settings.account}:log-group:"
-        if arn.startswith(prefix) and arn.removeprefix(prefix) not in [group.name for group in groups]:
-            name = arn.removeprefix(prefix)
-            groups.append(LogGroup(name, settings.access_log_retention, key, is_owners=True))
-        return groups
-
     def _firehose_findings(self, stage: Stage) -> list[Finding]:
         """A Firehose stream that is gone is the owner's to make again."""
-        kind, _, stream = (stage.access_log.destination_arn or "").partition(":deliverystream/")
-        if not stream or ":firehose:" not in kind:
+        stream = firehose_stream_of(stage)
+        if stream is None:
             return []
         try:
             self._clients.firehose(stage.ref.region).describe_delivery_stream(DeliveryStreamName=stream)

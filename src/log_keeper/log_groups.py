@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import batched
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
-    from mypy_boto3_logs.type_defs import LogGroupTypeDef
+
+#: What one DescribeLogGroups takes. *Source:* botocore's model.
+_IDENTIFIERS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class LogGroup:
     is_owners: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LogGroupFacts:
+    """A log group as it is. ``expires``: by a retention of its own or an account-level policy."""
+
+    born: datetime
+    expires: bool
+
+
 class LogGroupChange(StrEnum):
     """What a log group lacks."""
 
@@ -36,47 +47,39 @@ class LogGroupChange(StrEnum):
     LEFT_WITHOUT_RETENTION = "left without retention"
 
 
-@dataclass(frozen=True, slots=True)
-class LogGroupPlan:
-    """What each group lacks; a group that lacks nothing is not in it."""
+def read_log_groups(client: CloudWatchLogsClient, names: Iterable[str]) -> dict[str, LogGroupFacts]:
+    """The facts of those groups that exist, by name: one call for each 50 names."""
+    facts = {}
+    for some in batched(names, _IDENTIFIERS, strict=False):
+        for group in client.describe_log_groups(logGroupIdentifiers=list(some))["logGroups"]:
+            # An account-level policy that says "never" has a name and no days.
+            expires = "retentionInDays" in group or "retentionPolicyName" in group
+            facts[group["logGroupName"]] = LogGroupFacts(
+                datetime.fromtimestamp(group["creationTime"] / 1000, UTC), expires
+            )
+    return facts
 
-    changes: dict[LogGroup, LogGroupChange]
 
-    def by_name(self) -> dict[str, LogGroupChange]:
-        return {group.name: change for group, change in self.changes.items()}
-
-
-def plan_log_groups(client: CloudWatchLogsClient, wanted: Sequence[LogGroup], now: datetime) -> LogGroupPlan:
-    """What the groups lack: to exist, and to expire. One read, whatever their number up to 50; none for no group.
+def lack(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGroupChange | None:
+    """What the group lacks: to exist, or to expire; None for nothing.
 
     A retention that somebody set is left, and an account-level retention policy too. A group that never expires and
     may hold lines older than its retention is left as well, since a retention would delete those lines.
     """
-    if not wanted:
-        return LogGroupPlan({})
-    described = client.describe_log_groups(logGroupIdentifiers=[group.name for group in wanted])
-    existing = {group["logGroupName"]: group for group in described["logGroups"]}
-    changes = {group: _lack(group, existing.get(group.name), now) for group in wanted}
-    return LogGroupPlan({group: change for group, change in changes.items() if change is not None})
-
-
-def _lack(wanted: LogGroup, existing: LogGroupTypeDef | None, now: datetime) -> LogGroupChange | None:
-    if existing is None:
+    if facts is None:
         return LogGroupChange.MADE
-    # An account-level policy that says "never" has a name and no days.
-    if wanted.is_owners or "retentionInDays" in existing or "retentionPolicyName" in existing:
+    if wanted.is_owners or facts.expires:
         return None
-    age = now - datetime.fromtimestamp(existing["creationTime"] / 1000, UTC)
-    is_old = age > timedelta(days=wanted.retention)
+    is_old = now - facts.born > timedelta(days=wanted.retention)
     return LogGroupChange.LEFT_WITHOUT_RETENTION if is_old else LogGroupChange.RETENTION_SET
 
 
-def apply_log_groups(client: CloudWatchLogsClient, plan: LogGroupPlan) -> None:
-    """Each group of the plan exists and expires.
+def apply_log_groups(client: CloudWatchLogsClient, changes: Mapping[LogGroup, LogGroupChange]) -> None:
+    """Each group exists and expires, but those that are left.
 
     Raises ClientError, such as aws.is_moving knows where somebody else made or changed a group just now.
     """
-    for group, change in plan.changes.items():
+    for group, change in changes.items():
         if change is LogGroupChange.LEFT_WITHOUT_RETENTION:
             continue
         if change is LogGroupChange.MADE and group.kms_key_arn is None:

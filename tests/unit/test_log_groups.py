@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from log_keeper.log_groups import LogGroup, LogGroupChange, apply_log_groups, plan_log_groups
+from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, apply_log_groups, lack, read_log_groups
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 WANTED = LogGroup("group", retention=30, kms_key_arn=None)
@@ -48,17 +48,29 @@ def born(days_ago: float) -> int:
     ],
 )
 def test_group(logs: Any, change: LogGroupChange | None, calls: list[str]) -> None:
-    plan = plan_log_groups(logs, [WANTED], NOW)
-    assert plan.by_name().get("group") == change
-    apply_log_groups(logs, plan)
+    found = lack(WANTED, read_log_groups(logs, ["group"]).get("group"), NOW)
+    assert found == change
+    apply_log_groups(logs, {WANTED: found} if found else {})
     assert logs.calls == calls
 
 
 def test_destination_of_the_owners_is_made_again_and_otherwise_left() -> None:
     theirs = LogGroup("group", retention=365, kms_key_arn=None, is_owners=True)
-    assert plan_log_groups(Logs(), [theirs], NOW).by_name() == {"group": LogGroupChange.MADE}  # type: ignore[arg-type]
-    assert plan_log_groups(Logs(creationTime=born(1)), [theirs], NOW).by_name() == {}  # type: ignore[arg-type]
+    assert lack(theirs, None, NOW) is LogGroupChange.MADE
+    assert lack(theirs, LogGroupFacts(NOW, expires=False), NOW) is None
+
+
+def test_groups_are_read_by_fifty() -> None:
+    sizes = []
+
+    class Counting(Logs):
+        def describe_log_groups(self, **parameters: Any) -> dict[str, Any]:
+            sizes.append(len(parameters["logGroupIdentifiers"]))
+            return super().describe_log_groups()
+
+    read_log_groups(Counting(), (f"group{number}" for number in range(101)))  # type: ignore[arg-type]
+    assert sizes == [50, 50, 1]
 
 
 def test_no_group_takes_no_call() -> None:
-    assert plan_log_groups(None, [], NOW).by_name() == {}  # type: ignore[arg-type]
+    assert read_log_groups(None, []) == {}  # type: ignore[arg-type]

@@ -21,8 +21,10 @@ ROOMS: dict[str, set[str]] = {
     "http_websocket": {"aws", "policy", "stages"},
     "log_groups": set(),
     "schedules": {"aws", "cloudtrail", "settings", "stages"},
+    "judgement": {"log_groups", "policy", "settings", "stages"},
     "account_role": {"aws", "settings"},
     "enforcement": {
+        "judgement",
         "http_websocket",
         "rest",
         "schedules",
@@ -35,7 +37,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "reporting": {"account_role", "cloudtrail", "enforcement"},
 }
-PURE = {"stages", "settings", "policy", "cloudtrail", "access_log_format"}
+PURE = {"judgement", "stages", "settings", "policy", "cloudtrail", "access_log_format"}
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time", "mypy_boto3_apigateway"}
 
 

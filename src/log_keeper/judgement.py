@@ -1,0 +1,88 @@
+"""How a stage stands with the policy: what it and its log groups lack, and what is for somebody to look at. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, lack
+from log_keeper.policy import Plan, plan, uses_own_access_log_group
+from log_keeper.settings import Settings
+from log_keeper.stages import Stage, access_log_group, execution_log_group
+
+
+class Problem(StrEnum):
+    """What cannot be put in line, and is for somebody to look at."""
+
+    MANAGED_STAGE = "API Gateway refuses changes to the managed stage of a quick-created API"
+    ZERO_THROTTLE = "settings with a throttle of 0 cannot be sent back safely"
+    UNREADABLE_TAG = "a tag's value is no ISO 8601 date or time, and counts as past"
+    FIREHOSE_GONE = "the Firehose stream that access logs go to does not exist"
+    KEPT_FOR_EVER = "a log group has no retention; one set now would delete old lines"
+    NO_TRAIL = "no CloudTrail trail logs management write events: changes are found by the sweep only"
+    REGION_CLOSED = "the region cannot be reached: it is disabled, or denied to Log Keeper"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem, and of what: a tag's key, a route, a stream, a log group, a region."""
+
+    problem: Problem
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a stage lacks. ``log_groups``: what each group lacks that it logs to or, by its plan, will."""
+
+    stage: Stage
+    plan: Plan
+    log_groups: Mapping[LogGroup, LogGroupChange]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_in_line(self) -> bool:
+        return self.plan.is_in_line and all(
+            change is LogGroupChange.LEFT_WITHOUT_RETENTION for change in self.log_groups.values()
+        )
+
+
+def judge(stage: Stage, settings: Settings, existing: Mapping[str, LogGroupFacts], now: datetime) -> Judgement:
+    """How the stage stands. ``existing``: the facts of those of its ``log_groups_of`` that exist, by name."""
+    missing = plan(stage, settings.policy, now)
+    lacks = {group: lack(group, existing.get(group.name), now) for group in log_groups_of(stage, settings)}
+    changes = {group: change for group, change in lacks.items() if change is not None}
+    findings = [
+        Finding(Problem.KEPT_FOR_EVER, group.name)
+        for group, change in changes.items()
+        if change is LogGroupChange.LEFT_WITHOUT_RETENTION
+    ]
+    if missing.opt_in.unreadable_tag is not None:
+        findings.append(Finding(Problem.UNREADABLE_TAG, missing.opt_in.unreadable_tag))
+    return Judgement(stage, missing, changes, tuple(findings))
+
+
+def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:
+    """The groups that the stage logs to, or by its plan will."""
+    key, ref = settings.log_group_kms_key_arn, stage.ref
+    groups = []
+    if stage.has_execution_logs:
+        groups.append(LogGroup(execution_log_group(ref), settings.execution_log_retention, key))
+    if uses_own_access_log_group(stage, settings.policy):
+        groups.append(LogGroup(access_log_group(ref), settings.access_log_retention, key))
+    if stage.has_canary:
+        groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
+    arn = stage.access_log.destination_arn or ""
+    # API Gateway keeps a destination that does not exist, and is silent about it.
+    prefix = f"arn:{settings.partition}:logs:{ref.region}:{settings.account}:log-group:"
+    if arn.startswith(prefix) and arn.removeprefix(prefix) not in [group.name for group in groups]:
+        groups.append(LogGroup(arn.removeprefix(prefix), settings.access_log_retention, key, is_owners=True))
+    return groups
+
+
+def firehose_stream_of(stage: Stage) -> str | None:
+    """The name of the Firehose stream that the stage's access logs go to; None if they go elsewhere."""
+    kind, _, stream = (stage.access_log.destination_arn or "").partition(":deliverystream/")
+    return stream if stream and ":firehose:" in kind else None

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_apigateway.client import APIGatewayClient
     from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
+    from mypy_boto3_cloudtrail.client import CloudTrailClient
     from mypy_boto3_firehose.client import FirehoseClient
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -50,6 +51,10 @@ class Clients:
     @functools.cache  # noqa: B019
     def logs(self, region: str) -> CloudWatchLogsClient:
         return self._session.client("logs", region_name=region, config=_CONFIG)
+
+    @functools.cache  # noqa: B019
+    def cloudtrail(self, region: str) -> CloudTrailClient:
+        return self._session.client("cloudtrail", region_name=region, config=_CONFIG)
 
     @functools.cache  # noqa: B019
     def firehose(self, region: str) -> FirehoseClient:

@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
         "settings",
         "stages",
     },
+    "sweep": {"aws", "http_websocket", "judgement", "log_groups", "rest", "settings", "stages"},
     "reporting": {"account_role", "cloudtrail", "enforcement"},
 }
 PURE = {"judgement", "stages", "settings", "policy", "cloudtrail", "access_log_format"}

@@ -203,6 +203,7 @@ def create_stack(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     stack = cloudformation.new_stack(call, "CREATE_IN_PROGRESS")
     stack.role_arn = params.get("RoleARN")
     stack.disable_rollback = bool(params.get("DisableRollback")) or params.get("OnFailure") == "DO_NOTHING"
+    stack.deletes_on_failure = params.get("OnFailure") == "DELETE"
     work = Work(cloudformation, stack, cloudformation.deployer(call.caller, stack.role_arn))
     cloudformation.run(lambda: work.create(desired))
     return {"StackId": stack.stack_id}

@@ -252,6 +252,16 @@ def _scheduler(call: Call, _: ArnOf) -> list[Need]:
 
 
 def _cloudformation(call: Call, _: ArnOf) -> list[Need]:
+    stack_set = call.params.get("StackSetName")
+    if stack_set or call.operation == "ListStackSets":
+        resource = "*"
+        if stack_set:
+            identity = stack_set if ":" in stack_set else f"{stack_set}:*"
+            resource = (
+                stack_set if stack_set.startswith("arn:") else _arn(call, "cloudformation", f"stackset/{identity}")
+            )
+        role = call.params.get("AdministrationRoleARN")
+        return [Need(f"cloudformation:{call.operation}", resource), *_pass_role(role, "cloudformation.amazonaws.com")]
     stack = call.params.get("StackName", "*")
     if stack != "*" and not stack.startswith("arn:"):
         stack = _arn(call, "cloudformation", f"stack/{stack}/*")

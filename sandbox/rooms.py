@@ -9,6 +9,7 @@ from sandbox import event_bus as event_bus
 from sandbox import event_sources as event_sources
 from sandbox import lambda_runtime as lambda_runtime
 from sandbox import scheduler as scheduler
+from sandbox import stack_sets as stack_sets
 from sandbox.rules import iam as iam
 from sandbox.rules import log_resource_policies as log_resource_policies
 from sandbox.rules import logs as logs

@@ -35,6 +35,8 @@ PRINCIPAL = "cloudformation.amazonaws.com"
 #: A call that starts work on a stack answers when the work is done, or after this many seconds (AWS: at once). Waiters
 #: look every 5 to 30 seconds: so they are content with their first look.
 ANSWER_AFTER_SECONDS = 20.0
+#: The longest that a resource is waited for, in seconds.
+LONGEST_RESOURCE = 600.0
 #: Stands in a change set for what a resource that is still to be made will be called.
 _TO_BE_KNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
@@ -95,6 +97,8 @@ class Stack:
     role_arn: str | None = None
     notification_arns: list[str] = field(default_factory=list)
     disable_rollback: bool = False
+    #: A stack that cannot be made is deleted, and not only rolled back.
+    deletes_on_failure: bool = False
     termination_protection: bool = False
 
 
@@ -310,6 +314,13 @@ class Work:
             if stack.disable_rollback:
                 self._status("CREATE_FAILED", str(failure))
                 return
+            if stack.deletes_on_failure:
+                self._status("DELETE_IN_PROGRESS", f"{failure} Delete requested by user.")
+                clean = self._delete_all(rollback=True)
+                if clean:
+                    stack.deleted = self._now()
+                self._status("DELETE_COMPLETE" if clean else "DELETE_FAILED")
+                return
             self._status("ROLLBACK_IN_PROGRESS", f"{failure} Rollback requested by user.")
             clean = self._delete_all(rollback=True)
             self._status("ROLLBACK_COMPLETE" if clean else "ROLLBACK_FAILED")
@@ -468,6 +479,7 @@ class Work:
             logical_id=logical_id,
             stack_tags=tags,
             settle=self._settle,
+            wait_until=partial(self._sandbox.wait_until, timeout=LONGEST_RESOURCE),
         )
 
     def _settle(self, role_arn: str) -> None:

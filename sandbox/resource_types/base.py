@@ -35,6 +35,8 @@ class Context:
     stack_tags: Mapping[str, str]
     #: Waits until a role's last change has spread.
     settle: Callable[[str], None]
+    #: What the condition gives, as soon as that is true.
+    wait_until: Callable[[Callable[[], Any]], Any]
 
     def generated_name(self, limit: int = 128, *, lower: bool = False) -> str:
         """A name that CloudFormation would make: stack, logical id, twelve random characters."""
@@ -246,7 +248,7 @@ class Simple(ResourceType):
 _GONE = frozenset({
     "NoSuchEntity", "NoSuchEntityException", "NotFoundException", "ResourceNotFoundException", "NoSuchBucket",
     "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "ResourceNotFound",
-    "TrailNotFoundException",
+    "TrailNotFoundException", "StackSetNotFoundException",
 })  # fmt: skip
 
 

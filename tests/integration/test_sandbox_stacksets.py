@@ -1,0 +1,251 @@
+"""Stack sets: a child stack for each region, made by two roles, and a rule that forwards events from there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from integration.sandbox_support import client, deployed_api, refusal
+from integration.test_sandbox_cloudformation import NAME, create, history, stack, template
+from sandbox.account import Sandbox
+
+ACCOUNT = "123456789012"
+HOME, ABROAD, FURTHER = "us-east-1", "eu-west-1", "ap-southeast-2"
+PATTERN = {"source": ["aws.apigateway"], "detail-type": ["AWS API Call via CloudTrail"]}
+
+
+def trusting(**principal: Any) -> dict[str, Any]:
+    return {"Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
+
+
+def allowing(action: Any, resource: Any = "*") -> list[dict[str, Any]]:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return [{"PolicyName": "p", "PolicyDocument": {"Statement": [statement]}}]
+
+
+CHILD = template(
+    {
+        "Forward": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "Description": {"Ref": "Note"},
+                "EventPattern": PATTERN,
+                "Targets": [{"Id": "home", "Arn": {"Ref": "Bus"}, "RoleArn": {"Ref": "Role"}}],
+            },
+        }
+    },
+    Parameters={"Bus": {"Type": "String"}, "Role": {"Type": "String"}, "Note": {"Type": "String", "Default": "n"}},
+)
+BUS = {"Fn::Sub": f"arn:aws:events:${{AWS::Region}}:{ACCOUNT}:event-bus/default"}
+EXECUTION = ["cloudformation:*", "events:*", "iam:PassRole"]
+
+
+def forwarding(*regions: str, execution: Any = EXECUTION, note: str = "n", **changes: Any) -> str:
+    """A stack with a queue for what the default bus gets, and a stack set that forwards to that from *regions*."""
+    administration: Any = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": trusting(Service="cloudformation.amazonaws.com"),
+            "Policies": allowing("sts:AssumeRole", {"Fn::GetAtt": ["Execution", "Arn"]}),
+        },
+    }
+    administration["Properties"]["Policies"] = allowing("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/execution")
+    resources: dict[str, Any] = {
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "arrived"}},
+        "QueuePolicy": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {
+                "Queues": [{"Ref": "Queue"}],
+                "PolicyDocument": {
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "events.amazonaws.com"},
+                            "Action": "sqs:SendMessage",
+                            "Resource": {"Fn::GetAtt": ["Queue", "Arn"]},
+                        }
+                    ]
+                },
+            },
+        },
+        "Rule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": PATTERN,
+                "Targets": [{"Id": "q", "Arn": {"Fn::GetAtt": ["Queue", "Arn"]}}],
+            },
+        },
+        "Forwarder": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": trusting(Service="events.amazonaws.com"),
+                "Policies": allowing("events:PutEvents", BUS),
+            },
+        },
+        "Administration": administration,
+        "Execution": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "RoleName": "execution",
+                "AssumeRolePolicyDocument": trusting(AWS={"Fn::GetAtt": ["Administration", "Arn"]}),
+                "Policies": allowing(execution),
+            },
+        },
+    }
+    if regions:
+        resources["Regions"] = {
+            "Type": "AWS::CloudFormation::StackSet",
+            "Properties": {
+                "StackSetName": "forwarding",
+                "PermissionModel": "SELF_MANAGED",
+                "AdministrationRoleARN": {"Fn::GetAtt": ["Administration", "Arn"]},
+                "ExecutionRoleName": {"Ref": "Execution"},
+                "StackInstancesGroup": [
+                    {"DeploymentTargets": {"Accounts": [{"Ref": "AWS::AccountId"}]}, "Regions": list(regions)}
+                ],
+                "TemplateBody": CHILD,
+                "Parameters": [
+                    {"ParameterKey": "Bus", "ParameterValue": BUS},
+                    {"ParameterKey": "Role", "ParameterValue": {"Fn::GetAtt": ["Forwarder", "Arn"]}},
+                    {"ParameterKey": "Note", "ParameterValue": note},
+                ],
+                "OperationPreferences": {"FailureToleranceCount": 1, "RegionConcurrencyType": "PARALLEL"},
+                "ManagedExecution": {"Active": True},
+                "Capabilities": ["CAPABILITY_IAM"],
+                **changes,
+            },
+        }
+    return template(resources)
+
+
+def deploy(sandbox: Sandbox, body: str) -> dict[str, Any]:
+    return create(sandbox, body, Capabilities=["CAPABILITY_NAMED_IAM"])
+
+
+def change(sandbox: Sandbox, body: str) -> dict[str, Any]:
+    client(sandbox, "cloudformation").update_stack(
+        StackName=NAME, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"]
+    )
+    return stack(sandbox)
+
+
+def instances(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
+    """Status and detailed status of each region's instance."""
+    found = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
+    return {each["Region"]: (each["Status"], each["StackInstanceStatus"]["DetailedStatus"]) for each in found}
+
+
+def rules(sandbox: Sandbox, region: str) -> list[str]:
+    return [each.get("Description", "") for each in client(sandbox, "events", region).list_rules()["Rules"]]
+
+
+def arrived(sandbox: Sandbox) -> set[tuple[str, str]]:
+    """(region, event name) of what the home region's queue has got."""
+    sqs = client(sandbox, "sqs")
+    url = sqs.get_queue_url(QueueName="arrived")["QueueUrl"]
+    found: set[tuple[str, str]] = set()
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        events = [json.loads(message["Body"]) for message in messages]
+        found |= {(event["region"], event["detail"]["eventName"]) for event in events}
+    return found
+
+
+GOOD = ("CURRENT", "SUCCEEDED")
+
+
+def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
+    described = deploy(sandbox, forwarding(ABROAD, FURTHER))
+    assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
+    assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
+    (child,) = client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"]
+    assert child["StackName"].startswith("StackSet-forwarding-")
+    for region in (HOME, ABROAD, FURTHER):
+        deployed_api(sandbox, region=region)
+    assert {(region, "CreateDeployment") for region in (HOME, ABROAD, FURTHER)} <= arrived(sandbox)
+    assert not sandbox.dropped_events
+
+
+def test_regions_come_and_go_with_updates(sandbox: Sandbox) -> None:
+    deploy(sandbox, forwarding(ABROAD))
+    assert change(sandbox, forwarding(FURTHER, note="changed"))["StackStatus"] == "UPDATE_COMPLETE"
+    assert instances(sandbox) == {FURTHER: GOOD}
+    assert rules(sandbox, ABROAD) == []
+    assert rules(sandbox, FURTHER) == ["changed"]
+    assert change(sandbox, forwarding(FURTHER, ABROAD, note="again"))["StackStatus"] == "UPDATE_COMPLETE"
+    assert (rules(sandbox, ABROAD), rules(sandbox, FURTHER)) == (["again"], ["again"])
+    assert change(sandbox, forwarding())["StackStatus"] == "UPDATE_COMPLETE"
+    cloudformation = client(sandbox, "cloudformation")
+    assert cloudformation.list_stack_sets(Status="ACTIVE")["Summaries"] == []
+    assert rules(sandbox, ABROAD) == rules(sandbox, FURTHER) == []
+
+
+def test_the_stack_takes_its_regions_along(sandbox: Sandbox) -> None:
+    deploy(sandbox, forwarding(ABROAD))
+    cloudformation = client(sandbox, "cloudformation")
+    cloudformation.delete_stack(StackName=NAME)
+    assert cloudformation.describe_stacks()["Stacks"] == []
+    assert client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"] == []
+
+
+def test_a_region_that_is_not_enabled_does_not_stop_the_others() -> None:
+    with Sandbox(iam_propagation_seconds=0, disabled_regions={ABROAD}) as sandbox:
+        described = deploy(sandbox, forwarding(ABROAD, FURTHER))
+        assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
+        assert instances(sandbox) == {ABROAD: ("OUTDATED", "FAILED"), FURTHER: GOOD}
+        cloudformation = client(sandbox, "cloudformation")
+        told = cloudformation.describe_stack_instance(
+            StackSetName="forwarding", StackInstanceAccount=ACCOUNT, StackInstanceRegion=ABROAD
+        )["StackInstance"]
+        assert told["StatusReason"] == "The security token included in the request is invalid."
+        sandbox.disabled_regions.clear()
+        assert change(sandbox, forwarding(ABROAD, FURTHER, note="now"))["StackStatus"] == "UPDATE_COMPLETE"
+        assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
+        sandbox.disabled_regions.add(FURTHER)
+        cloudformation.delete_stack(StackName=NAME)
+        assert stack(sandbox)["StackStatus"] == "DELETE_FAILED"
+        assert instances(sandbox) == {FURTHER: ("INOPERABLE", "FAILED")}
+
+
+def test_beyond_the_tolerance_the_stack_fails() -> None:
+    with Sandbox(iam_propagation_seconds=0, disabled_regions={ABROAD}) as sandbox:
+        described = deploy(sandbox, forwarding(ABROAD, FURTHER, OperationPreferences={"FailureToleranceCount": 0}))
+        assert described["StackStatus"] == "ROLLBACK_COMPLETE"
+        assert ("Regions", "CREATE_FAILED") in history(sandbox)
+        assert rules(sandbox, FURTHER) == []
+        assert client(sandbox, "cloudformation").list_stack_sets()["Summaries"] == []
+
+
+def test_an_execution_role_that_may_too_little(sandbox: Sandbox) -> None:
+    tolerant = {"FailureToleranceCount": 1}
+    deploy(sandbox, forwarding(ABROAD, execution=["cloudformation:*"], OperationPreferences=tolerant))
+    assert instances(sandbox) == {ABROAD: ("OUTDATED", "FAILED")}
+    told = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
+    assert "is not authorized to perform: events:PutRule" in told[0]["StatusReason"]
+    assert client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"] == []
+
+
+def test_roles_that_do_not_trust(sandbox: Sandbox) -> None:
+    cloudformation, iam = client(sandbox, "cloudformation"), client(sandbox, "iam")
+    cloudformation.create_stack_set(StackSetName="tiny", TemplateBody=template({"Q": {"Type": "AWS::SQS::Queue"}}))
+    target = {"StackSetName": "tiny", "Accounts": [ACCOUNT], "Regions": [ABROAD]}
+    code, message = refusal(lambda: cloudformation.create_stack_instances(**target))
+    assert code == "ValidationError"
+    assert message == (
+        f"Account {ACCOUNT} should have 'AWSCloudFormationStackSetAdministrationRole' role with trust relationship to "
+        "CloudFormation service."
+    )
+    iam.create_role(
+        RoleName="AWSCloudFormationStackSetAdministrationRole",
+        AssumeRolePolicyDocument=json.dumps(trusting(Service="cloudformation.amazonaws.com")),
+    )
+    operation = cloudformation.create_stack_instances(**target)["OperationId"]
+    ended = cloudformation.describe_stack_set_operation(StackSetName="tiny", OperationId=operation)["StackSetOperation"]
+    assert ended["Status"] == "FAILED"
+    assert ended["StatusReason"] == (
+        f"Account {ACCOUNT} should have 'AWSCloudFormationStackSetExecutionRole' role with trust relationship to Role "
+        "'AWSCloudFormationStackSetAdministrationRole'."
+    )
+    assert refusal(lambda: cloudformation.delete_stack_set(StackSetName="tiny"))[0] == "StackSetNotEmptyException"
+    cloudformation.delete_stack_instances(**target, RetainStacks=False)
+    cloudformation.delete_stack_set(StackSetName="tiny")
+    assert refusal(lambda: cloudformation.describe_stack_set(StackSetName="tiny"))[0] == "StackSetNotFoundException"

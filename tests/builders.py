@@ -43,6 +43,9 @@ SETTINGS = Settings(
     schedule_group="log-keeper-opt-ins",
     schedule_role_arn=f"arn:aws:iam::{ACCOUNT}:role/log-keeper-OptInScheduleRole",
     stage_queue_arn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:log-keeper-StageQueue",
+    stage_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-StageQueue",
+    sweep_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-SweepQueue",
+    sweep_rate=4,
 )
 
 

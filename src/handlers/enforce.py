@@ -14,10 +14,22 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
+from log_keeper import change_events
 from log_keeper.aws import Clients
-from log_keeper.cloudtrail import ApiNamed, Hint, LogRoleNamed, Nothing, StageNamed, UnreadableEventError, read_event
-from log_keeper.enforcement import Enforcer
+from log_keeper.cloudtrail import (
+    ApiNamed,
+    Cause,
+    Hint,
+    LogRoleNamed,
+    Nothing,
+    StageNamed,
+    UnreadableEventError,
+    cause_of,
+    read_event,
+)
+from log_keeper.enforcement import Enforcer, Result
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
 
@@ -63,7 +75,8 @@ class Door:
         self._settings = settings
         self._waiting = Waiting()
         self._reporter = Reporter(logger, metrics)
-        self._enforcer = Enforcer(Clients(), settings, clock=lambda: datetime.now(UTC), wait=self._waiting)
+        self._clients = Clients()
+        self._enforcer = Enforcer(self._clients, settings, clock=lambda: datetime.now(UTC), wait=self._waiting)
         self._batch = StageBatch(self._reporter)
 
     def open(self, event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | None:
@@ -74,35 +87,37 @@ class Door:
         self._waiting.context = context
         try:
             if "Records" not in event:
-                self._follow(self._read(event))
+                self._follow(*self._read(event))
                 return None
             followed: set[Hint] = set()
 
             def follow_once(record: SQSRecord) -> None:
-                hint = self._read(_json(record.body))
+                hint, cause = self._read(_json(record.body))
                 # The whole batch was sent before this moment: a stage read once is read late enough for all of it.
                 if hint not in followed:
-                    self._follow(hint)
+                    self._follow(hint, cause)
                     followed.add(hint)
 
             return process_partial_response(event, follow_once, self._batch, context)
         finally:
             self._reporter.flush()
 
-    def _read(self, event: object) -> Hint:
+    def _read(self, event: Any) -> tuple[Hint, Cause]:
         settings = self._settings
-        return read_event(event, account=settings.account, regions=settings.regions, own_role_arn=settings.own_role_arn)
+        hint = read_event(event, account=settings.account, regions=settings.regions, own_role_arn=settings.own_role_arn)
+        return hint, cause_of(event, datetime.now(UTC))
 
-    def _follow(self, hint: Hint) -> None:
+    def _follow(self, hint: Hint, cause: Cause) -> None:
         match hint:
             case StageNamed(ref, tags_changed):
                 result, role = self._enforcer.enforce(ref, tags_changed=tags_changed)
                 if role is not None:
                     self._reporter.account_role(ref.region, role)
-                self._reporter.stage(result)
+                self._reporter.stage(result, cause)
+                self._tell(result, cause)
             case ApiNamed(region, api_id):
                 for ref in self._enforcer.stages_of(region, api_id):
-                    self._follow(StageNamed(ref))
+                    self._follow(StageNamed(ref), cause)
             case LogRoleNamed(regions):
                 for region in regions:
                     self._reporter.account_role(region, self._enforcer.mend_account_role(region))
@@ -110,6 +125,13 @@ class Door:
                 self._reporter.ignored(hint)
             case _:
                 assert_never(hint)
+
+    def _tell(self, result: Result, cause: Cause) -> None:
+        """Other programs have heard of it; a failure is reported only, for the stage is in line and stays so."""
+        try:
+            change_events.put_events(self._clients.events(), result, cause)
+        except (ClientError, change_events.EventsLostError) as error:
+            self._reporter.untold(error)
 
 
 def _json(body: str) -> object:

@@ -41,7 +41,7 @@ class Verdict(StrEnum):
 
     LIVE = "live"
     MENDED = "mended"
-    #: Found so in audit mode, in which nothing is changed.
+    #: Found so by a look, which changes nothing.
     DEAD = "dead"
 
 
@@ -58,21 +58,24 @@ class AccountRoleError(Exception):
     """The region has no live log role, and none could be set; says why and what to do."""
 
 
+def look(clients: Clients, settings: Settings, region: str) -> AccountRole:
+    """The role that the account settings of the region name, live or dead. Nothing is changed."""
+    found = _role_set(clients.apigateway(region))
+    fault = _fault_of(found, clients.iam(region), settings, region)
+    return AccountRole(Verdict.LIVE if fault is None else Verdict.DEAD, found, fault)
+
+
 def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callable[[float], None]) -> AccountRole:
     """The account settings of the region name a role that exists, trusts API Gateway and may write logs.
 
-    In audit mode that is only looked at.
     ``wait``: lets so many seconds pass, or raises if there is no time left for that.
 
     Raises AccountRoleError where no live role could be set, ClientError where a call failed that all else rests on.
     """
-    client, iam = clients.apigateway(region), clients.iam(region)
-    found = _role_set(client)
-    fault = _fault_of(found, iam, settings, region)
-    if found is not None and fault is None:
-        return AccountRole(Verdict.LIVE, found)
-    if settings.is_audit:
-        return AccountRole(Verdict.DEAD, found, fault)
+    role = look(clients, settings, region)
+    if role.verdict is Verdict.LIVE:
+        return role
+    client, iam, found, fault = clients.apigateway(region), clients.iam(region), role.role_arn, role.fault
     if settings.log_role_arn is None:
         wanted = _make_or_mend(iam, settings)
     elif (own_fault := _fault_of(settings.log_role_arn, iam, settings, region)) is None:

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from mypy_boto3_apigateway.client import APIGatewayClient
     from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
     from mypy_boto3_cloudtrail.client import CloudTrailClient
+    from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_firehose.client import FirehoseClient
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_logs.client import CloudWatchLogsClient
     from mypy_boto3_scheduler.client import EventBridgeSchedulerClient
+    from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sts.client import STSClient
 
 #: boto3 repeats throttled calls, dropped connections and 5xx by itself, this many tries in all.
 _TRIES = 5
@@ -32,8 +35,8 @@ _CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "tot
 class Clients:
     """Makes each client when it is first asked for: one that an event does not need costs its cold start nothing."""
 
-    def __init__(self) -> None:
-        self._session = boto3.Session()
+    def __init__(self, session: boto3.Session | None = None) -> None:
+        self._session = session or boto3.Session()
 
     @functools.cache  # noqa: B019 - lives as long as the function's environment does
     def apigateway(self, region: str) -> APIGatewayClient:
@@ -61,6 +64,16 @@ class Clients:
         return self._session.client("firehose", region_name=region, config=_CONFIG)
 
     @functools.cache  # noqa: B019
+    def events(self) -> EventBridgeClient:
+        """In the region of the function, whose default bus is the home of our own events."""
+        return self._session.client("events", config=_CONFIG)
+
+    @functools.cache  # noqa: B019
+    def sqs(self) -> SQSClient:
+        """In the region of the function, where the queues are."""
+        return self._session.client("sqs", config=_CONFIG)
+
+    @functools.cache  # noqa: B019
     def scheduler(self) -> EventBridgeSchedulerClient:
         """In the region of the function: schedules of all regions are there, with the queue."""
         return self._session.client("scheduler", config=_CONFIG)
@@ -69,6 +82,10 @@ class Clients:
     def iam(self, region: str) -> IAMClient:
         """IAM is global, but its endpoint is found by the partition that a region belongs to."""
         return self._session.client("iam", region_name=region, config=_CONFIG)
+
+    @functools.cache  # noqa: B019
+    def sts(self, region: str) -> STSClient:
+        return self._session.client("sts", region_name=region, config=_CONFIG)
 
 
 def error_code(error: ClientError) -> str:
@@ -94,6 +111,21 @@ def is_throttle(error: ClientError) -> bool:
         status(error) == 429
         or error_code(error) in ("TooManyRequestsException", "ThrottlingException", "Throttling")
         or "Rate exceeded" in error_message(error)
+    )
+
+
+def is_closed(error: ClientError) -> bool:
+    """The region is disabled for the account, or denied to us by a policy of its organisation.
+
+    *Source:* IAM user guide, "Managing AWS STS in an AWS Region"; the codes differ from service to service.
+    """
+    return error_code(error) in (
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "InvalidClientTokenId",
+        "OptInRequired",
+        "UnrecognizedClientException",
     )
 
 

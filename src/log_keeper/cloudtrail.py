@@ -1,4 +1,4 @@
-"""What an event is about: a CloudTrail record as EventBridge delivers it, or the end of an opt-in. Pure.
+"""What an event is about: a CloudTrail record as EventBridge delivers it, or one of our own. Pure.
 
 A record is a hint: it names a stage, an API, a log group or the account's log role, and nothing else of it is
 believed. The two versions of API Gateway's API share eventSource and the names of events. V1 carries the labels of its
@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote
@@ -31,8 +32,9 @@ LOG_ROLE_EVENTS = frozenset(
     }
 )
 
-#: Our own event, put on the queue by a schedule when an opt-in ends.
-OPT_IN_ENDED = "Stage Opt-In Ended"
+#: Our own events, put on the queue by a schedule when an opt-in ends, and by the sweep.
+STAGE_TO_LOOK_AT = "Stage To Look At"
+LOG_ROLE_TO_LOOK_AT = "Log Role To Look At"
 
 _STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:[a-z0-9-]+::/(restapis|apis)/([^/]+)/stages/([^/]+)")
 
@@ -80,6 +82,29 @@ class Nothing:
 type Hint = StageNamed | ApiNamed | LogRoleNamed | Nothing
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The event that led to a look. ``event_id``: CloudTrail's, None for our own events.
+
+    ``seconds_ago``: between the event's time, which CloudTrail tells to the second, and now.
+    """
+
+    event_name: str
+    event_id: str | None
+    seconds_ago: float | None
+
+
+def cause_of(event: Mapping[str, Any], now: datetime) -> Cause:
+    """Which event it was, as far as it says so. Of an event that ``read_event`` has read."""
+    name = _dig(event, "detail", "eventName") or event.get("detail-type")
+    event_id = _dig(event, "detail", "eventID")
+    try:
+        seconds = (now - datetime.fromisoformat(_dig(event, "detail", "eventTime"))).total_seconds()
+    except (TypeError, ValueError):
+        seconds = None
+    return Cause(str(name), event_id if isinstance(event_id, str) else None, seconds)
+
+
 class UnreadableEventError(ValueError):
     """Not what EventBridge puts on the queue. It belongs in the dead-letter queue, where somebody can look at it."""
 
@@ -98,8 +123,11 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
     if event.get("account") != account:
         raise UnreadableEventError("an event of another account")
     region = event.get("region")
-    if event.get("detail-type") == OPT_IN_ENDED:
-        return StageNamed(_stage(account, _looked_after(region, regions), (detail.get("version"), *_flat(detail))))
+    match event.get("detail-type"):
+        case "Stage To Look At":
+            return StageNamed(_stage(account, _looked_after(region, regions), (detail.get("version"), *_flat(detail))))
+        case "Log Role To Look At":
+            return LogRoleNamed((_looked_after(region, regions),))
     name, source = detail.get("eventName"), detail.get("eventSource")
     if not isinstance(name, str) or not isinstance(source, str):
         raise UnreadableEventError("not a CloudTrail record: it has no eventName or no eventSource")
@@ -117,6 +145,21 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
         case "apigateway.amazonaws.com", _ if name in API_GATEWAY_EVENTS:
             return _read_api_gateway(name, detail, account, _looked_after(region, regions))
     return Nothing(Ignored.UNKNOWN_EVENT, name)
+
+
+def stage_to_look_at(ref: StageRef) -> dict[str, object]:
+    """The event that brings a stage up again; ``read_event`` reads it."""
+    detail = {"version": ref.version, "apiId": ref.api_id, "stageName": ref.stage_name}
+    return _our_event(STAGE_TO_LOOK_AT, ref.account, ref.region, detail)
+
+
+def log_role_to_look_at(account: str, region: str) -> dict[str, object]:
+    """The event that brings a region's log role up again; ``read_event`` reads it."""
+    return _our_event(LOG_ROLE_TO_LOOK_AT, account, region, {})
+
+
+def _our_event(detail_type: str, account: str, region: str, detail: dict[str, str]) -> dict[str, object]:
+    return {"source": "log-keeper", "detail-type": detail_type, "account": account, "region": region, "detail": detail}
 
 
 def _read_api_gateway(name: str, detail: Mapping[Any, Any], account: str, region: str) -> Hint:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from botocore.exceptions import ClientError
 
 from log_keeper import http_websocket, rest, schedules
-from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live
+from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
 from log_keeper.aws import Clients, error_code, is_moving
 from log_keeper.judgement import Finding, Problem, firehose_stream_of, judge, log_groups_of
 from log_keeper.log_groups import LogGroupChange, apply_log_groups, read_log_groups
@@ -117,12 +117,15 @@ class Enforcer:
         return [StageRef(self._settings.account, region, ApiVersion.V2, api_id, name) for name in names]
 
     def mend_account_role(self, region: str) -> AccountRole:
-        """The region's account settings name a live log role, whatever was believed before.
+        """The region's account settings name a live log role, whatever was believed before; in audit mode, a look.
 
         Raises AccountRoleError or ClientError.
         """
         try:
-            role = ensure_live(self._clients, self._settings, region, self._wait)
+            if self._settings.is_audit:
+                role = look(self._clients, self._settings, region)
+            else:
+                role = ensure_live(self._clients, self._settings, region, self._wait)
         except AccountRoleError as error:
             self._roles[region] = _Known(self._clock() + _FAILED_FOR, error)
             raise

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from log_keeper.account_role import AccountRole, Verdict
-from log_keeper.cloudtrail import Nothing, UnreadableEventError
+from log_keeper.cloudtrail import Cause, Nothing, UnreadableEventError
 from log_keeper.enforcement import Outcome, Result
+from log_keeper.judgement import Judgement
+from log_keeper.stages import LoggingLevel
+
+if TYPE_CHECKING:  # the Enforce function does without
+    from log_keeper.sweep import Swept
 
 _STAGE_METRICS = {
     Outcome.IN_LINE: "StagesInLine",
@@ -29,8 +35,11 @@ class Reporter:
         self._metrics = metrics
         self._counts: Counter[str] = Counter()
 
-    def stage(self, result: Result) -> None:
+    def stage(self, result: Result, cause: Cause | None = None) -> None:
+        """``cause``: the event that led to the stage; None in a sweep."""
         self._counts[_STAGE_METRICS[result.outcome]] += 1
+        if result.outcome is Outcome.CHANGED and cause is not None and cause.seconds_ago is not None:
+            self._metrics.add_metric(name="SecondsToInLine", unit=MetricUnit.Seconds, value=cause.seconds_ago)
         self._counts["Findings"] += len(result.findings)
         ref = result.ref
         self._logger.info(
@@ -56,7 +65,37 @@ class Reporter:
             log_groups=result.log_groups,
             findings=[{"problem": finding.problem, "detail": finding.detail} for finding in result.findings],
             info_until=result.info_until,
+            cause=None if cause is None else {"event_name": cause.event_name, "event_id": cause.event_id},
         )
+
+    def swept(self, swept: Swept, *, is_audit: bool) -> None:
+        """One line and one set of metrics for each protocol; in audit mode also a line for each stage out of line."""
+        for judgement in swept.judgements:
+            if is_audit and not judgement.is_in_line:
+                self.stage(_would_change(judgement))
+        for protocol in sorted({judgement.stage.protocol for judgement in swept.judgements}):
+            found = [judgement for judgement in swept.judgements if judgement.stage.protocol is protocol]
+            counts = {
+                "StagesSeen": len(found),
+                "StagesSeenInLine": sum(judgement.is_in_line for judgement in found),
+                "StagesSeenOutOfLine": sum(not judgement.is_in_line for judgement in found),
+                "StagesOptedIn": sum(judgement.plan.opt_in.level is LoggingLevel.INFO for judgement in found),
+            }
+            by_protocol = EphemeralMetrics(namespace="LogKeeper", service="log-keeper")
+            by_protocol.add_dimension("region", swept.region)
+            by_protocol.add_dimension("protocol", protocol)
+            for name, count in counts.items():
+                by_protocol.add_metric(name=name, unit=MetricUnit.Count, value=count)
+            by_protocol.flush_metrics()
+            self._logger.info("Swept", region=swept.region, protocol=protocol, counts=counts)
+        for finding in [*swept.findings, *(each for judgement in swept.judgements for each in judgement.findings)]:
+            self._counts["Findings"] += 1
+            self._logger.warning("Finding", region=swept.region, problem=finding.problem, detail=finding.detail)
+        if swept.role is not None:
+            self.account_role(swept.region, swept.role)
+        if swept.left is None:
+            self._counts["RegionsSwept"] += 1
+        self.flush()
 
     def account_role(self, region: str, role: AccountRole) -> None:
         if role.verdict is not Verdict.LIVE:
@@ -76,6 +115,11 @@ class Reporter:
             self._counts["MessagesFailed"] += 1
             self._logger.error("Message failed: to be tried again", message_id=message_id, exc_info=error)
 
+    def untold(self, error: Exception) -> None:
+        """An event about a change or a finding is lost; the log line before has what it would have said."""
+        self._counts["EventsLost"] += 1
+        self._logger.error("Event not put on the bus", exc_info=error)
+
     def flush(self) -> None:
         """The metrics of this invocation are written, if there are any."""
         if not self._counts:
@@ -84,3 +128,17 @@ class Reporter:
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
         self._metrics.flush_metrics()
         self._counts.clear()
+
+
+def _would_change(judgement: Judgement) -> Result:
+    stage = judgement.stage
+    return Result(
+        stage.ref,
+        Outcome.EXEMPT if judgement.plan.is_exempt else Outcome.WOULD_CHANGE,
+        stage.protocol,
+        stage.owner,
+        judgement.plan.changes,
+        {group.name: change for group, change in judgement.log_groups.items()},
+        judgement.findings,
+        judgement.plan.opt_in.until,
+    )

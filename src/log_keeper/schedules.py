@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from log_keeper.aws import error_code
-from log_keeper.cloudtrail import OPT_IN_ENDED
+from log_keeper.cloudtrail import stage_to_look_at
 from log_keeper.settings import Settings
 from log_keeper.stages import StageRef
 
@@ -37,7 +37,7 @@ def ensure_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref:
         "Target": {
             "Arn": settings.stage_queue_arn,
             "RoleArn": settings.schedule_role_arn,
-            "Input": json.dumps(_event(ref)),
+            "Input": json.dumps(stage_to_look_at(ref)),
         },
     }
     try:
@@ -64,14 +64,3 @@ def _name(ref: StageRef) -> str:
     """A name of at most 64 characters that no other stage has; a stage's own may be longer."""
     digest = hashlib.sha256("/".join((ref.region, ref.version, ref.api_id, ref.stage_name)).encode()).hexdigest()
     return f"{ref.api_id[:23]}-{digest[:40]}"
-
-
-def _event(ref: StageRef) -> dict[str, object]:
-    """The event that ``cloudtrail.read_event`` reads again."""
-    return {
-        "source": "log-keeper",
-        "detail-type": OPT_IN_ENDED,
-        "account": ref.account,
-        "region": ref.region,
-        "detail": {"version": ref.version, "apiId": ref.api_id, "stageName": ref.stage_name},
-    }

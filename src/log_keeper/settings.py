@@ -22,6 +22,7 @@ class Settings:
     ``log_role_boundary_arn`` as its permissions boundary if there is one. Retentions are in days.
     ``is_audit``: everything is read, planned and reported, and nothing is changed. ``schedule_group``,
     ``schedule_role_arn``: of the schedules that end opt-ins; they send to ``stage_queue_arn``.
+    ``sweep_rate``: API Gateway calls a second.
     """
 
     account: str
@@ -43,6 +44,9 @@ class Settings:
     schedule_group: str
     schedule_role_arn: str
     stage_queue_arn: str
+    stage_queue_url: str
+    sweep_queue_url: str
+    sweep_rate: int
 
     @property
     def policy(self) -> Policy:
@@ -57,6 +61,47 @@ class Settings:
         )
 
     @classmethod
+    def to_look(
+        cls,
+        *,
+        account: str,
+        partition: str,
+        regions: tuple[str, ...],
+        info_tag_key: str,
+        access_log_retention: int,
+        execution_log_retention: int,
+        access_log_format: FormatName,
+        allows_bodies: bool,
+        wants_metrics: bool,
+        exempt_tag_key: str | None,
+    ) -> Settings:
+        """The policy of somebody who looks with their own credentials: in audit mode, and with no names of a stack."""
+        return cls(
+            account=account,
+            partition=partition,
+            regions=regions,
+            info_tag_key=info_tag_key,
+            access_log_retention=access_log_retention,
+            execution_log_retention=execution_log_retention,
+            access_log_format=access_log_format,
+            allows_bodies=allows_bodies,
+            wants_metrics=wants_metrics,
+            exempt_tag_key=exempt_tag_key,
+            is_audit=True,
+            own_role_arn="",
+            log_role_name="",
+            log_role_arn=None,
+            log_role_boundary_arn=None,
+            log_group_kms_key_arn=None,
+            schedule_group="",
+            schedule_role_arn="",
+            stage_queue_arn="",
+            stage_queue_url="",
+            sweep_queue_url="",
+            sweep_rate=0,
+        )
+
+    @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that the template put into the function's environment; raises SettingsError."""
 
@@ -67,9 +112,9 @@ class Settings:
                 )
             return value
 
-        def days(name: str) -> int:
+        def number(name: str) -> int:
             if not (value := text(name)).isdecimal():
-                raise SettingsError(f"environment variable {name} is {value!r}: it must be a number of days")
+                raise SettingsError(f"environment variable {name} is {value!r}: it must be a whole number")
             return int(value)
 
         def choice(name: str, *choices: str) -> str:
@@ -83,14 +128,14 @@ class Settings:
         return cls(
             account=text("ACCOUNT_ID"),
             partition=text("PARTITION"),
-            regions=tuple(text("REGIONS").split(",")),
+            regions=tuple(dict.fromkeys(filter(None, map(str.strip, text("REGIONS").split(","))))),
             own_role_arn=text("OWN_ROLE_ARN"),
             log_role_name=text("LOG_ROLE_NAME"),
             log_role_arn=optional("LOG_ROLE_ARN"),
             log_role_boundary_arn=optional("LOG_ROLE_BOUNDARY_ARN"),
             info_tag_key=text("INFO_TAG_KEY"),
-            access_log_retention=days("ACCESS_LOG_RETENTION_DAYS"),
-            execution_log_retention=days("EXECUTION_LOG_RETENTION_DAYS"),
+            access_log_retention=number("ACCESS_LOG_RETENTION_DAYS"),
+            execution_log_retention=number("EXECUTION_LOG_RETENTION_DAYS"),
             log_group_kms_key_arn=optional("LOG_GROUP_KMS_KEY_ARN"),
             access_log_format=FormatName(choice("ACCESS_LOG_FORMAT", *FormatName)),
             allows_bodies=choice("ALLOW_BODIES", "true", "false") == "true",
@@ -100,4 +145,7 @@ class Settings:
             schedule_group=text("SCHEDULE_GROUP"),
             schedule_role_arn=text("SCHEDULE_ROLE_ARN"),
             stage_queue_arn=text("STAGE_QUEUE_ARN"),
+            stage_queue_url=text("STAGE_QUEUE_URL"),
+            sweep_queue_url=text("SWEEP_QUEUE_URL"),
+            sweep_rate=number("SWEEP_RATE"),
         )

@@ -1,27 +1,32 @@
-"""One region: every stage, judged from the lists alone. Reads only.
+"""One region: every stage, judged from the lists alone. Changes nothing; what is out of line goes on StageQueue.
 
 The lists of APIs come in pages of 500, and one call per API gives its stages; log groups are read by fifty.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import batched
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from log_keeper import http_websocket, rest
-from log_keeper.aws import Clients, error_code
-from log_keeper.judgement import Judgement, judge, log_groups_of
+from log_keeper.account_role import AccountRole, Verdict, look
+from log_keeper.aws import Clients, error_code, error_message, is_closed
+from log_keeper.cloudtrail import log_role_to_look_at, stage_to_look_at
+from log_keeper.judgement import Finding, Judgement, Problem, judge, log_groups_of
 from log_keeper.log_groups import read_log_groups
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 #: The largest page of GetRestApis. *Source:* botocore's model. GetApis documents none, and is asked for the same.
 _PAGE = 500
@@ -31,10 +36,11 @@ _TOGETHER = 25
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API whose stages are to be judged."""
+    """An API whose stages are to be judged. ``name``: what its owner calls it, where that is known."""
 
     api_id: str
     protocol: Protocol
+    name: str = field(default="", compare=False)
 
 
 class Pace:
@@ -51,6 +57,10 @@ class Pace:
         self._sleep = sleep
         self._next = clock()
 
+    def seconds(self, calls: int) -> float:
+        """How long so many calls take."""
+        return calls * self._interval
+
     def take(self, calls: int = 1) -> None:
         """The time for so many calls more has come; they, or others in their place, may be made."""
         wait = self._next - self._clock()
@@ -66,12 +76,12 @@ def list_apis(clients: Clients, region: str, pace: Pace) -> list[Api]:
     for page in (
         clients.apigateway(region).get_paginator("get_rest_apis").paginate(PaginationConfig={"PageSize": _PAGE})
     ):
-        apis += [Api(api["id"], Protocol.REST) for api in page.get("items", [])]
+        apis += [Api(api["id"], Protocol.REST, api.get("name", "")) for api in page.get("items", [])]
         pace.take()
     for v2_page in (
         clients.apigatewayv2(region).get_paginator("get_apis").paginate(PaginationConfig={"PageSize": _PAGE})
     ):
-        apis += [Api(api["ApiId"], Protocol(api["ProtocolType"])) for api in v2_page["Items"]]
+        apis += [Api(api["ApiId"], Protocol(api["ProtocolType"]), api["Name"]) for api in v2_page["Items"]]
         pace.take()
     return apis
 
@@ -156,3 +166,122 @@ def has_trail(client: CloudTrailClient) -> bool:
             if "Management" in wanted.get("eventCategory", []) and "true" not in wanted.get("readOnly", []):
                 return True
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A region to sweep; ``apis``: those that are left of it, None before they are listed."""
+
+    region: str
+    apis: tuple[Api, ...] | None = None
+
+    def to_message(self) -> str:
+        """The work as a message of SweepQueue. The largest region, 1,920 APIs, takes 50 KB of the 1 MB there are."""
+        left = None if self.apis is None else [[api.api_id, api.protocol] for api in self.apis]
+        return json.dumps({"region": self.region, "apis": left}, separators=(",", ":"))
+
+    @classmethod
+    def from_message(cls, body: str, regions: tuple[str, ...]) -> Work | None:
+        """The work that a message names; None for any other event: a new sweep, of all regions.
+
+        Raises ValueError for what is neither.
+        """
+        message = json.loads(body)
+        if not isinstance(message, dict):
+            raise TypeError("neither an event nor a region to sweep")
+        if "region" in message and "apis" in message and "detail" not in message:
+            if message["region"] not in regions:
+                raise ValueError("a region that is not looked after")
+            left = message["apis"]
+            return cls(
+                message["region"],
+                None if left is None else tuple(Api(str(api_id), Protocol(protocol)) for api_id, protocol in left),
+            )
+        if "detail" not in message:
+            raise ValueError("neither an event nor a region to sweep")
+        return None
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep of a region, or of a part of it, found. ``left``: what there was no time for."""
+
+    region: str
+    judgements: list[Judgement] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    role: AccountRole | None = None
+    left: Work | None = None
+
+
+#: What putting a stage in line takes of API Gateway: a read, a write, and the kind of its API.
+_CALLS_OF_A_REPAIR = 3
+_LONGEST_DELAY = 900  # Source: Amazon SQS quotas
+
+
+def sweep(
+    clients: Clients,
+    settings: Settings,
+    work: Work,
+    pace: Pace,
+    now: Callable[[], datetime],
+    has_time: Callable[[], bool],
+) -> Swept:
+    """Every stage of the work is judged, and each that is out of line is on StageQueue; in audit mode, judged only.
+
+    The account's log role and the trail of the region are looked at too, once. ``has_time``: whether another API may
+    be begun; what is left then is in the answer. The calls that the repairs will take count in the pace: their
+    messages are delayed along it.
+    """
+    swept = Swept(work.region)
+    apis = work.apis
+    try:
+        if apis is None:
+            apis = tuple(list_apis(clients, work.region, pace))
+            if not has_trail(clients.cloudtrail(work.region)):
+                swept.findings.append(Finding(Problem.NO_TRAIL, work.region))
+            if any(api.protocol is not Protocol.HTTP for api in apis):
+                swept.role = look(clients, settings, work.region)
+                if swept.role.verdict is Verdict.DEAD and not settings.is_audit:
+                    _send(clients, settings, [log_role_to_look_at(settings.account, work.region)], [0])
+        begun = 0
+
+        def while_there_is_time() -> Iterator[Api]:
+            nonlocal begun
+            for api in apis:
+                if not has_time():
+                    return
+                begun += 1
+                yield api
+
+        for _, judgements in judge_all(clients, settings, work.region, while_there_is_time(), pace, now):
+            swept.judgements += judgements
+            out_of_line = [found for found in judgements if not found.is_in_line and not found.plan.is_exempt]
+            if out_of_line and not settings.is_audit:
+                seconds = [pace.seconds(number * _CALLS_OF_A_REPAIR) for number in range(len(out_of_line))]
+                _send(clients, settings, [stage_to_look_at(found.stage.ref) for found in out_of_line], seconds)
+                pace.take(len(out_of_line) * _CALLS_OF_A_REPAIR)
+        if begun < len(apis):
+            swept.left = Work(work.region, apis[begun:])
+    except (EndpointConnectionError, ConnectTimeoutError):
+        swept.findings.append(Finding(Problem.REGION_CLOSED, work.region))
+    except ClientError as error:
+        if not is_closed(error):
+            raise
+        swept.findings.append(Finding(Problem.REGION_CLOSED, f"{work.region}: {error_message(error)}"))
+    return swept
+
+
+def _send(clients: Clients, settings: Settings, events: Sequence[dict[str, object]], delays: Sequence[float]) -> None:
+    """Each event is on StageQueue, to be seen after its delay in seconds. Raises QueueError where SQS took not all."""
+    entries: list[SendMessageBatchRequestEntryTypeDef] = [
+        {"Id": str(number), "MessageBody": json.dumps(event), "DelaySeconds": min(int(delay), _LONGEST_DELAY)}
+        for number, (event, delay) in enumerate(zip(events, delays, strict=True))
+    ]
+    for some in batched(entries, 10, strict=False):
+        answer = clients.sqs().send_message_batch(QueueUrl=settings.stage_queue_url, Entries=list(some))
+        if failed := answer.get("Failed"):
+            raise QueueError(f"SQS did not take {len(failed)} messages for StageQueue: {failed[0]}")
+
+
+class QueueError(Exception):
+    """SQS took only some messages of a batch; the sweep is begun again."""

@@ -32,6 +32,9 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[p
         "MODE": "Enforce",
         "SCHEDULE_GROUP": "opt-ins",
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/Schedules",
+        "STAGE_QUEUE_URL": f"{sandbox.endpoint}/{ACCOUNT}/StageQueue",
+        "SWEEP_QUEUE_URL": f"{sandbox.endpoint}/{ACCOUNT}/SweepQueue",
+        "SWEEP_RATE": "4",
         "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:StageQueue",
     }
     for name, value in (sandbox.environment() | variables).items():

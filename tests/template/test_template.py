@@ -47,8 +47,9 @@ def rules_that_match(event: dict[str, Any]) -> list[str]:
 EXPECTED = {
     "delete-log-group": ["LogGroupDeletedRule"],
     "delete-role": ["LogRoleChangedRule"],
-    # A schedule puts it on the queue, past all rules.
-    "opt-in-ended": [],
+    # Schedules and the sweep put these on the queue, past all rules.
+    "log-role-to-look-at": [],
+    "stage-to-look-at": [],
     # A failed call changes nothing.
     "update-stage-failed": [],
 }

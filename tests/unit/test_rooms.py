@@ -35,8 +35,19 @@ ROOMS: dict[str, set[str]] = {
         "settings",
         "stages",
     },
-    "sweep": {"aws", "http_websocket", "judgement", "log_groups", "rest", "settings", "stages"},
-    "reporting": {"account_role", "cloudtrail", "enforcement"},
+    "change_events": {"cloudtrail", "enforcement"},
+    "sweep": {
+        "account_role",
+        "aws",
+        "cloudtrail",
+        "http_websocket",
+        "judgement",
+        "log_groups",
+        "rest",
+        "settings",
+        "stages",
+    },
+    "reporting": {"account_role", "cloudtrail", "enforcement", "judgement", "stages", "sweep"},
 }
 PURE = {"judgement", "stages", "settings", "policy", "cloudtrail", "access_log_format"}
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time", "mypy_boto3_apigateway"}

@@ -10,7 +10,7 @@ from log_keeper.settings import Settings, SettingsError
 ENVIRONMENT = {
     "ACCOUNT_ID": SETTINGS.account,
     "PARTITION": "aws",
-    "REGIONS": "us-east-1",
+    "REGIONS": "us-east-1, us-east-1,",
     "OWN_ROLE_ARN": SETTINGS.own_role_arn,
     "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
     "LOG_ROLE_ARN": "",
@@ -27,6 +27,9 @@ ENVIRONMENT = {
     "SCHEDULE_GROUP": SETTINGS.schedule_group,
     "SCHEDULE_ROLE_ARN": SETTINGS.schedule_role_arn,
     "STAGE_QUEUE_ARN": SETTINGS.stage_queue_arn,
+    "STAGE_QUEUE_URL": SETTINGS.stage_queue_url,
+    "SWEEP_QUEUE_URL": SETTINGS.sweep_queue_url,
+    "SWEEP_RATE": "4",
 }
 
 

@@ -1,0 +1,66 @@
+"""The door of SweepQueue: a schedule or a deployment begins a sweep, and a message for each region goes on with it."""
+
+from __future__ import annotations
+
+import functools
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from log_keeper.aws import Clients
+from log_keeper.reporting import Reporter
+from log_keeper.settings import Settings
+from log_keeper.sweep import Pace, Work, sweep
+
+logger = Logger(service="log-keeper")
+metrics = Metrics(namespace="LogKeeper", service="log-keeper")
+
+#: Milliseconds of an invocation within which no other API is begun: enough to judge what was read, and to report.
+_RESERVE = 60_000
+
+
+class Door:
+    """What one warm function keeps between its invocations."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clients = Clients()
+        self._reporter = Reporter(logger, metrics)
+
+    def open(self, body: str, context: LambdaContext) -> None:
+        """What the message asks for is done, or the rest of it is on SweepQueue."""
+        work = Work.from_message(body, self._settings.regions)
+        if work is None:
+            self._go_on([Work(region) for region in self._settings.regions])
+            return
+        swept = sweep(
+            self._clients,
+            self._settings,
+            work,
+            Pace(self._settings.sweep_rate),
+            now=lambda: datetime.now(UTC),
+            has_time=lambda: context.get_remaining_time_in_millis() > _RESERVE,
+        )
+        self._reporter.swept(swept, is_audit=self._settings.is_audit)
+        if swept.left is not None:
+            self._go_on([swept.left])
+
+    def _go_on(self, works: list[Work]) -> None:
+        for work in works:
+            self._clients.sqs().send_message(QueueUrl=self._settings.sweep_queue_url, MessageBody=work.to_message())
+
+
+@functools.cache
+def door() -> Door:
+    """The one door of this function; made by its first invocation, so that a wrong setting is that one's error."""
+    return Door(Settings.from_environment(os.environ))
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Lambda's entry point: one message of SweepQueue. What is raised brings it again, and at last to its DLQ."""
+    [record] = event["Records"]
+    door().open(record["body"], context)

@@ -1,0 +1,59 @@
+"""What other programs hear of the work: an event on the default bus for each change and each finding."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from log_keeper.cloudtrail import Cause
+from log_keeper.enforcement import Outcome, Result
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.client import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+SOURCE = "log-keeper"
+CHANGED = "Stage Logging Changed"
+FINDING = "Stage Logging Finding"
+
+
+class EventsLostError(Exception):
+    """EventBridge did not take an event; what it tells of was done all the same."""
+
+
+def put_events(client: EventBridgeClient, result: Result, cause: Cause) -> None:
+    """The default bus has an event if the stage was changed, and one for each finding; none otherwise.
+
+    Raises EventsLostError, ClientError.
+    """
+    about = {
+        "stage": {
+            "account": result.ref.account,
+            "region": result.ref.region,
+            "protocol": result.protocol,
+            "apiId": result.ref.api_id,
+            "stageName": result.ref.stage_name,
+        },
+        "owner": result.owner,
+        "cause": {"eventName": cause.event_name, "eventId": cause.event_id},
+    }
+    entries = [_entry(FINDING, about | {"problem": each.problem, "detail": each.detail}) for each in result.findings]
+    if result.outcome is Outcome.CHANGED:
+        changes = [
+            {
+                "setting": change.setting,
+                "override": change.override,
+                "from": change.before,
+                "to": change.after,
+                "reason": change.reason,
+            }
+            for change in result.changes
+        ]
+        entries.insert(0, _entry(CHANGED, about | {"changes": changes, "logGroups": result.log_groups}))
+    # A stage with hundreds of overrides is one event; more than ten findings do not come of one stage.
+    if entries and (answer := client.put_events(Entries=entries[:10]))["FailedEntryCount"]:
+        raise EventsLostError(f"EventBridge did not take an event: {answer['Entries']}")
+
+
+def _entry(detail_type: str, detail: dict[str, Any]) -> PutEventsRequestEntryTypeDef:
+    return {"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)}

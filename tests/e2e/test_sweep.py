@@ -1,0 +1,131 @@
+"""Deployed into an account that has stages already: all of them are put in line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from accounts import log_role, make_http_stage, make_stage, make_websocket_stage, patch_stage, set_log_role, v2_stage
+from stacks import Deployed
+
+from sandbox import deployment
+from sandbox.account import Sandbox
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Sandbox]:
+    with Sandbox(iam_propagation_seconds=1) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def older(account: Sandbox) -> dict[str, list[str]]:
+    """APIs whose stages were there before."""
+    return {
+        "rest": [make_stage(account) for _ in range(6)],
+        "http": [make_http_stage(account) for _ in range(2)],
+        "websocket": [make_websocket_stage(account) for _ in range(2)],
+    }
+
+
+@pytest.fixture(scope="module")
+def stack(account: Sandbox, older: dict[str, list[str]]) -> Deployed:
+    deployment.build(account)
+    return Deployed(account, deployment.deploy(account, {"SettleSeconds": "0", "SweepRate": "10"}))
+
+
+def test_stages_that_were_there_are_put_in_line_at_deploy(stack: Deployed, older: dict[str, list[str]]) -> None:
+    for api_id in older["rest"]:
+        stack.wait_until_in_line(api_id)
+    for kind, stage_name in (("http", "$default"), ("websocket", "prod")):
+        for api_id in older[kind]:
+            stack.sandbox.wait_until(lambda: v2_stage(stack.sandbox, api_id, stage_name).get("AccessLogSettings"))  # noqa: B023
+    assert log_role(stack.sandbox) is not None
+    assert stack.wait_until_quiet() == 0
+
+
+def sweep(stack: Deployed) -> None:
+    """What the schedule does: an event on SweepQueue."""
+    before = len(swept(stack))
+    stack.sandbox.client("sqs").send_message(
+        QueueUrl=stack.outputs["SweepQueueUrl"],
+        MessageBody=json.dumps({"detail-type": "Scheduled Event", "detail": {}}),
+    )
+    stack.sandbox.wait_until(lambda: len(swept(stack)) >= before + 3)
+
+
+def swept(stack: Deployed) -> list[str]:
+    pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
+    return [
+        event["message"]
+        for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])
+        for event in page["events"]
+        if '"message":"Swept"' in event["message"]
+    ]
+
+
+def test_sweep_of_stages_in_line_costs_the_lists_and_a_call_for_each_api(
+    stack: Deployed, older: dict[str, list[str]]
+) -> None:
+    stack.wait_until_quiet()
+    before, invocations = len(stack.sandbox.calls), stack.invocations()
+    sweep(stack)
+    made = [
+        record.call.operation
+        for record in stack.sandbox.calls[before:]
+        if record.call.service.startswith("apigateway") and "log-keeper" in record.call.user_agent
+    ]
+    assert sorted(made) == sorted(["GetRestApis", "GetApis", "GetAccount", *["GetStages"] * 10])
+    assert stack.invocations() == invocations
+
+
+def test_sweep_finds_what_no_event_told(stack: Deployed, older: dict[str, list[str]]) -> None:
+    """The stage, and the account's log role."""
+    api_id = older["rest"][0]
+    stack.sandbox.has_trail = False
+    patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
+    set_log_role(stack.sandbox, "")
+    stack.sandbox.has_trail = True
+    sweep(stack)
+    stack.wait_until_in_line(api_id)
+    stack.sandbox.wait_until(lambda: log_role(stack.sandbox) is not None)
+    assert stack.wait_until_quiet() == 0
+
+
+def test_change_is_told_on_the_bus(stack: Deployed, older: dict[str, list[str]]) -> None:
+    """With what was changed, by whom it is owned and which event led to it."""
+    sqs, events = stack.sandbox.client("sqs"), stack.sandbox.client("events")
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule = events.put_rule(Name="hear", EventPattern=json.dumps({"source": ["log-keeper"]}))["RuleArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_targets(Rule="hear", Targets=[{"Id": "heard", "Arn": arn}])
+    patch_stage(stack.sandbox, older["rest"][1], ("replace", "/*/*/logging/loglevel", "INFO"))
+    [message] = stack.sandbox.wait_until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    event = json.loads(message["Body"])
+    assert (event["detail-type"], event["detail"]["stage"]["apiId"]) == ("Stage Logging Changed", older["rest"][1])
+    [change] = event["detail"]["changes"]
+    assert (change["setting"], change["from"], change["to"]) == ("execution logging level", "INFO", "ERROR")
+    assert event["detail"]["cause"]["eventName"] == "UpdateStage"
+
+
+def test_region_without_a_trail_is_a_finding(stack: Deployed) -> None:
+    stack.sandbox.has_trail = False
+    sweep(stack)
+    stack.sandbox.has_trail = True
+    pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
+    lines = [
+        event["message"]
+        for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])
+        for event in page["events"]
+    ]
+    assert any("no CloudTrail trail logs management write events" in line for line in lines)

@@ -17,6 +17,11 @@ help: ## Show this
 demo: setup ## See it work, on an AWS account inside this machine (two minutes)
 	@$(WITH_TOOLS) $(PYTHON) -m sandbox.demo
 
+# For example: make preview ARGS="--profile audit --all-regions --html preview.html"
+.PHONY: preview
+preview: setup ## See what it would change in your account, and change nothing (ARGS=--help)
+	@PYTHONPATH=src $(PYTHON) -m log_keeper $(ARGS)
+
 .PHONY: sandbox
 sandbox: setup ## Start that account and keep it, for aws, sam and boto3 to try things on
 	@$(PYTHON) -m sandbox

@@ -30,7 +30,7 @@ from log_keeper.judgement import Finding, Judgement, Problem
 from log_keeper.log_groups import LogGroup, LogGroupChange
 from log_keeper.policy import Change, Setting
 from log_keeper.settings import Settings
-from log_keeper.stages import LoggingLevel, Protocol, Stage, execution_log_group
+from log_keeper.stages import LoggingLevel, Protocol, Stage, access_log_group, execution_log_group
 from log_keeper.sweep import Api, Pace, has_trail, judge_all, list_apis
 
 if TYPE_CHECKING:
@@ -146,13 +146,18 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that would be done, and why, in words."""
+    """One thing that would be done, and why, in words. ``log_group``: the name of the one that it is about."""
 
     what: str
     why: str
+    log_group: str | None = None
 
 
 # ---- gather
+
+
+def tell_nobody(region: str, done: int, of: int | None) -> None:
+    """For a reading that nobody watches."""
 
 
 def identify(clients: Clients, regions: Iterable[str]) -> tuple[str, str]:
@@ -335,35 +340,46 @@ def policy_parameters(settings: Settings) -> dict[str, str]:
 
 
 def steps(stage: StagePreview, settings: Settings) -> list[Step]:
-    """What would be done to the stage, in order; of an exempt one, what would be if it were not."""
+    """What would be done to the stage; of an exempt one, what would be if it were not."""
     judgement = stage.judgement
-    groups = [_group_step(group, change, stage.stage) for group, change in judgement.log_groups.items()]
     alike: dict[tuple[Setting, str | None, str, str], list[str | None]] = {}
+    is_new_destination = False
     for change in judgement.plan.changes:
         alike.setdefault((change.setting, change.before, change.after, change.reason), []).append(change.override)
-    changes = [
-        Step(
-            f"{setting} from {_value(setting, before, settings, stage)} to {_value(setting, after, settings, stage)}"
-            f"{_of(overrides, stage.stage.protocol)}",
-            reason,
-        )
-        for (setting, before, after, reason), overrides in alike.items()
+        is_new_destination |= change.setting is Setting.ACCESS_LOG_DESTINATION
+    own_group = access_log_group(stage.stage.ref)
+    said = [
+        _group_step(group, change, stage.stage)
+        for group, change in judgement.log_groups.items()
+        # A group that is made for a new destination is told with that; one without retention is a finding.
+        if change is not LogGroupChange.LEFT_WITHOUT_RETENTION and not (is_new_destination and group.name == own_group)
     ]
-    return [group for group in groups if group is not None] + changes
+    for (setting, before, after, reason), overrides in alike.items():
+        if setting is Setting.ACCESS_LOG_DESTINATION:
+            days = f"kept {settings.access_log_retention} days"
+            is_made = LogGroupChange.MADE in (
+                change for group, change in judgement.log_groups.items() if group.name == own_group
+            )
+            what = f"{setting} from none to a log group of its own, {f'made, {days}' if is_made else 'which exists'}"
+            said.append(Step(what, reason, own_group))
+        else:
+            values = [_value(value, settings, stage) for value in (before, after)]
+            what = f"{setting} from {values[0]} to {values[1]}{_of(overrides, stage.stage.protocol)}"
+            said.append(Step(what, reason))
+    return said
 
 
-def remarks(stage: StagePreview, settings: Settings) -> list[str]:
-    """What else is worth saying of the stage: why it is left alone, its opt-in, its findings."""
-    said = []
+def points(stage: StagePreview, settings: Settings) -> list[Step]:
+    """All that is to be said of the stage: its steps, and without a why its exemption, its opt-in and its findings."""
+    said = steps(stage, settings)
     if stage.outcome is Outcome.EXEMPT:
-        said.append(f"left alone: it has the tag {settings.exempt_tag_key}")
+        would = "; without it:" if said else ""
+        said.insert(0, Step(f"left alone, since it has the tag {settings.exempt_tag_key}{would}", ""))
     if stage.is_at_info:
         until = stage.judgement.plan.opt_in.until
-        said.append(
-            f"opted in to INFO by its tag {settings.info_tag_key}"
-            + ("" if until is None else f" until {until:%Y-%m-%d %H:%M %Z}")
-        )
-    return said + [finding_in_words(finding) for finding in stage.findings]
+        end = "" if until is None else f" until {until:%Y-%m-%d %H:%M %Z}"
+        said.append(Step(f"opted in to INFO by its tag {settings.info_tag_key}{end}", ""))
+    return said + [Step(finding_in_words(finding), "") for finding in stage.findings]
 
 
 def finding_in_words(finding: Finding) -> str:
@@ -376,7 +392,7 @@ def role_in_words(region: RegionPreview) -> str:
         return "could not be read"
     if role.verdict is Verdict.LIVE:
         return f"live: {role.role_arn}"
-    fault = "none is set" if role.role_arn is None else f"{role.role_arn} {role.fault}"
+    fault = "none" if role.role_arn is None else f"{role.role_arn} {role.fault}"
     return f"{fault}: a live one would be set" if region.needs_role else f"{fault}; no API here needs one"
 
 
@@ -398,29 +414,28 @@ def method_in_words(override: str, protocol: Protocol) -> str:
     return printable(f"{method} /{path.replace('~1', '/').removeprefix('/')}")
 
 
-def _group_step(group: LogGroup, change: LogGroupChange, stage: Stage) -> Step | None:
-    match change:
-        case LogGroupChange.LEFT_WITHOUT_RETENTION:
-            return None  # a finding
-        case LogGroupChange.RETENTION_SET:
-            return Step(f"log group {group.name} kept {group.retention} days", "it is kept for ever")
-        case LogGroupChange.MADE:
-            if group.is_owners:
-                reason = "access logs go there, and it does not exist: API Gateway is silent about that"
-            elif group.name.startswith(execution_log_group(stage.ref)):
-                reason = "API Gateway would make it itself, to be kept for ever"
-            else:
-                reason = "access logs go there, and it does not exist"
-            return Step(f"log group {group.name} made, kept {group.retention} days", reason)
+def _group_step(group: LogGroup, change: LogGroupChange, stage: Stage) -> Step:
+    is_execution = group.name.startswith(execution_log_group(stage.ref))
+    kind = "execution log group" if is_execution else "access log group"
+    if group.is_owners:
+        kind = "log group that its owner chose"
+    if group.name.endswith("/Canary"):
+        kind += " of the canary"
+    if change is LogGroupChange.RETENTION_SET:
+        return Step(f"{kind} kept {group.retention} days", "it is kept for ever", group.name)
+    reason = (
+        "API Gateway would make it itself, to be kept for ever"
+        if is_execution
+        else "access logs go there, and it does not exist: API Gateway is silent about that"
+    )
+    return Step(f"{kind} made, kept {group.retention} days", reason, group.name)
 
 
-def _value(setting: Setting, value: str | None, settings: Settings, stage: StagePreview) -> str:
+def _value(value: str | None, settings: Settings, stage: StagePreview) -> str:
     if value is None:
         return "none"
     if value == settings.policy.access_log_formats[stage.stage.protocol]:
         return f"Log Keeper's {settings.access_log_format}"
-    if setting is Setting.ACCESS_LOG_DESTINATION:
-        return f"log group {value.partition(':log-group:')[2]}"
     value = printable(value)
     return f"{value[:57]}..." if len(value) > 60 else value
 

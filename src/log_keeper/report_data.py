@@ -132,5 +132,5 @@ def to_csv(preview: Preview) -> str:
 
 def _cell(value: str | None) -> str:
     text = value or ""
-    guard = "'" if text.startswith(_FORMULA) else ""
+    guard = "'" if text.lstrip(" ").startswith(_FORMULA) else ""
     return guard + printable(text)

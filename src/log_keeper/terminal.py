@@ -1,0 +1,157 @@
+"""A preview for people at a terminal: tables on stdout, a progress bar on stderr.
+
+The only room that imports rich, which is no part of the function's package.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from log_keeper.enforcement import Outcome
+from log_keeper.preview import (
+    Count,
+    Preview,
+    RegionPreview,
+    StagePreview,
+    Tell,
+    count,
+    count_by_protocol,
+    finding_in_words,
+    headline,
+    points,
+    printable,
+    role_in_words,
+    tell_nobody,
+    trail_in_words,
+)
+from log_keeper.settings import Settings
+
+_STYLES = {Outcome.IN_LINE: "green", Outcome.WOULD_CHANGE: "yellow", Outcome.EXEMPT: "cyan"}
+_COUNTS = {
+    "seen": "stages",
+    "in_line": "in line",
+    "out_of_line": "would change",
+    "exempt": "exempt",
+    "at_info": "at INFO",
+}
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """Shows on stderr how far the reading is, while it lasts and only on a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield tell_nobody
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("APIs"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda region, done, of: bar.update(task, description=region, completed=done, total=of)
+
+
+def print_report(preview: Preview) -> None:
+    """Each stage with what would change and why, by region; then the summary, and what to look at."""
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    for region in preview.regions:
+        if region.stages:
+            console.print(_stages(region, preview.settings))
+    console.print(_summary(preview))
+    console.print(_regions(preview))
+    if preview.left_out:
+        console.print(Text(f"Left out, since not enabled for the account: {', '.join(preview.left_out)}\n"))
+    for region, stage, finding in preview.findings:
+        where = region.region if stage is None else f"{region.region}, {_name(stage)}"
+        console.print(Text(f"To look at: {where}: {finding_in_words(finding)}", style="magenta"))
+    for error in preview.errors:
+        console.print(Text(error, style="bold red"))
+    style = "bold red" if preview.errors else "bold green" if preview.is_in_line else "bold yellow"
+    console.print(Text(f"{headline(preview)} Nothing was changed.", style=style))
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, expand=True)
+
+
+def _stages(region: RegionPreview, settings: Settings) -> Table:
+    table = _table(region.region)
+    table.add_column("stage", ratio=3, overflow="fold")
+    table.add_column("what would change, and why", ratio=7, overflow="fold")
+    for number, stage in enumerate(region.stages):
+        if number:
+            table.add_row()
+        ref, owner = stage.stage.ref, stage.stage.owner
+        name = Text(_name(stage), style="bold").append(f"\n{stage.outcome}", style=_STYLES[stage.outcome])
+        name.append(f"\n{stage.stage.protocol} {ref.api_id}", style="not bold dim")
+        if owner is not None:
+            name.append(f"\nof stack {printable(owner)}", style="not bold dim")
+        table.add_row(name, _reasons(stage, settings))
+    return table
+
+
+def _reasons(stage: StagePreview, settings: Settings) -> Table | Text:
+    """What would change of one stage: a point each, so that wrapped lines keep their distance."""
+    said = points(stage, settings)
+    if not said:
+        return Text("nothing", style="dim")
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=1)
+    grid.add_column(overflow="fold")
+    for point in said:
+        text = Text(point.what).append(f": {point.why}", style="dim") if point.why else Text(point.what, style="cyan")
+        grid.add_row("-", text)
+    return grid
+
+
+def _name(stage: StagePreview) -> str:
+    return f"{stage.api_name or stage.stage.ref.api_id}/{stage.stage.ref.stage_name}"
+
+
+def _summary(preview: Preview) -> Table:
+    table = _table(f"Account {preview.settings.account}")
+    table.add_column("protocol")
+    for word in _COUNTS.values():
+        table.add_column(word, justify="right")
+    for protocol, counted in count_by_protocol(preview.stages).items():
+        table.add_row(protocol, *_numbers(counted))
+    table.add_section()
+    table.add_row("all", *_numbers(count(preview.stages)), style="bold")
+    return table
+
+
+def _numbers(counted: Count) -> list[str]:
+    return [str(getattr(counted, field.name)) for field in fields(counted)]
+
+
+def _regions(preview: Preview) -> Table:
+    table = _table("Regions")
+    table.add_column("region", no_wrap=True)
+    table.add_column("stages", justify="right")
+    table.add_column("would change", justify="right")
+    table.add_column("the account's log role", ratio=3, overflow="fold")
+    table.add_column("trail that tells of changes", ratio=2, overflow="fold")
+    for region in preview.regions:
+        counted = count(region.stages)
+        table.add_row(
+            region.region,
+            str(counted.seen),
+            str(counted.out_of_line),
+            Text(role_in_words(region), style="yellow" if region.is_role_out_of_line else ""),
+            Text(trail_in_words(region), style="" if region.has_trail else "magenta"),
+        )
+    return table

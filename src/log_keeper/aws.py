@@ -129,6 +129,14 @@ def is_closed(error: ClientError) -> bool:
     )
 
 
+def is_without_log_role(error: ClientError) -> bool:
+    """API Gateway refuses to log: the account settings of the region name no role.
+
+    *Source:* aws-samples/amazon-bedrock-knowledgebase-slackbot, issue 6; anomalyco/sst, issue 4663.
+    """
+    return "CloudWatch Logs role ARN must be set" in error_message(error)
+
+
 def is_moving(error: ClientError) -> bool:
     """Somebody else is changing the same things at this moment: read them again and look what is left to do.
 

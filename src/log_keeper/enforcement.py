@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper import http_websocket, rest, schedules
 from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
-from log_keeper.aws import Clients, error_code, is_moving
+from log_keeper.aws import Clients, error_code, is_moving, is_without_log_role
 from log_keeper.judgement import Finding, Problem, firehose_stream_of, judge, log_groups_of
 from log_keeper.log_groups import LogGroupChange, apply_log_groups, read_log_groups
 from log_keeper.policy import Change
@@ -106,8 +106,10 @@ class Enforcer:
                 return self._put_in_line(ref, reading, tags_changed=tags_changed), role
             except ClientError as error:
                 # What is left to do is known only after another look.
-                if pause is None or not is_moving(error):
+                if pause is None or not (is_moving(error) or is_without_log_role(error)):
                     raise
+                if is_without_log_role(error):
+                    self._roles.pop(ref.region, None)  # it was believed live; nobody told that it went
             self._wait(pause)
         raise AssertionError("the last try returns or raises")
 

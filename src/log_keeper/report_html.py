@@ -78,10 +78,12 @@ code { font: .87em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; ove
 .headline.is-partial, .errors { background: var(--bad-card); border-color: var(--bad); }
 .errors { padding: .7rem 1.1rem; border-radius: .5rem; border-left: .4rem solid var(--bad); }
 .errors ul { margin: .25rem 0; padding-left: 1.1rem; }
-.bar { display: block; width: 100%; height: .6rem; border-radius: .3rem; margin-bottom: 1.1rem; }
-.bar .in-line { fill: var(--ok); }
-.bar .would-change { fill: var(--act); }
-.bar .exempt { fill: var(--exempt); }
+.bar { display: block; width: 100%; height: .6rem; border-radius: .3rem; margin-bottom: .3rem; }
+.bar .in-line, .key .in-line { fill: #2e9e5b; color: #2e9e5b; }
+.bar .would-change, .key .would-change { fill: #e08a00; color: #e08a00; }
+.bar .exempt, .key .exempt { fill: #7f84d6; color: #7f84d6; }
+.key { margin-bottom: 1.1rem; }
+.key span + span { margin-left: 1.1rem; }
 
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); }
 table { border-collapse: collapse; width: 100%; }
@@ -95,7 +97,7 @@ td ul { margin: 0; padding-left: 1rem; }
 td li { overflow-wrap: anywhere; }
 td li + li { margin-top: .25rem; }
 td.why-cell { min-width: 22rem; width: 60%; }
-td.stage-cell { overflow-wrap: anywhere; min-width: 9rem; }
+td.stage-cell { overflow-wrap: anywhere; min-width: 11rem; }
 td.words { overflow-wrap: anywhere; }
 .pill { display: inline-block; padding: .05rem .6rem; border-radius: 1rem; font-size: .85rem; white-space: nowrap; }
 .pill.in-line { background: var(--ok-card); color: var(--ok); }
@@ -132,7 +134,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .25rem 0 .75rem; f
   #stages, #stages tbody, #stages tr, #stages td { display: block; }
   #stages tr { padding: .6rem .8rem; border-bottom: 1px solid var(--line); }
   #stages tr:last-child { border-bottom: 0; }
-  #stages td { padding: .12rem 0; border: 0; min-width: 0; }
+  #stages td { padding: .12rem 0; border: 0; min-width: 0; width: auto; }
   #stages td:not(.stage-cell)::before {
     content: attr(data-label) ": "; color: var(--quiet); font-size: .85em;
   }
@@ -141,7 +143,9 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .25rem 0 .75rem; f
   #stages .stage-cell { font-size: 1.05rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
-  th, td { padding: .4rem .5rem; }
+  th, td { padding: .4rem .4rem; }
+  thead th { white-space: normal; }
+  tbody th { font-size: .9rem; }
 }
 @media print {
   :root {
@@ -154,7 +158,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .25rem 0 .75rem; f
   .scroll { overflow: visible; border: 0; }
   tr, .headline { break-inside: avoid; }
   h2 { break-after: avoid; }
-  td.why-cell { min-width: 0; }
+  td.why-cell, td.stage-cell { min-width: 0; }
   .pill { padding: 0; }
 }
 """
@@ -304,9 +308,11 @@ def _verdict(preview: Preview) -> str:
         for at, (name, number) in enumerate(parts)
         if number
     )
+    words = {"in-line": "in line", "would-change": "would change", "exempt": "exempt"}
+    key = "".join(f'<span><b class="{name}">&#9632;</b> {number} {words[name]}</span>' for name, number in parts)
     drawn = (
-        f'<svg class="bar" viewBox="0 0 {counted.seen} 1" preserveAspectRatio="none" role="img" aria-label="'
-        f'{counted.in_line} in line, {counted.out_of_line} would change, {counted.exempt} exempt">{bar}</svg>'
+        f'<svg class="bar" viewBox="0 0 {counted.seen} 1" preserveAspectRatio="none" aria-hidden="true">'
+        f'{bar}</svg><p class="key quiet">{key}</p>'
         if counted.seen
         else ""
     )
@@ -412,7 +418,7 @@ def _stage(preview: StagePreview, settings: Settings) -> str:
     said = points(preview, settings)
     name, api_id, region = _text(_name(preview)), _text(stage.ref.api_id), _text(stage.ref.region)
     cells = {
-        "stage": f'<td class="stage-cell" data-sort="{name}"><strong>{name}</strong><br>'
+        "stage": f'<td class="stage-cell" data-sort="{name}"><strong>{name.replace("/", "/<wbr>")}</strong><br>'
         f"<small><code>{api_id}</code></small></td>",
         "outcome": f'<td{_label("outcome")}><span class="pill {_CLASSES[outcome]}">{outcome}</span></td>',
         "why": f'<td{_label("why", "why-cell", empty=not said)} data-sort="{len(said)}">'

@@ -103,6 +103,16 @@ def test_stage_deleted_between_look_and_change_is_done(sandbox: Sandbox, deliver
     assert deliver(updated(api_id)) == []
 
 
+def test_role_that_went_unnoticed_is_mended_on_the_way(sandbox: Sandbox, deliver: Deliver) -> None:
+    """It was live a moment ago, as far as this warm function knows."""
+    deliver(updated(make_stage(sandbox)))
+    set_log_role(sandbox, "")
+    api_id = make_stage(sandbox)
+    assert deliver(updated(api_id)) == []
+    assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
+    assert log_role(sandbox) == MADE_ROLE
+
+
 def test_role_that_another_set_meanwhile_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
     """UpdateAccount takes one call in 20 s: the settings are read again before each try."""
 

@@ -38,7 +38,7 @@ def every_type(n: str) -> str:
         "Role": (
             "IAM::Role",
             {
-                "AssumeRolePolicyDocument": trust("lambda", "scheduler"),
+                "AssumeRolePolicyDocument": trust("lambda", "scheduler", "cloudformation"),
                 "Description": n,
                 "Tags": tags,
                 "Policies": [{"PolicyName": "p" + n, "PolicyDocument": allow("sqs:*")}],
@@ -194,6 +194,27 @@ def every_type(n: str) -> str:
                 "Tags": tags,
             },
         ),
+        "Composite": (
+            "CloudWatch::CompositeAlarm",
+            {"AlarmRule": {"Fn::Sub": "ALARM(${Alarm})"}, "AlarmDescription": n},
+        ),
+        "Insight": (
+            "CloudWatch::InsightRule",
+            {
+                "RuleName": "insight",
+                "RuleState": "ENABLED",
+                "RuleBody": json.dumps(
+                    {
+                        "Schema": {"Name": "CloudWatchLogRule", "Version": 1},
+                        "LogGroupNames": ["x"],
+                        "LogFormat": "JSON",
+                        "Contribution": {"Keys": [f"$.key{n}"]},
+                        "AggregateOn": "Count",
+                    }
+                ),
+            },
+        ),
+        "Query": ("Logs::QueryDefinition", {"Name": "q" + n, "QueryString": "fields @message | limit " + n}),
         "Dashboard": (
             "CloudWatch::Dashboard",
             {
@@ -234,10 +255,30 @@ def every_type(n: str) -> str:
                             "Effect": "Deny",
                             "Principal": "*",
                             "Action": "s3:GetObject",
-                            "Resource": {"Fn::Sub": "${Bucket.Arn}/*"},
-                        }
+                            "Resource": {"Fn::Sub": "${Bucket.Arn}/x/*"},
+                        },
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "cloudtrail.amazonaws.com"},
+                            "Action": ["s3:GetBucketAcl", "s3:PutObject"],
+                            "Resource": [g("Bucket", "Arn"), {"Fn::Sub": "${Bucket.Arn}/*"}],
+                        },
                     ],
                 },
+            },
+        ),
+        "Trail": (
+            "CloudTrail::Trail",
+            {"S3BucketName": r("Bucket"), "IsLogging": False, "IsMultiRegionTrail": n == "2", "Tags": tags},
+        ),
+        "StackSet": (
+            "CloudFormation::StackSet",
+            {
+                "StackSetName": "set",
+                "PermissionModel": "SELF_MANAGED",
+                "AdministrationRoleARN": g("Role", "Arn"),
+                "TemplateBody": json.dumps({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}),
+                "Description": n,
             },
         ),
         "Parameter": ("SSM::Parameter", {"Type": "String", "Value": n}),
@@ -352,6 +393,7 @@ def every_type(n: str) -> str:
     }
     declared["Deployment"]["DependsOn"] = "Method"
     declared["HttpDeployment"]["DependsOn"] = "Route"
+    declared["Trail"]["DependsOn"] = "BucketPolicy"
 
     return json.dumps({"Resources": declared})
 

@@ -125,6 +125,8 @@ class Sandbox:
         self.role_changes: dict[str, datetime] = {}
         #: Region -> account-level retention policies of CloudWatch Logs by name.
         self.log_retention_policies: dict[str, dict[str, dict[str, Any]]] = {}
+        #: Region -> saved queries of Logs Insights by id.
+        self.query_definitions: dict[str, dict[str, dict[str, Any]]] = {}
         #: Set while the account goes down, so that whoever waits for something gives up.
         self.is_stopping = threading.Event()
         self._port = port

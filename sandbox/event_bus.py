@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moto.events.models import EventPattern, events_backends
-from moto.events.utils import EventTemplateParser
 from moto.logs.models import logs_backends
 from moto.sqs.models import sqs_backends
 
@@ -92,7 +92,7 @@ def put(sandbox: Sandbox, region: str, event: Event, bus_name: str = "default") 
 def send(sandbox: Sandbox, of_rule: Any, event: Event) -> None:
     """All targets of moto's rule have got the event, whatever its pattern; those it cannot be given to lost it."""
     for each in list(of_rule.targets):
-        _deliver(sandbox, Delivery(of_rule.arn, each, _payload(each, event), event))
+        _deliver(sandbox, Delivery(of_rule.arn, each, _payload(each, event, of_rule.arn), event))
 
 
 def matches(pattern: dict[str, Any], event: Event) -> bool:
@@ -125,7 +125,7 @@ class _Pattern(EventPattern):
         return flat
 
 
-def _payload(of: dict[str, Any], event: Event) -> str:
+def _payload(of: dict[str, Any], event: Event, rule_arn: str) -> str:
     if "Input" in of:
         return str(of["Input"])
     if "InputPath" in of:
@@ -134,11 +134,45 @@ def _payload(of: dict[str, Any], event: Event) -> str:
             node = node.get(key) if key and isinstance(node, dict) else node
         return json.dumps(node)
     if "InputTransformer" in of:
-        transformer = of["InputTransformer"]
-        timed: Any = event | {"ingestion-time": event["time"]}
-        paths = transformer.get("InputPathsMap", {})
-        return json.dumps(EventTemplateParser.parse(transformer["InputTemplate"], paths, timed))
+        return _transformed(of["InputTransformer"], event, rule_arn)
     return json.dumps(event)
+
+
+def _at(path: str, event: Event) -> Any:
+    """What a JSON path of names and indexes leads to; None if it leads nowhere."""
+    node: Any = event
+    for name, index in re.findall(r"([^.$\[\]]+)|\[(\d+)\]", path):
+        if index:
+            node = node[int(index)] if isinstance(node, list) and int(index) < len(node) else None
+        else:
+            node = node.get(name) if isinstance(node, dict) else None
+    return node
+
+
+def _transformed(transformer: dict[str, Any], event: Event, rule_arn: str) -> str:
+    """The template with its variables filled in: as JSON where they stand bare, as text within quotes.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+    """
+    values: dict[str, Any] = {
+        "aws.events.rule-arn": rule_arn,
+        "aws.events.rule-name": rule_arn.rsplit("/", 1)[-1],
+        "aws.events.event.ingestion-time": event["time"],
+        "aws.events.event": {name: value for name, value in event.items() if name != "detail"},
+        "aws.events.event.json": event,
+    }
+    values |= {name: _at(path, event) for name, path in transformer.get("InputPathsMap", {}).items()}
+    template, filled, in_quotes = str(transformer["InputTemplate"]), "", False
+    for part in re.split(r'(<[\w.-]+>|\\.|")', template):
+        if part == '"':
+            in_quotes = not in_quotes
+        if part.startswith("<") and part[1:-1] in values:
+            value = values[part[1:-1]]
+            text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+            filled += json.dumps(text)[1:-1] if in_quotes else json.dumps("" if value is None else value)
+        else:
+            filled += part
+    return filled
 
 
 def _deliver(sandbox: Sandbox, delivery: Delivery) -> None:
@@ -228,7 +262,7 @@ def _to_log_group(sandbox: Sandbox, delivery: Delivery) -> None:
     stream = str(uuid.uuid4())
     backend.create_log_stream(name, stream)
     milliseconds = int(sandbox.now().timestamp() * 1000)
-    backend.put_log_events(name, stream, [{"timestamp": milliseconds, "message": delivery.payload}])
+    backend.groups[name].put_log_events(stream, [{"timestamp": milliseconds, "message": delivery.payload}])
 
 
 def trusts(role: Any, service: str, context: Context | None = None) -> bool:

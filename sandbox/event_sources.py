@@ -344,6 +344,7 @@ def _add_message_and_wake(queue: Queue, message: Any) -> None:
     """As moto adds a message, by whatever way it comes; and then the queue's pollers look."""
     _add_message(queue, message)
     for sources in _STARTED:
+        vars(message).setdefault("sent_at", sources.sandbox.now())  # moto's own time does not follow a moved clock
         sources.wake(queue.queue_arn)
 
 

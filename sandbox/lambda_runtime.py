@@ -27,7 +27,7 @@ from botocore.exceptions import ClientError
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import lambda_backends
 
-from sandbox import event_bus, iam, identity
+from sandbox import event_bus, iam, identity, metrics
 from sandbox.account import SERVICES
 from sandbox.call import AwsError
 from sandbox.clock import MovableClock
@@ -228,7 +228,12 @@ class LambdaRuntime:
             )
         started = datetime.now(UTC)
         invocation = Invocation(request_id or str(uuid.uuid4()), payload, function.arn, client_context)
-        warm = self._acquire(function)
+        try:
+            warm = self._acquire(function)
+        except AwsError as error:
+            if error.status == 429:
+                self._publish(function, {"Throttles": (1.0, "Count")})
+            raise
         try:
             warm.log.begin(f"START RequestId: {invocation.request_id} Version: {function.version}")
             outcome = warm.process.invoke(invocation, function.timeout)
@@ -247,10 +252,23 @@ class LambdaRuntime:
             memory,
             tuple(lines),
         )
+        self._publish(
+            function,
+            {
+                "Invocations": (1.0, "Count"),
+                "Errors": (0.0 if ended.error is None else 1.0, "Count"),
+                "Throttles": (0.0, "Count"),
+                "Duration": (ended.duration * 1000, "Milliseconds"),
+            },
+        )
         with self._lock:
             self.invoked.append(ended)
             self._lock.notify_all()
         return ended
+
+    def _publish(self, function: Function, values: dict[str, tuple[float, str]]) -> None:
+        """*Source:* https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
+        metrics.put(self.sandbox, function.region, "AWS/Lambda", values, {"FunctionName": function.name})
 
     def invoke_later(self, function: Function, payload: bytes, *, request_id: str | None = None) -> str:
         """The function will run on *payload*, up to three times if it fails. Returns the request id at once."""
@@ -469,7 +487,7 @@ class _LogStream:
 
     def write(self, lines: list[str]) -> None:
         """The lines are part of the invocation that runs, or of the next."""
-        now = int(time.time() * 1000)
+        now = int(self._sandbox.now().timestamp() * 1000)
         with self._lock:
             self._lines += [(now, line) for line in lines if line]
 

@@ -121,6 +121,9 @@ _LOGS_WITHOUT_GROUP = frozenset(
         "GetQueryResults",
         "StopQuery",
         "DescribeAccountPolicies",
+        "PutQueryDefinition",
+        "DescribeQueryDefinitions",
+        "DeleteQueryDefinition",
     }
 )
 
@@ -226,6 +229,11 @@ def _cloudwatch(call: Call, _: ArnOf) -> list[Need]:
     params = call.params
     if call.operation == "PutMetricData":
         return [Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": params.get("Namespace", "")})]
+    rules = params.get("RuleNames") or ([params["RuleName"]] if "RuleName" in params else [])
+    if rules:
+        return [
+            Need(f"cloudwatch:{call.operation}", _arn(call, "cloudwatch", f"insight-rule/{name}")) for name in rules
+        ]
     names = params.get("AlarmNames") or ([params["AlarmName"]] if "AlarmName" in params else [])
     if names:
         return [Need(f"cloudwatch:{call.operation}", _arn(call, "cloudwatch", f"alarm:{name}")) for name in names]

@@ -4,15 +4,20 @@ A room registers itself on import: rules by ``@gateway.rule``, services by ``acc
 by ``event_bus.TARGETS``.
 """
 
+from sandbox import alarms as alarms
 from sandbox import cloudformation as cloudformation
 from sandbox import event_bus as event_bus
 from sandbox import event_sources as event_sources
+from sandbox import insights as insights
 from sandbox import lambda_runtime as lambda_runtime
 from sandbox import scheduler as scheduler
 from sandbox import stack_sets as stack_sets
+from sandbox import topics as topics
+from sandbox.rules import dashboards as dashboards
 from sandbox.rules import iam as iam
 from sandbox.rules import log_resource_policies as log_resource_policies
 from sandbox.rules import logs as logs
+from sandbox.rules import query_definitions as query_definitions
 from sandbox.rules import rest_account as rest_account
 from sandbox.rules import rest_apis as rest_apis
 from sandbox.rules import rest_stages as rest_stages

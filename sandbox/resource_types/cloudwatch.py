@@ -103,6 +103,41 @@ class Alarm(Simple):
 
 
 @resource_type
+class CompositeAlarm(Alarm):
+    name = "AWS::CloudWatch::CompositeAlarm"
+    create_call, update_call = "put_composite_alarm", "put_composite_alarm"
+
+
+@resource_type
+class InsightRule(Simple):
+    name = "AWS::CloudWatch::InsightRule"
+    service, create_call, update_call, delete_call = "cloudwatch", "put_insight_rule", "put_insight_rule", None
+    generated, limit = "RuleName", 128
+    replaced_by = frozenset({"RuleName"})
+
+    def parameters(self, context: Context, properties: Properties) -> Properties:
+        wanted = {"RuleDefinition": properties["RuleBody"], **without(properties, "RuleBody")}
+        return {**wanted, "Tags": key_values(context.tags(properties))}
+
+    def known(self, context: Context, physical_id: str, answer: Mapping[str, Any]) -> Properties:
+        return {"Arn": context.arn("cloudwatch", f"insight-rule/{physical_id}"), "RuleName": physical_id}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        context.client("cloudwatch").delete_insight_rules(RuleNames=[physical_id])
+
+
+@resource_type
+class QueryDefinition(Simple):
+    name = "AWS::Logs::QueryDefinition"
+    service, create_call, update_call, delete_call = (
+        "logs", "put_query_definition", "put_query_definition", "delete_query_definition",
+    )  # fmt: skip
+    identity, identity_parameter = "queryDefinitionId", "queryDefinitionId"
+    attributes: ClassVar[Mapping[str, str]] = {"QueryDefinitionId": "queryDefinitionId"}
+    replaced_by = frozenset()
+
+
+@resource_type
 class Dashboard(Simple):
     name = "AWS::CloudWatch::Dashboard"
     service, create_call, update_call, delete_call = "cloudwatch", "put_dashboard", "put_dashboard", None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.logs.models import logs_backends
@@ -58,6 +58,29 @@ def _put_retention(_: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] |
         )
     proceed()
     return None
+
+
+@rule("logs", "PutLogEvents")
+def _put_events(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """Events of the last 14 days and the next 2 hours of the account's clock are kept, where moto asks the machine's.
+
+    *Source:* https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+    """
+    group, stream = _group(sandbox, call), call.params["logStreamName"]
+    if stream not in group.streams:
+        raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
+    events = call.params["logEvents"]
+    times = [event["timestamp"] for event in events]
+    if times != sorted(times):
+        raise _invalid("Log events in a single PutLogEvents request must be in chronological order.")
+    now = sandbox.now()
+    oldest, newest = (int((now + away).timestamp() * 1000) for away in (timedelta(days=-14), timedelta(hours=2)))
+    too_old, too_new = sum(time < oldest for time in times), sum(time > newest for time in times)
+    kept = events[too_old : len(events) - too_new]
+    answer = {"nextSequenceToken": group.put_log_events(stream, kept)}
+    rejected = {"tooOldLogEventEndIndex": too_old} if too_old else {}
+    rejected |= {"tooNewLogEventStartIndex": len(events) - too_new} if too_new else {}
+    return {**answer, "rejectedLogEventsInfo": rejected} if rejected else answer
 
 
 @rule("logs", "AssociateKmsKey")

@@ -90,6 +90,11 @@ class RegionPreview:
     errors: tuple[str, ...] = ()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing of it could be read."""
+        return bool(self.errors) and not self.stages and self.role is None and self.has_trail is None
+
+    @property
     def is_role_out_of_line(self) -> bool:
         return self.needs_role and self.role is not None and self.role.verdict is Verdict.DEAD
 

@@ -158,7 +158,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .25rem 0 .75rem; f
   .scroll { overflow: visible; border: 0; }
   tr, .headline { break-inside: avoid; }
   h2 { break-after: avoid; }
-  td.why-cell, td.stage-cell { min-width: 0; }
+  td.why-cell { min-width: 0; width: 50%; }
+  td.stage-cell { min-width: 7rem; }
   .pill { padding: 0; }
 }
 """
@@ -301,15 +302,20 @@ def _hash(content: str) -> str:
 def _verdict(preview: Preview) -> str:
     kind = "is-partial" if preview.errors else "is-in-line" if preview.is_in_line else "is-out"
     counted = count(preview.stages)
-    parts = [("in-line", counted.in_line), ("would-change", counted.out_of_line), ("exempt", counted.exempt)]
-    # Widths without a style attribute, which the page's own policy would not allow.
-    bar = "".join(
-        f'<rect class="{name}" x="{sum(n for _, n in parts[:at])}" width="{number}" height="1"></rect>'
-        for at, (name, number) in enumerate(parts)
-        if number
+    parts = {
+        Outcome.IN_LINE: counted.in_line,
+        Outcome.WOULD_CHANGE: counted.out_of_line,
+        Outcome.EXEMPT: counted.exempt,
+    }
+    # Drawn, since the page's own policy allows no widths in style attributes.
+    bar, begin = "", 0
+    for outcome, number in parts.items():
+        bar += f'<rect class="{_CLASSES[outcome]}" x="{begin}" width="{number}" height="1"></rect>'
+        begin += number
+    key = "".join(
+        f'<span><b class="{_CLASSES[outcome]}">&#9632;</b> {number} {outcome}</span>'
+        for outcome, number in parts.items()
     )
-    words = {"in-line": "in line", "would-change": "would change", "exempt": "exempt"}
-    key = "".join(f'<span><b class="{name}">&#9632;</b> {number} {words[name]}</span>' for name, number in parts)
     drawn = (
         f'<svg class="bar" viewBox="0 0 {counted.seen} 1" preserveAspectRatio="none" aria-hidden="true">'
         f'{bar}</svg><p class="key quiet">{key}</p>'
@@ -358,9 +364,10 @@ def _regions(preview: Preview) -> str:
 
 def _region(region: RegionPreview) -> str:
     counted = count(region.stages)
+    seen, out_of_line = ("?", "?") if region.is_closed else (counted.seen, counted.out_of_line)
     return (
-        f'<tr><th scope="row">{_text(region.region)}</th><td class="number">{counted.seen}</td>'
-        f'<td class="number">{counted.out_of_line}</td><td class="words">{_text(role_in_words(region))}</td>'
+        f'<tr><th scope="row">{_text(region.region)}</th><td class="number">{seen}</td>'
+        f'<td class="number">{out_of_line}</td><td class="words">{_text(role_in_words(region))}</td>'
         f'<td class="words">{_text(trail_in_words(region))}</td></tr>'
     )
 

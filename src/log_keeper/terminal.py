@@ -149,8 +149,8 @@ def _regions(preview: Preview) -> Table:
         counted = count(region.stages)
         table.add_row(
             region.region,
-            str(counted.seen),
-            str(counted.out_of_line),
+            "?" if region.is_closed else str(counted.seen),
+            "?" if region.is_closed else str(counted.out_of_line),
             Text(role_in_words(region), style="yellow" if region.is_role_out_of_line else ""),
             Text(trail_in_words(region), style="" if region.has_trail else "magenta"),
         )

@@ -290,7 +290,7 @@ def explain(error: BotoCoreError | ClientError) -> str:
 
 def _line(text: object) -> str:
     """As one sentence of one line."""
-    return " ".join(printable(str(text)).split()).rstrip(".") + "."
+    return printable(" ".join(str(text).split())).rstrip(".") + "."
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,301 @@
+"""What a preview says, and that nothing it shows is taken for something else: markup, a formula, a cursor's move."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import REF, SETTINGS, V2_REF, method_settings, rest_stage
+from log_keeper.account_role import AccountRole, Verdict
+from log_keeper.enforcement import Outcome
+from log_keeper.judgement import judge, log_groups_of
+from log_keeper.log_groups import LogGroupFacts
+from log_keeper.preview import (
+    Count,
+    Preview,
+    RegionPreview,
+    StagePreview,
+    count,
+    explain,
+    headline,
+    method_in_words,
+    points,
+    policy_parameters,
+    printable,
+    role_in_words,
+    steps,
+)
+from log_keeper.report_data import COLUMNS, to_csv, to_json
+from log_keeper.report_html import to_html
+from log_keeper.settings import Settings
+from log_keeper.stages import Protocol, Stage
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LIVE = AccountRole(Verdict.LIVE, "arn:aws:iam::123456789012:role/Logs")
+DEAD = AccountRole(Verdict.DEAD, None, "is none")
+
+
+def looked_at(
+    stage: Stage, name: str = "shop", *, has_groups: bool = True, settings: Settings = SETTINGS
+) -> StagePreview:
+    facts = LogGroupFacts(NOW - timedelta(days=1), expires=True)
+    existing = {group.name: facts for group in log_groups_of(stage, settings)} if has_groups else {}
+    return StagePreview(name, judge(stage, settings, existing, NOW))
+
+
+def preview(*stages: StagePreview, role: AccountRole | None = LIVE, errors: tuple[str, ...] = ()) -> Preview:
+    region = RegionPreview("us-east-1", stages, role, needs_role=True, has_trail=True, errors=errors)
+    return Preview(SETTINGS, NOW, (region,))
+
+
+def said(stage: StagePreview, settings: Settings = SETTINGS) -> list[str]:
+    return [f"{point.what}: {point.why}".removesuffix(": ") for point in points(stage, settings)]
+
+
+def test_stage_in_line_has_nothing_to_say() -> None:
+    stage = looked_at(rest_stage())
+    assert stage.outcome is Outcome.IN_LINE
+    assert said(stage) == []
+
+
+def test_new_stage_is_told_in_words() -> None:
+    stage = looked_at(rest_stage("OFF", destination=None, log_format=None), has_groups=False)
+    assert stage.outcome is Outcome.WOULD_CHANGE
+    assert said(stage) == [
+        "execution log group made, kept 30 days: API Gateway would make it itself, to be kept for ever",
+        (
+            "access log destination from none to a log group of its own, made, kept 365 days: "
+            "access logs are always on (APIGateway.9)"
+        ),
+        "access log format from none to Log Keeper's JSON: a line must name its request",
+        "execution logging level from OFF to ERROR: ERROR unless the stage is tagged execution-logs (APIGateway.1)",
+    ]
+    assert [step.log_group for step in steps(stage, SETTINGS)] == [
+        "API-Gateway-Execution-Logs_a1b2c3d4e5/prod",
+        "/aws/vendedlogs/apigateway/a1b2c3d4e5/prod",
+        None,
+        None,
+    ]
+
+
+def test_methods_alike_are_told_together() -> None:
+    overrides = {f"pets~1{number}/GET": method_settings("INFO") for number in range(6)}
+    [step] = steps(looked_at(rest_stage("ERROR", overrides=overrides)), SETTINGS)
+    assert step.what == (
+        "execution logging level from INFO to ERROR, of the methods "
+        "GET /pets/0, GET /pets/1, GET /pets/2, GET /pets/3 and 2 more"
+    )
+    [step] = steps(looked_at(rest_stage("INFO", overrides={"~1/GET": method_settings("INFO")})), SETTINGS)
+    assert step.what.endswith(", of the stage and of the method GET /")
+
+
+@pytest.mark.parametrize(
+    ("override", "protocol", "words"),
+    [
+        ("~1/GET", Protocol.REST, "GET /"),
+        ("pets~1{id}/DELETE", Protocol.REST, "DELETE /pets/{id}"),
+        ("GET /pets", Protocol.HTTP, "GET /pets"),
+        ("$connect", Protocol.WEBSOCKET, "$connect"),
+    ],
+)
+def test_method_in_words(override: str, protocol: Protocol, words: str) -> None:
+    assert method_in_words(override, protocol) == words
+
+
+def test_missing_groups_are_told_apart() -> None:
+    chosen = "arn:aws:logs:us-east-1:123456789012:log-group:theirs"
+    canary = looked_at(rest_stage(destination=chosen, has_canary=True), has_groups=False)
+    assert [step.what for step in steps(canary, SETTINGS)] == [
+        "execution log group made, kept 30 days",
+        "execution log group of the canary made, kept 30 days",
+        "log group that its owner chose made, kept 365 days",
+    ]
+    young = {"API-Gateway-Execution-Logs_a1b2c3d4e5/prod": LogGroupFacts(NOW, expires=False)}
+    stage = StagePreview("shop", judge(rest_stage(destination=chosen), SETTINGS, young, NOW))
+    assert steps(stage, SETTINGS)[0].what == "execution log group kept 30 days"
+
+
+def test_exempt_stage_says_so_first() -> None:
+    settings = Settings.to_look(
+        account="123456789012",
+        partition="aws",
+        regions=("us-east-1",),
+        info_tag_key="execution-logs",
+        access_log_retention=365,
+        execution_log_retention=30,
+        access_log_format=SETTINGS.access_log_format,
+        allows_bodies=False,
+        wants_metrics=False,
+        exempt_tag_key="hands-off",
+    )
+    stage = looked_at(rest_stage("OFF", tags={"hands-off": ""}), settings=settings)
+    assert stage.outcome is Outcome.EXEMPT
+    assert said(stage, settings)[0] == "left alone, since it has the tag hands-off; without it:"
+    assert Preview(settings, NOW, (RegionPreview("us-east-1", (stage,), LIVE),)).is_in_line
+    assert policy_parameters(settings)["ExemptTagKey"] == "hands-off"
+
+
+def test_opt_in_and_findings_are_told() -> None:
+    tags = {"execution-logs": "INFO", "execution-logs-until": "2026-12-24"}
+    stage = looked_at(rest_stage("INFO", tags=tags))
+    assert said(stage) == ["opted in to INFO by its tag execution-logs until 2026-12-25 00:00 UTC"]
+    unreadable = looked_at(rest_stage("ERROR", tags=tags | {"execution-logs-until": "soon"}))
+    assert said(unreadable) == ["a tag's value is no ISO 8601 date or time, and counts as past (execution-logs-until)"]
+    assert not unreadable.is_at_info
+
+
+def test_http_api_is_never_at_info() -> None:
+    destination = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/apigatewayv2/a1b2c3d4e5/.default"
+    stage = looked_at(
+        rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags={"execution-logs": "INFO"}, destination=destination)
+    )
+    assert stage.outcome is Outcome.IN_LINE
+    assert not stage.is_at_info
+
+
+def test_counts() -> None:
+    stages = [looked_at(rest_stage()), looked_at(rest_stage("OFF")), looked_at(rest_stage("OFF"))]
+    assert count(stages) == Count(seen=3, in_line=1, out_of_line=2, exempt=0, at_info=0)
+    assert headline(preview(*stages)) == "2 of 3 stages would change."
+    assert headline(preview()) == "There are no stages."
+    assert not preview(*stages).is_in_line
+
+
+def test_dead_role_is_out_of_line_only_where_it_is_needed() -> None:
+    assert not preview(role=DEAD).is_in_line
+    assert headline(preview(role=DEAD)) == "There are no stages, and the account has no live log role in us-east-1."
+    unneeded = RegionPreview("us-east-1", role=DEAD)
+    assert not unneeded.is_role_out_of_line
+    assert role_in_words(unneeded) == "none; no API here needs one"
+
+
+def test_region_without_a_trail_is_a_finding() -> None:
+    region = RegionPreview("eu-west-1", role=LIVE, has_trail=False)
+    found = Preview(SETTINGS, NOW, (region,))
+    assert found.is_in_line
+    assert len(found.findings) == 1
+    assert "For somebody to look at" in to_html(found)
+
+
+def test_errors_are_one_sentence_that_says_what_to_do() -> None:
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not\nauthorized"}}, "GetRestApis")
+    expired = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "late"}}, "GetRestApis")
+    closed = ClientError({"Error": {"Code": "UnrecognizedClientException", "Message": "bad token"}}, "GetRestApis")
+    assert explain(denied) == "it is denied to these credentials: allow it, or leave this out. not authorized."
+    assert "log in again" in explain(expired)
+    assert "enable it" in explain(closed)
+    assert "log in" in explain(NoCredentialsError())
+    assert "proxy" in explain(EndpointConnectionError(endpoint_url="https://x"))
+    for error in (denied, expired, closed, NoCredentialsError()):
+        assert "\n" not in explain(error)
+
+
+NASTY = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</title></style></script><b>",
+    "' onmouseover='alert(1)",
+    "&lt;b&gt;",
+]
+
+
+class _Page(HTMLParser):
+    """The tags of a page, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "wbr":  # behind each slash of a name
+            self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def named(text: str) -> Stage:
+    """A stage out of line that has the text wherever somebody outside may choose one."""
+    overrides = {f"{text}/GET": method_settings("INFO")}
+    return rest_stage(log_format=text, tags={"aws:cloudformation:stack-name": text}, overrides=overrides)
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_page_escapes_everything(nasty: str) -> None:
+    """A name is text on the page, wherever it is shown, and adds no tag and no attribute."""
+    page, plain = (_Page(to_html(preview(looked_at(named(text), text), errors=(text,)))) for text in (nasty, "plain"))
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
+    assert [set(attributes) for _, attributes in page.tags] == [set(attributes) for _, attributes in plain.tags]
+    assert page.text.count(nasty) >= 4
+
+
+def test_page_needs_nothing_from_elsewhere() -> None:
+    page = to_html(preview(looked_at(rest_stage("OFF"))))
+    tags = _Page(page).tags
+    assert not re.search(r"https?:|//[a-z]|url\(|@import", page)
+    assert not {"link", "img", "iframe", "object", "base"} & {tag for tag, _ in tags}
+    assert not any({"src", "href", "style"} & set(attributes) for _, attributes in tags)
+    assert [attributes["content"] for tag, attributes in tags if "http-equiv" in attributes] == [
+        next(line for line in page.splitlines() if "default-src" in line)
+        .split('content="')[1][:-2]
+        .replace("&#x27;", "'")
+    ]
+    assert "default-src &#x27;none&#x27;" in page
+
+
+def test_page_is_whole_without_javascript() -> None:
+    """Only what needs a script is hidden: the filter, and the line that says that nothing fits."""
+    tags = _Page(to_html(preview(looked_at(rest_stage("OFF"))))).tags
+    assert [attributes.get("id") for _, attributes in tags if "hidden" in attributes] == ["filter", "none"]
+
+
+@pytest.mark.parametrize(
+    "formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\N{FULLWIDTH EQUALS SIGN}1"]
+)
+def test_csv_holds_no_formulas(formula: str) -> None:
+    tags = {"aws:cloudformation:stack-name": formula}
+    [_, row] = csv.reader(io.StringIO(to_csv(preview(looked_at(rest_stage(tags=tags), formula)))))
+    for column in ("owner", "api_name"):
+        cell = row[COLUMNS.index(column)]
+        assert cell == f"'{printable(formula)}"
+
+
+@given(st.text(), st.text())
+def test_csv_has_a_row_for_each_stage_whatever_its_names(name: str, owner: str) -> None:
+    stage = looked_at(rest_stage(tags={"aws:cloudformation:stack-name": owner}), printable(name))
+    rows = list(csv.reader(io.StringIO(to_csv(preview(stage, stage)))))
+    assert [len(row) for row in rows] == [len(COLUMNS)] * 3
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for row in rows for cell in row)
+
+
+@given(st.text())
+def test_nothing_printable_moves_a_cursor(text: str) -> None:
+    assert len(printable(text)) == len(text)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]", printable(text))
+
+
+def test_json_tells_of_a_change_to_the_letter() -> None:
+    document = json.loads(to_json(preview(looked_at(rest_stage("OFF")))))
+    [stage] = document["regions"][0]["stages"]
+    assert (stage["api_id"], stage["stage_name"]) == (REF.api_id, REF.stage_name)
+    assert stage["changes"] == [
+        {
+            "setting": "execution logging level",
+            "override": None,
+            "from": "OFF",
+            "to": "ERROR",
+            "reason": "ERROR unless the stage is tagged execution-logs (APIGateway.1)",
+        }
+    ]
+    assert document["summary"]["by_protocol"]["HTTP"]["seen"] == 0

@@ -240,7 +240,7 @@ def _to_bus(sandbox: Sandbox, delivery: Delivery) -> None:
     role_arn = delivery.target.get("RoleArn")
     if role_arn:
         role = iam.role_by_arn(sandbox, role_arn)
-        if role is None or not trusts(role, "events.amazonaws.com"):
+        if role is None or not trusts(role, "events.amazonaws.com", {"aws:SourceAccount": sandbox.account_id}):
             raise Undeliverable(f"EventBridge may not assume {role_arn}")
         verdict = iam.policies_of_role(sandbox, role).decide("events:PutEvents", delivery.arn, {})
         if verdict is not Decision.ALLOWED:

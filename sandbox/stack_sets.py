@@ -148,7 +148,7 @@ class StackSets:
             message = f"Another Operation on StackSet {stack_set.arn} is in progress"
             raise AwsError("OperationInProgressException", message, 409)
         role = iam.role_by_arn(self.sandbox, stack_set.administration_role_arn)
-        if role is None or not event_bus.trusts(role, PRINCIPAL):
+        if role is None or not event_bus.trusts(role, PRINCIPAL, {"aws:SourceAccount": stack_set.account}):
             name = stack_set.administration_role_arn.rsplit("/", 1)[-1]
             message = f"Account {stack_set.account} should have '{name}' role with trust relationship to CloudFormation"
             raise AwsError("ValidationError", f"{message} service.")

@@ -49,7 +49,7 @@ _COUNTS = {
 def progress() -> Iterator[Tell]:
     """Shows on stderr how far the reading is, while it lasts and only on a terminal."""
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield tell_nobody
         return
     columns = (

@@ -1,0 +1,98 @@
+"""All regions from one stack: 60 stages in three of them, a sixth in line, before it was deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from accounts import get_stage, levels, log_role, make_api, make_role, make_stage, set_log_role
+from builders import FORMATS
+from log_keeper.stages import Protocol
+from sandbox import deployment
+from sandbox.account import Sandbox
+from stacks import Deployed
+
+HOME, *FURTHER = REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
+STAGES = ("dev", "test", "live", "old")
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Sandbox]:
+    with Sandbox(iam_propagation_seconds=0) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def apis(account: Sandbox) -> list[tuple[str, str, str]]:
+    """Region, API and stage of 60 stages, each sixth in line."""
+    role, made = make_role(account), []
+    for region in REGIONS:
+        set_log_role(account, role, region)
+        for _ in range(5):
+            api_id = make_api(account, region)
+            for stage_name in STAGES:
+                account.client("apigateway", region).create_deployment(restApiId=api_id, stageName=stage_name)
+                made.append((region, api_id, stage_name))
+    for region, api_id, stage_name in made[::6]:
+        account.client("logs", region).create_log_group(logGroupName=f"team/{api_id}/{stage_name}")
+        arn = f"arn:aws:logs:{region}:{account.account_id}:log-group:team/{api_id}/{stage_name}"
+        account.client("apigateway", region).update_stage(
+            restApiId=api_id,
+            stageName=stage_name,
+            patchOperations=[
+                {"op": "replace", "path": "/accessLogSettings/destinationArn", "value": arn},
+                {"op": "replace", "path": "/accessLogSettings/format", "value": FORMATS[Protocol.REST]},
+                {"op": "replace", "path": "/*/*/logging/loglevel", "value": "ERROR"},
+            ],
+        )
+        group = f"API-Gateway-Execution-Logs_{api_id}/{stage_name}"
+        account.client("logs", region).create_log_group(logGroupName=group)
+        account.client("logs", region).put_retention_policy(logGroupName=group, retentionInDays=7)
+    return made
+
+
+@pytest.fixture(scope="module")
+def stack(account: Sandbox, apis: list[tuple[str, str, str]]) -> Deployed:
+    deployment.build(account)
+    parameters = {"SettleSeconds": "0", "SweepRate": "10", "Regions": ",".join(FURTHER)}
+    return Deployed(account, deployment.deploy(account, parameters))
+
+
+def is_in_line(account: Sandbox, region: str, api_id: str, stage_name: str) -> bool:
+    stage = get_stage(account, api_id, stage_name, region)
+    return levels(stage) == {"*/*": "ERROR"} and "destinationArn" in stage.get("accessLogSettings", {})
+
+
+def test_all_stages_of_all_regions_are_put_in_line(stack: Deployed, apis: list[tuple[str, str, str]]) -> None:
+    stack.sandbox.wait_until(lambda: all(is_in_line(stack.sandbox, *stage) for stage in apis), timeout=120)
+    assert stack.wait_until_quiet() == 0
+
+
+def test_stages_that_were_in_line_were_not_written_to(stack: Deployed, apis: list[tuple[str, str, str]]) -> None:
+    ours = [
+        (made.call.region, made.call.params["restApiId"], made.call.params["stageName"])
+        for made in stack.sandbox.calls
+        if made.call.operation == "UpdateStage" and "log-keeper" in made.call.user_agent
+    ]
+    assert sorted(ours) == sorted(stage for number, stage in enumerate(apis) if number % 6)
+
+
+@pytest.mark.parametrize("region", FURTHER)
+def test_stage_made_in_a_further_region_is_in_line_within_seconds(stack: Deployed, region: str) -> None:
+    api_id = make_stage(stack.sandbox, region=region)
+    stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, region, api_id, "prod"), timeout=10)
+
+
+def test_region_that_is_dropped_is_not_looked_after(stack: Deployed) -> None:
+    """Adding or dropping a region is a stack update. What was changed there stays."""
+    kept, dropped = FURTHER
+    deployment.deploy(stack.sandbox, {"SettleSeconds": "0", "SweepRate": "10", "Regions": kept})
+    assert stack.sandbox.client("events", dropped).list_rules()["Rules"] == []
+    assert stack.sandbox.client("events", kept).list_rules()["Rules"] != []
+    assert log_role(stack.sandbox, dropped) is not None
+
+
+def test_removal_leaves_no_rule_in_any_region(stack: Deployed) -> None:
+    deployment.run(stack.sandbox, "sam", "delete", "--stack-name", "log-keeper", "--no-prompts", "--region", HOME)
+    assert [stack.sandbox.client("events", region).list_rules()["Rules"] for region in REGIONS] == [[], [], []]

@@ -40,7 +40,7 @@ def pattern(rule: str) -> dict[str, Any]:
 
 
 def rules_that_match(event: dict[str, Any]) -> list[str]:
-    rules = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Events::Rule"]
+    rules = [name for name, resource in RESOURCES.items() if "EventPattern" in resource.get("Properties", {})]
     return [rule for rule in rules if event_bus.matches(pattern(rule), event)]
 
 
@@ -106,9 +106,9 @@ def test_code_reads_what_the_rules_let_through() -> None:
 
 def test_environment_is_what_the_settings_read() -> None:
     """None is missing, and none is set that nobody reads."""
-    variables = RESOURCES["EnforceFunction"]["Properties"]["Environment"]["Variables"]
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     choices = {"ACCESS_LOG_FORMAT": "CLF", "ALLOW_BODIES": "true", "DETAILED_METRICS": "On", "MODE": "Audit"}
-    given = {name: choices.get(name, "1" if name.endswith("_DAYS") else "x") for name in variables}
+    given = {name: choices.get(name, "1" if name.endswith(("_DAYS", "_RATE")) else "x") for name in variables}
     read: set[str] = set()
 
     class Environment(dict[str, str]):
@@ -120,9 +120,12 @@ def test_environment_is_what_the_settings_read() -> None:
     assert read == set(variables)
 
 
-def test_visibility_timeout_is_six_times_the_functions() -> None:
+@pytest.mark.parametrize(
+    ("function_name", "queue_name"), [("EnforceFunction", "StageQueue"), ("SweepFunction", "SweepQueue")]
+)
+def test_visibility_timeout_is_six_times_the_functions(function_name: str, queue_name: str) -> None:
     """As Lambda advises. *Source:* Lambda developer guide, "Creating and configuring an Amazon SQS event source"."""
-    function, queue = RESOURCES["EnforceFunction"]["Properties"], RESOURCES["StageQueue"]["Properties"]
+    function, queue = RESOURCES[function_name]["Properties"], RESOURCES[queue_name]["Properties"]
     assert queue["VisibilityTimeout"] == 6 * function["Timeout"]
 
 
@@ -139,14 +142,16 @@ def statements() -> list[dict[str, Any]]:
 
 
 #: Statements on every resource, each because none of its actions takes a resource.
-ON_EVERYTHING = {"LetHttpApisDeliverLogs"}
+ON_EVERYTHING = {"LetHttpApisDeliverLogs", "LookForTrails"}
+#: Statements of every action of a service: CloudFormation's own, on the forwarders' stacks alone.
+EVERY_ACTION = {"MakeTheForwardersStacks"}
 
 
 @pytest.mark.parametrize("statement", statements(), ids=lambda statement: statement["Sid"])
 def test_statement_is_exact(statement: dict[str, Any]) -> None:
     """No action is a wildcard, and no resource a bare one."""
     actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-    assert not any("*" in action for action in actions)
+    assert any("*" in action for action in actions) is (statement["Sid"] in EVERY_ACTION)
     resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
     assert ("*" in resources) is (statement["Sid"] in ON_EVERYTHING)
     assert "NotAction" not in statement
@@ -154,7 +159,7 @@ def test_statement_is_exact(statement: dict[str, Any]) -> None:
 
 
 #: What only reads, and what the function needs to run at all: all that is left in Audit mode.
-LOOKING = {"LookPolicy", "EnforceRole", "OptInScheduleRole"}
+LOOKING = {"LookPolicy"}
 READS = ("Get", "Describe", "Simulate", "GET")
 
 
@@ -180,6 +185,39 @@ def test_readme_lists_the_parameters_with_their_defaults() -> None:
     }
 
 
+#: Statements of roles that are not the functions'.
+IN_WORDS = {
+    "PutStagesOnTheQueue",
+    "PutEventsOnTheHomeBus",
+    "AssumeTheExecutionRole",
+    "MakeTheForwardersStacks",
+    "MakeTheForwardersRules",
+    "GiveTheRulesTheirRole",
+}
+
+
+def test_forwarders_send_what_the_rules_at_home_take() -> None:
+    """Word for word, but for the names of what they refer to."""
+    forwarders = templates.parse(RESOURCES["Forwarders"]["Properties"]["TemplateBody"])["Resources"]
+    names = {"EnforceRole": OWN_ROLE_ARN, "LogRoleName": TEMPLATE["Parameters"]["LogRoleName"]["Default"]}
+
+    def at_home(value: Any) -> Any:
+        match value:
+            case {"Ref": name}:
+                return names[name]
+            case dict():
+                return {key: at_home(inner) for key, inner in value.items()}
+            case list():
+                return [at_home(inner) for inner in value]
+            case _:
+                return value
+
+    rules = {name: resource for name, resource in forwarders.items() if resource["Type"] == "AWS::Events::Rule"}
+    assert {name: at_home(rule["Properties"]["EventPattern"]) for name, rule in rules.items()} == {
+        name: pattern(name) for name in ("StageChangedRule", "LogRoleChangedRule", "LogGroupDeletedRule")
+    }
+
+
 def test_readme_lists_the_permissions() -> None:
     """By statement; the actions to the letter."""
 
@@ -189,6 +227,8 @@ def test_readme_lists_the_permissions() -> None:
 
     listed = {row[0]: row[1] for row in tables("Permissions")}
     granted = {statement["Sid"]: actions(statement) for statement in statements()}
-    assert granted.pop("PutStagesOnTheQueue") == "sqs:SendMessage"  # in words, of the schedules' role
+    for sid in IN_WORDS:
+        assert f"`{sid}`" in README
+        del granted[sid]
     # Other tables of the section are about symptoms.
     assert {sid: cell for sid, cell in listed.items() if re.fullmatch(r"([a-z]+:[A-Za-z]+(, )?)+", cell)} == granted

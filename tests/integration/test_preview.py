@@ -1,0 +1,388 @@
+"""The preview, in process and as a command of its own, of accounts in the sandbox."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts import (
+    get_stage,
+    make_http_stage,
+    make_role,
+    make_stage,
+    make_websocket_stage,
+    patch_stage,
+    set_log_role,
+)
+from builders import ACCOUNT, SETTINGS
+from log_keeper import __main__ as command
+from log_keeper.aws import Clients
+from log_keeper.enforcement import Enforcer, Outcome
+from log_keeper.preview import policy_parameters
+from log_keeper.stages import ApiVersion, StageRef
+from log_keeper.sweep import Pace
+from sandbox import templates
+from sandbox.account import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMETERS = templates.parse((ROOT / "template.yaml").read_text())["Parameters"]
+
+type Look = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def look(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Look:
+    """Runs the command in this process, as fast as may be; gives exit code, stdout and stderr."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setattr(command, "Pace", lambda rate: Pace(rate * 100))
+
+    def look(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = command.main(arguments)
+        except SystemExit as usage:
+            code = int(str(usage.code))
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return look
+
+
+def in_line(sandbox: Sandbox, api_id: str, version: ApiVersion, stage_name: str, region: str = "us-east-1") -> None:
+    """The stage, and the account's log role, are put in line by the code that the function runs."""
+    if not Clients().apigateway(region).get_account().get("cloudwatchRoleArn"):
+        set_log_role(sandbox, make_role(sandbox, f"Logs-{region}"), region)
+    enforcer = Enforcer(Clients(), SETTINGS, sandbox.now, wait=lambda seconds: None)
+    result, _ = enforcer.enforce(StageRef(ACCOUNT, region, version, api_id, stage_name))
+    assert result.outcome is Outcome.CHANGED
+
+
+def stages(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(stage["region"], stage["api_id"]): stage for region in document["regions"] for stage in region["stages"]}
+
+
+def test_defaults_are_the_templates() -> None:
+    arguments = command.parser().parse_args([])
+    settings = command.settings(arguments, ACCOUNT, "aws", ("us-east-1",))
+    assert policy_parameters(settings) == {
+        name: str(PARAMETERS[name]["Default"]) for name in policy_parameters(settings)
+    }
+    assert arguments.rate == float(PARAMETERS["SweepRate"]["Default"])
+    assert settings.is_audit
+
+
+def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
+    """Those of the policy and of log groups, but what only a change needs."""
+    groups = templates.parse((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
+    wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
+    settings = command.settings(command.parser().parse_args([]), ACCOUNT, "aws", ("us-east-1",))
+    assert set(policy_parameters(settings)) == wanted - {"Mode", "LogGroupKmsKeyArn"}
+
+
+def test_options_are_the_policy() -> None:
+    options = "--info-tag-key=k --allow-bodies --access-log-format=CLF --detailed-metrics --exempt-tag-key=e"
+    retentions = ["--access-log-retention-days=7", "--execution-log-retention-days=3"]
+    arguments = command.parser().parse_args([*options.split(), *retentions])
+    assert policy_parameters(command.settings(arguments, ACCOUNT, "aws", ("us-east-1",))) == {
+        "InfoTagKey": "k",
+        "AllowBodies": "true",
+        "AccessLogFormat": "CLF",
+        "DetailedMetrics": "On",
+        "ExemptTagKey": "e",
+        "AccessLogRetentionDays": "7",
+        "ExecutionLogRetentionDays": "3",
+    }
+
+
+def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look: Look) -> None:
+    good = {
+        make_stage(sandbox): (ApiVersion.V1, "prod"),
+        make_http_stage(sandbox): (ApiVersion.V2, "$default"),
+        make_websocket_stage(sandbox): (ApiVersion.V2, "prod"),
+    }
+    for api_id, (version, stage_name) in good.items():
+        in_line(sandbox, api_id, version, stage_name)
+    code, output, _ = look("--json")
+    assert code == command.ALL_IN_LINE
+    assert {api_id: stage["outcome"] for (_, api_id), stage in stages(json.loads(output)).items()} == dict.fromkeys(
+        good, "in line"
+    )
+    bad = {make_stage(sandbox), make_http_stage(sandbox), make_websocket_stage(sandbox)}
+    elsewhere = make_stage(sandbox, region="eu-west-1")
+    code, output, _ = look("--json", "--region", "us-east-1", "--region", "eu-west-1", "--region", "us-east-1")
+    document = json.loads(output)
+    assert code == command.OUT_OF_LINE
+    outcomes = {api_id: stage["outcome"] for (_, api_id), stage in stages(document).items()}
+    assert outcomes == dict.fromkeys(good, "in line") | dict.fromkeys(bad | {elsewhere}, "would change")
+    assert [region["log_role"]["verdict"] for region in document["regions"]] == ["live", "dead"]
+    assert document["summary"]["stages"] == {"seen": 7, "in_line": 3, "out_of_line": 4, "exempt": 0, "at_info": 0}
+    assert {name: counted["out_of_line"] for name, counted in document["summary"]["by_protocol"].items()} == {
+        "REST": 2,
+        "HTTP": 1,
+        "WEBSOCKET": 1,
+    }
+
+
+def test_what_is_said_would_change_is_what_enforcing_changes(sandbox: Sandbox, look: Look) -> None:
+    set_log_role(sandbox, make_role(sandbox))
+    api_id = make_stage(sandbox)
+    patch_stage(sandbox, api_id, ("replace", "/*/*/logging/dataTrace", "true"))
+    _, output, _ = look("--json")
+    [stage] = stages(json.loads(output)).values()
+    before = get_stage(sandbox, api_id)
+    enforcer = Enforcer(Clients(), SETTINGS, sandbox.now, wait=lambda seconds: None)
+    result, _ = enforcer.enforce(StageRef(ACCOUNT, "us-east-1", ApiVersion.V1, api_id, "prod"))
+    assert before != get_stage(sandbox, api_id)
+    assert [(change["setting"], change["from"], change["to"], change["reason"]) for change in stage["changes"]] == [
+        (change.setting, change.before, change.after, change.reason) for change in result.changes
+    ]
+    assert {group["name"]: group["change"] for group in stage["log_groups"]} == result.log_groups
+
+
+def test_nothing_is_changed(sandbox: Sandbox, look: Look, tmp_path: Path) -> None:
+    """Of all calls of all ways to run it, each one reads."""
+    make_stage(sandbox)
+    make_http_stage(sandbox)
+    make_websocket_stage(sandbox)
+    make_role(sandbox, "APIGatewayCloudWatchLogs", policy=None)
+    begun = len(sandbox.calls)
+    page = str(tmp_path / "page.html")
+    for arguments in ([], ["--json"], ["--csv"], ["--html", page], ["--detailed-metrics", "--region", "eu-west-1"]):
+        assert look(*arguments)[0] in (command.OUT_OF_LINE, command.ALL_IN_LINE)
+    made = sandbox.calls[begun:]
+    operations = {record.call.operation for record in made}
+    assert all(name.startswith(("Get", "List", "Describe", "Simulate")) for name in operations)
+    assert {"GetRestApis", "GetApis", "GetStages", "GetAccount", "DescribeLogGroups", "DescribeTrails"} <= operations
+
+
+def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The help names all the permissions that it needs; without that of the log role the rest is shown."""
+    make_stage(sandbox)
+    set_log_role(sandbox, make_role(sandbox))
+    iam = sandbox.client("iam")
+    iam.create_user(UserName="auditor")
+    actions = {
+        "apigateway:GET",
+        "logs:DescribeLogGroups",
+        "iam:GetRole",
+        "iam:SimulatePrincipalPolicy",
+        "cloudtrail:DescribeTrails",
+        "cloudtrail:GetTrailStatus",
+        "cloudtrail:GetEventSelectors",
+    }
+    _, help_text, _ = look("--help")
+    assert all(action in help_text for action in actions)
+    key = iam.create_access_key(UserName="auditor")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+
+    def allow(*allowed: str) -> None:
+        statement = {"Effect": "Allow", "Action": sorted(allowed), "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName="auditor", PolicyName="Read", PolicyDocument=policy)
+
+    allow(*actions)
+    code, output, error = look("--json")
+    assert (code, error) == (command.OUT_OF_LINE, "")
+    allow(*actions - {"iam:SimulatePrincipalPolicy"})
+    code, output, error = look("--json")
+    document = json.loads(output)
+    assert code == command.ERROR
+    assert len(stages(document)) == 1
+    assert document["regions"][0]["log_role"] is None
+    assert "the account's log role could not be read: it is denied" in error
+    allow(*actions - {"apigateway:GET"})
+    code, output, error = look()
+    assert code == command.ERROR
+    assert "us-east-1 could not be read: it is denied to these credentials" in " ".join(output.split())
+
+
+def test_closed_region_is_reported_and_the_others_go_on(sandbox: Sandbox, look: Look) -> None:
+    make_stage(sandbox, region="eu-west-1")
+    sandbox.disabled_regions.add("us-east-1")  # the configuration's own, too
+    code, output, error = look("--json", "--region", "us-east-1", "--region", "eu-west-1")
+    document = json.loads(output)
+    assert code == command.ERROR
+    assert len(stages(document)) == 1
+    assert "not enabled" in document["regions"][0]["errors"][0]
+    assert error.startswith("log_keeper: us-east-1 could not be read: ")
+    assert not document["is_complete"]
+
+
+def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, look: Look) -> None:
+    make_stage(sandbox, region="eu-central-1")
+    sandbox.disabled_regions.update({"ap-east-1", "me-south-1"})
+    code, output, _ = look("--json", "--all-regions")
+    document = json.loads(output)
+    assert code == command.OUT_OF_LINE
+    regions = {region["region"] for region in document["regions"]}
+    assert {"us-east-1", "eu-central-1"} < regions
+    assert regions.isdisjoint({"ap-east-1", "me-south-1"})
+    assert document["regions_left_out"] == ["ap-east-1", "me-south-1"]
+    # A region without APIs needs no role.
+    assert [region["region"] for region in document["regions"] if region["log_role"]["is_needed"]] == ["eu-central-1"]
+
+
+def test_region_without_a_trail_is_a_finding(sandbox: Sandbox, look: Look) -> None:
+    sandbox.client("cloudtrail").stop_logging(Name="organization")
+    code, output, _ = look("--json")
+    assert code == command.ALL_IN_LINE
+    assert [finding["problem"] for finding in json.loads(output)["regions"][0]["findings"]] == [
+        "no CloudTrail trail logs management write events: changes are found by the sweep only"
+    ]
+    _, output, _ = look()
+    assert "To look at: us-east-1: no CloudTrail trail" in output
+
+
+def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:
+    make_stage(sandbox)
+    document = json.loads(look("--json")[1])
+    [region], [stage] = document["regions"], document["regions"][0]["stages"]
+    assert document["version"] == 1
+    assert list(document) == [
+        "version",
+        "generated_at",
+        "account",
+        "policy",
+        "is_in_line",
+        "is_complete",
+        "summary",
+        "regions",
+        "regions_left_out",
+    ]
+    assert list(region) == ["region", "log_role", "has_trail", "findings", "errors", "stages"]
+    assert list(region["log_role"]) == ["verdict", "role_arn", "fault", "is_needed"]
+    assert list(stage) == [
+        "region",
+        "protocol",
+        "api_id",
+        "api_name",
+        "stage_name",
+        "owner",
+        "outcome",
+        "is_at_info",
+        "info_until",
+        "changes",
+        "log_groups",
+        "in_words",
+        "findings",
+    ]
+    assert stage["api_name"] == "shop"
+    assert {tuple(change) for change in stage["changes"]} == {("setting", "override", "from", "to", "reason")}
+    assert {tuple(group) for group in stage["log_groups"]} == {("name", "change", "retention_days")}
+    assert {tuple(step) for step in stage["in_words"]} == {("what", "why", "log_group")}
+
+
+def test_csv_has_a_row_for_each_stage(sandbox: Sandbox, look: Look) -> None:
+    api_id = make_stage(sandbox)
+    code, output, _ = look("--csv")
+    assert code == command.OUT_OF_LINE
+    [row] = csv.DictReader(io.StringIO(output))
+    assert (row["region"], row["api_id"], row["outcome"]) == ("us-east-1", api_id, "would change")
+    assert "execution logging level from OFF to ERROR" in row["changes"]
+
+
+def test_page_is_written_beside_the_tables(sandbox: Sandbox, look: Look, tmp_path: Path) -> None:
+    make_stage(sandbox)
+    page = tmp_path / "page.html"
+    code, output, _ = look("--html", str(page))
+    assert code == command.OUT_OF_LINE
+    assert "shop/prod" in output
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    _, output, _ = look("--html", "-")
+    assert output.startswith("<!DOCTYPE html>")
+    code, _, error = look("--html", str(tmp_path / "no" / "page.html"))
+    assert code == command.ERROR
+    assert "cannot be written" in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--json", "--csv"),
+        ("--json", "--html", "-"),
+        ("--region", "eu-west-1", "--all-regions"),
+        ("--rate", "0"),
+        ("--rate", "many"),
+        ("--access-log-retention-days", "0"),
+        ("--access-log-format", "YAML"),
+        ("--nonsense",),
+    ],
+)
+def test_wrong_use_is_told(look: Look, arguments: tuple[str, ...]) -> None:
+    code, output, error = look(*arguments)
+    assert (code, output) == (command.WRONG_USE, "")
+    assert "error:" in error
+
+
+def run(sandbox: Sandbox, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, that sees nothing of the user's own settings."""
+    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(
+        [sys.executable, "-m", "log_keeper", "--rate", "10", *arguments],
+        env=environment | sandbox.environment() | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:
+    make_stage(sandbox)
+    make_websocket_stage(sandbox)
+    done = run(sandbox)
+    assert (done.returncode, done.stderr) == (command.OUT_OF_LINE, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "2 of 2 stages would change" in done.stdout
+    assert "\x1b" not in done.stdout
+    # What is forced to be a terminal gets bold and dim, and colours unless they are unwanted.
+    colour = re.compile(r"\x1b\[(\d+;)*3\d")
+    assert colour.search(run(sandbox, FORCE_COLOR="1").stdout)
+    assert not colour.search(run(sandbox, FORCE_COLOR="1", NO_COLOR="1").stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "says"),
+    [
+        (("--profile", "nobody"), {}, "The config profile (nobody) could not be found"),
+        ((), {"AWS_DEFAULT_REGION": ""}, "name one with --region"),
+        ((), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no complete AWS credentials were found"),
+        ((), {"AWS_ACCESS_KEY_ID": "AKIAUNKNOWNTOANYBODY"}, "log in again"),
+        ((), {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "connection"),
+        (("--region", "nowhere"), {}, "Name a region such as"),
+    ],
+)
+def test_errors_are_one_sentence(
+    sandbox: Sandbox, arguments: tuple[str, ...], variables: dict[str, str], says: str
+) -> None:
+    done = run(sandbox, *arguments, **variables)
+    assert (done.returncode, done.stdout) == (command.ERROR, "")
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_reader_that_stops_reading_is_no_error_to_tell(sandbox: Sandbox) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "log_keeper", "--html", "-"],
+        env=environment | sandbox.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""

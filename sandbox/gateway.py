@@ -123,7 +123,7 @@ class Gateway:
         self.recorders: list[Recorder] = []
         #: Path prefix -> who answers requests below it that no AWS client signed.
         self.routes: dict[str, Route] = {}
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _Moto(create_backend_app)
 
     # ---- the two ways in
 
@@ -279,6 +279,19 @@ class Gateway:
             parsed.pop("ResponseMetadata", None)
             answer.result = parsed
         return answer
+
+
+class _Moto(DomainDispatcherApplication):
+    """moto, which would list its own folder on disk once or twice in every call to know which service a host means."""
+
+    def __init__(self, create_app: Callable[[Any], Any]) -> None:
+        super().__init__(create_app)
+        self._backends: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        if host not in self._backends:
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
 
 
 _REASONS = {200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 400: "Bad Request", 403: "Forbidden",

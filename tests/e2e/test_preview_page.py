@@ -1,0 +1,247 @@
+"""The preview's page in a real browser: filtered, sorted, dark, narrow and on paper. Skipped where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts import make_http_stage, make_stage, make_websocket_stage
+from sandbox.account import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+#: Headless, and quiet: nothing of it calls home.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: the page is not opened")
+needs_driver = pytest.mark.skipif(CHROMEDRIVER is None, reason="chromedriver is not installed: nobody types")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page that the command writes of an account with seven stages in two regions, one with a hostile name."""
+    page = tmp_path_factory.mktemp("preview") / "page.html"
+    with Sandbox(iam_propagation_seconds=0) as sandbox:
+        for region in ("us-east-1", "us-east-1", "eu-west-1"):
+            make_stage(sandbox, region=region)
+        make_http_stage(sandbox)
+        make_websocket_stage(sandbox)
+        tagged = make_stage(sandbox, "beta")
+        arn = f"arn:aws:apigateway:us-east-1::/restapis/{tagged}/stages/beta"
+        sandbox.client("apigateway").tag_resource(resourceArn=arn, tags={"hands-off": "yes"})
+        api = sandbox.client("apigatewayv2").create_api(Name="<script>alert(1)</script>", ProtocolType="HTTP")
+        sandbox.client("apigatewayv2").create_stage(ApiId=api["ApiId"], StageName="prod")
+        options = ["--exempt-tag-key=hands-off", "--region=us-east-1", "--region=eu-west-1"]
+        done = subprocess.run(
+            [sys.executable, "-m", "log_keeper", "--rate=10", *options, "--html", page],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")} | sandbox.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 3, done.stderr
+    return page
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Callable[..., str]:
+    """Runs chromium once; gives what it prints."""
+
+    def chromium(*arguments: str) -> str:
+        assert CHROMIUM is not None
+        done = subprocess.run(
+            [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        return done.stdout
+
+    return chromium
+
+
+def shown(dom: str) -> list[str]:
+    """The stages in the rows of a serialised page that are not hidden, in order."""
+    rows = re.findall(r"<tr data-outcome([^>]*)>(.*?)</tr>", dom, re.DOTALL)
+    names = [re.sub(r"<[^>]*>", "", re.search(r"<strong>(.*?)</strong>", row).group(1)) for head, row in rows  # type: ignore[union-attr]
+             if " hidden" not in head]  # fmt: skip
+    return [name.replace("&lt;", "<").replace("&gt;", ">") for name in names]
+
+
+def test_link_with_a_filter_opens_filtered(page: Path, chromium: Callable[..., str]) -> None:
+    """Its script runs under its own content security policy, and what is chosen is in the link."""
+    everything = shown(page.read_text())
+    assert len(everything) == 7
+    dom = chromium("--dump-dom", f"{page.as_uri()}#q=shop&region=us-east-1&outcome=would+change")
+    assert shown(dom) == ["shop/prod"] * 2
+    assert "2 of 7 shown, those with: shop, would change, us-east-1" in dom
+    assert shown(chromium("--dump-dom", f"{page.as_uri()}#sort=-stage")) == sorted(everything, reverse=True)
+    assert "No stage fits" in chromium("--dump-dom", f"{page.as_uri()}#q=nothing-like-it")
+
+
+def test_page_prints(page: Path, chromium: Callable[..., str], tmp_path: Path) -> None:
+    paper = tmp_path / "page.pdf"
+    chromium(f"--print-to-pdf={paper}", page.as_uri())
+    assert paper.read_bytes().startswith(b"%PDF")
+
+
+class Browser:
+    """A session of chromedriver, spoken to in W3C WebDriver's own words. *Source:* https://www.w3.org/TR/webdriver2/"""
+
+    def __init__(self, port: int, profile: Path) -> None:
+        self._address = f"http://127.0.0.1:{port}/session"
+        options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={profile}"]}
+        wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        session = self.call("POST", "", {"capabilities": {"alwaysMatch": wanted}})
+        self._address += f"/{session['sessionId']}"
+
+    def call(self, method: str, path: str, parameters: dict[str, Any] | None = None) -> Any:
+        body = None if method in ("GET", "DELETE") else json.dumps(parameters or {}).encode()
+        request = urllib.request.Request(
+            self._address + path, body, {"Content-Type": "application/json"}, method=method
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["value"]
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    def find(self, selector: str) -> str:
+        [element] = self.call("POST", "/element", {"using": "css selector", "value": selector}).values()
+        return f"/element/{element}"
+
+    def type(self, selector: str, text: str) -> None:
+        self.call("POST", f"{self.find(selector)}/value", {"text": text})
+
+    def click(self, selector: str) -> None:
+        self.call("POST", f"{self.find(selector)}/click")
+
+    def stages(self) -> list[str]:
+        """Those that somebody sees, in order."""
+        seen: list[str] = self.run(
+            "return [...document.querySelectorAll('#stages tbody tr')].filter(row => row.checkVisibility())"
+            ".map(row => row.querySelector('strong').textContent)"
+        )
+        return seen
+
+    def emulate(self, command: str, **parameters: Any) -> None:
+        self.call("POST", "/goog/cdp/execute", {"cmd": f"Emulation.{command}", "params": parameters})
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    assert CHROMEDRIVER is not None
+    # A group of its own, so that no browser outlives it.
+    with subprocess.Popen([CHROMEDRIVER, "--port=0"], stdout=subprocess.PIPE, text=True, start_new_session=True) as run:
+        assert run.stdout is not None
+        started = next(
+            found for line in run.stdout if (found := re.search(r"started successfully on port (\d+)", line))
+        )
+        browser = Browser(int(started[1]), tmp_path_factory.mktemp("profile"))
+        yield browser
+        browser.call("DELETE", "")
+        os.killpg(run.pid, signal.SIGTERM)
+
+
+@pytest.fixture
+def browser(driver: Browser, page: Path) -> Browser:
+    driver.emulate("clearDeviceMetricsOverride")
+    driver.emulate("setEmulatedMedia", features=[])
+    driver.call("POST", "/url", {"url": "about:blank"})
+    driver.call("POST", "/url", {"url": page.as_uri()})
+    return driver
+
+
+@needs_driver
+def test_somebody_types_and_chooses(browser: Browser) -> None:
+    everything = browser.stages()
+    assert len(everything) == 7
+    browser.type("[name=q]", "CHAT websocket")
+    assert browser.stages() == ["chat/prod"]
+    browser.click("button[type=reset]")
+    assert browser.stages() == everything
+    browser.type("[name=outcome]", "exempt")
+    assert browser.stages() == ["shop/beta"]
+    browser.type("[name=protocol]", "HTTP")
+    assert browser.stages() == []
+    assert browser.run("return document.getElementById('none').checkVisibility()")
+    assert browser.run("return new URLSearchParams(location.hash.slice(1)).get('protocol')") == "HTTP"
+
+
+@needs_driver
+def test_somebody_sorts(browser: Browser) -> None:
+    everything = browser.stages()
+    head = "th[data-key=stage]"
+    browser.click(f"{head} button")
+    assert browser.stages() == browser.run(
+        "return arguments[0].toSorted(new Intl.Collator(undefined, {numeric: true}).compare)", everything
+    )
+    assert browser.run(f"return document.querySelector('{head}').ariaSort") == "ascending"
+    browser.click(f"{head} button")
+    assert browser.stages()[0] == "web/$default"
+    assert browser.run(f"return document.querySelector('{head}').ariaSort") == "descending"
+
+
+@needs_driver
+def test_nothing_is_refused_and_nothing_is_fetched(browser: Browser) -> None:
+    """No hostile name ran, no rule of the page's own policy was broken, and the page is all that was loaded."""
+    assert browser.call("POST", "/se/log", {"type": "browser"}) == []
+    assert browser.run("return performance.getEntriesByType('resource').length") == 0
+    assert "<script>alert(1)</script>/prod" in browser.stages()
+
+
+@needs_driver
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_page_is_readable(browser: Browser, scheme: str, width: int) -> None:
+    """It is as wide as the screen, and all its text stands out from what is behind it, as WCAG AA wants."""
+    browser.emulate("setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    browser.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    faint = browser.run(
+        """
+        const shine = (colour) => {
+          const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
+            .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const behind = (element) => {
+          for (; element; element = element.parentElement) {
+            const colour = getComputedStyle(element).backgroundColor;
+            if (!/, 0\\)$/.test(colour)) return colour;
+          }
+        };
+        return [...document.querySelectorAll("body *")]
+          .filter((element) => element.checkVisibility() && !element.matches(".key b, option, script")
+            && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+          .filter((element) => {
+            const [ink, card] = [shine(getComputedStyle(element).color), shine(behind(element))];
+            const [dark, light] = ink < card ? [ink, card] : [card, ink];
+            return (light + 0.05) / (dark + 0.05) < 4.5;
+          }).map((element) => element.outerHTML.slice(0, 80));
+        """
+    )
+    assert faint == []

@@ -27,18 +27,19 @@ ALL_IN_LINE, ERROR, WRONG_USE, OUT_OF_LINE = 0, 1, 2, 3
 _EPILOG = """\
 exit codes:
   0  everything is in line
-  1  an error: no credentials, or something could not be read (what could be is shown)
+  1  an error: no credentials, or something could not be read (the rest is shown)
   2  wrong usage
   3  a stage, or the account's log role, is out of line
 
-It reads with your own credentials: apigateway:GET, logs:DescribeLogGroups, iam:GetRole,
-iam:SimulatePrincipalPolicy, cloudtrail:DescribeTrails, cloudtrail:GetTrailStatus and
-cloudtrail:GetEventSelectors. AWS's managed policy ReadOnlyAccess has the most of them; add
-iam:SimulatePrincipalPolicy where an API needs the account's log role.
+It reads with your own credentials: apigateway:GET, logs:DescribeLogGroups,
+iam:GetRole, iam:SimulatePrincipalPolicy, cloudtrail:DescribeTrails,
+cloudtrail:GetTrailStatus and cloudtrail:GetEventSelectors. AWS's managed policy
+ReadOnlyAccess has them all.
 
---all-regions takes no permission: each region that botocore knows is asked who you are
-(sts:GetCallerIdentity), and one that does not take your credentials is not enabled, and left
-out by name. A region younger than your botocore has to be named with --region.
+--all-regions takes no further permission: each region that botocore knows is
+asked who you are (sts:GetCallerIdentity), and one that does not take your
+credentials is not enabled, and left out by name. A region younger than your
+botocore has to be named with --region.
 """
 
 
@@ -66,8 +67,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line; the defaults of the policy are the template's."""
     parser = argparse.ArgumentParser(
         prog="python -m log_keeper",
-        description="Shows what Log Keeper would change in an account, for every API Gateway stage, and why. "
-        "Changes nothing.",
+        description="Shows what Log Keeper would change of every API Gateway stage, and why.\nChanges nothing.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -27,7 +27,7 @@ ALL_IN_LINE, ERROR, WRONG_USE, OUT_OF_LINE = 0, 1, 2, 3
 _EPILOG = """\
 exit codes:
   0  everything is in line
-  1  an error: no credentials, or something could not be read (the rest is shown)
+  1  an error: no credentials, or something could not be read; the rest is shown
   2  wrong usage
   3  a stage, or the account's log role, is out of line
 

@@ -24,7 +24,7 @@ preview: setup ## See what it would change in your account, and change nothing (
 
 .PHONY: sandbox
 sandbox: setup ## Start that account and keep it, for aws, sam and boto3 to try things on
-	@$(PYTHON) -m sandbox
+	@$(PYTHON) -m sandbox $(ARGS)
 
 .PHONY: test
 test: setup ## Lint, types, template, then all tests
@@ -43,14 +43,14 @@ format: setup ## Format the code, and mend what lint can mend
 build: setup ## Build the function's package
 	@$(WITH_TOOLS) $(SAM) build
 
-# Your answers are kept in samconfig.local.toml, which git ignores.
+# Your answers are kept in samconfig.local.toml, which git ignores. ASK=1 asks again.
 .PHONY: deploy
-deploy: build ## Deploy to your account; asks its questions the first time
-	@if [ -f samconfig.local.toml ]; then \
+deploy: build ## Deploy to your account; asks its questions the first time (ASK=1: again)
+	@if [ -f samconfig.local.toml ] && [ -z "$(ASK)" ]; then \
 	  $(WITH_TOOLS) $(SAM) deploy --config-file samconfig.local.toml; \
 	else \
-	  cp samconfig.toml samconfig.local.toml; \
-	  $(WITH_TOOLS) $(SAM) deploy --guided --config-file samconfig.local.toml || { rm samconfig.local.toml; exit 1; }; \
+	  [ -f samconfig.local.toml ] || cp samconfig.toml samconfig.local.toml; \
+	  $(WITH_TOOLS) $(SAM) deploy --guided --config-file samconfig.local.toml; \
 	fi
 
 .PHONY: lock

@@ -18,7 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
         description="An AWS account on this machine, for Log Keeper and for whoever wants to try it. "
         "It listens on 127.0.0.1 only, starts empty, and forgets everything when it ends.",
     )
-    parser.add_argument("--port", type=int, default=4599, help="port of 127.0.0.1; 0 takes a free one (default: 4599)")
+    parser.add_argument(
+        "--port", type=_port, default=4599, help="port of 127.0.0.1; 0 takes a free one (default: 4599)"
+    )
     parser.add_argument("--region", default="us-east-1", help="region to point the tools at (default: us-east-1)")
     parser.add_argument(
         "--iam-propagation-seconds",
@@ -52,22 +54,32 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: 0 to 65535")
+    return int(text)
+
+
 def welcome(sandbox: Sandbox, region: str) -> str:
     """What a user needs to point their tools at the account."""
     exports = "\n".join(f"export {name}={value}" for name, value in sandbox.environment(region).items())
     return f"""\
 The sandbox account {sandbox.account_id} answers at {sandbox.endpoint} (this machine only). Ctrl-C ends it.
 
-Point a shell at it; aws, sam and boto3 then use it and nothing else:
+Point a shell at it; sam and boto3 then use it and nothing else, and so does aws (version 1 wants
+--endpoint-url $AWS_ENDPOINT_URL beside it for `aws sqs`):
 
 unset AWS_PROFILE AWS_SESSION_TOKEN
 {exports}
 
 Then, for example:
 
+export PATH="$PWD/.venv-tools/bin:$PATH"    # aws and sam, if you have none
 aws apigateway get-rest-apis
-sam deploy --s3-bucket {ARTIFACT_BUCKET} --stack-name log-keeper --capabilities CAPABILITY_IAM
-python -c 'import boto3; print(boto3.client("sts").get_caller_identity()["Arn"])'
+make build && sam deploy                    # Log Keeper; answer y
+.venv/bin/python -c 'import boto3; print(boto3.client("sts").get_caller_identity()["Arn"])'
+
+For applications of your own: sam deploy --guided, or --s3-bucket {ARTIFACT_BUCKET}, a bucket that is there.
 """
 
 

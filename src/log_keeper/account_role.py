@@ -77,7 +77,13 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
         return role
     client, iam, found, fault = clients.apigateway(region), clients.iam(region), role.role_arn, role.fault
     if settings.log_role_arn is None:
-        wanted = _make_or_mend(iam, settings)
+        try:
+            wanted = _make_or_mend(iam, settings)
+        except ClientError as error:
+            raise AccountRoleError(
+                f"The role {settings.log_role_name} could not be made or mended: {error_message(error) or error}. "
+                f"Allow it, or make a role yourself and name it in parameter LogRoleArn. The role that is set {fault}."
+            ) from error
     elif (own_fault := _fault_of(settings.log_role_arn, iam, settings, region)) is None:
         wanted = settings.log_role_arn
     else:
@@ -139,7 +145,12 @@ def _fault_of(role_arn: str | None, iam: IAMClient, settings: Settings, region: 
         ActionNames=list(_WRITE_ACTIONS),
         ResourceArns=[f"arn:{settings.partition}:logs:{region}:{settings.account}:{stream}"],
     )
-    if any(result["EvalDecision"] != "allowed" for result in simulated["EvaluationResults"]):
+    # What a condition of the owner's depends on cannot be simulated: that is not a reason to replace their role.
+    if any(
+        result["EvalDecision"] == "explicitDeny"
+        or (result["EvalDecision"] != "allowed" and not result.get("MissingContextValues"))
+        for result in simulated["EvaluationResults"]
+    ):
         return "is not allowed to write to CloudWatch Logs"
     return None
 

@@ -169,16 +169,18 @@ class Enforcer:
         else:
             # Before the stage: API Gateway would make the execution log group itself, to be kept for ever.
             apply_log_groups(logs, judgement.log_groups)
+            # Before the level: an opt-in whose end could not be scheduled must not begin.
+            self._schedule(ref, opt_in.until, tags_changed=tags_changed)
             try:
-                left_out = reading.apply(judgement.plan)
-                changes = tuple(change for change in changes if change not in left_out)
+                changes, left_out = reading.apply(judgement.plan)
+                if not changes and not judgement.lacks_log_group:
+                    outcome = Outcome.IN_LINE  # as far as it can be: see the findings
                 findings += [
                     Finding(Problem.ZERO_THROTTLE, change.override or "the stage's own") for change in left_out
                 ]
             except http_websocket.ManagedStageError as error:
                 outcome = Outcome.REFUSED
                 findings.append(Finding(Problem.MANAGED_STAGE, str(error)))
-            self._schedule(ref, opt_in.until, tags_changed=tags_changed)
         return Result(
             ref,
             outcome,

@@ -30,6 +30,10 @@ _MEMBERS = {
 _ROUTE_GONE = re.compile(r"Unable to find Route by key (.+) within the provided RouteSettings")
 
 
+#: A stage that may be changed, but not so: for lack of permissions or a log group, which is an error like another.
+_ABOUT_LOGS = re.compile(r"enable logging|[Ll]og destination|LogDestination")
+
+
 class ManagedStageError(Exception):
     """API Gateway does not let the managed stage of a quick-created API be changed."""
 
@@ -42,8 +46,8 @@ class V2Stage:
     stage: Stage
     answer: StageTypeDef | GetStageResponseTypeDef
 
-    def apply(self, plan: Plan) -> tuple[Change, ...]:
-        """Each change of the plan is made, by one UpdateStage; gives those that are left out on purpose.
+    def apply(self, plan: Plan) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+        """Each change of the plan is made, by one UpdateStage; gives those made, and those left out on purpose.
 
         Settings objects are sent whole, as they were read: whether members that are not sent are kept is unknown.
         Objects with a throttle of 0 are not sent at all: that can shut an API, or open one that is shut (answering
@@ -59,7 +63,8 @@ class V2Stage:
             try:
                 self.client.update_stage(**self._request(changes))
             except ClientError as error:
-                if error_code(error) == "BadRequestException" and self.stage.is_managed:
+                is_refused = error_code(error) == "BadRequestException" and not _ABOUT_LOGS.search(error_message(error))
+                if is_refused and self.stage.is_managed:
                     raise ManagedStageError(error_message(error)) from error
                 gone = _ROUTE_GONE.search(error_message(error))
                 of_routes_left = [change for change in changes if gone is None or change.override != gone[1]]
@@ -68,7 +73,7 @@ class V2Stage:
                 changes = of_routes_left
             else:
                 break
-        return left_out
+        return tuple(changes), left_out
 
     def _request(self, changes: list[Change]) -> UpdateStageRequestTypeDef:
         """UpdateStage's parameters. No deployment id: a stage that deploys by itself takes none."""

@@ -43,10 +43,13 @@ class Judgement:
     findings: tuple[Finding, ...]
 
     @property
+    def lacks_log_group(self) -> bool:
+        """Whether a group is to be made, or given a retention."""
+        return any(change is not LogGroupChange.LEFT_WITHOUT_RETENTION for change in self.log_groups.values())
+
+    @property
     def is_in_line(self) -> bool:
-        return self.plan.is_in_line and all(
-            change is LogGroupChange.LEFT_WITHOUT_RETENTION for change in self.log_groups.values()
-        )
+        return self.plan.is_in_line and not self.lacks_log_group
 
 
 def judge(stage: Stage, settings: Settings, existing: Mapping[str, LogGroupFacts], now: datetime) -> Judgement:
@@ -74,7 +77,7 @@ def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:
         groups.append(LogGroup(access_log_group(ref), settings.access_log_retention, key))
     if stage.has_canary:
         groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
-    arn = stage.access_log.destination_arn or ""
+    arn = (stage.access_log.destination_arn or "").removesuffix(":*")
     # API Gateway keeps a destination that does not exist, and is silent about it.
     prefix = f"arn:{settings.partition}:logs:{ref.region}:{settings.account}:log-group:"
     if arn.startswith(prefix) and arn.removeprefix(prefix) not in [group.name for group in groups]:

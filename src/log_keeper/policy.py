@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,6 +12,10 @@ from log_keeper.stages import LoggingLevel, MethodSettings, Protocol, Stage, acc
 
 #: A line without either cannot be matched to a request. The client can choose ``requestId``, never the other.
 _REQUEST_IDS = ("$context.requestId", "$context.extendedRequestId")
+
+
+#: A date, perhaps with a time; a week (2026-W52) and a day of the year are dates of ISO 8601 that nobody means.
+_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}(?P<time>[T ].+)?")
 
 
 class Setting(StrEnum):
@@ -127,13 +132,15 @@ def read_opt_in(tags: Mapping[str, str], policy: Policy, now: datetime) -> OptIn
 
 def _end(text: str) -> datetime:
     """The moment that an ISO 8601 date or time names: a date holds to its end. Without a zone it is UTC."""
+    if not (match := _DATE.fullmatch(text)):
+        raise ValueError(f"{text} is no date")
     try:
-        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
-    except ValueError:
+        if match["time"] is None:
+            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
         moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError(f"{text} has no end") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        raise ValueError(f"{text} is beyond the calendar") from error
 
 
 def uses_own_access_log_group(stage: Stage, policy: Policy) -> bool:

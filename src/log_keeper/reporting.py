@@ -1,4 +1,4 @@
-"""What people see of the work: log lines and metrics. No tag's value and no text of a customer's is among them."""
+"""What people see of the work: log lines and metrics. Of a stage they hold its logging settings, and no tag's value."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Reporter:
             ],
             log_groups=result.log_groups,
             findings=[{"problem": finding.problem, "detail": finding.detail} for finding in result.findings],
-            info_until=result.info_until,
+            info_until=None if result.info_until is None else result.info_until.isoformat(),
             cause=None if cause is None else {"event_name": cause.event_name, "event_id": cause.event_id},
         )
 

@@ -38,10 +38,10 @@ class RestStage:
     client: APIGatewayClient
     stage: Stage
 
-    def apply(self, plan: Plan) -> tuple[Change, ...]:
+    def apply(self, plan: Plan) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
         """Each change of the plan is made, by one UpdateStage unless it takes more operations than a call may have.
 
-        Gives the changes that are left out on purpose: none.
+        Gives the changes that were made, and those left out on purpose: none.
 
         Raises ClientError: ConflictException while another change of the stage is under way, NotFoundException if it
         is gone meanwhile.
@@ -49,7 +49,7 @@ class RestStage:
         ref = self.stage.ref
         for operations in batched(patch_operations(plan), MAX_PATCH_OPERATIONS, strict=False):
             self.client.update_stage(restApiId=ref.api_id, stageName=ref.stage_name, patchOperations=list(operations))
-        return ()
+        return plan.changes, ()
 
 
 def read_stage(client: APIGatewayClient, ref: StageRef) -> RestStage | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -25,7 +25,9 @@ def ensure_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref:
     Raises ClientError.
     """
     name, group = _name(ref), settings.schedule_group
-    expression = f"at({until.astimezone(UTC):%Y-%m-%dT%H:%M:%S})"
+    # Whole seconds, and none too early: a stage looked at before its end would stay as it is.
+    moment = until.astimezone(UTC) + timedelta(seconds=1 if until.microsecond else 0)
+    expression = f"at({moment:%Y-%m-%dT%H:%M:%S})"
     wanted: CreateScheduleInputTypeDef = {
         "Name": name,
         "GroupName": group,

@@ -154,7 +154,8 @@ def stage_of_log_group(name: str, account: str, region: str) -> StageRef | None:
     """The stage that logs to a group of this name; None if the name is neither of the two."""
     for prefixes in (_ACCESS_LOG_GROUPS, _EXECUTION_LOG_GROUPS):
         for version, prefix in prefixes.items():
-            api_id, _, stage_name = name.removeprefix(prefix).removesuffix("/Canary").partition("/")
+            api_id, _, stage_name = name.removeprefix(prefix).partition("/")
+            stage_name = stage_name.removesuffix("/Canary")  # a canary's group stands below its stage's
             if name.startswith(prefix) and stage_name:
                 try:
                     return StageRef(account, region, version, api_id, stage_name.replace(_DEFAULT_STAGE, "$default"))

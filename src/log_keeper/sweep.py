@@ -151,7 +151,12 @@ def has_trail(client: CloudTrailClient) -> bool:
                 continue
             selectors = client.get_event_selectors(TrailName=name)
         except ClientError as error:
-            if error_code(error) in ("TrailNotFoundException", "AccessDeniedException"):
+            # Of an organisation's trail its members see the name only (turbot/steampipe-plugin-aws, issue 577).
+            if error_code(error) in (
+                "CloudTrailARNInvalidException",
+                "TrailNotFoundException",
+                "AccessDeniedException",
+            ):
                 if trail.get("IsOrganizationTrail"):
                     return True
                 continue

@@ -35,7 +35,8 @@ class Client:
 def apply(client: Client, protocol: Protocol, **answer: Any) -> tuple[Change, ...]:
     """The plan for a stage that GetStage describes so is applied; gives what is left out."""
     stage = to_stage(V2_REF, protocol, answer)  # type: ignore[arg-type]
-    return V2Stage(client, stage, answer).apply(plan(stage, POLICY, NOW))  # type: ignore[arg-type]
+    _, left_out = V2Stage(client, stage, answer).apply(plan(stage, POLICY, NOW))  # type: ignore[arg-type]
+    return left_out
 
 
 def test_http_stage_gets_access_logs_and_nothing_else() -> None:
@@ -131,3 +132,12 @@ def test_refusal_of_a_managed_stage_is_known() -> None:
 def test_other_refusals_are_raised(code: str) -> None:
     with pytest.raises(ClientError, match=code):
         apply(Client((code, "No.")), Protocol.HTTP)
+
+
+def test_refusal_for_lack_of_permissions_is_an_error_of_a_managed_stage_too() -> None:
+    with pytest.raises(ClientError, match="Insufficient permissions"):
+        apply(
+            Client(("BadRequestException", "Insufficient permissions to enable logging")),
+            Protocol.HTTP,
+            ApiGatewayManaged=True,
+        )

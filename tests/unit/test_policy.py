@@ -181,7 +181,10 @@ def test_opt_in_holds_until_its_end(value: str, end: datetime) -> None:
     assert read_opt_in(until(value), POLICY, end) == OptIn(LoggingLevel.ERROR)
 
 
-@pytest.mark.parametrize("value", ["", "soon", "2026-13-01", "01.12.2026", "9999-12-31", "2026-11-02T25:00"])
+@pytest.mark.parametrize(
+    "value",
+    ["", "soon", "2026-13-01", "01.12.2026", "9999-12-31", "9999-12-31T23:59:59-01:00", "2026-W52", "2026-11-02T25:00"],
+)
 def test_date_that_cannot_be_read_counts_as_past_and_is_named(value: str) -> None:
     assert read_opt_in(until(value), POLICY, NOW) == OptIn(LoggingLevel.ERROR, unreadable_tag="execution-logs-until")
 

@@ -18,7 +18,7 @@ REFS = st.builds(
     st.just(REGION),
     st.sampled_from(ApiVersion),
     st.from_regex(r"[a-z0-9]{10}", fullmatch=True),
-    st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True) | st.just("$default"),
+    st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True) | st.sampled_from(["$default", "Canary"]),
 )
 
 

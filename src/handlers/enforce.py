@@ -110,7 +110,11 @@ class Door:
     def _follow(self, hint: Hint, cause: Cause) -> None:
         match hint:
             case StageNamed(ref, tags_changed):
-                result, role = self._enforcer.enforce(ref, tags_changed=tags_changed)
+                try:
+                    result, role = self._enforcer.enforce(ref, tags_changed=tags_changed)
+                except Exception:
+                    self._reporter.stage_failed(ref)
+                    raise
                 if role is not None:
                     self._reporter.account_role(ref.region, role)
                 self._reporter.stage(result, cause)

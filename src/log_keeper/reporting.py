@@ -12,7 +12,7 @@ from log_keeper.account_role import AccountRole, Verdict
 from log_keeper.cloudtrail import Cause, Nothing, UnreadableEventError
 from log_keeper.enforcement import Outcome, Result
 from log_keeper.judgement import Judgement
-from log_keeper.stages import LoggingLevel
+from log_keeper.stages import ApiVersion, LoggingLevel, StageRef
 
 if TYPE_CHECKING:  # the Enforce function does without
     from log_keeper.sweep import Swept
@@ -38,6 +38,8 @@ class Reporter:
     def stage(self, result: Result, cause: Cause | None = None) -> None:
         """``cause``: the event that led to the stage; None in a sweep."""
         self._counts[_STAGE_METRICS[result.outcome]] += 1
+        if result.outcome is Outcome.CHANGED and result.protocol is not None:
+            self._put_by_protocol(result.ref.region, result.protocol, {"StagesPutRight": 1})
         if result.outcome is Outcome.CHANGED and cause is not None and cause.seconds_ago is not None:
             self._metrics.add_metric(name="SecondsToInLine", unit=MetricUnit.Seconds, value=cause.seconds_ago)
         self._counts["Findings"] += len(result.findings)
@@ -81,12 +83,7 @@ class Reporter:
                 "StagesSeenOutOfLine": sum(not judgement.is_in_line for judgement in found),
                 "StagesOptedIn": sum(judgement.plan.opt_in.level is LoggingLevel.INFO for judgement in found),
             }
-            by_protocol = EphemeralMetrics(namespace="LogKeeper", service="log-keeper")
-            by_protocol.add_dimension("region", swept.region)
-            by_protocol.add_dimension("protocol", protocol)
-            for name, count in counts.items():
-                by_protocol.add_metric(name=name, unit=MetricUnit.Count, value=count)
-            by_protocol.flush_metrics()
+            self._put_by_protocol(swept.region, protocol, counts)
             self._logger.info("Swept", region=swept.region, protocol=protocol, counts=counts)
         for finding in [*swept.findings, *(each for judgement in swept.judgements for each in judgement.findings)]:
             self._counts["Findings"] += 1
@@ -96,6 +93,21 @@ class Reporter:
         if swept.left is None:
             self._counts["RegionsSwept"] += 1
         self.flush()
+
+    def stage_failed(self, ref: StageRef) -> None:
+        """Counted where the stage is known; told of where the message is (``failed``)."""
+        protocol = "REST" if ref.version is ApiVersion.V1 else "HTTP or WEBSOCKET"
+        self._put_by_protocol(ref.region, protocol, {"StagesFailed": 1})
+
+    @staticmethod
+    def _put_by_protocol(region: str, protocol: str, counts: dict[str, int]) -> None:
+        """Metrics with the dimensions region and protocol, written at once."""
+        metrics = EphemeralMetrics(namespace="LogKeeper", service="log-keeper")
+        metrics.add_dimension("region", region)
+        metrics.add_dimension("protocol", protocol)
+        for name, count in counts.items():
+            metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
+        metrics.flush_metrics()
 
     def account_role(self, region: str, role: AccountRole) -> None:
         if role.verdict is not Verdict.LIVE:

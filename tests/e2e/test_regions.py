@@ -84,6 +84,22 @@ def test_stage_made_in_a_further_region_is_in_line_within_seconds(stack: Deploye
     stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, region, api_id, "prod"), timeout=10)
 
 
+def test_region_that_is_closed_is_reported_and_stops_no_other(stack: Deployed) -> None:
+    _, closed = FURTHER
+    stack.sandbox.disabled_regions.add(closed)
+    stack.sandbox.client("sqs").send_message(QueueUrl=stack.outputs["SweepQueueUrl"], MessageBody='{"detail": {}}')
+
+    def log() -> str:
+        pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
+        found = [page["events"] for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])]
+        return "\n".join(event["message"] for events in found for event in events)
+
+    swept = log().count('"message":"Swept"')
+    stack.sandbox.wait_until(lambda: "the region cannot be reached" in log() and closed in log())
+    stack.sandbox.wait_until(lambda: log().count('"message":"Swept"') >= swept + 2)
+    stack.sandbox.disabled_regions.remove(closed)
+
+
 def test_region_that_is_dropped_is_not_looked_after(stack: Deployed) -> None:
     """Adding or dropping a region is a stack update. What was changed there stays."""
     kept, dropped = FURTHER

@@ -205,7 +205,11 @@ def test_a_bad_message_does_not_take_its_batch_along(
     assert failed == ["1"]
     assert all(levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"} for api_id in apis)
     assert [getattr(line, "message_id", None) for line in caplog.records if line.msg == "Message unreadable"] == ["1"]
-    metrics = json.loads(capsys.readouterr().out)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["region"], line["protocol"]) for line in lines if "StagesPutRight" in line] == [
+        ("us-east-1", "REST")
+    ] * 3
+    metrics = lines[-1]
     assert (metrics["StagesChanged"], metrics["MessagesUnreadable"], metrics["RecordsIgnored"]) == ([3.0], [1.0], [1.0])
 
 

@@ -1,0 +1,114 @@
+"""A sweep in this process: what is left when time runs out, and regions that are closed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from accounts import make_http_stage, make_stage, make_websocket_stage
+from builders import SETTINGS
+from log_keeper.aws import Clients
+from log_keeper.judgement import Problem
+from log_keeper.settings import Settings
+from log_keeper.sweep import Pace, Swept, Work, sweep
+from sandbox.account import Sandbox
+
+
+class Clock:
+    """Seconds that pass only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def settings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    url = sandbox.client("sqs").create_queue(QueueName="StageQueue")["QueueUrl"]
+    return replace(SETTINGS, stage_queue_url=url)
+
+
+def swept(settings: Settings, work: Work, clock: Clock, apis: int = 99) -> Swept:
+    """A sweep with time for so many APIs."""
+    left = iter(range(apis))
+    pace = Pace(4, clock=clock, sleep=clock.sleep)
+    return sweep(
+        Clients(), settings, work, pace, now=lambda: datetime.now(UTC), has_time=lambda: next(left, None) is not None
+    )
+
+
+def messages(sandbox: Sandbox, settings: Settings) -> list[dict[str, Any]]:
+    """All messages of StageQueue, those that are delayed too: the queue forgets its delays first."""
+    sqs, found = sandbox.client("sqs"), []
+    while received := sqs.receive_message(QueueUrl=settings.stage_queue_url, MaxNumberOfMessages=10).get("Messages"):
+        found += [json.loads(message["Body"]) for message in received]
+    return found
+
+
+def test_what_there_was_no_time_for_goes_on_in_another_message(sandbox: Sandbox, settings: Settings) -> None:
+    names = {*(make_stage(sandbox) for _ in range(3)), make_http_stage(sandbox), make_websocket_stage(sandbox)}
+    clock, work, found, rounds = Clock(), Work("us-east-1"), [], 0
+    while True:
+        part = swept(settings, work, clock, apis=2)
+        found += [judgement.stage.ref.api_id for judgement in part.judgements]
+        rounds += 1
+        if part.left is None:
+            break
+        again = Work.from_message(part.left.to_message(), settings.regions)
+        assert again is not None
+        work = again
+    assert sorted(found) == sorted(names)
+    assert rounds == 3
+
+
+def test_calls_are_spread_and_repairs_count_in(sandbox: Sandbox, settings: Settings) -> None:
+    """Four a second: two lists and a call for each API, and three calls for each stage that is out of line."""
+    for _ in range(4):
+        make_stage(sandbox)
+    clock = Clock()
+    swept(settings, Work("us-east-1"), clock)
+    assert 4 <= clock.now * 4 <= 2 + 1 + 4 + 4 * 3
+    sent = [made.call.params["Entries"] for made in sandbox.calls if made.call.operation == "SendMessageBatch"]
+    assert sum(len(entries) for entries in sent) == 5  # and the account's log role
+
+
+def test_role_that_is_dead_and_stages_out_of_line_are_put_on_the_queue(sandbox: Sandbox, settings: Settings) -> None:
+    api_id = make_stage(sandbox)
+    swept(settings, Work("us-east-1"), Clock())
+    kinds = [(message["detail-type"], message["detail"].get("apiId")) for message in messages(sandbox, settings)]
+    assert sorted(kinds, key=str) == [("Log Role To Look At", None), ("Stage To Look At", api_id)]
+
+
+def test_nothing_is_put_on_the_queue_in_audit_mode(sandbox: Sandbox, settings: Settings) -> None:
+    make_stage(sandbox)
+    part = swept(replace(settings, is_audit=True), Work("us-east-1"), Clock())
+    assert [judgement.is_in_line for judgement in part.judgements] == [False]
+    assert messages(sandbox, settings) == []
+
+
+def test_closed_region_is_a_finding(sandbox: Sandbox, settings: Settings) -> None:
+    sandbox.disabled_regions.add("eu-west-1")
+    part = swept(settings, Work("eu-west-1"), Clock())
+    assert [finding.problem for finding in part.findings] == [Problem.REGION_CLOSED]
+    assert part.left is None
+
+
+@pytest.mark.parametrize("body", ["[]", "7", '{"region": "eu-north-1", "apis": null}', "{}", '{"region": "us-east-1"}'])
+def test_message_that_is_no_work_is_refused(settings: Settings, body: str) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Work.from_message(body, settings.regions)
+
+
+def test_any_event_begins_a_sweep_of_all_regions(settings: Settings) -> None:
+    assert Work.from_message('{"detail-type": "Scheduled Event", "detail": {}}', settings.regions) is None

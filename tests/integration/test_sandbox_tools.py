@@ -52,26 +52,30 @@ def test_a_process_of_its_own_starts_and_ends_cleanly() -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    exports: dict[str, str] = {}
-    for line in process.stdout:
-        if line.startswith("export "):
-            name, value = line.removeprefix("export ").strip().split("=", 1)
-            exports[name] = value
-        if line.startswith("python -c"):
-            break
-    sts = boto3.client(
-        "sts",
-        region_name=exports["AWS_REGION"],
-        endpoint_url=exports["AWS_ENDPOINT_URL"],
-        aws_access_key_id=exports["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=exports["AWS_SECRET_ACCESS_KEY"],
-    )
-    assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/administrator"
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 0, errors
-    assert errors == ""
+    try:
+        assert process.stdout is not None
+        exports: dict[str, str] = {}
+        for line in process.stdout:
+            if line.startswith("export "):
+                name, value = line.removeprefix("export ").strip().split("=", 1)
+                exports[name] = value
+            if line.startswith("For applications of your own"):  # the last that it says
+                break
+        sts = boto3.client(
+            "sts",
+            region_name=exports["AWS_REGION"],
+            endpoint_url=exports["AWS_ENDPOINT_URL"],
+            aws_access_key_id=exports["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=exports["AWS_SECRET_ACCESS_KEY"],
+        )
+        assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/administrator"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 0, errors
+        assert errors == ""
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's table of sockets")

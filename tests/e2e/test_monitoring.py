@@ -60,6 +60,17 @@ def test_message_in_the_dead_letter_queue_rings(stack: Deployed, clock: MovableC
     assert stack.dead_letters() == ["no JSON"]
 
 
+def test_schedule_begins_a_sweep(stack: Deployed, clock: MovableClock) -> None:
+    def sweeps() -> int:
+        pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
+        found = [page["events"] for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])]
+        return sum('"message":"Swept"' in event["message"] for events in found for event in events)
+
+    before = sweeps()
+    clock.advance(timedelta(days=1))
+    stack.sandbox.wait_until(lambda: sweeps() > before)
+
+
 def test_alarm_reaches_the_topic(stack: Deployed) -> None:
     """Which is encrypted with a key that CloudWatch may use."""
     alarms = stack.sandbox.client("cloudwatch").describe_alarms()["MetricAlarms"]

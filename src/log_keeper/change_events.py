@@ -39,16 +39,7 @@ def put_events(client: EventBridgeClient, result: Result, cause: Cause) -> None:
     }
     entries = [_entry(FINDING, about | {"problem": each.problem, "detail": each.detail}) for each in result.findings]
     if result.outcome is Outcome.CHANGED:
-        changes = [
-            {
-                "setting": change.setting,
-                "override": change.override,
-                "from": change.before,
-                "to": change.after,
-                "reason": change.reason,
-            }
-            for change in result.changes
-        ]
+        changes = [change.to_dict() for change in result.changes]
         entries.insert(0, _entry(CHANGED, about | {"changes": changes, "logGroups": result.log_groups}))
     # A stage with hundreds of overrides is one event; more than ten findings do not come of one stage.
     if entries and (answer := client.put_events(Entries=entries[:10]))["FailedEntryCount"]:

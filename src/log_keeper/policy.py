@@ -42,6 +42,16 @@ class Change:
     after: str
     reason: str
 
+    def to_dict(self) -> dict[str, str | None]:
+        """The change as the log and the events tell it."""
+        return {
+            "setting": self.setting,
+            "override": self.override,
+            "from": self.before,
+            "to": self.after,
+            "reason": self.reason,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -54,16 +54,7 @@ class Reporter:
                 "stage_name": ref.stage_name,
                 "owner": result.owner,
             },
-            changes=[
-                {
-                    "setting": change.setting,
-                    "override": change.override,
-                    "from": change.before,
-                    "to": change.after,
-                    "reason": change.reason,
-                }
-                for change in result.changes
-            ],
+            changes=[change.to_dict() for change in result.changes],
             log_groups=result.log_groups,
             findings=[{"problem": finding.problem, "detail": finding.detail} for finding in result.findings],
             info_until=None if result.info_until is None else result.info_until.isoformat(),

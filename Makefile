@@ -20,7 +20,7 @@ demo: setup ## See it work, on an AWS account inside this machine (two minutes)
 # For example: make preview ARGS="--profile audit --all-regions --html preview.html"
 .PHONY: preview
 preview: setup ## See what it would change in your account, and change nothing (ARGS=--help)
-	@PYTHONPATH=src $(PYTHON) -m log_keeper $(ARGS)
+	@PYTHONPATH=src $(PYTHON) -m preview $(ARGS)
 
 .PHONY: sandbox
 sandbox: setup ## Start that account and keep it, for aws, sam and boto3 to try things on

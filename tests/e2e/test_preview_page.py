@@ -54,8 +54,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sandbox.client("apigatewayv2").create_stage(ApiId=api["ApiId"], StageName="prod")
         options = ["--exempt-tag-key=hands-off", "--region=us-east-1", "--region=eu-west-1"]
         done = subprocess.run(
-            [sys.executable, "-m", "log_keeper", "--rate=10", *options, "--html", page],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")} | sandbox.environment(),
+            [sys.executable, "-m", "preview", "--rate=10", *options, "--html", page],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}/src:{ROOT}"} | sandbox.environment(),
             capture_output=True,
             text=True,
             timeout=120,

@@ -25,12 +25,12 @@ from accounts import (
     set_log_role,
 )
 from builders import ACCOUNT, SETTINGS
-from log_keeper import __main__ as command
 from log_keeper.aws import Clients
 from log_keeper.enforcement import Enforcer, Outcome
-from log_keeper.preview import policy_parameters
 from log_keeper.stages import ApiVersion, StageRef
 from log_keeper.sweep import Pace
+from preview import __main__ as command
+from preview.preview import policy_parameters
 from sandbox import templates
 from sandbox.account import Sandbox
 
@@ -217,7 +217,7 @@ def test_closed_region_is_reported_and_the_others_go_on(sandbox: Sandbox, look: 
     assert code == command.ERROR
     assert len(stages(document)) == 1
     assert "not enabled" in document["regions"][0]["errors"][0]
-    assert error.startswith("log_keeper: us-east-1 could not be read: ")
+    assert error.startswith("preview: us-east-1 could not be read: ")
     assert not document["is_complete"]
 
 
@@ -329,15 +329,30 @@ def test_wrong_use_is_told(look: Look, arguments: tuple[str, ...]) -> None:
 
 def run(sandbox: Sandbox, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, that sees nothing of the user's own settings."""
-    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": str(ROOT / "src")}
+    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
     return subprocess.run(
-        [sys.executable, "-m", "log_keeper", "--rate", "10", *arguments],
+        [sys.executable, "-m", "preview", "--rate", "10", *arguments],
         env=environment | sandbox.environment() | variables,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+
+
+def test_package_shows_the_preview_in_a_checkout_only(tmp_path: Path) -> None:
+    def show(package: str, path: str) -> subprocess.CompletedProcess[str]:
+        """Its help, run where nothing but the path leads to the checkout."""
+        arguments = [sys.executable, "-m", package, "--help"]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path}
+        return subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    in_checkout = show("log_keeper", f"{ROOT}/src:{ROOT}")
+    assert (in_checkout.returncode, in_checkout.stderr) == (0, "")
+    assert in_checkout.stdout == show("preview", f"{ROOT}/src:{ROOT}").stdout
+    elsewhere = show("log_keeper", f"{ROOT}/src")
+    assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
+    assert "there is no preview here" in elsewhere.stderr
 
 
 def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:
@@ -375,9 +390,9 @@ def test_errors_are_one_sentence(
 
 
 def test_reader_that_stops_reading_is_no_error_to_tell(sandbox: Sandbox) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": str(ROOT / "src")}
+    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
     with subprocess.Popen(
-        [sys.executable, "-m", "log_keeper", "--html", "-"],
+        [sys.executable, "-m", "preview", "--html", "-"],
         env=environment | sandbox.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

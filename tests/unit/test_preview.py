@@ -19,7 +19,9 @@ from log_keeper.account_role import AccountRole, Verdict
 from log_keeper.enforcement import Outcome
 from log_keeper.judgement import judge, log_groups_of
 from log_keeper.log_groups import LogGroupFacts
-from log_keeper.preview import (
+from log_keeper.settings import Settings
+from log_keeper.stages import Protocol, Stage
+from preview.preview import (
     Count,
     Preview,
     RegionPreview,
@@ -34,10 +36,8 @@ from log_keeper.preview import (
     role_in_words,
     steps,
 )
-from log_keeper.report_data import COLUMNS, to_csv, to_json
-from log_keeper.report_html import to_html
-from log_keeper.settings import Settings
-from log_keeper.stages import Protocol, Stage
+from preview.report_data import COLUMNS, to_csv, to_json
+from preview.report_html import to_html
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIVE = AccountRole(Verdict.LIVE, "arn:aws:iam::123456789012:role/Logs")

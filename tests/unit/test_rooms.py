@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).parent.parent.parent / "src"
+ROOT = Path(__file__).parent.parent.parent
+SRC = ROOT / "src"
 
 #: What each room may import of ours, and whether it may import AWS, Powertools, the environment or a clock.
 ROOMS: dict[str, set[str]] = {
@@ -48,29 +49,34 @@ ROOMS: dict[str, set[str]] = {
         "stages",
     },
     "reporting": {"account_role", "cloudtrail", "enforcement", "judgement", "stages", "sweep"},
+    # It hands over to the preview by name, where there is one.
+    "__main__": set(),
+}
+#: The same of the preview's rooms: of their own, and of the rooms above. Those know nothing of these.
+PREVIEW: dict[str, set[str]] = {
     "preview": {
-        "account_role",
-        "aws",
-        "enforcement",
-        "judgement",
-        "log_groups",
-        "policy",
-        "settings",
-        "stages",
-        "sweep",
+        "log_keeper.account_role",
+        "log_keeper.aws",
+        "log_keeper.enforcement",
+        "log_keeper.judgement",
+        "log_keeper.log_groups",
+        "log_keeper.policy",
+        "log_keeper.settings",
+        "log_keeper.stages",
+        "log_keeper.sweep",
     },
-    "report_data": {"preview", "settings"},
-    "report_html": {"enforcement", "preview", "settings", "stages"},
-    "terminal": {"enforcement", "preview", "settings"},
+    "report_data": {"log_keeper.settings", "preview.preview"},
+    "report_html": {"log_keeper.enforcement", "log_keeper.settings", "log_keeper.stages", "preview.preview"},
+    "terminal": {"log_keeper.enforcement", "log_keeper.settings", "preview.preview"},
     "__main__": {
-        "access_log_format",
-        "aws",
-        "preview",
-        "report_data",
-        "report_html",
-        "settings",
-        "sweep",
-        "terminal",
+        "log_keeper.access_log_format",
+        "log_keeper.aws",
+        "log_keeper.settings",
+        "log_keeper.sweep",
+        "preview.preview",
+        "preview.report_data",
+        "preview.report_html",
+        "preview.terminal",
     },
 }
 PURE = {
@@ -80,9 +86,8 @@ PURE = {
     "policy",
     "cloudtrail",
     "access_log_format",
-    "report_data",
-    "report_html",
 }
+PURE_OF_PREVIEW = {"report_data", "report_html"}
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time", "mypy_boto3_apigateway"}
 
 
@@ -92,14 +97,18 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= (
-                {f"log_keeper.{alias.name}" for alias in node.names} if node.module == "log_keeper" else {node.module}
-            )
+            is_package = node.module in ("log_keeper", "preview")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} if is_package else {node.module}
     return names
+
+
+def packages(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
 
 
 def test_every_room_is_listed() -> None:
     assert {path.stem for path in (SRC / "log_keeper").glob("*.py")} - {"__init__"} == set(ROOMS)
+    assert {path.stem for path in (ROOT / "preview").glob("*.py")} - {"__init__"} == set(PREVIEW)
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -107,24 +116,31 @@ def test_room_imports_only_what_stands_further_along(room: str) -> None:
     names = imported(SRC / "log_keeper" / f"{room}.py")
     ours = {name.removeprefix("log_keeper.") for name in names if name.startswith("log_keeper")}
     assert ours <= ROOMS[room]
-    assert not any(name.startswith("handlers") for name in names)
+    assert not {"handlers", "preview", "sandbox"} & packages(names)
     if room in PURE:
-        assert not {name.split(".")[0] for name in names} & IMPURE_MODULES
+        assert not packages(names) & IMPURE_MODULES
+
+
+@pytest.mark.parametrize("room", PREVIEW)
+def test_room_of_the_preview_imports_only_what_stands_further_along(room: str) -> None:
+    names = imported(ROOT / "preview" / f"{room}.py")
+    assert {name for name in names if name.startswith(("log_keeper", "preview"))} <= PREVIEW[room]
+    assert not {"handlers", "sandbox"} & packages(names)
+    if room in PURE_OF_PREVIEW:
+        assert not packages(names) & IMPURE_MODULES
+    # Who has no rich can still have JSON, CSV and the page.
+    assert ("rich" in packages(names)) == (room == "terminal")
 
 
 def test_no_handler_reaches_what_its_package_lacks() -> None:
-    """rich is for the preview at a terminal; the function's package has none."""
+    """The package has neither the preview nor rich, which is for the preview at a terminal."""
     reached: set[Path] = set()
     waiting = list((SRC / "handlers").glob("*.py"))
     while waiting:
         path = waiting.pop()
         reached.add(path)
         names = imported(path)
-        assert "rich" not in {name.split(".")[0] for name in names}
+        assert not {"preview", "rich", "sandbox"} & packages(names)
         ours = {SRC / f"{name.replace('.', '/')}.py" for name in names if name.startswith("log_keeper.")}
         waiting += ours - reached
     assert len(reached) > 10
-    with_rich = {
-        path.stem for path in (SRC / "log_keeper").glob("*.py") if any("rich" in n.split(".") for n in imported(path))
-    }
-    assert with_rich == {"terminal"}

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from html import escape
 
 from log_keeper.enforcement import Outcome
-from log_keeper.preview import (
+from log_keeper.settings import Settings
+from log_keeper.stages import Protocol
+from preview.preview import (
     Count,
     Preview,
     RegionPreview,
@@ -28,8 +30,6 @@ from log_keeper.preview import (
     role_in_words,
     trail_in_words,
 )
-from log_keeper.settings import Settings
-from log_keeper.stages import Protocol
 
 _CLASSES = {Outcome.IN_LINE: "in-line", Outcome.WOULD_CHANGE: "would-change", Outcome.EXEMPT: "exempt"}
 

@@ -8,7 +8,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from log_keeper.preview import (
+from log_keeper.settings import Settings
+from preview.preview import (
     Preview,
     RegionPreview,
     StagePreview,
@@ -20,7 +21,6 @@ from log_keeper.preview import (
     printable,
     steps,
 )
-from log_keeper.settings import Settings
 
 #: Raised when a member of the JSON document is taken away or changes its meaning; more may be added at any time.
 VERSION = 1

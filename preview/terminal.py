@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from log_keeper.enforcement import Outcome
-from log_keeper.preview import (
+from log_keeper.settings import Settings
+from preview.preview import (
     Count,
     Preview,
     RegionPreview,
@@ -33,7 +34,6 @@ from log_keeper.preview import (
     tell_nobody,
     trail_in_words,
 )
-from log_keeper.settings import Settings
 
 _STYLES = {Outcome.IN_LINE: "green", Outcome.WOULD_CHANGE: "yellow", Outcome.EXEMPT: "cyan"}
 _COUNTS = {

@@ -104,8 +104,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def settings(arguments: argparse.Namespace, account: str, partition: str, regions: tuple[str, ...]) -> Settings:
-    """The policy that the command line asks for, in an account."""
-    return Settings.to_look(
+    """The policy that the command line asks for, in an account: in audit mode, and with no names of a stack."""
+    return Settings(
         account=account,
         partition=partition,
         regions=regions,
@@ -116,6 +116,18 @@ def settings(arguments: argparse.Namespace, account: str, partition: str, region
         allows_bodies=arguments.allow_bodies,
         wants_metrics=arguments.detailed_metrics,
         exempt_tag_key=arguments.exempt_tag_key or None,
+        is_audit=True,
+        own_role_arn="",
+        log_role_name="",
+        log_role_arn=None,
+        log_role_boundary_arn=None,
+        log_group_kms_key_arn=None,
+        schedule_group="",
+        schedule_role_arn="",
+        stage_queue_arn="",
+        stage_queue_url="",
+        sweep_queue_url="",
+        sweep_rate=0,
     )
 
 

@@ -61,47 +61,6 @@ class Settings:
         )
 
     @classmethod
-    def to_look(
-        cls,
-        *,
-        account: str,
-        partition: str,
-        regions: tuple[str, ...],
-        info_tag_key: str,
-        access_log_retention: int,
-        execution_log_retention: int,
-        access_log_format: FormatName,
-        allows_bodies: bool,
-        wants_metrics: bool,
-        exempt_tag_key: str | None,
-    ) -> Settings:
-        """The policy of somebody who looks with their own credentials: in audit mode, and with no names of a stack."""
-        return cls(
-            account=account,
-            partition=partition,
-            regions=regions,
-            info_tag_key=info_tag_key,
-            access_log_retention=access_log_retention,
-            execution_log_retention=execution_log_retention,
-            access_log_format=access_log_format,
-            allows_bodies=allows_bodies,
-            wants_metrics=wants_metrics,
-            exempt_tag_key=exempt_tag_key,
-            is_audit=True,
-            own_role_arn="",
-            log_role_name="",
-            log_role_arn=None,
-            log_role_boundary_arn=None,
-            log_group_kms_key_arn=None,
-            schedule_group="",
-            schedule_role_arn="",
-            stage_queue_arn="",
-            stage_queue_url="",
-            sweep_queue_url="",
-            sweep_rate=0,
-        )
-
-    @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that the template put into the function's environment; raises SettingsError."""
 

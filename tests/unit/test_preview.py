@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
@@ -125,18 +126,7 @@ def test_missing_groups_are_told_apart() -> None:
 
 
 def test_exempt_stage_says_so_first() -> None:
-    settings = Settings.to_look(
-        account="123456789012",
-        partition="aws",
-        regions=("us-east-1",),
-        info_tag_key="execution-logs",
-        access_log_retention=365,
-        execution_log_retention=30,
-        access_log_format=SETTINGS.access_log_format,
-        allows_bodies=False,
-        wants_metrics=False,
-        exempt_tag_key="hands-off",
-    )
+    settings = replace(SETTINGS, exempt_tag_key="hands-off")
     stage = looked_at(rest_stage("OFF", tags={"hands-off": ""}), settings=settings)
     assert stage.outcome is Outcome.EXEMPT
     assert said(stage, settings)[0] == "left alone, since it has the tag hands-off; without it:"

@@ -162,8 +162,19 @@ def _sts(call: Call, _: ArnOf) -> list[Need]:
 
 
 def _sqs(call: Call, _: ArnOf) -> list[Need]:
+    """A move task is started by who could do its work: receive and delete at its source, and send to its destination.
+
+    *Source:* Amazon SQS developer guide, "Troubleshoot Amazon SQS dead-letter queue and DLQ redrive issues"
+    """
+    if call.operation.endswith("MessageMoveTasks") or call.operation == "StartMessageMoveTask":
+        source, destination = call.params["SourceArn"], call.params.get("DestinationArn")
+        needed = [Need(f"sqs:{action}", source) for action in (call.operation, "GetQueueAttributes")]
+        if call.operation == "StartMessageMoveTask":
+            needed += [Need(f"sqs:{action}", source) for action in ("ReceiveMessage", "DeleteMessage")]
+            needed += [Need("sqs:SendMessage", destination)] if destination else []
+        return needed
     name = call.params.get("QueueName") or call.params.get("QueueUrl", "").rsplit("/", 1)[-1]
-    resource = _arn(call, "sqs", name) if name else call.params.get("SourceArn", "*")
+    resource = _arn(call, "sqs", name) if name else "*"
     return [Need(f"sqs:{call.operation.removesuffix('Batch')}", resource, _tag_context(call.params.get("tags")))]
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from copy import copy
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast
 
 import boto3
@@ -16,6 +17,7 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.request import Request
@@ -24,7 +26,9 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox import cloudtrail, identity, trails
-from sandbox.gateway import Gateway, on_behalf
+from sandbox.faults import Faults
+from sandbox.gateway import Gateway, NoAnswerError, Silence, on_behalf
+from sandbox.quotas import Quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -112,6 +116,11 @@ class Sandbox:
         self.clock = clock
         self.gateway = Gateway(self)
         self.gateway.recorders.append(cloudtrail.record)
+        #: What calls meet on demand.
+        self.faults = Faults()
+        #: How many calls the account takes; off until asked for.
+        self.quotas = Quotas(clock)
+        self.gateway.interposers += [self.faults.interpose, self.quotas.interpose]
         #: Started and stopped with the account, in this order and its reverse.
         importlib.import_module("sandbox.rooms")  # not at the top: the rooms import this module
         self.services: list[Service] = [trails.Trails(self), *(new_service(self) for new_service in SERVICES)]
@@ -222,16 +231,26 @@ class Sandbox:
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
         )
 
-        def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-            built = Request.from_primitives(request.method, request.url, request.headers, request.body)
-            environ = built.environ | {"REMOTE_ADDR": "127.0.0.1"}
-            path = request.url.split("://", 1)[1]
-            environ["RAW_URI"] = environ["REQUEST_URI"] = path[path.index("/") :] if "/" in path else "/"
-            answer = self.gateway.answer(environ, speaker)
-            return AWSResponse(request.url, answer.status, HTTPHeaders.from_pairs(answer.headers), _Raw(answer.body))
-
-        client.meta.events.register("before-send", send)
+        client.meta.events.register("before-send", cast(Any, partial(self._send, speaker)))
         return client
+
+    def session(self, caller: Caller | None = None, region: str = "us-east-1") -> boto3.Session:
+        """A boto3 session whose clients call the account in process, as ``caller`` and on the caller's thread."""
+        inner = _isolated_session()
+        inner.set_credentials(self.access_key, self.secret_key)
+        inner.register("before-send", cast(Any, partial(self._send, caller or self.administrator)))
+        return boto3.Session(botocore_session=inner, region_name=region)
+
+    def _send(self, speaker: Caller, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        built = Request.from_primitives(request.method, request.url, request.headers, request.body)
+        environ = built.environ | {"REMOTE_ADDR": "127.0.0.1"}
+        path = request.url.split("://", 1)[1]
+        environ["RAW_URI"] = environ["REQUEST_URI"] = path[path.index("/") :] if "/" in path else "/"
+        try:
+            answer = self.gateway.answer(environ, speaker)
+        except NoAnswerError as error:
+            raise _SILENCES[error.silence](request.url) from error
+        return AWSResponse(request.url, answer.status, HTTPHeaders.from_pairs(answer.headers), _Raw(answer.body))
 
     @property
     def administrator(self) -> Caller:
@@ -268,6 +287,26 @@ class Sandbox:
         """Other services see the role as it is: IAM's changes take seconds to spread."""
         changed = self.role_changes.get(role_name)
         return changed is None or (self.now() - changed).total_seconds() >= self.iam_propagation_seconds
+
+
+class KilledError(BaseException):
+    """The process that called is gone, as far as that can be had within this one: nothing catches it on its way."""
+
+
+def _dropped(url: str) -> Exception:
+    return ConnectionClosedError(endpoint_url=url)
+
+
+def _timed_out(url: str) -> Exception:
+    return ReadTimeoutError(endpoint_url=url)
+
+
+#: What a caller in this process gets in place of an answer.
+_SILENCES: dict[Silence, Callable[[str], BaseException]] = {
+    Silence.DROPPED: _dropped,
+    Silence.TIMEOUT: _timed_out,
+    Silence.KILLED: KilledError,
+}
 
 
 class _Handler(MotoRequestHandler):

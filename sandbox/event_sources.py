@@ -22,6 +22,7 @@ from moto.sqs.models import Queue, sqs_backends
 from sandbox import iam, lambda_runtime
 from sandbox.account import SERVICES
 from sandbox.call import AwsError
+from sandbox.clock import MovableClock
 from sandbox.gateway import rule
 from sandbox.policies import Decision
 
@@ -56,10 +57,14 @@ class EventSources:
     def start(self) -> None:
         """There are no mappings yet."""
         _STARTED.append(self)
+        if isinstance(self.sandbox.clock, MovableClock):
+            self.sandbox.clock.watch(self._wake_all)
 
     def stop(self) -> None:
         """Nothing is polled; batches that ran were cut off."""
         _STARTED.remove(self)
+        if isinstance(self.sandbox.clock, MovableClock):
+            self.sandbox.clock.unwatch(self._wake_all)
         with self._lock:
             pollers = [*self._pollers.values(), *self._ended]
             self._pollers.clear()
@@ -96,6 +101,13 @@ class EventSources:
         for poller in pollers:
             if poller.queue_arn == queue_arn:
                 poller.wake()
+
+    def _wake_all(self) -> None:
+        """Time has passed: messages may be due."""
+        with self._lock:
+            pollers = list(self._pollers.values())
+        for poller in pollers:
+            poller.wake()
 
     def is_idle(self) -> bool:
         """Nothing runs, and no mapped queue has a message: delayed, waiting or taken."""
@@ -181,7 +193,7 @@ class Poller:
                 return None
             times = [max(message.visible_at, message.delayed_until) for message in queue._messages]
         # moto's times are milliseconds, and a message can be seen when its time has passed, not when it comes.
-        return None if not times else max(0.0, (min(times) + 1) / 1000 - time.time())
+        return None if not times else max(0.0, (min(times) + 1) / 1000 - self._sandbox.now().timestamp())
 
     @staticmethod
     def _concurrency(mapping: Any) -> int:

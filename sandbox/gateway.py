@@ -5,13 +5,18 @@ request -> parse -> caller -> authorise -> hooks -> rule of AWS, or moto -> reco
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
+import select
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
@@ -45,6 +50,9 @@ type Proceed = Callable[..., dict[str, Any]]
 #: Looks at an authorised call before it is answered; raises AwsError to refuse it.
 type Hook = Callable[[Sandbox, Call], None]
 type Recorder = Callable[[Sandbox, CallRecord, dict[str, Any] | None, AwsError | None], None]
+#: Stands between a caller and the account: answers by itself, raises AwsError or NoAnswerError, or lets the third
+#: argument answer. It runs without ``gateway.lock``, before anything is judged.
+type Interposer = Callable[[Sandbox, Call, Callable[[], Answer]], Answer]
 #: Answers HTTP that no AWS client signed, such as a custom resource's response URL: (method, path, query, body).
 type Route = Callable[[str, str, str, bytes], tuple[int, bytes]]
 
@@ -96,6 +104,25 @@ class Answer:
     result: dict[str, Any] | None = None
 
 
+class Silence(StrEnum):
+    """What a caller sees who gets no answer."""
+
+    #: The connection ends.
+    DROPPED = "dropped"
+    #: The connection stays, and nothing comes.
+    TIMEOUT = "timeout"
+    #: Nothing: the caller's own process is gone.
+    KILLED = "killed"
+
+
+class NoAnswerError(Exception):
+    """A call that gets no answer, whether it was done or not."""
+
+    def __init__(self, silence: Silence) -> None:
+        super().__init__(silence)
+        self.silence = silence
+
+
 #: Name under which a request is signed -> boto3's name of the service, where they differ.
 SIGNING_NAMES = {
     "monitoring": "cloudwatch",
@@ -119,6 +146,8 @@ class Gateway:
         #: Held while a call is answered, since moto's state is not safe between threads. Blocking rules run without it.
         self.lock = threading.RLock()
         self.hooks: list[Hook] = []
+        #: The first stands nearest to the caller.
+        self.interposers: list[Interposer] = []
         #: Told of every answered call: the call, its result (None if refused) and its error.
         self.recorders: list[Recorder] = []
         #: Path prefix -> who answers requests below it that no AWS client signed.
@@ -128,7 +157,15 @@ class Gateway:
     # ---- the two ways in
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answer = self.answer(environ)
+        try:
+            answer = self.answer(environ)
+        except NoAnswerError as error:
+            connection: socket.socket = environ["werkzeug.socket"]
+            if error.silence is Silence.TIMEOUT:
+                self._wait_until_closed(connection)
+            with contextlib.suppress(OSError):  # the caller may have closed it by now
+                connection.shutdown(socket.SHUT_RDWR)
+            raise ConnectionResetError("no answer, as was asked for") from error  # the server then lets go of it
         headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
         if environ["REQUEST_METHOD"] == "HEAD":  # a HEAD answer tells the length of what it does not send
             headers = answer.headers
@@ -183,6 +220,13 @@ class Gateway:
             return _error_answer(protocol, error, request_id)
         return self._answer_call(call, operation, protocol, environ, body)
 
+    def _wait_until_closed(self, connection: socket.socket) -> None:
+        """The caller has given up."""
+        while not self.sandbox.is_stopping.is_set():
+            readable, _, _ = select.select([connection], [], [], 0.2)
+            if readable:
+                return
+
     # ---- one call
 
     def _answer_call(
@@ -203,7 +247,23 @@ class Gateway:
             return answer.result or {}
 
         needs: tuple[Need, ...] = ()
-        try:
+
+        def record(answer: Answer) -> Answer:
+            with self.lock:
+                record = CallRecord(
+                    call=call,
+                    time=self.sandbox.now(),
+                    status=answer.status,
+                    error_code=answer.error.code if answer.error else None,
+                    needs=tuple((need.action, need.resource) for need in needs),
+                )
+                self.sandbox.calls.append(record)
+                for tell in self.recorders:
+                    tell(self.sandbox, record, answer.result, answer.error)
+            return answer
+
+        def ask_the_account() -> Answer:
+            nonlocal needs
             with self.lock:
                 needs = iam.needs(self.sandbox, call)
                 iam.authorise(self.sandbox, call, needs)
@@ -218,29 +278,29 @@ class Gateway:
                 if result is None and not moto_answers:
                     proceed()
             if isinstance(result, Answer):
-                answer = result
-            elif result is None:
-                answer = moto_answers[-1]
-            else:
-                answer = _result_answer(protocol, operation, result, call.request_id)
+                return result
+            if result is None:
+                return moto_answers[-1]
+            return _result_answer(protocol, operation, result, call.request_id)
+
+        def answered() -> Answer:
+            try:
+                answer = ask_the_account()
+            except AwsError as error:
+                answer = _error_answer(protocol, error, call.request_id)
+            except Exception as error:  # its fault must be an answer that says so, never a client that hangs
+                log.exception("The sandbox failed in %s %s", call.service, call.operation)
+                message = f"The sandbox failed in {call.service} {call.operation}: {error!r}"
+                answer = _error_answer(protocol, AwsError("NotImplemented", message, 501), call.request_id)
+            return record(answer)
+
+        through: Callable[[], Answer] = answered
+        for interposer in reversed(self.interposers):
+            through = partial(interposer, self.sandbox, call, through)
+        try:
+            return through()
         except AwsError as error:
-            answer = _error_answer(protocol, error, call.request_id)
-        except Exception as error:  # a fault of the sandbox must be an answer that says so, never a client that hangs
-            log.exception("The sandbox failed in %s %s", call.service, call.operation)
-            fault = AwsError("NotImplemented", f"The sandbox failed in {call.service} {call.operation}: {error!r}", 501)
-            answer = _error_answer(protocol, fault, call.request_id)
-        with self.lock:
-            record = CallRecord(
-                call=call,
-                time=self.sandbox.now(),
-                status=answer.status,
-                error_code=answer.error.code if answer.error else None,
-                needs=tuple((need.action, need.resource) for need in needs),
-            )
-            self.sandbox.calls.append(record)
-            for tell in self.recorders:
-                tell(self.sandbox, record, answer.result, answer.error)
-        return answer
+            return record(_error_answer(protocol, error, call.request_id))
 
     def _ask_moto(
         self, call: Call, operation: OperationModel, protocol: str, environ: dict[str, Any], body: bytes

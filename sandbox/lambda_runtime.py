@@ -123,6 +123,7 @@ class LambdaRuntime:
     def start(self) -> None:
         """No function has run yet."""
         self._stopping = False
+        self.sandbox.faults.kill = self._kill_caller
         self.invoked.clear()
         self.logging_configs.clear()
         self._sessions.clear()
@@ -175,6 +176,10 @@ class LambdaRuntime:
             busy = [warm for warm in self._busy if (warm.function.name, warm.function.region) == (name, region)]
         self._end(busy)
         return len(busy)
+
+    def _kill_caller(self, _sandbox: Sandbox, caller: Caller) -> None:
+        """A session is named after its function. Of two environments of one function, both go."""
+        self.kill(caller.arn.rsplit("/", 1)[-1])
 
     # ---- functions
 

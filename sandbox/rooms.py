@@ -11,6 +11,7 @@ from sandbox import event_sources as event_sources
 from sandbox import insights as insights
 from sandbox import lambda_runtime as lambda_runtime
 from sandbox import move_tasks as move_tasks
+from sandbox import queue_clock as queue_clock
 from sandbox import scheduler as scheduler
 from sandbox import stack_sets as stack_sets
 from sandbox import topics as topics

@@ -1,0 +1,102 @@
+"""How many calls AWS takes: token buckets of the account, off until ``sandbox.quotas.are_on`` is set.
+
+*Source:* "Amazon API Gateway quotas" (docs.aws.amazon.com/apigateway/latest/developerguide/limits.html): 10 calls a
+second with a burst of 40 over the whole control plane, and less for some calls; "Amazon CloudWatch Logs endpoints and
+quotas" (docs.aws.amazon.com/general/latest/gr/cwl_region.html). Whether V1 and V2 share the 10 is unknown: that they do
+is the harsher. Which throttled calls carry an error code is unknown too: every other does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sandbox.faults import Kind, refusal
+
+if TYPE_CHECKING:
+    from sandbox.account import Sandbox
+    from sandbox.call import Call
+    from sandbox.gateway import Answer
+
+#: Calls a second and burst, of all that share a bucket.
+CONTROL_PLANE = 10.0, 40
+_OWN = {
+    ("apigateway", "UpdateAccount"): (1 / 20, 1),
+    ("apigateway", "CreateDeployment"): (1 / 5, 1),
+    ("apigateway", "CreateRestApi"): (1 / 3, 1),
+    ("apigateway", "DeleteRestApi"): (1 / 30, 1),
+    ("logs", "CreateLogGroup"): (10.0, 10),
+    ("logs", "DescribeLogGroups"): (10.0, 10),
+    ("logs", "PutRetentionPolicy"): (10.0, 10),
+}
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """``tokens`` at the time ``filled``."""
+
+    rate: float
+    burst: int
+    tokens: float
+    filled: datetime
+
+    def fill(self, now: datetime) -> None:
+        self.tokens = min(self.burst, self.tokens + (now - self.filled).total_seconds() * self.rate)
+        self.filled = now
+
+    @property
+    def has_token(self) -> bool:
+        return self.tokens >= 1 - 1e-9
+
+
+class Quotas:
+    """The buckets of one account. Each region has its own."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.are_on = False
+        #: Caller's ARN -> calls that were taken, and that were not.
+        self.taken: Counter[str] = Counter()
+        self.throttled: Counter[str] = Counter()
+        self._clock = clock
+        self._buckets: dict[tuple[str, str, str], _Bucket] = {}
+        self._lock = threading.Lock()
+        self._turns = itertools.cycle((Kind.THROTTLED, Kind.THROTTLED_WITHOUT_CODE))
+
+    def interpose(self, _sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
+        """The account's answer, or that there were too many calls. A call made by AWS itself counts like another."""
+        if self.are_on and (buckets := self._buckets_of(call)):
+            if not self._take(buckets):
+                self.throttled[call.caller.arn] += 1
+                of_api_gateway = call.service in ("apigateway", "apigatewayv2")
+                raise refusal(next(self._turns) if of_api_gateway else Kind.THROTTLED, call)
+            self.taken[call.caller.arn] += 1
+        return answer()
+
+    def _buckets_of(self, call: Call) -> list[_Bucket]:
+        wanted = []
+        if call.service in ("apigateway", "apigatewayv2"):
+            wanted.append((("apigateway", "*", call.region), CONTROL_PLANE))
+        if (own := _OWN.get((call.service, call.operation))) is not None:
+            wanted.append(((call.service, call.operation, call.region), own))
+        if not wanted:
+            return []
+        now = self._clock()
+        with self._lock:
+            return [self._buckets.setdefault(key, _Bucket(rate, burst, burst, now)) for key, (rate, burst) in wanted]
+
+    def _take(self, buckets: list[_Bucket]) -> bool:
+        """A call that one bucket has no token for takes none from the others."""
+        now = self._clock()
+        with self._lock:
+            for bucket in buckets:
+                bucket.fill(now)
+            if not all(bucket.has_token for bucket in buckets):
+                return False
+            for bucket in buckets:
+                bucket.tokens -= 1
+            return True

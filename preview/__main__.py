@@ -18,7 +18,8 @@ from log_keeper.access_log_format import FormatName
 from log_keeper.aws import Clients
 from log_keeper.settings import Settings
 from log_keeper.sweep import Pace
-from preview.preview import Preview, Tell, enabled_regions, explain, gather, identify, tell_nobody
+from preview.outlook import Preview
+from preview.reading import Tell, enabled_regions, explain, gather, identify, tell_nobody
 from preview.report_data import to_csv, to_json
 from preview.report_html import to_html
 

@@ -9,18 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from log_keeper.settings import Settings
-from preview.preview import (
-    Preview,
-    RegionPreview,
-    StagePreview,
-    change_fields,
-    count,
-    count_by_protocol,
-    finding_in_words,
-    policy_parameters,
-    printable,
-    steps,
-)
+from preview.outlook import Preview, RegionPreview, StagePreview, count, count_by_protocol
+from preview.words import change_fields, finding_in_words, policy_parameters, printable, steps
 
 #: Raised when a member of the JSON document is taken away or changes its meaning; more may be added at any time.
 VERSION = 1

@@ -14,14 +14,9 @@ from html import escape
 from log_keeper.enforcement import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
-from preview.preview import (
-    Count,
-    Preview,
-    RegionPreview,
-    StagePreview,
+from preview.outlook import Count, Preview, RegionPreview, StagePreview, count, count_by_protocol
+from preview.words import (
     Step,
-    count,
-    count_by_protocol,
     finding_in_words,
     headline,
     points,

@@ -18,22 +18,9 @@ from rich.text import Text
 
 from log_keeper.enforcement import Outcome
 from log_keeper.settings import Settings
-from preview.preview import (
-    Count,
-    Preview,
-    RegionPreview,
-    StagePreview,
-    Tell,
-    count,
-    count_by_protocol,
-    finding_in_words,
-    headline,
-    points,
-    printable,
-    role_in_words,
-    tell_nobody,
-    trail_in_words,
-)
+from preview.outlook import Count, Preview, RegionPreview, StagePreview, count, count_by_protocol
+from preview.reading import Tell, tell_nobody
+from preview.words import finding_in_words, headline, points, printable, role_in_words, trail_in_words
 
 _STYLES = {Outcome.IN_LINE: "green", Outcome.WOULD_CHANGE: "yellow", Outcome.EXEMPT: "cyan"}
 _COUNTS = {

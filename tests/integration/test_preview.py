@@ -30,7 +30,7 @@ from log_keeper.enforcement import Enforcer, Outcome
 from log_keeper.stages import ApiVersion, StageRef
 from log_keeper.sweep import Pace
 from preview import __main__ as command
-from preview.preview import policy_parameters
+from preview.words import policy_parameters
 from sandbox import templates
 from sandbox.account import Sandbox
 

@@ -22,23 +22,11 @@ from log_keeper.judgement import judge, log_groups_of
 from log_keeper.log_groups import LogGroupFacts
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage
-from preview.preview import (
-    Count,
-    Preview,
-    RegionPreview,
-    StagePreview,
-    count,
-    explain,
-    headline,
-    method_in_words,
-    points,
-    policy_parameters,
-    printable,
-    role_in_words,
-    steps,
-)
+from preview.outlook import Count, Preview, RegionPreview, StagePreview, count
+from preview.reading import explain
 from preview.report_data import COLUMNS, to_csv, to_json
 from preview.report_html import to_html
+from preview.words import headline, method_in_words, points, policy_parameters, printable, role_in_words, steps
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIVE = AccountRole(Verdict.LIVE, "arn:aws:iam::123456789012:role/Logs")

@@ -54,26 +54,55 @@ ROOMS: dict[str, set[str]] = {
 }
 #: The same of the preview's rooms: of their own, and of the rooms above. Those know nothing of these.
 PREVIEW: dict[str, set[str]] = {
-    "preview": {
+    "outlook": {
         "log_keeper.account_role",
-        "log_keeper.aws",
+        "log_keeper.enforcement",
+        "log_keeper.judgement",
+        "log_keeper.settings",
+        "log_keeper.stages",
+    },
+    "words": {
+        "log_keeper.account_role",
         "log_keeper.enforcement",
         "log_keeper.judgement",
         "log_keeper.log_groups",
         "log_keeper.policy",
         "log_keeper.settings",
         "log_keeper.stages",
-        "log_keeper.sweep",
+        "preview.outlook",
     },
-    "report_data": {"log_keeper.settings", "preview.preview"},
-    "report_html": {"log_keeper.enforcement", "log_keeper.settings", "log_keeper.stages", "preview.preview"},
-    "terminal": {"log_keeper.enforcement", "log_keeper.settings", "preview.preview"},
+    "reading": {
+        "log_keeper.account_role",
+        "log_keeper.aws",
+        "log_keeper.enforcement",
+        "log_keeper.settings",
+        "log_keeper.stages",
+        "log_keeper.sweep",
+        "preview.outlook",
+        "preview.words",
+    },
+    "report_data": {"log_keeper.settings", "preview.outlook", "preview.words"},
+    "report_html": {
+        "log_keeper.enforcement",
+        "log_keeper.settings",
+        "log_keeper.stages",
+        "preview.outlook",
+        "preview.words",
+    },
+    "terminal": {
+        "log_keeper.enforcement",
+        "log_keeper.settings",
+        "preview.outlook",
+        "preview.reading",
+        "preview.words",
+    },
     "__main__": {
         "log_keeper.access_log_format",
         "log_keeper.aws",
         "log_keeper.settings",
         "log_keeper.sweep",
-        "preview.preview",
+        "preview.outlook",
+        "preview.reading",
         "preview.report_data",
         "preview.report_html",
         "preview.terminal",
@@ -87,7 +116,7 @@ PURE = {
     "cloudtrail",
     "access_log_format",
 }
-PURE_OF_PREVIEW = {"report_data", "report_html"}
+PURE_OF_PREVIEW = {"outlook", "report_data", "report_html", "words"}
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time", "mypy_boto3_apigateway"}
 
 

@@ -1,0 +1,166 @@
+"""An account read and judged, by the code of the sweep, with the caller's own credentials.
+
+Nothing is changed and nothing is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    UnknownRegionError,
+)
+
+from log_keeper.account_role import look
+from log_keeper.aws import Clients, error_code, error_message, is_closed
+from log_keeper.enforcement import Outcome
+from log_keeper.settings import Settings
+from log_keeper.stages import Protocol
+from log_keeper.sweep import Api, Pace, has_trail, judge_all, list_apis
+from preview.outlook import RegionPreview, StagePreview
+from preview.words import printable
+
+if TYPE_CHECKING:
+    import boto3
+
+#: Told while a region is read: its name, and how many of its APIs are read of how many; None before they are listed.
+type Tell = Callable[[str, int, int | None], None]
+
+
+def tell_nobody(region: str, done: int, of: int | None) -> None:
+    """For a reading that nobody watches."""
+
+
+def identify(clients: Clients, regions: Iterable[str]) -> tuple[str, str]:
+    """The caller's account and its partition, from the first region that answers. It takes no permission.
+
+    *Source:* AWS STS API reference, GetCallerIdentity. Raises what the last region answered.
+    """
+    failure: BotoCoreError | ClientError | None = None
+    for region in regions:
+        try:
+            answer = clients.sts(region).get_caller_identity()
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            failure = error
+        except ClientError as error:
+            if not is_closed(error):
+                raise
+            failure = error
+        else:
+            return answer["Account"], answer["Arn"].split(":")[1]
+    raise failure or NoRegionError()
+
+
+def enabled_regions(
+    clients: Clients, session: boto3.Session, partition: str, tell: Tell
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The regions that take the caller's credentials, and those that do not, since the account has not enabled them.
+
+    By GetCallerIdentity in each region with API Gateway that botocore knows: unlike account:ListRegions and
+    ec2:DescribeRegions it takes no permission.
+    """
+    enabled, left_out = [], []
+    for region in session.get_available_regions("apigateway", partition):
+        tell(region, 0, None)
+        try:
+            clients.sts(region).get_caller_identity()
+        except ClientError as error:
+            # Any other failure is told by the reading of the region.
+            if is_closed(error):
+                left_out.append(region)
+                continue
+        except (EndpointConnectionError, ConnectTimeoutError):
+            pass
+        enabled.append(region)
+    return tuple(enabled), tuple(left_out)
+
+
+def gather(
+    clients: Clients, settings: Settings, pace: Pace, now: Callable[[], datetime], tell: Tell
+) -> tuple[RegionPreview, ...]:
+    """Each region of the settings as it is now. What cannot be read of one is in its ``errors``; the rest goes on."""
+    return tuple(_read_region(clients, settings, region, pace, now, tell) for region in settings.regions)
+
+
+def _read_region(
+    clients: Clients, settings: Settings, region: str, pace: Pace, now: Callable[[], datetime], tell: Tell
+) -> RegionPreview:
+    tell(region, 0, None)
+    try:
+        apis = list_apis(clients, region, pace)
+    except (BotoCoreError, ClientError) as error:
+        return RegionPreview(region, errors=(f"{region} could not be read: {explain(error)}",))
+
+    def counted() -> Iterator[Api]:
+        for number, api in enumerate(apis):
+            tell(region, number, len(apis))
+            yield api
+        tell(region, len(apis), len(apis))
+
+    errors: list[str] = []
+    stages: list[StagePreview] = []
+    try:
+        for api, judgements in judge_all(clients, settings, region, counted(), pace, now):
+            stages += [StagePreview(printable(api.name), judgement) for judgement in judgements]
+    except (BotoCoreError, ClientError) as error:
+        errors.append(f"{region}: not all stages could be read: {explain(error)}")
+
+    def attempt[Found](what: str, read: Callable[[], Found]) -> Found | None:
+        try:
+            return read()
+        except (BotoCoreError, ClientError) as error:
+            errors.append(f"{region}: {what} could not be read: {explain(error)}")
+            return None
+
+    role = attempt("the account's log role", lambda: look(clients, settings, region))
+    trail = attempt("its trails", lambda: has_trail(clients.cloudtrail(region)))
+    needs_role = any(api.protocol is not Protocol.HTTP for api in apis)
+    return RegionPreview(region, tuple(sorted(stages, key=_rank)), role, needs_role, trail, tuple(errors))
+
+
+def _rank(stage: StagePreview) -> tuple[bool, bool, str, str, str]:
+    """What would change comes first, and what is exempt before what is in line."""
+    ref, outcome = stage.stage.ref, stage.outcome
+    is_last = outcome is Outcome.IN_LINE
+    return (is_last, outcome is not Outcome.WOULD_CHANGE, stage.api_name.lower(), ref.api_id, ref.stage_name)
+
+
+def explain(error: BotoCoreError | ClientError) -> str:
+    """The error and what to do about it, in one line."""
+    match error:
+        case NoCredentialsError() | PartialCredentialsError():
+            return "no complete AWS credentials were found: log in (aws sso login, aws configure) or name a --profile."
+        case ProfileNotFound():
+            return f"{error}: name one that `aws configure list-profiles` shows."
+        case NoRegionError():
+            return "no region is set: name one with --region, or choose --all-regions."
+        case UnknownRegionError():
+            return f"{error} Name a region such as eu-west-1."
+        case EndpointConnectionError() | ConnectTimeoutError():
+            return f"{_line(error)} Look at the region's name, and at your connection and proxy."
+        case ClientError() if error_code(error) in ("AccessDenied", "AccessDeniedException"):
+            return f"it is denied to these credentials: allow it, or leave this out. {_line(error_message(error))}"
+        case ClientError() if is_closed(error):
+            return (
+                "the region is not enabled for the account, or these credentials are not valid there: enable it, leave "
+                f"it out, or log in again. {_line(error_message(error))}"
+            )
+        case ClientError() if "Expired" in error_code(error):
+            return "the credentials have expired: log in again (aws sso login)."
+        case _:
+            return f"{_line(error)} Log in again if it is about credentials; otherwise try again."
+
+
+def _line(text: object) -> str:
+    """As one sentence of one line."""
+    return printable(" ".join(str(text).split())).rstrip(".") + "."

@@ -22,6 +22,11 @@ demo: setup ## See it work, on an AWS account inside this machine (two minutes)
 preview: setup ## See what it would change in your account, and change nothing (ARGS=--help)
 	@PYTHONPATH=src $(PYTHON) -m preview $(ARGS)
 
+# For example: make redrive ARGS="--look"
+.PHONY: redrive
+redrive: setup ## After a mend: move what lies in the dead-letter queues back (ARGS=--look: only show it)
+	@PYTHONPATH=src $(PYTHON) -m tools.redrive $(ARGS)
+
 .PHONY: sandbox
 sandbox: setup ## Start that account and keep it, for aws, sam and boto3 to try things on
 	@$(PYTHON) -m sandbox $(ARGS)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sandbox.needs import Need
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -47,6 +49,8 @@ class Call:
     http_path: str = "/"
     #: The ``Host`` header; CloudTrail tells it of REST calls.
     host: str = ""
+    #: What was asked of the caller beyond what every such call needs, as it came up while the call was answered.
+    further_needs: list[Need] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,8 @@ class CallRecord:
     status: int
     #: None for a call that succeeded; may be "" where AWS answers without a code.
     error_code: str | None
-    #: The (action, resource ARN) pairs the call needs, whether or not the caller was checked.
-    needs: tuple[tuple[str, str], ...]
+    #: The permissions that were asked for, whether or not the caller was checked, and whether they were had.
+    needs: tuple[Need, ...]
 
 
 class AwsError(Exception):

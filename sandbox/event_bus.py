@@ -16,6 +16,7 @@ from moto.sqs.models import sqs_backends
 
 from sandbox import iam
 from sandbox.gateway import rule
+from sandbox.needs import Need
 from sandbox.policies import Decision, evaluate, load
 
 if TYPE_CHECKING:
@@ -240,10 +241,14 @@ def _to_bus(sandbox: Sandbox, delivery: Delivery) -> None:
     role_arn = delivery.target.get("RoleArn")
     if role_arn:
         role = iam.role_by_arn(sandbox, role_arn)
-        if role is None or not trusts(role, "events.amazonaws.com", {"aws:SourceAccount": sandbox.account_id}):
+        # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
+        context = {"aws:SourceAccount": sandbox.account_id, "aws:SourceArn": delivery.rule_arn}
+        if role is None or not trusts(role, "events.amazonaws.com", context):
             raise Undeliverable(f"EventBridge may not assume {role_arn}")
-        verdict = iam.policies_of_role(sandbox, role).decide("events:PutEvents", delivery.arn, {})
-        if verdict is not Decision.ALLOWED:
+        needs = [Need("events:PutEvents", delivery.arn)]
+        if iam.lacking(
+            sandbox, role, needs, service="events.amazonaws.com", operation="events:PutEvents", region=region
+        ):
             raise Undeliverable(f"{role_arn} may not put events on {delivery.arn}")
     else:
         documents = [load(bus.policy)] if bus.policy else []

@@ -24,7 +24,7 @@ from sandbox.account import SERVICES
 from sandbox.call import AwsError
 from sandbox.clock import MovableClock
 from sandbox.gateway import rule
-from sandbox.policies import Decision
+from sandbox.needs import Need
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -415,14 +415,16 @@ def _check(sandbox: Sandbox, function: Function, queue: Any, params: dict[str, A
     if int(params.get("BatchSize", 0)) > _RECEIVE_LIMIT and not params.get("MaximumBatchingWindowInSeconds"):
         _invalid("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10")
     role = iam.role_by_arn(sandbox, function.role)
-    for action in _NEEDED:
-        verdict = (
-            Decision.IMPLICIT_DENY
-            if role is None
-            else iam.policies_of_role(sandbox, role).decide(f"sqs:{action}", queue.queue_arn, {})
-        )
-        if verdict is not Decision.ALLOWED:
-            _invalid(f"The provided execution role does not have permissions to call {action} on SQS")
+    needs = [Need(f"sqs:{action}", queue.queue_arn) for action in _NEEDED]
+    operation, region = "lambda:CreateEventSourceMapping", function.region
+    lacks = (
+        needs[0]
+        if role is None
+        else iam.lacking(sandbox, role, needs, service="lambda.amazonaws.com", operation=operation, region=region)
+    )
+    if lacks is not None:
+        action = lacks.action.removeprefix("sqs:")
+        _invalid(f"The provided execution role does not have permissions to call {action} on SQS")
 
 
 def _invalid(message: str) -> None:

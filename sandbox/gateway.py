@@ -255,7 +255,7 @@ class Gateway:
                     time=self.sandbox.now(),
                     status=answer.status,
                     error_code=answer.error.code if answer.error else None,
-                    needs=tuple((need.action, need.resource) for need in needs),
+                    needs=(*needs, *call.further_needs),
                 )
                 self.sandbox.calls.append(record)
                 for tell in self.recorders:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
 
 from sandbox import needs as _needs
-from sandbox.call import AwsError
+from sandbox.call import AwsError, Call, Caller, CallRecord
 from sandbox.policies import Context, Decision, Policies, evaluate, load
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sandbox.account import Sandbox
-    from sandbox.call import Call, Caller
     from sandbox.needs import Need
 
 #: Services that say AccessDenied, with 403; all others say AccessDeniedException.
@@ -55,6 +57,29 @@ def authorise(sandbox: Sandbox, call: Call, wanted: tuple[Need, ...]) -> None:
         )
         code = "AccessDenied" if call.service in _ACCESS_DENIED else "AccessDeniedException"
         raise AwsError(code, message, 400 if call.service in _DENIED_WITH_400 else 403)
+
+
+def lacking(
+    sandbox: Sandbox, role: Any, needs: Sequence[Need], *, service: str, operation: str, region: str
+) -> Need | None:
+    """The first of the permissions that one of moto's roles lacks for what an AWS service is about to do as the role.
+
+    The record of calls tells of it as of a call that the service has made, ``events:PutEvents`` say; CloudTrail does
+    not.
+    """
+    name, operation = operation.split(":")
+    arn = f"arn:aws:sts::{sandbox.account_id}:assumed-role/{role.name}/{service.split('.')[0]}"
+    caller = Caller(sandbox.account_id, arn, role.arn, {"type": "AssumedRole"}, invoked_by=service)
+    call = Call(name, operation, region, caller, {}, str(uuid.uuid4()), user_agent=service, source_ip=service)
+    policies, shared = policies_of_role(sandbox, role), request_context(sandbox, call)
+    lacks = None
+    for need in needs:
+        if policies.decide(need.action, need.resource, {**shared, **need.context}) is not Decision.ALLOWED:
+            lacks = need
+            break
+    status, error = (200, None) if lacks is None else (403, "AccessDenied")
+    sandbox.calls.append(CallRecord(call, sandbox.now(), status, error, tuple(needs)))
+    return lacks
 
 
 def policies_of(sandbox: Sandbox, caller: Caller) -> Policies:

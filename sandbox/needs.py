@@ -187,7 +187,10 @@ def _events(call: Call, _: ArnOf) -> list[Need]:
     if rule:
         bus = params.get("EventBusName", "default").rsplit("/", 1)[-1]
         resource = f"rule/{rule}" if bus == "default" else f"rule/{bus}/{rule}"
-        needed = [Need(f"events:{call.operation}", _arn(call, "events", resource))]
+        tags = _tag_context(params.get("Tags"))
+        needed = [Need(f"events:{call.operation}", _arn(call, "events", resource), tags)]
+        if tags:  # *Source:* botocore's documentation of PutRule
+            needed.append(Need("events:TagResource", _arn(call, "events", resource), tags))
         for target in [params, *params.get("Targets", [])]:
             needed += _pass_role(target.get("RoleArn"), "events.amazonaws.com")
         return needed

@@ -22,6 +22,7 @@ from sandbox import event_bus, iam, stacks, templates
 from sandbox.account import SERVICES
 from sandbox.call import AwsError
 from sandbox.gateway import rule
+from sandbox.needs import Need
 from sandbox.policies import Decision, evaluate, load
 from sandbox.stacks import PRINCIPAL
 from sandbox.templates import TemplateError
@@ -148,7 +149,9 @@ class StackSets:
             message = f"Another Operation on StackSet {stack_set.arn} is in progress"
             raise AwsError("OperationInProgressException", message, 409)
         role = iam.role_by_arn(self.sandbox, stack_set.administration_role_arn)
-        if role is None or not event_bus.trusts(role, PRINCIPAL, {"aws:SourceAccount": stack_set.account}):
+        # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-prereqs-self-managed.html
+        context = {"aws:SourceAccount": stack_set.account, "aws:SourceArn": stack_set.arn}
+        if role is None or not event_bus.trusts(role, PRINCIPAL, context):
             name = stack_set.administration_role_arn.rsplit("/", 1)[-1]
             message = f"Account {stack_set.account} should have '{name}' role with trust relationship to CloudFormation"
             raise AwsError("ValidationError", f"{message} service.")
@@ -210,8 +213,10 @@ class StackSets:
                 f"Account {instance.account} should have '{name}' role with trust relationship to Role "
                 f"'{administrator}'."
             )
-        policies = iam.policies_of_role(sandbox, administration)
-        if policies.decide("sts:AssumeRole", arn, {}) is not Decision.ALLOWED:
+        needs = [Need("sts:AssumeRole", arn)]
+        if iam.lacking(
+            sandbox, administration, needs, service=PRINCIPAL, operation="sts:AssumeRole", region=stack_set.region
+        ):
             session = f"arn:aws:sts::{stack_set.account}:assumed-role/{administration.name}/{uuid.uuid4()}"
             raise InstanceFailedError(
                 f"User: {session} is not authorized to perform: sts:AssumeRole on resource: {arn}"

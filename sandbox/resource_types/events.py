@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from botocore.exceptions import ClientError
+
 from sandbox.resource_types.base import (
     Context,
     Made,
     Properties,
     ResourceType,
     Simple,
+    key_values,
     resource_type,
     shaped,
     without,
@@ -23,28 +26,49 @@ if TYPE_CHECKING:
 
 @resource_type
 class Rule(ResourceType):
+    """Its calls and their order; what it reads back needs permissions too.
+
+    *Source:* aws-cloudformation/aws-cloudformation-resource-providers-events, ``software/amazon/events/rule``
+    """
+
     name = "AWS::Events::Rule"
     replaced_by = frozenset({"Name", "EventBusName"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         name = properties.get("Name") or context.generated_name(64)
+        events, bus = context.client("events"), self._bus(properties)
+        try:
+            events.describe_rule(Name=name, **bus)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+        else:
+            raise TemplateError(f"{name} already exists")
         arn = self._put(context, name, properties)
-        bus = self._bus(properties)
+        self._put_targets(context, name, properties)
+        self._read(context, name, properties)
         return Made(f"{bus['EventBusName'].rsplit('/', 1)[-1]}|{name}" if bus else name, {"Arn": arn})
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
         name = physical_id.rsplit("|", 1)[-1]
-        gone = {each["Id"] for each in old.get("Targets") or []} - {each["Id"] for each in new.get("Targets") or []}
-        if gone:
-            context.client("events").remove_targets(Rule=name, **self._bus(new), Ids=sorted(gone))
-        return {"Arn": self._put(context, name, new)}
+        events, bus = context.client("events"), self._bus(new)
+        events.describe_rule(Name=name, **bus)
+        arn = self._put(context, name, new)
+        wanted = {each["Id"] for each in new.get("Targets") or []}
+        found = {each["Id"] for each in events.list_targets_by_rule(Rule=name, **bus)["Targets"]}
+        if gone := found - wanted:
+            events.remove_targets(Rule=name, **bus, Ids=sorted(gone))
+        self._put_targets(context, name, new)
+        self._read(context, name, new)
+        return {"Arn": arn}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         events, name = context.client("events"), physical_id.rsplit("|", 1)[-1]
-        targets = [each["Id"] for each in properties.get("Targets") or []]
+        bus = self._bus(properties)
+        targets = [each["Id"] for each in events.list_targets_by_rule(Rule=name, **bus)["Targets"]]
         if targets:
-            events.remove_targets(Rule=name, **self._bus(properties), Ids=targets)
-        events.delete_rule(Name=name, **self._bus(properties))
+            events.remove_targets(Rule=name, **bus, Ids=targets)
+        events.delete_rule(Name=name, **bus)
 
     @staticmethod
     def _bus(properties: Properties) -> dict[str, str]:
@@ -54,15 +78,24 @@ class Rule(ResourceType):
     def _put(self, context: Context, name: str, properties: Properties) -> str:
         events = context.client("events")
         wanted = {**without(properties, "Targets", "Tags", "EventBusName"), "Name": name, **self._bus(properties)}
+        if tags := context.tags(properties, system=False):
+            wanted["Tags"] = key_values(tags)
         arn: str = events.put_rule(**shaped(events, "put_rule", wanted))["RuleArn"]
-        targets = properties.get("Targets")
+        return arn
+
+    def _put_targets(self, context: Context, name: str, properties: Properties) -> None:
+        events, targets = context.client("events"), properties.get("Targets")
         if targets:
             answer = events.put_targets(
                 **shaped(events, "put_targets", {"Rule": name, **self._bus(properties), "Targets": targets})
             )
             if answer.get("FailedEntryCount"):
                 raise TemplateError(f"Targets were refused: {json.dumps(answer['FailedEntries'])}")
-        return arn
+
+    def _read(self, context: Context, name: str, properties: Properties) -> None:
+        events, bus = context.client("events"), self._bus(properties)
+        events.describe_rule(Name=name, **bus)
+        events.list_targets_by_rule(Rule=name, **bus)
 
 
 @resource_type

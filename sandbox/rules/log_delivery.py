@@ -14,6 +14,7 @@ from moto.logs.models import logs_backends
 
 from sandbox import iam
 from sandbox.call import AwsError
+from sandbox.needs import Need
 from sandbox.policies import Decision, Document, evaluate, load
 from sandbox.rules import log_resource_policies as policies
 
@@ -36,6 +37,8 @@ ACTIONS = (
 )
 #: To switch it off. Inferred from the same page; nothing is recorded.
 ACTIONS_TO_END = ("logs:DeleteLogDelivery",)
+#: What they are checked against where that is not everything.
+_RESOURCES = {"logs:DescribeLogGroups": "arn:aws:logs:{region}:{account}:log-group::log-stream:"}
 
 #: The account's policy to which AWS adds log groups.
 ACCOUNT_POLICY = "AWSLogDeliveryWrite20150319"
@@ -72,22 +75,22 @@ def authorise(sandbox: Sandbox, call: Call, actions: tuple[str, ...]) -> None:
     *Source:* radkawar/stackd ``testdata/aws/apigateway/http_logs.json``; the words for a permission that nothing allows
     (and nothing denies) follow those that IAM has elsewhere.
     """
+    wanted = [Need(action, _RESOURCES.get(action, "*").format(region=call.region, account=sandbox.account_id))
+              for action in actions]  # fmt: skip
+    call.further_needs += wanted
     if call.caller.is_trusted:
         return
     held = iam.policies_of(sandbox, call.caller)
     context = iam.request_context(sandbox, call)
-    for action in actions:
-        resource = "*"
-        if action == "logs:DescribeLogGroups":
-            resource = f"arn:aws:logs:{call.region}:{sandbox.account_id}:log-group::log-stream:"
-        decision = held.decide(action, resource, context)
+    for need in wanted:
+        decision = held.decide(need.action, need.resource, context)
         if decision is Decision.ALLOWED:
             continue
-        why = f"because no identity-based policy allows the {action} action"
+        why = f"because no identity-based policy allows the {need.action} action"
         if decision is Decision.EXPLICIT_DENY:
             why = "with an explicit deny in an identity-based policy"
         raise _refused(f"Insufficient permissions to enable logging. User: {call.caller.arn} is not authorized to "
-                       f"perform: {action} {why}")  # fmt: skip
+                       f"perform: {need.action} {why}")  # fmt: skip
 
 
 def _is_allowed(sandbox: Sandbox, region: str, group: Any) -> bool:

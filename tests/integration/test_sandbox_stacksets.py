@@ -220,7 +220,7 @@ def test_an_execution_role_that_may_too_little(sandbox: Sandbox) -> None:
     deploy(sandbox, forwarding(ABROAD, execution=["cloudformation:*"], OperationPreferences=tolerant))
     assert instances(sandbox) == {ABROAD: ("OUTDATED", "FAILED")}
     told = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
-    assert "is not authorized to perform: events:PutRule" in told[0]["StatusReason"]
+    assert "is not authorized to perform: events:DescribeRule" in told[0]["StatusReason"]
     assert client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"] == []
 
 

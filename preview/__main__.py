@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from log_keeper.access_log_format import FormatName
 from log_keeper.aws import Clients
+from log_keeper.pace import Pace
 from log_keeper.settings import Settings
-from log_keeper.sweep import Pace
 from preview.outlook import Preview
 from preview.reading import Tell, enabled_regions, explain, gather, identify, tell_nobody
 from preview.report_data import to_csv, to_json
@@ -177,7 +177,7 @@ def _read(arguments: argparse.Namespace) -> Preview:
                 session.get_partition_for_region(region)
             if not asked and not arguments.all_regions:
                 raise NoRegionError
-            clients = Clients(session)
+            clients = Clients(lambda: Pace(arguments.rate), session)
             doors = [*([home] if home else []), *asked]
             account, partition = identify(clients, doors or ["us-east-1"])
             left_out: tuple[str, ...] = ()
@@ -186,7 +186,7 @@ def _read(arguments: argparse.Namespace) -> Preview:
         except (BotoCoreError, ClientError) as error:
             raise _Failure(explain(error)) from error
         policy = settings(arguments, account, partition, asked)
-        regions = gather(clients, policy, Pace(arguments.rate), lambda: datetime.now(UTC), tell)
+        regions = gather(clients, policy, lambda: datetime.now(UTC), tell)
         return Preview(policy, datetime.now(UTC), regions, left_out)
 
 

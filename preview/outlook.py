@@ -26,6 +26,10 @@ class StagePreview:
         return self.judgement.stage
 
     @property
+    def name(self) -> str:
+        return f"{self.api_name or self.stage.ref.api_id}/{self.stage.ref.stage_name}"
+
+    @property
     def outcome(self) -> Outcome:
         if self.judgement.plan.is_exempt:
             return Outcome.EXEMPT
@@ -118,6 +122,21 @@ class Count:
     out_of_line: int
     exempt: int
     at_info: int
+
+    @property
+    def by_outcome(self) -> dict[Outcome, int]:
+        """A number for each outcome that a stage of a preview can have."""
+        return {
+            Outcome.IN_LINE: self.in_line,
+            Outcome.WOULD_CHANGE: self.out_of_line,
+            Outcome.EXEMPT: self.exempt,
+        }
+
+    @property
+    def in_words(self) -> dict[str, int]:
+        """Each number with its name, in the order that is shown."""
+        outcomes = {str(outcome): number for outcome, number in self.by_outcome.items()}
+        return {"stages": self.seen} | outcomes | {"opted in to INFO": self.at_info}
 
 
 def count(stages: Iterable[StagePreview]) -> Count:

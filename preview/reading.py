@@ -26,7 +26,7 @@ from log_keeper.aws import Clients, error_code, error_message, is_closed
 from log_keeper.enforcement import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
-from log_keeper.sweep import Api, Pace, has_trail, judge_all, list_apis
+from log_keeper.sweep import Api, has_trail, judge_all, list_apis
 from preview.outlook import RegionPreview, StagePreview
 from preview.words import printable
 
@@ -85,19 +85,17 @@ def enabled_regions(
     return tuple(enabled), tuple(left_out)
 
 
-def gather(
-    clients: Clients, settings: Settings, pace: Pace, now: Callable[[], datetime], tell: Tell
-) -> tuple[RegionPreview, ...]:
+def gather(clients: Clients, settings: Settings, now: Callable[[], datetime], tell: Tell) -> tuple[RegionPreview, ...]:
     """Each region of the settings as it is now. What cannot be read of one is in its ``errors``; the rest goes on."""
-    return tuple(_read_region(clients, settings, region, pace, now, tell) for region in settings.regions)
+    return tuple(_read_region(clients, settings, region, now, tell) for region in settings.regions)
 
 
 def _read_region(
-    clients: Clients, settings: Settings, region: str, pace: Pace, now: Callable[[], datetime], tell: Tell
+    clients: Clients, settings: Settings, region: str, now: Callable[[], datetime], tell: Tell
 ) -> RegionPreview:
     tell(region, 0, None)
     try:
-        apis = list_apis(clients, region, pace)
+        apis = list_apis(clients, region)
     except (BotoCoreError, ClientError) as error:
         return RegionPreview(region, errors=(f"{region} could not be read: {explain(error)}",))
 
@@ -110,8 +108,11 @@ def _read_region(
     errors: list[str] = []
     stages: list[StagePreview] = []
     try:
-        for api, judgements in judge_all(clients, settings, region, counted(), pace, now):
-            stages += [StagePreview(printable(api.name), judgement) for judgement in judgements]
+        for api, judgements in judge_all(clients, settings, region, counted(), now):
+            if isinstance(judgements, (BotoCoreError, ClientError)):
+                errors.append(f"{region}: the stages of {api.api_id} could not be read: {explain(judgements)}")
+            else:
+                stages += [StagePreview(printable(api.name), judgement) for judgement in judgements]
     except (BotoCoreError, ClientError) as error:
         errors.append(f"{region}: not all stages could be read: {explain(error)}")
 

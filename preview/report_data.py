@@ -10,7 +10,7 @@ from typing import Any
 
 from log_keeper.settings import Settings
 from preview.outlook import Preview, RegionPreview, StagePreview, count, count_by_protocol
-from preview.words import change_fields, finding_in_words, policy_parameters, printable, steps
+from preview.words import finding_in_words, policy_parameters, printable, steps
 
 #: Raised when a member of the JSON document is taken away or changes its meaning; more may be added at any time.
 VERSION = 1
@@ -89,7 +89,7 @@ def _stage(preview: StagePreview, settings: Settings) -> dict[str, Any]:
         "outcome": preview.outcome,
         "is_at_info": preview.is_at_info,
         "info_until": None if until is None else until.isoformat(),
-        "changes": [change_fields(change) for change in judgement.plan.changes],
+        "changes": [change.to_dict() for change in judgement.plan.changes],
         "log_groups": [
             {"name": group.name, "change": change, "retention_days": group.retention}
             for group, change in judgement.log_groups.items()

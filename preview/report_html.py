@@ -26,8 +26,6 @@ from preview.words import (
     trail_in_words,
 )
 
-_CLASSES = {Outcome.IN_LINE: "in-line", Outcome.WOULD_CHANGE: "would-change", Outcome.EXEMPT: "exempt"}
-
 _COLUMNS = {
     "stage": "Stage",
     "outcome": "Outcome",
@@ -297,19 +295,14 @@ def _hash(content: str) -> str:
 def _verdict(preview: Preview) -> str:
     kind = "is-partial" if preview.errors else "is-in-line" if preview.is_in_line else "is-out"
     counted = count(preview.stages)
-    parts = {
-        Outcome.IN_LINE: counted.in_line,
-        Outcome.WOULD_CHANGE: counted.out_of_line,
-        Outcome.EXEMPT: counted.exempt,
-    }
     # Drawn, since the page's own policy allows no widths in style attributes.
     bar, begin = "", 0
-    for outcome, number in parts.items():
-        bar += f'<rect class="{_CLASSES[outcome]}" x="{begin}" width="{number}" height="1"></rect>'
+    for outcome, number in counted.by_outcome.items():
+        bar += f'<rect class="{_class(outcome)}" x="{begin}" width="{number}" height="1"></rect>'
         begin += number
     key = "".join(
-        f'<span><b class="{_CLASSES[outcome]}">&#9632;</b> {number} {outcome}</span>'
-        for outcome, number in parts.items()
+        f'<span><b class="{_class(outcome)}">&#9632;</b> {number} {outcome}</span>'
+        for outcome, number in counted.by_outcome.items()
     )
     drawn = (
         f'<svg class="bar" viewBox="0 0 {counted.seen} 1" preserveAspectRatio="none" aria-hidden="true">'
@@ -318,6 +311,11 @@ def _verdict(preview: Preview) -> str:
         else ""
     )
     return f'<p class="headline {kind}">{_text(headline(preview))}</p>\n{drawn}'
+
+
+def _class(outcome: Outcome) -> str:
+    """That the style above knows it by."""
+    return outcome.replace(" ", "-")
 
 
 def _errors(preview: Preview) -> str:
@@ -329,17 +327,14 @@ def _errors(preview: Preview) -> str:
 
 def _protocols(preview: Preview) -> str:
     rows = [_counted(f"{protocol} APIs", counted) for protocol, counted in count_by_protocol(preview.stages).items()]
-    rows.append(_counted("all", count(preview.stages), "all"))
-    heads = "".join(
-        f'<th scope="col" class="number">{head}</th>'
-        for head in ("Stages", "In line", "Would change", "Exempt", "Opted in to INFO")
-    )
+    of_all = count(preview.stages)
+    rows.append(_counted("all", of_all, "all"))
+    heads = "".join(f'<th scope="col" class="number">{head[0].upper()}{head[1:]}</th>' for head in of_all.in_words)
     return _table(f'<th scope="col">Stages of</th>{heads}', rows)
 
 
 def _counted(name: str, counted: Count, kind: str = "") -> str:
-    numbers = (counted.seen, counted.in_line, counted.out_of_line, counted.exempt, counted.at_info)
-    cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
+    cells = "".join(f'<td class="number">{number}</td>' for number in counted.in_words.values())
     return f'<tr class="{kind}"><th scope="row">{name}</th>{cells}</tr>'
 
 
@@ -376,15 +371,11 @@ def _findings(preview: Preview) -> str:
     if not preview.findings:
         return ""
     items = "".join(
-        f"<li><strong>{_text(region.region if stage is None else f'{region.region}, {_name(stage)}')}</strong>: "
+        f"<li><strong>{_text(region.region if stage is None else f'{region.region}, {stage.name}')}</strong>: "
         f"{_text(finding_in_words(finding))}</li>"
         for region, stage, finding in preview.findings
     )
     return f"<h2>For somebody to look at</h2><ul>{items}</ul>"
-
-
-def _name(stage: StagePreview) -> str:
-    return f"{stage.api_name or stage.stage.ref.api_id}/{stage.stage.ref.stage_name}"
 
 
 def _stages(preview: Preview) -> str:
@@ -418,11 +409,11 @@ def _select(name: str, label: str, values: Iterable[str]) -> str:
 def _stage(preview: StagePreview, settings: Settings) -> str:
     stage, outcome = preview.stage, preview.outcome
     said = points(preview, settings)
-    name, api_id, region = _text(_name(preview)), _text(stage.ref.api_id), _text(stage.ref.region)
+    name, api_id, region = _text(preview.name), _text(stage.ref.api_id), _text(stage.ref.region)
     cells = {
         "stage": f'<td class="stage-cell" data-sort="{name}"><strong>{name.replace("/", "/<wbr>")}</strong><br>'
         f"<small><code>{api_id}</code></small></td>",
-        "outcome": f'<td{_label("outcome")}><span class="pill {_CLASSES[outcome]}">{outcome}</span></td>',
+        "outcome": f'<td{_label("outcome")}><span class="pill {_class(outcome)}">{outcome}</span></td>',
         "why": f'<td{_label("why", "why-cell", empty=not said)} data-sort="{len(said)}">'
         f"{f'<ul>{"".join(map(_point, said))}</ul>' if said else '<span class="quiet">nothing</span>'}</td>",
         "protocol": f"<td{_label('protocol')}>{stage.protocol}</td>",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,18 +17,11 @@ from rich.text import Text
 
 from log_keeper.enforcement import Outcome
 from log_keeper.settings import Settings
-from preview.outlook import Count, Preview, RegionPreview, StagePreview, count, count_by_protocol
+from preview.outlook import Preview, RegionPreview, StagePreview, count, count_by_protocol
 from preview.reading import Tell, tell_nobody
 from preview.words import finding_in_words, headline, points, printable, role_in_words, trail_in_words
 
 _STYLES = {Outcome.IN_LINE: "green", Outcome.WOULD_CHANGE: "yellow", Outcome.EXEMPT: "cyan"}
-_COUNTS = {
-    "seen": "stages",
-    "in_line": "in line",
-    "out_of_line": "would change",
-    "exempt": "exempt",
-    "at_info": "at INFO",
-}
 
 
 @contextmanager
@@ -63,7 +55,7 @@ def print_report(preview: Preview) -> None:
     if preview.left_out:
         console.print(Text(f"Left out, since not enabled for the account: {', '.join(preview.left_out)}\n"))
     for region, stage, finding in preview.findings:
-        where = region.region if stage is None else f"{region.region}, {_name(stage)}"
+        where = region.region if stage is None else f"{region.region}, {stage.name}"
         console.print(Text(f"To look at: {where}: {finding_in_words(finding)}", style="magenta"))
     for error in preview.errors:
         console.print(Text(error, style="bold red"))
@@ -83,7 +75,7 @@ def _stages(region: RegionPreview, settings: Settings) -> Table:
         if number:
             table.add_row()
         ref, owner = stage.stage.ref, stage.stage.owner
-        name = Text(_name(stage), style="bold").append(f"\n{stage.outcome}", style=_STYLES[stage.outcome])
+        name = Text(stage.name, style="bold").append(f"\n{stage.outcome}", style=_STYLES[stage.outcome])
         name.append(f"\n{stage.stage.protocol} {ref.api_id}", style="not bold dim")
         if owner is not None:
             name.append(f"\nof stack {printable(owner)}", style="not bold dim")
@@ -105,24 +97,17 @@ def _reasons(stage: StagePreview, settings: Settings) -> Table | Text:
     return grid
 
 
-def _name(stage: StagePreview) -> str:
-    return f"{stage.api_name or stage.stage.ref.api_id}/{stage.stage.ref.stage_name}"
-
-
 def _summary(preview: Preview) -> Table:
     table = _table(f"Account {preview.settings.account}")
     table.add_column("protocol")
-    for word in _COUNTS.values():
+    of_all = count(preview.stages)
+    for word in of_all.in_words:
         table.add_column(word, justify="right")
     for protocol, counted in count_by_protocol(preview.stages).items():
-        table.add_row(protocol, *_numbers(counted))
+        table.add_row(protocol, *map(str, counted.in_words.values()))
     table.add_section()
-    table.add_row("all", *_numbers(count(preview.stages)), style="bold")
+    table.add_row("all", *map(str, of_all.in_words.values()), style="bold")
     return table
-
-
-def _numbers(counted: Count) -> list[str]:
-    return [str(getattr(counted, field.name)) for field in fields(counted)]
 
 
 def _regions(preview: Preview) -> Table:

@@ -8,7 +8,7 @@ from log_keeper.account_role import Verdict
 from log_keeper.enforcement import Outcome
 from log_keeper.judgement import Finding, Problem
 from log_keeper.log_groups import LogGroup, LogGroupChange
-from log_keeper.policy import Change, Setting
+from log_keeper.policy import Setting
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
 from preview.outlook import Preview, RegionPreview, StagePreview, count
@@ -174,14 +174,3 @@ def _of(overrides: list[str | None], protocol: Protocol) -> str:
 
 def _plural(number: int, word: str) -> str:
     return word if number == 1 else f"{word}s"
-
-
-def change_fields(change: Change) -> dict[str, str | None]:
-    """As the function's log and events have it."""
-    return {
-        "setting": change.setting,
-        "override": change.override,
-        "from": change.before,
-        "to": change.after,
-        "reason": change.reason,
-    }

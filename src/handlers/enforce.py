@@ -7,17 +7,17 @@ import json
 import os
 import time
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper import change_events
-from log_keeper.aws import Clients
+from log_keeper.aws import TRY_SECONDS, Clients
 from log_keeper.cloudtrail import (
     ApiNamed,
     Cause,
@@ -30,14 +30,26 @@ from log_keeper.cloudtrail import (
     read_event,
 )
 from log_keeper.enforcement import Enforcer, Result
+from log_keeper.pace import Pace
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import boto3
 
 logger = Logger(service="log-keeper")
 metrics = Metrics(namespace="LogKeeper", service="log-keeper")
 
-#: Milliseconds of an invocation that no wait may use up: enough to finish the call under way and to report.
-_RESERVE = 10_000
+#: Seconds of an invocation that are kept: for one try of a call, and to report.
+_RESERVE = TRY_SECONDS + 1
+
+#: Environments that run at once, as the template's MaximumConcurrency has it: they share the rate.
+ENVIRONMENTS = 2
+#: Calls of API Gateway that an environment makes at once after a pause: most changes are dealt with without a wait,
+#: and half of the 40 that the account has are left to its owner.
+_BURST = 10
 
 
 class OutOfTimeError(Exception):
@@ -49,10 +61,21 @@ class Waiting:
 
     context: LambdaContext
 
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+
     def __call__(self, seconds: float) -> None:
-        if self.context.get_remaining_time_in_millis() < seconds * 1000 + _RESERVE:
+        self.require(seconds)
+        self._sleep(seconds)
+
+    def require(self, seconds: float = 0) -> None:
+        """So many seconds can pass, and a call be made then. Raises OutOfTimeError.
+
+        The messages that are left go back to the queue one by one; an invocation that is cut off takes all of them
+        along, those that were dealt with too.
+        """
+        if self.context.get_remaining_time_in_millis() < (seconds + _RESERVE) * 1000:
             raise OutOfTimeError("no time is left in this invocation for another try")
-        time.sleep(seconds)
 
 
 class StageBatch(BatchProcessor):
@@ -69,15 +92,32 @@ class StageBatch(BatchProcessor):
 
 
 class Door:
-    """What one warm function keeps between its invocations."""
+    """What one warm function keeps between its invocations. The last three parameters: for whoever moves the time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        session: boto3.Session | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._settings = settings
-        self._waiting = Waiting()
+        self._clock = clock
+        self._monotonic = monotonic
+        self._waiting = Waiting(sleep)
         self._reporter = Reporter(logger, metrics)
-        self._clients = Clients()
-        self._enforcer = Enforcer(self._clients, settings, clock=lambda: datetime.now(UTC), wait=self._waiting)
+        self._clients = Clients(self._pace, session, before_each_try=self._waiting.require)
+        self._enforcer = Enforcer(self._clients, settings, clock=clock, wait=self._waiting)
         self._batch = StageBatch(self._reporter)
+
+    def _pace(self) -> Pace:
+        return Pace(
+            self._settings.sweep_rate / ENVIRONMENTS,
+            burst=_BURST,
+            clock=self._monotonic,
+            sleep=self._waiting,
+        )
 
     def open(self, event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | None:
         """Every stage that the event names is in line; the answer names the messages of which that is not so.
@@ -105,7 +145,7 @@ class Door:
     def _read(self, event: Any) -> tuple[Hint, Cause]:
         settings = self._settings
         hint = read_event(event, account=settings.account, regions=settings.regions, own_role_arn=settings.own_role_arn)
-        return hint, cause_of(event, datetime.now(UTC))
+        return hint, cause_of(event, self._clock())
 
     def _follow(self, hint: Hint, cause: Cause) -> None:
         match hint:
@@ -120,8 +160,14 @@ class Door:
                 self._reporter.stage(result, cause)
                 self._tell(result, cause)
             case ApiNamed(region, api_id):
+                errors = []
                 for ref in self._enforcer.stages_of(region, api_id):
-                    self._follow(StageNamed(ref), cause)
+                    try:
+                        self._follow(StageNamed(ref), cause)
+                    except Exception as error:  # noqa: BLE001 - raised below: one stage must not hide the others
+                        errors.append(error)
+                if errors:
+                    raise ExceptionGroup(f"{len(errors)} stages of {api_id} could not be put in line", errors)
             case LogRoleNamed(regions):
                 for region in regions:
                     self._reporter.account_role(region, self._enforcer.mend_account_role(region))
@@ -134,7 +180,7 @@ class Door:
         """Other programs have heard of it; a failure is reported only, for the stage is in line and stays so."""
         try:
             change_events.put_events(self._clients.events(), result, cause)
-        except (ClientError, change_events.EventsLostError) as error:
+        except (BotoCoreError, ClientError, OutOfTimeError, change_events.EventsLostError) as error:
             self._reporter.untold(error)
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from log_keeper.aws import Clients
+from log_keeper.pace import Pace
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
-from log_keeper.sweep import Pace, Work, sweep
+from log_keeper.sweep import Work, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import boto3
 
 logger = Logger(service="log-keeper")
 metrics = Metrics(namespace="LogKeeper", service="log-keeper")
@@ -23,15 +30,23 @@ _RESERVE = 60_000
 
 
 class Door:
-    """What one warm function keeps between its invocations."""
+    """What one warm function keeps between its invocations. The last three parameters: for whoever moves the time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        session: boto3.Session | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._settings = settings
-        self._clients = Clients()
+        self._clock = clock
+        self._clients = Clients(lambda: Pace(settings.sweep_rate, clock=monotonic, sleep=sleep), session)
         self._reporter = Reporter(logger, metrics)
 
     def open(self, body: str, context: LambdaContext) -> None:
-        """What the message asks for is done, or the rest of it is on SweepQueue."""
+        """What the message asks for is done, or the rest of it is on SweepQueue; raises what keeps it from that."""
         work = Work.from_message(body, self._settings.regions)
         if work is None:
             self._go_on([Work(region) for region in self._settings.regions])
@@ -40,13 +55,14 @@ class Door:
             self._clients,
             self._settings,
             work,
-            Pace(self._settings.sweep_rate),
-            now=lambda: datetime.now(UTC),
+            now=self._clock,
             has_time=lambda: context.get_remaining_time_in_millis() > _RESERVE,
         )
         self._reporter.swept(swept, is_audit=self._settings.is_audit)
         if swept.left is not None:
             self._go_on([swept.left])
+        if swept.errors:
+            raise ExceptionGroup(f"not all of {work.region} could be read", swept.errors)
 
     def _go_on(self, works: list[Work]) -> None:
         for work in works:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
-from log_keeper.aws import Clients, error_code, error_message, is_moving, is_throttle
+from log_keeper.aws import Clients, error_code, error_message, is_moving, is_transient
 from log_keeper.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,11 +96,11 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
             clients.account_settings(region).update_account(
                 patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": wanted}]
             )
-        except ClientError as error:
+        except (ClientError, HTTPClientError) as error:
             if pause is None or not _is_worth_another_try(error):
                 raise AccountRoleError(
                     f"API Gateway in {region} did not take {wanted} as the account's CloudWatch log role: "
-                    f"{error_message(error) or error}. The role that is set {fault}."
+                    f"{error}. The role that is set {fault}."
                 ) from error
         else:
             return AccountRole(Verdict.MENDED, wanted, fault)
@@ -108,12 +108,15 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
         now = _role_set(client)
         # Whoever set another role meanwhile was faster. Under the name of the dead role that cannot be told.
         if now is not None and now != found and _fault_of(now, iam, settings, region) is None:
-            return AccountRole(Verdict.MENDED, now, fault)
+            return AccountRole(Verdict.MENDED, now, fault)  # or it was ours, done without an answer
     raise AssertionError("the last try returns or raises")
 
 
-def _is_worth_another_try(error: ClientError) -> bool:
-    return is_throttle(error) or is_moving(error) or any(text in error_message(error) for text in _NOT_SPREAD)
+def _is_worth_another_try(error: ClientError | HTTPClientError) -> bool:
+    return is_transient(error) or (
+        isinstance(error, ClientError)
+        and (is_moving(error) or any(text in error_message(error) for text in _NOT_SPREAD))
+    )
 
 
 def _role_set(client: APIGatewayClient) -> str | None:

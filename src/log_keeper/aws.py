@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_apigateway.client import APIGatewayClient
     from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
     from mypy_boto3_cloudtrail.client import CloudTrailClient
@@ -21,35 +24,57 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sts.client import STSClient
 
+    from log_keeper.pace import Pace
+
 #: boto3 repeats throttled calls, dropped connections and 5xx by itself, this many tries in all.
 _TRIES = 5
+#: Seconds that one try may take, to connect and to be answered.
+TRY_SECONDS = 12
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": _TRIES},
-    connect_timeout=5,
-    read_timeout=15,
+    connect_timeout=2,
+    read_timeout=TRY_SECONDS - 2,
     user_agent_extra="log-keeper",
 )
 _CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
 class Clients:
-    """Makes each client when it is first asked for: one that an event does not need costs its cold start nothing."""
+    """Makes each client when it is first asked for: one that an event does not need costs its cold start nothing.
 
-    def __init__(self, session: boto3.Session | None = None) -> None:
+    ``pace``: makes that of the calls to API Gateway in one region, the tries that boto3 repeats included.
+    ``before_each_try``: is called before each try of any call, and may raise to prevent it.
+    """
+
+    def __init__(
+        self,
+        pace: Callable[[], Pace],
+        session: boto3.Session | None = None,
+        *,
+        before_each_try: Callable[[], None] | None = None,
+    ) -> None:
         self._session = session or boto3.Session()
+        self._paces = defaultdict[str, "Pace"](pace)
+        if before_each_try is not None:
+            self._session.events.register("request-created", lambda **_: before_each_try())
+
+    def pace(self, region: str) -> Pace:
+        """Of the calls to API Gateway in the region."""
+        return self._paces[region]
 
     @functools.cache  # noqa: B019 - lives as long as the function's environment does
     def apigateway(self, region: str) -> APIGatewayClient:
-        return _retrying(self._session.client("apigateway", region_name=region, config=_CONFIG))
+        return self._paced(_retrying(self._session.client("apigateway", region_name=region, config=_CONFIG)), region)
 
     @functools.cache  # noqa: B019
     def apigatewayv2(self, region: str) -> ApiGatewayV2Client:
-        return _retrying(self._session.client("apigatewayv2", region_name=region, config=_CONFIG))
+        return self._paced(_retrying(self._session.client("apigatewayv2", region_name=region, config=_CONFIG)), region)
 
     @functools.cache  # noqa: B019
     def account_settings(self, region: str) -> APIGatewayClient:
         """For UpdateAccount, whose one call in 20 s is not to be spent on blind repeats."""
-        return self._session.client("apigateway", region_name=region, config=_CONFIG_WITHOUT_RETRIES)
+        client = self._session.client("apigateway", region_name=region, config=_CONFIG_WITHOUT_RETRIES)
+        return self._paced(client, region)
 
     @functools.cache  # noqa: B019
     def logs(self, region: str) -> CloudWatchLogsClient:
@@ -87,6 +112,18 @@ class Clients:
     def sts(self, region: str) -> STSClient:
         return self._session.client("sts", region_name=region, config=_CONFIG)
 
+    def _paced[Client: (APIGatewayClient, ApiGatewayV2Client)](self, client: Client, region: str) -> Client:
+        pace = self.pace(region)
+        # First, so that nothing is signed before a pause.
+        client.meta.events.register_first("request-created", lambda **_: pace.take())
+        return client
+
+
+def _retrying[Client: (APIGatewayClient, ApiGatewayV2Client)](client: Client) -> Client:
+    # The stubs have every hook return nothing; this one's answer is what it is for.
+    client.meta.events.register("needs-retry", _retry_throttle_without_a_code)  # type: ignore[arg-type]
+    return client
+
 
 def error_code(error: ClientError) -> str:
     """The service's own code; empty where it sent none."""
@@ -112,6 +149,11 @@ def is_throttle(error: ClientError) -> bool:
         or error_code(error) in ("TooManyRequestsException", "ThrottlingException", "Throttling")
         or "Rate exceeded" in error_message(error)
     )
+
+
+def is_transient(error: ClientError | HTTPClientError) -> bool:
+    """The service, or the way to it, fails at this moment. Whether the call was done is not known."""
+    return isinstance(error, HTTPClientError) or status(error) >= 500 or is_throttle(error)
 
 
 def is_closed(error: ClientError) -> bool:
@@ -152,12 +194,6 @@ def is_moving(error: ClientError) -> bool:
         "ResourceAlreadyExistsException",
         "ResourceNotFoundException",
     )
-
-
-def _retrying[Client: (APIGatewayClient, ApiGatewayV2Client)](client: Client) -> Client:
-    # The stubs have every hook return nothing; this one's answer is what it is for.
-    client.meta.events.register("needs-retry", _retry_throttle_without_a_code)  # type: ignore[arg-type]
-    return client
 
 
 def _retry_throttle_without_a_code(response: Any, attempts: int, **_: Any) -> float | None:

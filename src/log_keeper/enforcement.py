@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper import http_websocket, rest, schedules
 from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
-from log_keeper.aws import Clients, error_code, is_moving, is_without_log_role
+from log_keeper.aws import Clients, error_code, is_closed, is_moving, is_without_log_role
 from log_keeper.judgement import Finding, Problem, firehose_stream_of, judge, log_groups_of
 from log_keeper.log_groups import LogGroupChange, apply_log_groups, read_log_groups
 from log_keeper.policy import Change
@@ -159,7 +159,7 @@ class Enforcer:
         existing = read_log_groups(logs, [group.name for group in log_groups_of(stage, self._settings)])
         judgement = judge(stage, self._settings, existing, self._clock())
         changes, opt_in = judgement.plan.changes, judgement.plan.opt_in
-        findings = [*judgement.findings, *self._firehose_findings(stage)]
+        findings = list(judgement.findings)
 
         outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.CHANGED
         if judgement.plan.is_exempt:
@@ -181,6 +181,7 @@ class Enforcer:
             except http_websocket.ManagedStageError as error:
                 outcome = Outcome.REFUSED
                 findings.append(Finding(Problem.MANAGED_STAGE, str(error)))
+        findings += self._firehose_findings(stage)  # last: it keeps nothing from being put in line
         return Result(
             ref,
             outcome,
@@ -200,7 +201,7 @@ class Enforcer:
             schedules.remove_schedule(self._clients.scheduler(), self._settings, ref)
 
     def _firehose_findings(self, stage: Stage) -> list[Finding]:
-        """A Firehose stream that is gone is the owner's to make again."""
+        """A Firehose stream that is gone is the owner's to make again; one that we may not look at is left."""
         stream = firehose_stream_of(stage)
         if stream is None:
             return []
@@ -209,5 +210,6 @@ class Enforcer:
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 return [Finding(Problem.FIREHOSE_GONE, stream)]
-            raise
+            if not is_closed(error):
+                raise
         return []

@@ -37,6 +37,22 @@ class LoggingLevel(StrEnum):
     OFF = "OFF"
     ERROR = "ERROR"
     INFO = "INFO"
+    #: Any other: V1's model allows any text. It may write nothing or everything, so that no stage stays at it.
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> LoggingLevel:  # noqa: ARG003 - as Enum calls it
+        return cls.UNKNOWN
+
+
+def check_name(kind: str, name: object) -> str:
+    """The name, which AWS can have given to such a thing (``account``, ``region``, ``api_id``, ``stage_name``).
+
+    Raises ValueError for any other.
+    """
+    if not isinstance(name, str) or not _NAME_PATTERNS[kind].fullmatch(name):
+        raise ValueError(f"{kind} cannot be {repr(name)[:200]}")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +70,8 @@ class StageRef:
     stage_name: str
 
     def __post_init__(self) -> None:
-        for name, pattern in _NAME_PATTERNS.items():
-            if not pattern.fullmatch(getattr(self, name)):
-                raise ValueError(f"{name} of a stage cannot be {getattr(self, name)[:200]!r}")
+        for kind in _NAME_PATTERNS:
+            check_name(kind, getattr(self, kind))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ The lists of APIs come in pages of 500, and one call per API gives its stages; l
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from log_keeper import http_websocket, rest
 from log_keeper.account_role import AccountRole, Verdict, look
@@ -22,7 +21,7 @@ from log_keeper.cloudtrail import log_role_to_look_at, stage_to_look_at
 from log_keeper.judgement import Finding, Judgement, Problem, judge, log_groups_of
 from log_keeper.log_groups import read_log_groups
 from log_keeper.settings import Settings
-from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
+from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef, check_name
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
@@ -43,46 +42,21 @@ class Api:
     name: str = field(default="", compare=False)
 
 
-class Pace:
-    """Spreads API Gateway calls evenly: its control plane takes ten a second from the whole account.
-
-    ``rate``: calls a second. ``clock``: seconds that never run back.
-    """
-
-    def __init__(
-        self, rate: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._interval = 1 / rate
-        self._clock = clock
-        self._sleep = sleep
-        self._next = clock()
-
-    def seconds(self, calls: int) -> float:
-        """How long so many calls take."""
-        return calls * self._interval
-
-    def take(self, calls: int = 1) -> None:
-        """The time for so many calls more has come; they, or others in their place, may be made."""
-        wait = self._next - self._clock()
-        if wait > 0:
-            self._sleep(wait)
-        self._next = max(self._next, self._clock()) + calls * self._interval
+#: Why an API could not be read.
+type ApiError = BotoCoreError | ClientError
 
 
-def list_apis(clients: Clients, region: str, pace: Pace) -> list[Api]:
+def list_apis(clients: Clients, region: str) -> list[Api]:
     """Every API of the region. Raises what botocore raises, such as for a region that is closed."""
     apis = []
-    pace.take()
     for page in (
         clients.apigateway(region).get_paginator("get_rest_apis").paginate(PaginationConfig={"PageSize": _PAGE})
     ):
         apis += [Api(api["id"], Protocol.REST, api.get("name", "")) for api in page.get("items", [])]
-        pace.take()
     for v2_page in (
         clients.apigatewayv2(region).get_paginator("get_apis").paginate(PaginationConfig={"PageSize": _PAGE})
     ):
         apis += [Api(api["ApiId"], Protocol(api["ProtocolType"]), api["Name"]) for api in v2_page["Items"]]
-        pace.take()
     return apis
 
 
@@ -114,14 +88,17 @@ def _ref(settings: Settings, region: str, version: ApiVersion, api: Api, stage_n
 
 
 def judge_all(
-    clients: Clients, settings: Settings, region: str, apis: Iterable[Api], pace: Pace, now: Callable[[], datetime]
-) -> Iterator[tuple[Api, list[Judgement]]]:
-    """Each API with how its stages stand, in the order given; log groups are looked for in batches."""
+    clients: Clients, settings: Settings, region: str, apis: Iterable[Api], now: Callable[[], datetime]
+) -> Iterator[tuple[Api, list[Judgement] | ApiError]]:
+    """Each API with how its stages stand, or why that cannot be said; log groups are looked for in batches."""
     waiting: list[tuple[Api, list[Stage]]] = []
     count = 0
     for api in apis:
-        pace.take()
-        stages = read_stages(clients, settings, region, api)
+        try:
+            stages = read_stages(clients, settings, region, api)
+        except (BotoCoreError, ClientError) as error:
+            yield api, error
+            continue
         waiting.append((api, stages))
         count += len(stages)
         if count >= _TOGETHER:
@@ -173,6 +150,10 @@ def has_trail(client: CloudTrailClient) -> bool:
     return False
 
 
+class UnreadableWorkError(ValueError):
+    """Not what is put on SweepQueue. It belongs in the dead-letter queue, where somebody can look at it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """A region to sweep; ``apis``: those that are left of it, None before they are listed."""
@@ -189,33 +170,46 @@ class Work:
     def from_message(cls, body: str, regions: tuple[str, ...]) -> Work | None:
         """The work that a message names; None for any other event: a new sweep, of all regions.
 
-        Raises ValueError for what is neither.
+        Raises UnreadableWorkError for what is neither.
         """
-        message = json.loads(body)
-        if not isinstance(message, dict):
-            raise TypeError("neither an event nor a region to sweep")
-        if "region" in message and "apis" in message and "detail" not in message:
-            if message["region"] not in regions:
-                raise ValueError("a region that is not looked after")
-            left = message["apis"]
-            return cls(
-                message["region"],
-                None if left is None else tuple(Api(str(api_id), Protocol(protocol)) for api_id, protocol in left),
-            )
-        if "detail" not in message:
-            raise ValueError("neither an event nor a region to sweep")
-        return None
+        try:
+            message = json.loads(body)
+        except (RecursionError, ValueError) as error:
+            raise UnreadableWorkError(f"not JSON: {error}") from error
+        match message:
+            case {"detail": _}:
+                return None
+            case {"region": region, "apis": None | list() as left}:
+                if region not in regions:
+                    raise UnreadableWorkError("a region that is not looked after")
+                return cls(region, None if left is None else tuple(map(_api, left)))
+        raise UnreadableWorkError("neither an event nor a region to sweep")
+
+
+def _api(message: object) -> Api:
+    match message:
+        case [api_id, Protocol.REST | Protocol.HTTP | Protocol.WEBSOCKET as protocol]:
+            try:
+                return Api(check_name("api_id", api_id), Protocol(protocol))
+            except ValueError as error:
+                raise UnreadableWorkError(str(error)) from error
+    raise UnreadableWorkError("an API to sweep has an id and a kind")
 
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep of a region, or of a part of it, found. ``left``: what there was no time for."""
+    """What a sweep of a region, or of a part of it, found.
+
+    ``left``: what there was no time for, and what could not be read. ``errors``: why nothing can be said of the rest,
+    for which the whole work is to be done again.
+    """
 
     region: str
     judgements: list[Judgement] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     role: AccountRole | None = None
     left: Work | None = None
+    errors: list[Exception] = field(default_factory=list)
 
 
 #: What putting a stage in line takes of API Gateway: a read, a write, and the kind of its API.
@@ -224,56 +218,77 @@ _LONGEST_DELAY = 900  # Source: Amazon SQS quotas
 
 
 def sweep(
-    clients: Clients,
-    settings: Settings,
-    work: Work,
-    pace: Pace,
-    now: Callable[[], datetime],
-    has_time: Callable[[], bool],
+    clients: Clients, settings: Settings, work: Work, now: Callable[[], datetime], has_time: Callable[[], bool]
 ) -> Swept:
     """Every stage of the work is judged, and each that is out of line is on StageQueue; in audit mode, judged only.
 
     The account's log role and the trail of the region are looked at too, once. ``has_time``: whether another API may
     be begun; what is left then is in the answer. The calls that the repairs will take count in the pace: their
-    messages are delayed along it.
+    messages are delayed along it. What fails does not stop the rest.
     """
     swept = Swept(work.region)
     apis = work.apis
-    try:
-        if apis is None:
-            apis = tuple(list_apis(clients, work.region, pace))
-            if not has_trail(clients.cloudtrail(work.region)):
-                swept.findings.append(Finding(Problem.NO_TRAIL, work.region))
-            if any(api.protocol is not Protocol.HTTP for api in apis):
-                swept.role = look(clients, settings, work.region)
-                if swept.role.verdict is Verdict.DEAD and not settings.is_audit:
-                    _send(clients, settings, [log_role_to_look_at(settings.account, work.region)], [0])
-        begun = 0
+    if apis is None:
+        try:
+            apis = tuple(list_apis(clients, work.region))
+        except (EndpointConnectionError, ConnectTimeoutError):
+            swept.findings.append(Finding(Problem.REGION_CLOSED, work.region))
+            return swept
+        except ClientError as error:
+            if not is_closed(error):
+                raise
+            swept.findings.append(Finding(Problem.REGION_CLOSED, f"{work.region}: {error_message(error)}"))
+            return swept
+        _look_around(clients, settings, swept, apis)
+    begun: list[Api] = []
 
-        def while_there_is_time() -> Iterator[Api]:
-            nonlocal begun
-            for api in apis:
-                if not has_time():
-                    return
-                begun += 1
-                yield api
+    def while_there_is_time() -> Iterator[Api]:
+        for api in apis:
+            if not has_time():
+                return
+            begun.append(api)
+            yield api
 
-        for _, judgements in judge_all(clients, settings, work.region, while_there_is_time(), pace, now):
-            swept.judgements += judgements
-            out_of_line = [found for found in judgements if not found.is_in_line and not found.plan.is_exempt]
-            if out_of_line and not settings.is_audit:
-                seconds = [pace.seconds(number * _CALLS_OF_A_REPAIR) for number in range(len(out_of_line))]
-                _send(clients, settings, [stage_to_look_at(found.stage.ref) for found in out_of_line], seconds)
-                pace.take(len(out_of_line) * _CALLS_OF_A_REPAIR)
-        if begun < len(apis):
-            swept.left = Work(work.region, apis[begun:])
-    except (EndpointConnectionError, ConnectTimeoutError):
-        swept.findings.append(Finding(Problem.REGION_CLOSED, work.region))
-    except ClientError as error:
-        if not is_closed(error):
-            raise
-        swept.findings.append(Finding(Problem.REGION_CLOSED, f"{work.region}: {error_message(error)}"))
+    unread: dict[Api, ApiError] = {}
+    for api, judgements in judge_all(clients, settings, work.region, while_there_is_time(), now):
+        if isinstance(judgements, (BotoCoreError, ClientError)):
+            unread[api] = judgements
+            continue
+        swept.judgements += judgements
+        _ask_for_repairs(clients, settings, work.region, judgements)
+    left = apis[len(begun) :]
+    if unread and len(unread) == len(begun):
+        swept.errors += unread.values()  # else the same would be left for ever
+    elif left or unread:
+        swept.left = Work(work.region, (*left, *unread))
     return swept
+
+
+def _look_around(clients: Clients, settings: Settings, swept: Swept, apis: Sequence[Api]) -> None:
+    """The trail and the log role of the region are looked at."""
+    try:
+        if not has_trail(clients.cloudtrail(swept.region)):
+            swept.findings.append(Finding(Problem.NO_TRAIL, swept.region))
+    except (BotoCoreError, ClientError) as error:
+        swept.errors.append(error)
+    try:
+        if any(api.protocol is not Protocol.HTTP for api in apis):
+            swept.role = look(clients, settings, swept.region)
+    except (BotoCoreError, ClientError) as error:
+        swept.errors.append(error)
+    if swept.role is not None and swept.role.verdict is Verdict.DEAD and not settings.is_audit:
+        _send(clients, settings, [log_role_to_look_at(settings.account, swept.region)], [0])
+
+
+def _ask_for_repairs(clients: Clients, settings: Settings, region: str, judgements: Iterable[Judgement]) -> None:
+    """The stages that are out of line are on StageQueue, and the time that their repairs take has passed."""
+    out_of_line = [found for found in judgements if not found.is_in_line and not found.plan.is_exempt]
+    if not out_of_line or settings.is_audit:
+        return
+    pace = clients.pace(region)
+    seconds = [pace.seconds(number * _CALLS_OF_A_REPAIR) for number in range(len(out_of_line))]
+    _send(clients, settings, [stage_to_look_at(found.stage.ref) for found in out_of_line], seconds)
+    pace.take(len(out_of_line) * _CALLS_OF_A_REPAIR)
 
 
 def _send(clients: Clients, settings: Settings, events: Sequence[dict[str, object]], delays: Sequence[float]) -> None:

@@ -27,8 +27,8 @@ from accounts import (
 from builders import ACCOUNT, SETTINGS
 from log_keeper.aws import Clients
 from log_keeper.enforcement import Enforcer, Outcome
+from log_keeper.pace import Pace
 from log_keeper.stages import ApiVersion, StageRef
-from log_keeper.sweep import Pace
 from preview import __main__ as command
 from preview.words import policy_parameters
 from sandbox import templates
@@ -62,9 +62,9 @@ def look(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 def in_line(sandbox: Sandbox, api_id: str, version: ApiVersion, stage_name: str, region: str = "us-east-1") -> None:
     """The stage, and the account's log role, are put in line by the code that the function runs."""
-    if not Clients().apigateway(region).get_account().get("cloudwatchRoleArn"):
+    if not Clients(lambda: Pace(1000)).apigateway(region).get_account().get("cloudwatchRoleArn"):
         set_log_role(sandbox, make_role(sandbox, f"Logs-{region}"), region)
-    enforcer = Enforcer(Clients(), SETTINGS, sandbox.now, wait=lambda seconds: None)
+    enforcer = Enforcer(Clients(lambda: Pace(1000)), SETTINGS, sandbox.now, wait=lambda seconds: None)
     result, _ = enforcer.enforce(StageRef(ACCOUNT, region, version, api_id, stage_name))
     assert result.outcome is Outcome.CHANGED
 
@@ -142,7 +142,7 @@ def test_what_is_said_would_change_is_what_enforcing_changes(sandbox: Sandbox, l
     _, output, _ = look("--json")
     [stage] = stages(json.loads(output)).values()
     before = get_stage(sandbox, api_id)
-    enforcer = Enforcer(Clients(), SETTINGS, sandbox.now, wait=lambda seconds: None)
+    enforcer = Enforcer(Clients(lambda: Pace(1000)), SETTINGS, sandbox.now, wait=lambda seconds: None)
     result, _ = enforcer.enforce(StageRef(ACCOUNT, "us-east-1", ApiVersion.V1, api_id, "prod"))
     assert before != get_stage(sandbox, api_id)
     assert [(change["setting"], change["from"], change["to"], change["reason"]) for change in stage["changes"]] == [

@@ -13,8 +13,9 @@ from accounts import make_http_stage, make_stage, make_websocket_stage
 from builders import SETTINGS
 from log_keeper.aws import Clients
 from log_keeper.judgement import Problem
+from log_keeper.pace import Pace
 from log_keeper.settings import Settings
-from log_keeper.sweep import Pace, Swept, Work, sweep
+from log_keeper.sweep import Swept, Work, sweep
 from sandbox.account import Sandbox
 
 
@@ -42,10 +43,8 @@ def settings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def swept(settings: Settings, work: Work, clock: Clock, apis: int = 99) -> Swept:
     """A sweep with time for so many APIs."""
     left = iter(range(apis))
-    pace = Pace(4, clock=clock, sleep=clock.sleep)
-    return sweep(
-        Clients(), settings, work, pace, now=lambda: datetime.now(UTC), has_time=lambda: next(left, None) is not None
-    )
+    clients = Clients(lambda: Pace(4, clock=clock, sleep=clock.sleep))
+    return sweep(clients, settings, work, now=lambda: datetime.now(UTC), has_time=lambda: next(left, None) is not None)
 
 
 def messages(sandbox: Sandbox, settings: Settings) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from builders import EVENTS, OWN_ROLE_ARN, sample
+from handlers.enforce import ENVIRONMENTS
 from log_keeper import cloudtrail
 from log_keeper.settings import Settings
 from sandbox import event_bus, templates
@@ -232,3 +233,8 @@ def test_readme_lists_the_permissions() -> None:
         del granted[sid]
     # Other tables of the section are about symptoms.
     assert {sid: cell for sid, cell in listed.items() if re.fullmatch(r"([a-z]+:[A-Za-z]+(, )?)+", cell)} == granted
+
+
+def test_environments_that_share_the_rate_are_as_many_as_run_at_once() -> None:
+    mapping = RESOURCES["EnforceFunction"]["Properties"]["Events"]["StageChanged"]["Properties"]
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] == ENVIRONMENTS

@@ -36,6 +36,8 @@ LOG_ROLE_EVENTS = frozenset(
 STAGE_TO_LOOK_AT = "Stage To Look At"
 LOG_ROLE_TO_LOOK_AT = "Log Role To Look At"
 
+_EVENT_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_EVENT_ID = re.compile(r"[0-9a-fA-F-]{36}")
 _STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:[a-z0-9-]+::/(restapis|apis)/([^/]+)/stages/([^/]+)")
 
 
@@ -96,13 +98,16 @@ class Cause:
 
 def cause_of(event: Mapping[str, Any], now: datetime) -> Cause:
     """Which event it was, as far as it says so. Of an event that ``read_event`` has read."""
-    name = _dig(event, "detail", "eventName") or event.get("detail-type")
-    event_id = _dig(event, "detail", "eventID")
+    kind, detail = event.get("detail-type"), event["detail"]
+    if kind in (STAGE_TO_LOOK_AT, LOG_ROLE_TO_LOOK_AT):
+        return Cause(str(kind), None, None)
+    event_id = detail.get("eventID")
     try:
-        seconds = (now - datetime.fromisoformat(_dig(event, "detail", "eventTime"))).total_seconds()
-    except (TypeError, ValueError):
+        seconds = (now - datetime.fromisoformat(detail["eventTime"])).total_seconds()
+    except (KeyError, TypeError, ValueError):
         seconds = None
-    return Cause(str(name), event_id if isinstance(event_id, str) else None, seconds)
+    is_id = isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id)
+    return Cause(detail["eventName"], event_id if is_id else None, seconds)
 
 
 class UnreadableEventError(ValueError):
@@ -129,7 +134,7 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
         case "Log Role To Look At":
             return LogRoleNamed((_looked_after(region, regions),))
     name, source = detail.get("eventName"), detail.get("eventSource")
-    if not isinstance(name, str) or not isinstance(source, str):
+    if not isinstance(name, str) or not isinstance(source, str) or not _EVENT_NAME.fullmatch(name):
         raise UnreadableEventError("not a CloudTrail record: it has no eventName or no eventSource")
     if detail.get("errorCode") is not None:
         return Nothing(Ignored.FAILED_CALL, name)
@@ -190,8 +195,8 @@ def _stage(account: str, region: str, names: _Names) -> StageRef:
     version, api_id, stage_name = names
     try:
         return StageRef(account, region, ApiVersion(version), api_id, stage_name)
-    except (TypeError, ValueError) as error:
-        raise UnreadableEventError(str(error)) from error
+    except ValueError as error:
+        raise UnreadableEventError(str(error)[:200]) from error
 
 
 def _dig(value: object, *keys: str) -> Any:

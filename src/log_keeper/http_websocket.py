@@ -97,10 +97,17 @@ class V2Stage:
         return cast("UpdateStageRequestTypeDef", request)
 
     def _whole(self, route_key: str | None) -> dict[str, Any]:
-        """The settings object of the stage or of a route, as it was read."""
-        if route_key is None:
-            return dict(self.answer.get("DefaultRouteSettings", {}))
-        return dict(self.answer.get("RouteSettings", {})[route_key])
+        """The settings object of the stage or of a route, as it was read; less what an HTTP API does not take.
+
+        *Source:* "Execution logs are not supported on protocolType HTTP" (hashicorp/terraform-provider-aws, issue
+        12893), said to whoever sends these members, whatever their values.
+        """
+        routes = self.answer.get("RouteSettings", {})
+        whole: RouteSettingsTypeDef = (
+            self.answer.get("DefaultRouteSettings", {}) if route_key is None else routes[route_key]
+        )
+        refused = () if self.stage.has_execution_logs else ("LoggingLevel", "DataTraceEnabled")
+        return {name: value for name, value in whole.items() if name not in refused}
 
     def _has_zero_throttle(self, change: Change) -> bool:
         if change.setting not in _MEMBERS:

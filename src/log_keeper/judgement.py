@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,13 @@ from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, lack
 from log_keeper.policy import Plan, plan, uses_own_access_log_group
 from log_keeper.settings import Settings
 from log_keeper.stages import Stage, access_log_group, execution_log_group
+
+#: The names of log groups that an account can make. *Source:* botocore's model of CreateLogGroup, and its refusal:
+#: "Log groups starting with AWS/ are reserved for AWS."
+_GROUP_NAME = re.compile(r"(?!(?i:aws)/)[.\-_/#A-Za-z0-9]{1,512}")
+#: The names of streams that API Gateway takes. *Source:* API Gateway developer guide, "Set up access logging to Amazon
+#: Data Firehose"; botocore's model of firehose.
+_STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
 
 
 class Problem(StrEnum):
@@ -68,7 +76,7 @@ def judge(stage: Stage, settings: Settings, existing: Mapping[str, LogGroupFacts
 
 
 def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:
-    """The groups that the stage logs to, or by its plan will."""
+    """The groups that the stage logs to, or by its plan will; of those that its owner chose, only what can be one."""
     key, ref = settings.log_group_kms_key_arn, stage.ref
     groups = []
     if stage.has_execution_logs:
@@ -80,12 +88,14 @@ def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:
     arn = (stage.access_log.destination_arn or "").removesuffix(":*")
     # API Gateway keeps a destination that does not exist, and is silent about it.
     prefix = f"arn:{settings.partition}:logs:{ref.region}:{settings.account}:log-group:"
-    if arn.startswith(prefix) and arn.removeprefix(prefix) not in [group.name for group in groups]:
-        groups.append(LogGroup(arn.removeprefix(prefix), settings.access_log_retention, key, is_owners=True))
+    name = arn.removeprefix(prefix) if arn.startswith(prefix) else ""
+    if _GROUP_NAME.fullmatch(name) and name not in [group.name for group in groups]:
+        groups.append(LogGroup(name, settings.access_log_retention, key, is_owners=True))
     return groups
 
 
 def firehose_stream_of(stage: Stage) -> str | None:
-    """The name of the Firehose stream that the stage's access logs go to; None if they go elsewhere."""
-    kind, _, stream = (stage.access_log.destination_arn or "").partition(":deliverystream/")
-    return stream if stream and ":firehose:" in kind else None
+    """The name of the Firehose stream of this account that the stage's access logs go to; None if they go elsewhere."""
+    place, _, stream = (stage.access_log.destination_arn or "").partition(":deliverystream/")
+    is_ours = place.endswith(f":firehose:{stage.ref.region}:{stage.ref.account}")
+    return stream if is_ours and _STREAM_NAME.fullmatch(stream) else None

@@ -141,14 +141,18 @@ def read_opt_in(tags: Mapping[str, str], policy: Policy, now: datetime) -> OptIn
 
 
 def _end(text: str) -> datetime:
-    """The moment that an ISO 8601 date or time names: a date holds to its end. Without a zone it is UTC."""
+    """The moment that an ISO 8601 date or time names: a date holds to its end. Without a zone it is UTC.
+
+    A part of a second counts as a whole one, since schedules know no parts.
+    """
     if not (match := _DATE.fullmatch(text)):
         raise ValueError(f"{text} is no date")
     try:
         if match["time"] is None:
             return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
         moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment.replace(microsecond=0) + timedelta(seconds=1 if moment.microsecond else 0)
     except OverflowError as error:
         raise ValueError(f"{text} is beyond the calendar") from error
 

@@ -73,7 +73,7 @@ def to_stage(ref: StageRef, answer: StageTypeDef | StageResponseTypeDef) -> Stag
     access = answer.get("accessLogSettings", {})
     overrides = {
         method: MethodSettings(
-            LoggingLevel(settings.get("loggingLevel", "OFF").upper()),
+            LoggingLevel((settings.get("loggingLevel") or "OFF").upper()),
             settings.get("dataTraceEnabled", False),
             settings.get("metricsEnabled", False),
         )
@@ -91,14 +91,22 @@ def to_stage(ref: StageRef, answer: StageTypeDef | StageResponseTypeDef) -> Stag
 
 
 def patch_operations(plan: Plan) -> list[PatchOperationTypeDef]:
-    """The plan as patch operations, in the plan's order.
-
-    The key of a method in ``methodSettings`` (``pets~1{id}/GET``) is also its path in a patch.
-    *Source:* go-to-k/cdkd, verified against API Gateway; DianaIonita/serverless-api-gateway-caching.
-    """
+    """The plan as patch operations, in the plan's order."""
     return [_operation(change) for change in plan.changes]
 
 
 def _operation(change: Change) -> PatchOperationTypeDef:
-    path = _PATHS[change.setting].format(method=change.override or _ALL_METHODS)
+    path = _PATHS[change.setting].format(method=_path_of(change.override))
     return {"op": "replace", "path": path, "value": change.after}
+
+
+def _path_of(method: str | None) -> str:
+    """The method in a patch: its key in ``methodSettings`` (``pets~1{id}/GET``) with the leading slash that it lacks.
+
+    Without that slash a resource named ``variables`` would be taken for the stage's own variables.
+    *Source:* CloudFormation's AWS::ApiGateway::Stage MethodSetting ("/~1resource~1subresource");
+    DianaIonita/serverless-api-gateway-caching, which sends it always.
+    """
+    if method is None:
+        return _ALL_METHODS
+    return method if method.startswith("~1") else f"~1{method}"

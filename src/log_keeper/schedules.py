@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 def ensure_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref: StageRef, until: datetime) -> bool:
     """One schedule puts the stage on the queue at ``until``, and then deletes itself; True if it was set just now.
 
-    Raises ClientError.
+    ``until``: in whole seconds, which is what schedules know. Raises ClientError.
     """
     name, group = _name(ref), settings.schedule_group
-    # Whole seconds, and none too early: a stage looked at before its end would stay as it is.
-    moment = until.astimezone(UTC) + timedelta(seconds=1 if until.microsecond else 0)
-    expression = f"at({moment:%Y-%m-%dT%H:%M:%S})"
+    expression = f"at({until.astimezone(UTC):%Y-%m-%dT%H:%M:%S})"
     wanted: CreateScheduleInputTypeDef = {
         "Name": name,
         "GroupName": group,

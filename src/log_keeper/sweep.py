@@ -188,7 +188,7 @@ class Work:
 
 def _api(message: object) -> Api:
     match message:
-        case [api_id, Protocol.REST | Protocol.HTTP | Protocol.WEBSOCKET as protocol]:
+        case [api_id, str() as protocol] if protocol in Protocol:
             try:
                 return Api(check_name("api_id", api_id), Protocol(protocol))
             except ValueError as error:

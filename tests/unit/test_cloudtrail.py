@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
 from log_keeper.cloudtrail import (
     API_GATEWAY_EVENTS,
     ApiNamed,
+    Cause,
     Hint,
     Ignored,
     LogRoleNamed,
     Nothing,
     StageNamed,
     UnreadableEventError,
+    cause_of,
     read_event,
 )
 from log_keeper.stages import ApiVersion, StageRef
@@ -154,6 +157,8 @@ def test_whoever_is_not_us_is_heard(identity: object) -> None:
         pytest.param(record("UpdateStage", {"restApiId": "a1", "stageName": 7}), id="number for a stage name"),
         pytest.param(record("UpdateStage", {"apiId": "a1", "stageName": "..%2Fx"}), id="encoded path in a stage name"),
         pytest.param(record("CreateApi", responseElements={"apiId": "../x"}), id="path in a new API's id"),
+        pytest.param(record("Delete\nStage"), id="line break in an event's name"),
+        pytest.param(record("x" * 129), id="long name of an event"),
         pytest.param({"account": ACCOUNT, "detail-type": "Stage To Look At", "detail": {}}, id="our event, empty"),
         pytest.param(
             {
@@ -169,6 +174,47 @@ def test_whoever_is_not_us_is_heard(identity: object) -> None:
 def test_what_eventbridge_would_not_send_is_refused(event: object) -> None:
     with pytest.raises(UnreadableEventError):
         read(event)
+
+
+@pytest.mark.parametrize("version", ["x" * 2_000, ["x" * 2_000]])
+def test_refusal_is_short(version: object) -> None:
+    """It becomes a line of the log."""
+    detail = {"version": version, "apiId": "a1", "stageName": "prod"}
+    with pytest.raises(UnreadableEventError) as refusal:
+        read({"account": ACCOUNT, "region": REGION, "detail-type": "Stage To Look At", "detail": detail})
+    assert len(str(refusal.value)) <= 200
+
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+EVENT_ID = "10000000-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("event", "cause"),
+    [
+        pytest.param(
+            record("UpdateStage", eventID=EVENT_ID, eventTime="2026-11-02T11:59:00Z"),
+            Cause("UpdateStage", EVENT_ID, 60.0),
+            id="recorded",
+        ),
+        pytest.param(record("UpdateStage"), Cause("UpdateStage", None, None), id="neither id nor time"),
+        pytest.param(
+            record("UpdateStage", eventID="x" * 2_000, eventTime=7),
+            Cause("UpdateStage", None, None),
+            id="what is no id and no time",
+        ),
+        pytest.param(
+            record("UpdateStage", eventTime="2026-11-02T11:59:00"), Cause("UpdateStage", None, None), id="no zone"
+        ),
+        pytest.param(
+            {"detail-type": "Stage To Look At", "detail": {"eventName": ["x"], "eventID": EVENT_ID}},
+            Cause("Stage To Look At", None, None),
+            id="our own, which has none of it",
+        ),
+    ],
+)
+def test_cause_tells_what_can_be_believed(event: dict[str, Any], cause: Cause) -> None:
+    assert cause_of(event, NOW) == cause
 
 
 JSON = st.recursive(

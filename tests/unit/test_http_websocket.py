@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,6 +77,14 @@ def test_settings_are_sent_back_whole() -> None:
             "RouteSettings": {"$connect": {"LoggingLevel": "ERROR", "DataTraceEnabled": False, **throttled}},
         }
     ]
+
+
+def test_http_settings_are_sent_back_without_what_is_refused_there() -> None:
+    """Whatever GetStage says of it: execution logs of an HTTP API are refused, even OFF."""
+    client, answer = Client(), {"DefaultRouteSettings": {"LoggingLevel": "OFF", "DataTraceEnabled": False}}
+    stage = to_stage(V2_REF, Protocol.HTTP, answer)  # type: ignore[arg-type]
+    V2Stage(client, stage, answer).apply(plan(stage, replace(POLICY, wants_metrics=True), NOW))  # type: ignore[arg-type]
+    assert [request["DefaultRouteSettings"] for request in client.requests] == [{"DetailedMetricsEnabled": True}]
 
 
 def test_format_that_lacks_goes_with_the_destination_that_is_there() -> None:

@@ -173,6 +173,7 @@ def until(value: str, **tags: str) -> dict[str, str]:
         pytest.param("2026-11-02T18:00:00Z", datetime(2026, 11, 2, 18, tzinfo=UTC), id="Z"),
         pytest.param("2026-11-02T18:00+02:00", datetime(2026, 11, 2, 16, tzinfo=UTC), id="offset"),
         pytest.param(" 2026-11-02 18:00 ", datetime(2026, 11, 2, 18, tzinfo=UTC), id="spaces"),
+        pytest.param("2026-11-02T18:00:00.01Z", datetime(2026, 11, 2, 18, 0, 1, tzinfo=UTC), id="part of a second"),
     ],
 )
 def test_opt_in_holds_until_its_end(value: str, end: datetime) -> None:
@@ -183,7 +184,17 @@ def test_opt_in_holds_until_its_end(value: str, end: datetime) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "soon", "2026-13-01", "01.12.2026", "9999-12-31", "9999-12-31T23:59:59-01:00", "2026-W52", "2026-11-02T25:00"],
+    [
+        "",
+        "soon",
+        "2026-13-01",
+        "01.12.2026",
+        "9999-12-31",
+        "9999-12-31T23:59:59-01:00",
+        "9999-12-31T23:59:59.5",
+        "2026-W52",
+        "2026-11-02T25:00",
+    ],
 )
 def test_date_that_cannot_be_read_counts_as_past_and_is_named(value: str) -> None:
     assert read_opt_in(until(value), POLICY, NOW) == OptIn(LoggingLevel.ERROR, unreadable_tag="execution-logs-until")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from builders import FORMATS, OWN_DESTINATION, POLICY, REF, method_settings, rest_stage
 from log_keeper import rest
 from log_keeper.policy import plan
@@ -22,11 +24,14 @@ def test_new_stage_takes_one_patch() -> None:
     ]
 
 
-def test_method_key_is_its_path() -> None:
-    stage = rest_stage(overrides={"pets~1{id}/GET": method_settings("OFF", data_trace=True)})
+def test_method_key_with_its_leading_slash_is_its_path() -> None:
+    """So that a resource named ``variables`` is not taken for the stage's variables."""
+    off = method_settings("OFF")
+    stage = rest_stage(overrides={"pets~1{id}/GET": off, "~1/GET": off, "variables/GET": off})
     assert [operation.get("path") for operation in rest.patch_operations(plan(stage, POLICY, NOW))] == [
-        "/pets~1{id}/GET/logging/dataTrace",
-        "/pets~1{id}/GET/logging/loglevel",
+        "/~1pets~1{id}/GET/logging/loglevel",
+        "/~1/GET/logging/loglevel",
+        "/~1variables/GET/logging/loglevel",
     ]
 
 
@@ -58,6 +63,30 @@ def test_absent_settings_are_off() -> None:
     assert stage.settings.level is LoggingLevel.OFF
     assert stage.access_log.destination_arn is None
     assert not stage.has_canary
+
+
+@pytest.mark.parametrize(
+    ("level", "read"),
+    [("info", LoggingLevel.INFO), ("", LoggingLevel.OFF), ("DEBUG", LoggingLevel.UNKNOWN)],
+)
+def test_level_is_any_text(level: str, read: LoggingLevel) -> None:
+    stage = rest.to_stage(REF, {"methodSettings": {"*/*": {"loggingLevel": level}}})
+    assert stage.settings.level is read
+
+
+@pytest.mark.parametrize("tags", [{}, {"execution-logs": "INFO"}])
+def test_no_stage_stays_at_a_level_that_is_unknown(tags: dict[str, str]) -> None:
+    """It may log nothing, or more than INFO does: bodies end first, and then it is set."""
+    entry = {"loggingLevel": "DEBUG", "dataTraceEnabled": True}
+    stage = rest.to_stage(REF, {"methodSettings": {"*/*": entry, "~1/GET": entry}, "tags": tags})  # type: ignore[typeddict-item]
+    changes = [change for change in plan(stage, POLICY, NOW).changes if "access log" not in change.setting]
+    wanted = "INFO" if tags else "ERROR"
+    assert [(change.before, change.after) for change in changes] == [
+        ("true", "false"),
+        ("true", "false"),
+        ("unknown", wanted),
+        ("unknown", wanted),
+    ]
 
 
 def test_empty_texts_are_absent() -> None:

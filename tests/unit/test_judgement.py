@@ -1,0 +1,54 @@
+"""Which log groups and streams a stage leads to: only what can be there, in its own account and region."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import ACCOUNT, SETTINGS, rest_stage
+from log_keeper.judgement import firehose_stream_of, log_groups_of
+
+GROUP = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
+STREAM = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/"
+
+
+@pytest.mark.parametrize(
+    ("destination", "name"),
+    [
+        (f"{GROUP}mine", "mine"),
+        (f"{GROUP}mine:*", "mine"),
+        (f"{GROUP}/my/own_group.of-1#2", "/my/own_group.of-1#2"),
+        (GROUP, None),
+        (f"{GROUP}:*", None),
+        (f"{GROUP}{'x' * 513}", None),
+        (f"{GROUP}mine:log-stream:x", None),
+        (f"{GROUP}my group", None),
+        (f"{GROUP}mine\n", None),
+        (f"{GROUP}aws/mine", None),
+        (f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:mine", None),
+        ("arn:aws:logs:us-east-1:999999999999:log-group:mine", None),
+        (f"arn:aws-cn:logs:us-east-1:{ACCOUNT}:log-group:mine", None),
+        (f"{STREAM}amazon-apigateway-x", None),
+        ("mine", None),
+    ],
+)
+def test_owners_log_group_is_one_that_can_be_made_here(destination: str, name: str | None) -> None:
+    """A single name that CloudWatch Logs refuses would keep all stages of a sweep from being judged."""
+    groups = log_groups_of(rest_stage(destination=destination), SETTINGS)
+    assert [group.name for group in groups if group.is_owners] == ([] if name is None else [name])
+
+
+@pytest.mark.parametrize(
+    ("destination", "name"),
+    [
+        (f"{STREAM}amazon-apigateway-x", "amazon-apigateway-x"),
+        (STREAM, None),
+        (f"{STREAM}mine", None),
+        (f"{STREAM}amazon-apigateway-{'x' * 47}", None),
+        (f"{STREAM}amazon-apigateway-x/y", None),
+        (f"arn:aws:firehose:eu-west-1:{ACCOUNT}:deliverystream/amazon-apigateway-x", None),
+        ("arn:aws:firehose:us-east-1:999999999999:deliverystream/amazon-apigateway-x", None),
+        (f"{GROUP}mine", None),
+    ],
+)
+def test_stream_is_one_that_can_be_looked_for_here(destination: str, name: str | None) -> None:
+    assert firehose_stream_of(rest_stage(destination=destination)) == name

@@ -7,6 +7,8 @@ PYTHON := .venv/bin/python
 SAM := .venv-tools/bin/sam
 # sam looks for the function's Python on the path. Only sam: the rest names its interpreter.
 WITH_TOOLS := PATH="$(CURDIR)/.venv-tools/bin:$$PATH" SAM_CLI_TELEMETRY=0
+# The template and its policies as CloudFormation and IAM get them, for their linters.
+TRANSLATED := .aws-sam/translated
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: help
@@ -32,11 +34,15 @@ sandbox: setup ## Start that account and keep it, for aws, sam and boto3 to try 
 	@$(PYTHON) -m sandbox $(ARGS)
 
 .PHONY: test
-test: setup ## Lint, types, template, then all tests
+test: setup .venv-lint/.installed ## Lint, types, template, then all tests
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	$(WITH_TOOLS) AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+	$(PYTHON) -m tools.translate $(TRANSLATED)
+	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/template.json
+	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json --framework cloudformation --compact --quiet --skip-download
+	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies
 	$(WITH_TOOLS) $(PYTHON) -m pytest
 
 .PHONY: format
@@ -60,14 +66,14 @@ deploy: build ## Deploy to your account; asks its questions the first time (ASK=
 
 .PHONY: lock
 lock: .venv-uv/.installed ## Renew the pinned requirements from their .in files
-	for name in src/requirements requirements/dev requirements/tools; do \
+	for name in src/requirements requirements/dev requirements/lint requirements/tools; do \
 	  .venv-uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate \
 	    $$name.in --output-file $$name.txt || exit 1; \
 	done
 
 .PHONY: clean
 clean: ## Remove all that was made here
-	rm -rf .venv .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .PHONY: setup
 setup: .venv/.installed .venv-tools/.installed
@@ -82,6 +88,12 @@ setup: .venv/.installed .venv-tools/.installed
 	@echo "Setting up .venv-tools, with the SAM and AWS command lines (half a minute, once)"
 	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-tools
 	@.venv-tools/bin/python $(PIP_INSTALL) -r $<
+	@touch $@
+
+.venv-lint/.installed: requirements/lint.txt
+	@echo "Setting up .venv-lint, with the linters of the template (half a minute, once)"
+	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-lint
+	@.venv-lint/bin/python $(PIP_INSTALL) -r $<
 	@touch $@
 
 .venv-uv/.installed: requirements/uv.txt

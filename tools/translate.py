@@ -1,0 +1,129 @@
+"""The template as CloudFormation gets it, and each policy document in it as IAM does, for linters to read.
+
+``python -m tools.translate FOLDER`` writes ``FOLDER/template.json``, the serverless transform expanded, and
+``FOLDER/policies/VARIANT/RESOURCE.WHERE.json``, every function of CloudFormation replaced by its value for one choice
+of parameters. Names and ARNs of resources are samples: nothing is deployed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox import templates
+
+TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "log-keeper"
+
+#: Makes every resource of the template.
+EVERYTHING = {
+    "Regions": "us-east-1,ap-southeast-2",
+    "LogRolePermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/Boundary",
+    "AlarmEmail": "ops@example.com",
+    "CreateTrail": "Yes",
+}
+#: Choices of parameters that between them show every side of every policy.
+VARIANTS: dict[str, dict[str, str]] = {
+    "default": {},
+    "audit": {"Mode": "Audit"},
+    "owners-role": {"LogRoleArn": f"arn:aws:iam::{ACCOUNT}:role/OwnersLogRole"},
+    "everything": EVERYTHING,
+}
+
+#: What the ARN of a resource looks like, by its type.
+_ARNS = {
+    "AWS::Events::Rule": "arn:aws:events:{region}:{account}:rule/{name}",
+    "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
+    "AWS::KMS::Key": "arn:aws:kms:{region}:{account}:key/{name}",
+    "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    "AWS::S3::Bucket": "arn:aws:s3:::{name}",
+    "AWS::SNS::Topic": "arn:aws:sns:{region}:{account}:{name}",
+    "AWS::SQS::Queue": "arn:aws:sqs:{region}:{account}:{name}",
+    "AWS::Scheduler::ScheduleGroup": "arn:aws:scheduler:{region}:{account}:schedule-group/{name}",
+}
+#: Types whose Ref is their ARN.
+_REFERRED_TO_BY_ARN = frozenset({"AWS::SNS::Topic"})
+
+
+def translated() -> dict[str, Any]:
+    """The template after the serverless transform, as if the functions' package had been uploaded."""
+    template = templates.parse(TEMPLATE.read_text())
+    template["Globals"]["Function"]["CodeUri"] = "s3://packages/log-keeper"
+    return templates.expand(template, {}, REGION, dict, _nothing)
+
+
+def resolved(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The properties of each resource that these parameters make, by logical id, without any function."""
+
+    def kind(logical_id: str) -> str:
+        return str(template["Resources"][logical_id]["Type"])
+
+    def name(logical_id: str) -> str:
+        sample = f"{STACK}-{logical_id}-SAMPLE"
+        return sample.lower() if kind(logical_id) == "AWS::S3::Bucket" else sample
+
+    def attribute(logical_id: str, wanted: str) -> str:
+        if wanted != "Arn":
+            return f"{name(logical_id)}.{wanted}"
+        return _ARNS[kind(logical_id)].format(region=REGION, account=ACCOUNT, name=name(logical_id))
+
+    def reference(logical_id: str) -> str:
+        return attribute(logical_id, "Arn") if kind(logical_id) in _REFERRED_TO_BY_ARN else name(logical_id)
+
+    stack_id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/0"
+    values = templates.parameter_values(template, parameters, _nothing)
+    values |= templates.pseudo_parameters(ACCOUNT, REGION, STACK, stack_id)
+    scope = templates.Scope(template, values, reference, attribute, _nothing)
+    return {
+        logical_id: scope.evaluate(declaration.get("Properties") or {})
+        for logical_id, declaration in template["Resources"].items()
+        if scope.wanted(declaration)
+    }
+
+
+def policy_documents(value: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every policy document within the value, wherever it stands, with the names that lead to it."""
+    match value:
+        case {"Version": _, "Statement": _}:
+            yield ".".join(where), value
+        case dict():
+            for key, inner in value.items():
+                yield from policy_documents(inner, (*where, key))
+        case list():
+            for number, inner in enumerate(value):
+                yield from policy_documents(inner, (*where, str(number)))
+
+
+def _with_resource(trust: dict[str, Any]) -> dict[str, Any]:
+    """A trust policy names no resource, which linters miss: the role it stands on is meant."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/{STACK}"
+    return {**trust, "Statement": [{**statement, "Resource": role} for statement in trust["Statement"]]}
+
+
+def _nothing(name: str) -> str:
+    raise LookupError(f"the template refers to {name}, which is outside it")
+
+
+def main(folder: Path) -> None:
+    """The folder holds the translated template and the policies of all variants, and no older ones."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    template = translated()
+    for variant, parameters in VARIANTS.items():
+        policies = folder / "policies" / variant
+        policies.mkdir(parents=True)
+        for where, document in policy_documents(resolved(template, parameters)):
+            readable = _with_resource(document) if where.endswith("AssumeRolePolicyDocument") else document
+            (policies / f"{where}.json").write_text(json.dumps(readable, indent=2))
+    # Linters look at the resources that the parameters' defaults make.
+    for parameter, value in EVERYTHING.items():
+        template["Parameters"][parameter]["Default"] = value
+    (folder / "template.json").write_text(json.dumps(template, indent=2))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -45,6 +45,14 @@ test: setup .venv-lint/.installed ## Lint, types, template, then all tests
 	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies
 	$(WITH_TOOLS) $(PYTHON) -m pytest
 
+# The tests with many more examples (half a minute), then SECONDS under a coverage-guided fuzzer, which exists for Linux
+# on x86-64. For example: make fuzz SECONDS=600, or: make fuzz ARGS=deliveries (ARGS=--help).
+SECONDS := 90
+.PHONY: fuzz
+fuzz: setup .venv-fuzz/.installed ## Feed the readers and the plan any input (two minutes)
+	$(PYTHON) -m pytest --quiet --hypothesis-profile=fuzz tests/unit
+	@PYTHONPATH=src:.:tests .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS) $(ARGS)
+
 .PHONY: format
 format: setup ## Format the code, and mend what lint can mend
 	$(PYTHON) -m ruff check --fix .
@@ -66,14 +74,14 @@ deploy: build ## Deploy to your account; asks its questions the first time (ASK=
 
 .PHONY: lock
 lock: .venv-uv/.installed ## Renew the pinned requirements from their .in files
-	for name in src/requirements requirements/dev requirements/lint requirements/tools; do \
+	for name in src/requirements requirements/dev requirements/fuzz requirements/lint requirements/tools; do \
 	  .venv-uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate \
 	    $$name.in --output-file $$name.txt || exit 1; \
 	done
 
 .PHONY: clean
 clean: ## Remove all that was made here
-	rm -rf .venv .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 .PHONY: setup
 setup: .venv/.installed .venv-tools/.installed
@@ -88,6 +96,12 @@ setup: .venv/.installed .venv-tools/.installed
 	@echo "Setting up .venv-tools, with the SAM and AWS command lines (half a minute, once)"
 	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-tools
 	@.venv-tools/bin/python $(PIP_INSTALL) -r $<
+	@touch $@
+
+.venv-fuzz/.installed: requirements/fuzz.txt
+	@echo "Setting up .venv-fuzz, with the fuzzer (half a minute, once)"
+	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-fuzz
+	@.venv-fuzz/bin/python $(PIP_INSTALL) -r $<
 	@touch $@
 
 .venv-lint/.installed: requirements/lint.txt

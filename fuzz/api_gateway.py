@@ -1,0 +1,121 @@
+"""What UpdateStage makes of a stage, as GetStage would tell it. Pure: the answer goes in, and what follows comes out.
+
+Written apart from the sandbox's rules, from the same sources (``sandbox/rules/rest_stages.py``, ``v2_stages.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from log_keeper.stages import Protocol
+
+#: A method's key as API Gateway gives it: no leading slash but for the root, ``/`` as ``~1``; and ``*/*``.
+_PART = r"(?:[A-Za-z0-9._:-]+|\{[A-Za-z0-9._:-]+\+?\})"
+_METHOD = r"(?:GET|PUT|POST|DELETE|PATCH|HEAD|OPTIONS)"
+METHOD_KEY = re.compile(rf"\*/\*|(?:~1|{_PART}(?:~1{_PART})*)/{_METHOD}")
+
+_LEAVES = {
+    "logging/loglevel": "loggingLevel",
+    "logging/dataTrace": "dataTraceEnabled",
+    "metrics/enabled": "metricsEnabled",
+}
+_METHOD_PATH = re.compile(rf"/(?P<method>.+)/(?P<leaf>{'|'.join(_LEAVES)})")
+
+#: An entry that nobody has set anything of.
+FRESH_METHOD = {
+    "metricsEnabled": False,
+    "dataTraceEnabled": False,
+    "throttlingBurstLimit": 5000,
+    "throttlingRateLimit": 10000.0,
+    "cachingEnabled": False,
+    "cacheTtlInSeconds": 300,
+    "cacheDataEncrypted": False,
+    "requireAuthorizationForCacheControl": True,
+    "unauthorizedCacheControlHeaderStrategy": "SUCCEED_WITH_RESPONSE_HEADER",
+}
+
+
+class RefusedError(Exception):
+    """API Gateway refuses the request: nothing of it is done."""
+
+
+def patched(answer: Mapping[str, Any], operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The REST stage after UpdateStage with these patch operations, in their order."""
+    stage = deepcopy(dict(answer))
+    for operation in operations:
+        if operation["op"] != "replace" or not operation["value"]:
+            raise RefusedError(f"{operation}: nothing else is ever sent")
+        _patch(stage, operation["path"], operation["value"])
+    return stage
+
+
+def _patch(stage: dict[str, Any], path: str, value: str) -> None:
+    match path.split("/")[1:]:
+        case ["accessLogSettings", ("destinationArn" | "format") as leaf]:
+            stage.setdefault("accessLogSettings", {})[leaf] = value
+        case [("accessLogSettings" | "canarySettings" | "variables") as member, *below]:
+            # No setting of a method, whatever stands behind: this would be the stage's own member of that name.
+            stage.setdefault(member, {})["/".join(below)] = value
+        case _:
+            _patch_method(stage, path, value)
+
+
+def _patch_method(stage: dict[str, Any], path: str, value: str) -> None:
+    found = _METHOD_PATH.fullmatch(path)
+    if found is None:
+        raise RefusedError(f"{path}: no such path")
+    key = found["method"]
+    if key.startswith("~1") and not key.startswith("~1/"):
+        key = key.removeprefix("~1")
+    if not METHOD_KEY.fullmatch(key):
+        raise RefusedError(f"{path}: {key} is no method")
+    settings = stage.setdefault("methodSettings", {})
+    entry = settings.setdefault(key, dict(settings.get("*/*", FRESH_METHOD)))
+    leaf = _LEAVES[found["leaf"]]
+    if leaf != "loggingLevel":
+        entry[leaf] = value == "true"
+    elif value in ("OFF", "ERROR", "INFO"):
+        entry[leaf] = value
+    else:
+        raise RefusedError(f"{path}: {value} is no level")
+
+
+def updated(
+    answer: Mapping[str, Any], request: Mapping[str, Any], protocol: Protocol, *, keeps: bool
+) -> dict[str, Any]:
+    """The HTTP or WebSocket stage after UpdateStage with these parameters.
+
+    ``keeps``: whether members of settings that are not sent stay as they are, which is unknown of a route's.
+    """
+    stage = deepcopy(dict(answer))
+    access = stage.get("AccessLogSettings", {}) | request.get("AccessLogSettings", {})
+    if "AccessLogSettings" in request:
+        if not access.get("DestinationArn") or not access.get("Format"):
+            raise RefusedError("Access Log value missing")
+        stage["AccessLogSettings"] = access
+    routes = request.get("RouteSettings", {})
+    for sent in (request.get("DefaultRouteSettings", {}), *routes.values()):
+        if protocol is Protocol.HTTP and sent.keys() & {"LoggingLevel", "DataTraceEnabled"}:
+            raise RefusedError("Execution logs are not supported on protocolType HTTP")
+        if sent.get("LoggingLevel") not in (None, "OFF", "ERROR", "INFO"):
+            raise RefusedError("no such level")
+    if "DefaultRouteSettings" in request:
+        kept = stage.get("DefaultRouteSettings", {}) if keeps else {}
+        stage["DefaultRouteSettings"] = kept | request["DefaultRouteSettings"]
+    for key, sent in routes.items():
+        if key not in stage.get("RouteSettings", {}):
+            raise RefusedError(f"Unable to find Route by key {key} within the provided RouteSettings")
+        kept = stage["RouteSettings"][key] if keeps else {}
+        stage["RouteSettings"][key] = kept | sent
+    if unknown := request.keys() - {
+        "ApiId",
+        "StageName",
+        "AccessLogSettings",
+        "DefaultRouteSettings",
+        "RouteSettings",
+    }:
+        raise RefusedError(f"{unknown} is nothing of logging")
+    return stage

@@ -1,0 +1,250 @@
+"""What must be true whatever is read. Each function checks one claim, and raises what is raised where it does not hold.
+
+``AssertionError``: the claim does not hold; anything else: the program crashed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from builders import ACCOUNT, OWN_ROLE_ARN, REF, REGION, SETTINGS, V2_REF
+from fuzz.answers import NOW
+from fuzz.api_gateway import FRESH_METHOD, METHOD_KEY, RefusedError, patched, updated
+from log_keeper import http_websocket, rest, schedules
+from log_keeper.cloudtrail import (
+    ApiNamed,
+    LogRoleNamed,
+    Nothing,
+    StageNamed,
+    UnreadableEventError,
+    cause_of,
+    read_event,
+    stage_to_look_at,
+)
+from log_keeper.judgement import firehose_stream_of, judge, log_groups_of
+from log_keeper.policy import Plan, Setting, plan, read_opt_in
+from log_keeper.settings import Settings
+from log_keeper.stages import LoggingLevel, Protocol, Stage, StageRef
+from log_keeper.sweep import UnreadableWorkError, Work
+
+REGIONS = (REGION, "eu-west-1")
+
+# Written anew, and not taken from the program.
+API_ID = re.compile(r"[a-z0-9]{1,64}\Z", re.ASCII)
+STAGE_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,128}|\$default)\Z", re.ASCII)
+LOG_GROUP = re.compile(r"(?!aws/)[.\-_/#A-Za-z0-9]{1,512}\Z", re.ASCII)
+_STREAM = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}\Z", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9_.: -]{1,128}\Z", re.ASCII)
+_PATCH_PATH = re.compile(
+    r"/accessLogSettings/(destinationArn|format)|/(?:\*/\*|~1.*)/(logging/(loglevel|dataTrace)|metrics/enabled)",
+    re.DOTALL,
+)
+
+
+def is_stage_of_ours(ref: StageRef) -> bool:
+    """The names are such as AWS gives, and of the account and regions that are looked after."""
+    return (
+        ref.account == ACCOUNT
+        and ref.region in REGIONS
+        and API_ID.match(ref.api_id) is not None
+        and STAGE_NAME.match(ref.stage_name) is not None
+    )
+
+
+def check_message(body: str) -> None:
+    """A message of StageQueue is about a stage of ours, our log roles, or nothing; or it is refused as unreadable."""
+    try:
+        event: Any = json.loads(body)
+    except (RecursionError, ValueError):
+        return
+    try:
+        hint = read_event(event, account=ACCOUNT, regions=REGIONS, own_role_arn=OWN_ROLE_ARN)
+    except UnreadableEventError as error:
+        assert len(str(error)) < 500, "a refusal is a line of the log"
+        return
+    match hint:
+        case StageNamed(ref):
+            assert is_stage_of_ours(ref)
+            again = json.loads(json.dumps(stage_to_look_at(ref)))
+            assert read_event(again, account=ACCOUNT, regions=REGIONS, own_role_arn=OWN_ROLE_ARN) == StageNamed(ref)
+        case ApiNamed(region, api_id):
+            assert region in REGIONS
+            assert API_ID.match(api_id)
+        case LogRoleNamed(regions):
+            assert set(regions) <= set(REGIONS)
+        case Nothing(_, event_name):
+            assert _WORD.match(event_name), "it reaches the log"
+    hash(hint)
+    cause = cause_of(event, NOW)
+    assert _WORD.match(cause.event_name), "it reaches the log and the bus"
+    assert cause.event_id is None or _WORD.match(cause.event_id)
+
+
+def check_work(body: str) -> None:
+    """A message of SweepQueue names APIs of a region of ours, begins a sweep, or is refused as unreadable."""
+    try:
+        work = Work.from_message(body, REGIONS)
+    except UnreadableWorkError as error:
+        assert len(str(error)) < 500
+        return
+    if work is not None:
+        assert work.region in REGIONS
+        assert all(API_ID.match(api.api_id) for api in work.apis or ())
+        assert Work.from_message(work.to_message(), REGIONS) == work
+
+
+def check_tags(tags: Mapping[str, str], *, now: datetime = NOW) -> None:
+    """Any tags are an opt-in or none; one that ends can be scheduled, ends, and not before its time."""
+    opt_in = read_opt_in(tags, SETTINGS.policy, now)
+    assert opt_in.level in (LoggingLevel.ERROR, LoggingLevel.INFO)
+    if opt_in.until is not None:
+        assert opt_in.level is LoggingLevel.INFO
+        assert opt_in.until > now
+        schedules.ensure_schedule(_NoSchedules(), SETTINGS, REF, opt_in.until)  # type: ignore[arg-type]
+        assert read_opt_in(tags, SETTINGS.policy, opt_in.until).level is LoggingLevel.ERROR
+        assert read_opt_in(tags, SETTINGS.policy, opt_in.until - timedelta(seconds=1, microseconds=-1)).until
+
+
+class _NoSchedules:
+    """Takes a schedule at a whole second of UTC."""
+
+    def get_schedule(self, **_: str) -> dict[str, str]:
+        return {}
+
+    def update_schedule(self, **schedule: Any) -> None:
+        assert re.fullmatch(
+            r"at\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\)", schedule["ScheduleExpression"]
+        )
+        assert schedule["ScheduleExpressionTimezone"] == "UTC"
+
+
+def check_rest_stage(before: dict[str, Any], settings: Settings) -> None:
+    """A stage of a REST API is in line once its patch is applied; nothing else of it has changed."""
+    kept = deepcopy(before)
+    stage = rest.to_stage(REF, before)  # type: ignore[arg-type]
+    planned = plan(stage, settings.policy, NOW)
+    _check_groups(stage, settings)
+    operations = rest.patch_operations(planned)
+    assert before == kept, "an answer is read, not written"
+    assert all(_PATCH_PATH.fullmatch(operation["path"]) for operation in operations)
+    if not all(METHOD_KEY.fullmatch(method) for method in before.get("methodSettings", {})):
+        return  # API Gateway has no such method
+    _check_order(before, operations, settings)
+    after = patched(before, operations)
+    again = plan(rest.to_stage(REF, after), settings.policy, NOW)  # type: ignore[arg-type]
+    assert again.is_in_line, again.changes
+    assert (again.opt_in, again.is_exempt) == (planned.opt_in, planned.is_exempt)
+    assert _rest_of_rest(before, settings) == _rest_of_rest(after, settings)
+    _check_destination(before, after, "accessLogSettings", "destinationArn")
+
+
+def _check_order(before: dict[str, Any], operations: list[Any], settings: Settings) -> None:
+    """Operation by operation: where a level is set, no bodies are traced, but on purpose."""
+    tags, policy = before.get("tags", {}), settings.policy
+    on_purpose = (
+        settings.allows_bodies
+        and read_opt_in(tags, policy, NOW).level is LoggingLevel.INFO
+        and tags.get("execution-logs-bodies", "").strip().lower() == "true"
+    )
+    for number, operation in enumerate(operations):
+        if operation["path"].endswith("/loglevel") and not on_purpose:
+            at_that_moment = patched(before, operations[: number + 1])["methodSettings"]
+            changed = [
+                each
+                for method, each in at_that_moment.items()
+                if each != before.get("methodSettings", {}).get(method)
+                and each.get("loggingLevel") in ("ERROR", "INFO")
+            ]
+            assert not any(each.get("dataTraceEnabled") for each in changed)
+
+
+def _rest_of_rest(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """All of the stage that is none of the policy's business."""
+    others = {name: value for name, value in answer.items() if name not in ("accessLogSettings", "methodSettings")}
+    # With its first setting the entry for all methods is born, as API Gateway makes it.
+    methods = {"*/*": FRESH_METHOD} | answer.get("methodSettings", {})
+    ours = {"loggingLevel", "dataTraceEnabled"} | ({"metricsEnabled"} if settings.wants_metrics else set())
+    others["methodSettings"] = {
+        method: {name: value for name, value in each.items() if name not in ours} for method, each in methods.items()
+    }
+    return others
+
+
+def check_v2_stage(before: dict[str, Any], protocol: Protocol, settings: Settings, *, keeps: bool) -> None:
+    """The same of a stage of an HTTP or WebSocket API, but for settings that cannot be sent back safely.
+
+    ``keeps``: what API Gateway does with members of settings that are not sent.
+    """
+    kept = deepcopy(before)
+    stage = http_websocket.to_stage(V2_REF, protocol, before)  # type: ignore[arg-type]
+    planned = plan(stage, settings.policy, NOW)
+    _check_groups(stage, settings)
+    client = _V2Client(before, protocol, keeps)
+    reading = http_websocket.V2Stage(client, stage, before)  # type: ignore[arg-type]
+    made, left_out = reading.apply(planned)
+    assert before == kept, "an answer is read, not written"
+    assert {*made, *left_out} == set(planned.changes)
+    assert client.calls <= 1
+    again = plan(http_websocket.to_stage(V2_REF, protocol, client.answer), settings.policy, NOW)  # type: ignore[arg-type]
+    assert _what(again) == _what(replace(planned, changes=left_out))
+    assert _rest_of_v2(before, settings) == _rest_of_v2(client.answer, settings)
+    _check_destination(before, client.answer, "AccessLogSettings", "DestinationArn")
+    for change in left_out:
+        whole = before["DefaultRouteSettings" if change.override is None else "RouteSettings"]
+        whole = whole if change.override is None else whole[change.override]
+        assert 0 in (whole.get("ThrottlingBurstLimit"), whole.get("ThrottlingRateLimit"))
+
+
+class _V2Client:
+    """Takes UpdateStage as API Gateway does."""
+
+    def __init__(self, answer: dict[str, Any], protocol: Protocol, keeps: bool) -> None:
+        self.answer, self.calls = answer, 0
+        self._protocol, self._keeps = protocol, keeps
+
+    def update_stage(self, **request: Any) -> None:
+        self.calls += 1
+        assert (request["ApiId"], request["StageName"]) == (V2_REF.api_id, V2_REF.stage_name)
+        try:
+            self.answer = updated(self.answer, request, self._protocol, keeps=self._keeps)
+        except RefusedError as error:
+            raise AssertionError(f"API Gateway refuses it: {error}") from error
+
+
+def _what(planned: Plan) -> list[tuple[Setting, str | None, str]]:
+    return [(change.setting, change.override, change.after) for change in planned.changes]
+
+
+def _rest_of_v2(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """All of the stage that is none of the policy's business; absent settings are empty ones."""
+    ours = {"LoggingLevel", "DataTraceEnabled"} | ({"DetailedMetricsEnabled"} if settings.wants_metrics else set())
+
+    def others(whole: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in whole.items() if name not in ours}
+
+    return {name: value for name, value in answer.items() if name != "AccessLogSettings"} | {
+        "DefaultRouteSettings": others(answer.get("DefaultRouteSettings", {})),
+        "RouteSettings": {route: others(whole) for route, whole in answer.get("RouteSettings", {}).items()},
+    }
+
+
+def _check_destination(before: Mapping[str, Any], after: Mapping[str, Any], member: str, leaf: str) -> None:
+    """A destination that is there stays."""
+    there = before.get(member, {}).get(leaf)
+    assert not there or after[member][leaf] == there
+
+
+def _check_groups(stage: Stage, settings: Settings) -> None:
+    """Only log groups and streams of the account are looked for or made, under names that they can have."""
+    names = [group.name for group in log_groups_of(stage, settings)]
+    assert len(names) == len(set(names))
+    assert all(LOG_GROUP.match(name) for name in names)
+    stream = firehose_stream_of(stage)
+    assert stream is None or _STREAM.match(stream)
+    judge(stage, settings, {}, NOW)

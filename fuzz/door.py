@@ -1,0 +1,144 @@
+"""The whole Enforce function on one message, with an AWS that answers anything and notes what it is asked."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import botocore.session
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
+
+from builders import ACCOUNT, OWN_ROLE_ARN, REGION
+from deliveries import Context
+from fuzz.claims import API_ID, LOG_GROUP, REGIONS, STAGE_NAME
+from handlers import enforce
+from log_keeper.cloudtrail import UnreadableEventError, read_event
+from log_keeper.settings import Settings
+from log_keeper.stages import Protocol
+
+_LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
+_TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+#: All that the function may change, of an account whose log role is live.
+_WRITES = {
+    "apigateway": {"UpdateStage"},
+    "apigatewayv2": {"UpdateStage"},
+    "logs": {"CreateLogGroup", "PutRetentionPolicy"},
+    "scheduler": {"CreateSchedule", "UpdateSchedule", "DeleteSchedule"},
+    "events": {"PutEvents"},
+}
+_READS = ("Get", "Describe", "List", "Simulate")
+
+
+@dataclass
+class Aws:
+    """Stands for ``Clients``: gives a client of any service, which holds each call against the service's model."""
+
+    rest: Mapping[str, Any]
+    v2: Mapping[str, Any]
+    protocol: Protocol
+    calls: list[tuple[str, str]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Callable[..., _Client]:
+        service = {"account_settings": "apigateway"}.get(name, name)
+        return lambda region=REGION: _Client(self, service, region)
+
+    def answer(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        match operation:
+            case "GetStage":
+                return dict(self.rest if "restApiId" in params else self.v2)
+            case "GetStages":
+                return {"Items": [dict(self.v2) | {"StageName": name} for name in ("$default", "prod")]}
+            case "GetApi":
+                return {"ProtocolType": self.protocol}
+            case "GetAccount":
+                return {"cloudwatchRoleArn": _LOG_ROLE}
+            case "GetRole":
+                return {"Role": {"Arn": _LOG_ROLE, "AssumeRolePolicyDocument": {"Statement": [_TRUST]}}}
+            case "SimulatePrincipalPolicy":
+                return {"EvaluationResults": [{"EvalDecision": "allowed"}]}
+            case "DescribeLogGroups":
+                return {"logGroups": []}
+            case "GetSchedule":
+                raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, operation)
+            case "PutEvents":
+                return {"FailedEntryCount": 0}
+        return {}
+
+
+class _Client:
+    def __init__(self, aws: Aws, service: str, region: str) -> None:
+        self._aws, self._service, self._region = aws, service, region
+
+    def __getattr__(self, method: str) -> Callable[..., dict[str, Any]]:
+        return functools.partial(self._call, _operations(self._service)[method])
+
+    def get_paginator(self, method: str) -> mock.Mock:
+        return mock.Mock(paginate=lambda **params: [getattr(self, method)(**params)])
+
+    def _call(self, operation: str, **params: Any) -> dict[str, Any]:
+        shape: Any = _model(self._service).operation_model(operation).input_shape
+        refusal = ParamValidator().validate(params, shape)
+        assert not refusal.has_errors(), f"{operation}: {refusal.generate_report()}"
+        assert self._region in REGIONS
+        assert operation.startswith(_READS) or operation in _WRITES.get(self._service, ()), f"{operation} changes more"
+        for name, pattern in (
+            ("restApiId", API_ID),
+            ("ApiId", API_ID),
+            ("stageName", STAGE_NAME),
+            ("StageName", STAGE_NAME),
+        ):
+            assert name not in params or pattern.match(params[name]), f"{operation} of {params[name]!r}"
+        for group in [*params.get("logGroupIdentifiers", ()), *filter(None, [params.get("logGroupName")])]:
+            assert LOG_GROUP.match(group), f"{operation} of {group!r}"
+        self._aws.calls.append((self._service, operation))
+        return self._aws.answer(operation, params)
+
+
+@functools.cache
+def _model(service: str) -> Any:
+    return botocore.session.get_session().get_service_model(service)
+
+
+@functools.cache
+def _operations(service: str) -> dict[str, str]:
+    return {xform_name(operation): operation for operation in _model(service).operation_names}
+
+
+def check_delivery(
+    body: str, rest: Mapping[str, Any], v2: Mapping[str, Any], protocol: Protocol, settings: Settings
+) -> None:
+    """What can be read is followed to its end; what cannot is reported as failed, and nothing is done."""
+    aws = Aws(rest, v2, protocol)
+    record = {"messageId": "0", "receiptHandle": "", "body": body, "eventSource": "aws:sqs"}
+    with (
+        mock.patch.object(enforce, "Clients", return_value=aws),
+        # A line that cannot be written would only be noted otherwise.
+        mock.patch.object(logging.Handler, "handleError", side_effect=_raise),
+    ):
+        answer: Any = enforce.Door(settings).open({"Records": [record]}, Context())  # type: ignore[arg-type]
+    failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    if is_readable(body, settings):
+        assert failed == [], "it was read, and could not be followed"
+    else:
+        assert failed == ["0"]
+        assert aws.calls == []
+
+
+def is_readable(body: str, settings: Settings) -> bool:
+    try:
+        read_event(json.loads(body), account=settings.account, regions=settings.regions, own_role_arn=OWN_ROLE_ARN)
+    except (RecursionError, UnreadableEventError, ValueError):
+        return False
+    return True
+
+
+def _raise(_: logging.LogRecord) -> None:
+    raise  # what logging, which calls this, has just caught

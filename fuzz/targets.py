@@ -1,0 +1,120 @@
+"""What is fuzzed: how the bytes of an input become values, what must be true of these, and where to begin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import atheris  # type: ignore[import-untyped] # in .venv-fuzz only
+
+from builders import EVENTS, REGION, V2_REF
+from fuzz import answers, claims, door
+from fuzz.choices import OfBytes
+from log_keeper.cloudtrail import stage_to_look_at
+from log_keeper.stages import Protocol
+from log_keeper.sweep import Api, Work
+
+#: Between a message and the bytes that choose AWS's answers to what it leads to.
+_THEN = b"\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing to be fuzzed.
+
+    ``read``: makes the values of an input's bytes. ``check``: raises where its claim does not hold of them.
+    ``seeds``: inputs to begin with. ``words``: what is worth putting into an input.
+    """
+
+    read: Callable[[bytes], tuple[Any, ...]]
+    check: Callable[..., None]
+    seeds: Sequence[bytes] = (b"",)
+    words: Sequence[str] = ()
+    longest: int = 512
+
+
+def _choices(data: bytes) -> OfBytes:
+    return OfBytes(atheris.FuzzedDataProvider(data))
+
+
+def _text(data: bytes) -> str:
+    """As SQS carries it: whole characters only."""
+    return data.decode(errors="replace")
+
+
+def _rest(data: bytes) -> tuple[Any, ...]:
+    choices = _choices(data)
+    return answers.rest_answer(choices), answers.any_settings(choices)
+
+
+def _v2(data: bytes) -> tuple[Any, ...]:
+    choices = _choices(data)
+    protocol = choices.pick((Protocol.HTTP, Protocol.WEBSOCKET))
+    return answers.v2_answer(choices), protocol, answers.any_settings(choices), choices.flip()
+
+
+def _delivery(data: bytes) -> tuple[Any, ...]:
+    body, _, rest = data.partition(_THEN)
+    choices = _choices(rest)
+    protocol, settings = choices.pick((Protocol.HTTP, Protocol.WEBSOCKET)), answers.any_settings(choices)
+    return _text(body), answers.rest_answer(choices), answers.v2_answer(choices), protocol, settings
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+_EVENTS = [json.loads(path.read_text()) for path in sorted(EVENTS.glob("*.json"))]
+_MESSAGES = [_compact(event) for event in [*_EVENTS, stage_to_look_at(V2_REF)]]
+#: What the reader looks at, without the rest of an event.
+_SHORT = [
+    _compact(
+        {name: value for name, value in event.items() if name in ("detail-type", "account", "region")}
+        | {
+            "detail": {
+                name: value
+                for name, value in event["detail"].items()
+                if name not in ("userIdentity", "tlsDetails", "userAgent", "sourceIPAddress", "responseElements")
+                or event["detail"].get("eventName") in ("CreateApi", "ImportApi")
+            }
+        }
+    )
+    for event in _EVENTS
+]
+
+
+def _words(value: object) -> set[str]:
+    """The keys and short texts of JSON."""
+    match value:
+        case dict():
+            return set(value).union(*map(_words, value.values()))
+        case list():
+            return set().union(*map(_words, value))
+        case str() if len(value) <= 60:
+            return {value}
+    return set()
+
+
+_WORDS = sorted(_words(_EVENTS))
+_WORK = [
+    Work(REGION).to_message().encode(),
+    Work(REGION, (Api("a1b2c3d4e5", Protocol.REST), Api("f6g7h8i9j0", Protocol.HTTP))).to_message().encode(),
+    b'{"detail-type":"Scheduled Event","detail":{}}',
+]
+
+TARGETS = {
+    "messages": Target(lambda data: (_text(data),), claims.check_message, [*_MESSAGES, *_SHORT], _WORDS, 4096),
+    "sweep-messages": Target(
+        lambda data: (_text(data),), claims.check_work, _WORK, ["region", "apis", "detail", REGION, *Protocol]
+    ),
+    "tags": Target(lambda data: (answers.any_tags(_choices(data)),), claims.check_tags),
+    "rest-stages": Target(_rest, claims.check_rest_stage),
+    "v2-stages": Target(
+        _v2, lambda answer, protocol, settings, keeps: claims.check_v2_stage(answer, protocol, settings, keeps=keeps)
+    ),
+    "deliveries": Target(
+        _delivery, door.check_delivery, [message + _THEN + bytes(64) for message in _SHORT], _WORDS, 4096
+    ),
+}

@@ -23,7 +23,7 @@ def move(clock_file: str) -> None:
     """``time`` and ``datetime`` tell the moved time, to whoever imports them from now on."""
     with open(clock_file, "rb") as opened:  # noqa: PTH123 -- pathlib would be imported before the clock is moved
         shared = mmap.mmap(opened.fileno(), OFFSET.size, access=mmap.ACCESS_READ)
-    machine_time, machine_time_ns = time.time, time.time_ns
+    machine_time, machine_time_ns, machine_monotonic = time.time, time.time_ns, time.monotonic
     gmtime, localtime = time.gmtime, time.localtime
 
     def offset() -> float:
@@ -35,7 +35,16 @@ def move(clock_file: str) -> None:
     def moved_time_ns() -> int:
         return machine_time_ns() + round(offset() * 1_000_000_000)
 
+    latest = machine_monotonic()
+
+    def moved_monotonic() -> float:
+        """What passed on the moved clock has passed; set back, that clock seems to stand."""
+        nonlocal latest
+        latest = max(latest, machine_monotonic() + offset())
+        return latest
+
     time.time = moved_time
+    time.monotonic = moved_monotonic
     time.time_ns = moved_time_ns
     time.gmtime = lambda seconds=None: gmtime(moved_time() if seconds is None else seconds)
     time.localtime = lambda seconds=None: localtime(moved_time() if seconds is None else seconds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -9,7 +11,7 @@ import pytest
 
 from accounts import make_stage, patch_stage
 from log_keeper.sweep import has_trail
-from sandbox import deployment
+from sandbox import deployment, event_sources
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
 from stacks import Deployed
@@ -33,22 +35,79 @@ def state(stack: Deployed, alarm: str) -> str:
     return next(found["StateValue"] for found in alarms if f"-{alarm}-" in found["AlarmName"])
 
 
+def sweeps(stack: Deployed) -> int:
+    """Sweeps so far that found stages."""
+    pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
+    found = [page["events"] for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])]
+    return sum('"message":"Swept"' in event["message"] for events in found for event in events)
+
+
 def test_trail_that_was_asked_for_logs_what_is_needed(stack: Deployed) -> None:
     """And so a stage is put in line."""
     assert has_trail(stack.sandbox.client("cloudtrail"))
     stack.wait_until_in_line(make_stage(stack.sandbox))
 
 
-def test_stage_that_is_put_right_again_and_again_rings(stack: Deployed, clock: MovableClock) -> None:
-    """Another tool switches its logging off each time."""
+def ours(stack: Deployed, since: int) -> Counter[str]:
+    """The calls that Log Keeper has made since so many were made in all, by operation."""
+    return Counter(made.call.operation for made in stack.sandbox.calls[since:] if "log-keeper" in made.call.user_agent)
+
+
+def test_tug_of_war_rings_and_costs_one_look_and_one_write_a_change(stack: Deployed, clock: MovableClock) -> None:
+    """Another tool switches a stage's logging off each minute for an hour. Nobody else waits for that."""
     api_id = make_stage(stack.sandbox)
-    for _ in range(7):
-        stack.wait_until_in_line(api_id)
-        patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
     stack.wait_until_in_line(api_id)
-    stack.wait_until_quiet()
-    clock.advance(timedelta(hours=1))
-    stack.sandbox.wait_until(lambda: state(stack, "TugOfWarAlarm") == "ALARM")
+    # The sweep that follows a deployment looks at the stage too.
+    stack.sandbox.wait_until(event_sources.of(stack.sandbox).is_idle)
+    calls, older = len(stack.sandbox.calls), Counter(stack.log())
+    rang_at = None
+    for minute in range(1, 61):
+        patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
+        if minute == 30:
+            stack.wait_until_in_line(make_stage(stack.sandbox), timeout=10)
+        stack.wait_until_in_line(api_id)
+        clock.advance(timedelta(minutes=1))
+        if rang_at is None and state(stack, "TugOfWarAlarm") == "ALARM":
+            rang_at = minute
+    assert stack.wait_until_quiet() == 0
+    # More than five times, the first time included; an hour of the metric's may begin in between.
+    assert rang_at is not None
+    assert 5 <= rang_at <= 12
+
+    # 60 changes, and the other's stage.
+    made, log = ours(stack, calls), list((Counter(stack.log()) - older).elements())
+    assert (made["GetStage"], made["UpdateStage"], made["PutEvents"]) == (61, 61, 61)
+    assert sum(line.startswith("REPORT ") for line in log) == 61
+    assert sum('"outcome":"changed"' in line for line in log) == 61
+    # The account's log role is looked at once in five minutes, by each of the two environments.
+    assert made["GetAccount"] <= 2 * 13
+    # START, END, REPORT, what was changed, and two lines of metrics.
+    assert len(log) == 6 * 61 + sum("Account log role live" in line for line in log)
+
+    # What the alarm says leads to the stage, and to what undoes it.
+    [alarm] = [
+        found
+        for found in stack.sandbox.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        if "TugOfWar" in found["AlarmName"]
+    ]
+    assert "rule stages-put-right, names the stage; the log names" in " ".join(alarm["AlarmDescription"].split())
+    report = stack.sandbox.client("cloudwatch").get_insight_rule_report(
+        RuleName="log-keeper-stages-put-right",
+        StartTime=clock.now() - timedelta(hours=1),
+        EndTime=clock.now(),
+        Period=3600,
+        MaxContributorCount=1,
+    )
+    assert report["Contributors"][0]["Keys"] == ["us-east-1", api_id, "prod"]
+    cause = json.loads(next(line for line in log if api_id in line and '"outcome":"changed"' in line))["cause"]
+    assert cause["event_name"] == "UpdateStage"
+    assert cause["event_id"] in {record["eventID"] for record in stack.sandbox.trail}
+
+    # The other tool stops, and so does this one.
+    calls, older = len(stack.sandbox.calls), Counter(stack.log())
+    clock.advance(timedelta(hours=2))
+    stack.sandbox.wait_until(lambda: state(stack, "TugOfWarAlarm") == "OK")
+    assert (ours(stack, calls), Counter(stack.log()) - older) == (Counter(), Counter())
 
 
 def test_message_in_the_dead_letter_queue_rings(stack: Deployed, clock: MovableClock) -> None:
@@ -61,14 +120,9 @@ def test_message_in_the_dead_letter_queue_rings(stack: Deployed, clock: MovableC
 
 
 def test_schedule_begins_a_sweep(stack: Deployed, clock: MovableClock) -> None:
-    def sweeps() -> int:
-        pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
-        found = [page["events"] for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])]
-        return sum('"message":"Swept"' in event["message"] for events in found for event in events)
-
-    before = sweeps()
+    before = sweeps(stack)
     clock.advance(timedelta(days=1))
-    stack.sandbox.wait_until(lambda: sweeps() > before)
+    stack.sandbox.wait_until(lambda: sweeps(stack) > before)
 
 
 def test_alarm_reaches_the_topic(stack: Deployed) -> None:

@@ -337,7 +337,7 @@ import datetime, time
 from datetime import date, datetime as moment, timezone
 import boto3
 
-AT_INIT = time.time()
+AT_INIT, STARTED = time.time(), time.monotonic()
 
 def handler(event, context):
     boto3.client("sts").get_caller_identity()
@@ -352,6 +352,7 @@ def handler(event, context):
             moment(*time.gmtime()[:6], tzinfo=timezone.utc).isoformat(),
         ],
         "today": date.today().isoformat(),
+        "passed": time.monotonic() - STARTED,
         "left": context.get_remaining_time_in_millis(),
         "sound": isinstance(now, datetime.datetime) and isinstance(datetime.datetime.max, moment)
             and isinstance(now + datetime.timedelta(1), moment) and not isinstance(date.today(), moment),
@@ -371,6 +372,9 @@ def test_a_function_sees_the_moved_clock(sandbox: Sandbox, clock: MovableClock) 
             assert timedelta(seconds=-1) < datetime.fromisoformat(now) - moved < timedelta(minutes=1)
         assert datetime.fromisoformat(given["init"]) - NOON < timedelta(minutes=1)
         assert given["today"] == moved.date().isoformat()
+        # The environment of the first invocation is the second's too.
+        passed = timedelta(seconds=given["passed"])
+        assert abs(passed - (moved - NOON.replace(day=1))) < timedelta(minutes=1)
         assert 0 < given["left"] <= 3000
         assert given["sound"]
         assert given["name"] == "datetime.datetime"

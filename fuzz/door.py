@@ -1,12 +1,14 @@
-"""The whole Enforce function on one message, with an AWS that answers anything and notes what it is asked."""
+"""Both functions, whole, on one message, with an AWS that answers anything and notes what it is asked."""
 
 from __future__ import annotations
 
 import functools
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -15,25 +17,29 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from builders import ACCOUNT, OWN_ROLE_ARN, REGION
+from builders import ACCOUNT, OWN_ROLE_ARN, REGION, SETTINGS
 from deliveries import Context
 from fuzz.claims import API_ID, LOG_GROUP, REGIONS, STAGE_NAME
-from handlers import enforce
+from handlers import enforce, sweep
 from log_keeper.cloudtrail import UnreadableEventError, read_event
+from log_keeper.pace import Pace
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
+from log_keeper.sweep import UnreadableWorkError
 
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
-#: All that the function may change, of an account whose log role is live.
+#: All that the functions may do but look, in an account whose log role is live.
 _WRITES = {
     "apigateway": {"UpdateStage"},
     "apigatewayv2": {"UpdateStage"},
     "logs": {"CreateLogGroup", "PutRetentionPolicy"},
     "scheduler": {"CreateSchedule", "UpdateSchedule", "DeleteSchedule"},
     "events": {"PutEvents"},
+    "sqs": {"SendMessage", "SendMessageBatch"},
 }
+_QUEUES = (SETTINGS.stage_queue_url, SETTINGS.sweep_queue_url)
 _READS = ("Get", "Describe", "List", "Simulate")
 
 
@@ -50,12 +56,23 @@ class Aws:
         service = {"account_settings": "apigateway"}.get(name, name)
         return lambda region=REGION: _Client(self, service, region)
 
+    def pace(self, _: str) -> Pace:
+        return Pace(1e9, sleep=lambda _: None)
+
     def answer(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         match operation:
             case "GetStage":
                 return dict(self.rest if "restApiId" in params else self.v2)
+            case "GetStages" if "restApiId" in params:
+                return {"item": [dict(self.rest) | {"stageName": name} for name in ("prod", "test")]}
             case "GetStages":
                 return {"Items": [dict(self.v2) | {"StageName": name} for name in ("$default", "prod")]}
+            case "GetRestApis":
+                return {"items": [{"id": "a1b2c3d4e5"}]}
+            case "GetApis":
+                return {"Items": [{"ApiId": "f6g7h8i9j0", "ProtocolType": self.protocol, "Name": "web"}]}
+            case "DescribeTrails":
+                return {"trailList": []}
             case "GetApi":
                 return {"ProtocolType": self.protocol}
             case "GetAccount":
@@ -81,7 +98,10 @@ class _Client:
         return functools.partial(self._call, _operations(self._service)[method])
 
     def get_paginator(self, method: str) -> mock.Mock:
-        return mock.Mock(paginate=lambda **params: [getattr(self, method)(**params)])
+        def paginate(PaginationConfig: object = None, **params: Any) -> list[dict[str, Any]]:  # noqa: N803, ARG001
+            return [getattr(self, method)(**params)]
+
+        return mock.Mock(paginate=paginate)
 
     def _call(self, operation: str, **params: Any) -> dict[str, Any]:
         shape: Any = _model(self._service).operation_model(operation).input_shape
@@ -96,6 +116,7 @@ class _Client:
             ("StageName", STAGE_NAME),
         ):
             assert name not in params or pattern.match(params[name]), f"{operation} of {params[name]!r}"
+        assert params.get("QueueUrl", _QUEUES[0]) in _QUEUES
         for group in [*params.get("logGroupIdentifiers", ()), *filter(None, [params.get("logGroupName")])]:
             assert LOG_GROUP.match(group), f"{operation} of {group!r}"
         self._aws.calls.append((self._service, operation))
@@ -112,17 +133,27 @@ def _operations(service: str) -> dict[str, str]:
     return {xform_name(operation): operation for operation in _model(service).operation_names}
 
 
+@contextmanager
+def _standing_in(function: ModuleType, aws: Aws) -> Iterator[None]:
+    """The function's clients are those of ``aws``, and a line of its log that cannot be written is an error."""
+
+    def complain(_: logging.LogRecord) -> None:
+        raise  # what logging, which calls this, has just caught
+
+    with (
+        mock.patch.object(function, "Clients", return_value=aws),
+        mock.patch.object(logging.Handler, "handleError", side_effect=complain),
+    ):
+        yield
+
+
 def check_delivery(
     body: str, rest: Mapping[str, Any], v2: Mapping[str, Any], protocol: Protocol, settings: Settings
 ) -> None:
-    """What can be read is followed to its end; what cannot is reported as failed, and nothing is done."""
+    """What can be read of StageQueue is followed to its end; what cannot is reported as failed, and nothing is done."""
     aws = Aws(rest, v2, protocol)
     record = {"messageId": "0", "receiptHandle": "", "body": body, "eventSource": "aws:sqs"}
-    with (
-        mock.patch.object(enforce, "Clients", return_value=aws),
-        # A line that cannot be written would only be noted otherwise.
-        mock.patch.object(logging.Handler, "handleError", side_effect=_raise),
-    ):
+    with _standing_in(enforce, aws):
         answer: Any = enforce.Door(settings).open({"Records": [record]}, Context())  # type: ignore[arg-type]
     failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
     if is_readable(body, settings):
@@ -132,13 +163,22 @@ def check_delivery(
         assert aws.calls == []
 
 
+def check_sweep(
+    body: str, rest: Mapping[str, Any], v2: Mapping[str, Any], protocol: Protocol, settings: Settings
+) -> None:
+    """What can be read of SweepQueue is done to its end, whatever the stages are, and changes nothing."""
+    aws = Aws(rest, v2, protocol)
+    try:
+        with _standing_in(sweep, aws):
+            sweep.Door(settings).open(body, Context(remaining=900_000))  # type: ignore[arg-type]
+    except UnreadableWorkError:
+        assert aws.calls == []
+    assert {service for service, operation in aws.calls if not operation.startswith(_READS)} <= {"sqs"}
+
+
 def is_readable(body: str, settings: Settings) -> bool:
     try:
         read_event(json.loads(body), account=settings.account, regions=settings.regions, own_role_arn=OWN_ROLE_ARN)
     except (RecursionError, UnreadableEventError, ValueError):
         return False
     return True
-
-
-def _raise(_: logging.LogRecord) -> None:
-    raise  # what logging, which calls this, has just caught

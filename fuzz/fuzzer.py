@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pprint
 import sys
+import traceback
 
 import atheris  # type: ignore[import-untyped] # in .venv-fuzz only
 
@@ -25,7 +26,8 @@ def main() -> None:
         try:
             target.check(*values)
         except BaseException:
-            print(f"\nThe input of {name}:\n{pprint.pformat(values, width=110)}", file=sys.stderr)
+            print(f"\nThe input of {name}:\n{pprint.pformat(values, width=110)}\n", file=sys.stderr)
+            traceback.print_exc()
             raise
 
     # The program's own log, which would be most of what there is to see; the fuzzer speaks on stderr.

@@ -117,4 +117,5 @@ TARGETS = {
     "deliveries": Target(
         _delivery, door.check_delivery, [message + _THEN + bytes(64) for message in _SHORT], _WORDS, 4096
     ),
+    "sweeps": Target(_delivery, door.check_sweep, [message + _THEN + bytes(64) for message in _WORK], longest=1024),
 }

@@ -92,14 +92,23 @@ def test_message_that_is_no_work_is_refused(body: str) -> None:
         Work.from_message(body, (REGION,))
 
 
-@given(
-    BODIES,
+AWS = (
     drawn(answers.rest_answer),
     drawn(answers.v2_answer),
     st.sampled_from([Protocol.HTTP, Protocol.WEBSOCKET]),
     drawn(answers.any_settings),
 )
+
+
+@given(BODIES, *AWS)
 def test_any_message_that_can_be_read_is_followed_to_its_end(
     body: str, rest: dict[str, Any], v2: dict[str, Any], protocol: Protocol, settings: Settings
 ) -> None:
     door.check_delivery(body, rest, v2, protocol, settings)
+
+
+@given(st.just(Work(REGION).to_message()) | WORKS.map(json.dumps), *AWS)
+def test_any_sweep_comes_to_its_end_and_changes_nothing(
+    body: str, rest: dict[str, Any], v2: dict[str, Any], protocol: Protocol, settings: Settings
+) -> None:
+    door.check_sweep(body, rest, v2, protocol, settings)

@@ -7,7 +7,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from moto.events.models import EventPattern, events_backends
@@ -42,6 +42,8 @@ class Delivery:
     #: What the target receives: the whole event, or what Input, InputPath or InputTransformer make of it.
     payload: str
     event: Event
+    #: Into a dead letter queue: why the event is there. By name.
+    attributes: dict[str, str] = field(default_factory=dict)
 
     @property
     def arn(self) -> str:
@@ -185,9 +187,17 @@ def _deliver(sandbox: Sandbox, delivery: Delivery) -> None:
         sandbox.dropped_events.append(Dropped(delivery.rule_arn, delivery.arn, str(undelivered), delivery.event))
         dead_letters = delivery.target.get("DeadLetterConfig", {}).get("Arn")
         if dead_letters and dead_letters != delivery.arn:
-            into_queue = Delivery(delivery.rule_arn, {"Arn": dead_letters}, json.dumps(delivery.event), delivery.event)
+            # The other attributes there are tell of retries, of which the sandbox makes none.
+            # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+            why = {
+                "RULE_ARN": delivery.rule_arn,
+                "TARGET_ARN": delivery.arn,
+                "ERROR_CODE": "NO_RESOURCE" if "there is no" in str(undelivered) else "NO_PERMISSIONS",
+                "ERROR_MESSAGE": str(undelivered),
+            }
+            text = json.dumps(delivery.event)
             try:
-                _to_queue(sandbox, into_queue)
+                _to_queue(sandbox, Delivery(delivery.rule_arn, {"Arn": dead_letters}, text, delivery.event, why))
             except Undeliverable as lost:
                 log.warning("The dead letter queue %s does not take it either: %s", dead_letters, lost)
 
@@ -224,6 +234,9 @@ def _to_queue(sandbox: Sandbox, delivery: Delivery) -> None:
     sqs_backends[sandbox.account_id][queue.region].send_message(
         queue_name=queue.name,
         message_body=delivery.payload,
+        message_attributes={
+            name: {"DataType": "String", "StringValue": value} for name, value in delivery.attributes.items()
+        },
         group_id=delivery.target.get("SqsParameters", {}).get("MessageGroupId"),
     )
 

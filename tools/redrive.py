@@ -20,10 +20,8 @@ from typing import TYPE_CHECKING, assert_never
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from log_keeper.aws import error_code, error_message
@@ -68,7 +66,7 @@ sqs:GetQueueAttributes and sqs:SendMessage.
 """
 
 
-class _Failure(Exception):  # noqa: N818 - its message is what the user reads
+class RedriveError(Exception):
     """One sentence on what is wrong and what to do about it."""
 
 
@@ -102,13 +100,13 @@ class Letter:
 
 
 def read_queues(cloudformation: CloudFormationClient, sqs: SQSClient, stack_name: str) -> list[DeadLetterQueue]:
-    """The stack's dead-letter queues as they are now. Raises _Failure or what botocore raises."""
+    """The stack's dead-letter queues as they are now. Raises RedriveError, or what botocore raises."""
     try:
         [stack] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
     except ClientError as error:
         if error_code(error) != "ValidationError":
             raise
-        raise _Failure(
+        raise RedriveError(
             f"there is no stack {stack_name} in {cloudformation.meta.region_name} of this account: "
             "name it with --stack-name, --region or --profile."
         ) from error
@@ -116,7 +114,7 @@ def read_queues(cloudformation: CloudFormationClient, sqs: SQSClient, stack_name
     found = []
     for name, destination in _QUEUES.items():
         if not {f"{name}Url", f"{destination}Url"} <= urls.keys():
-            raise _Failure(
+            raise RedriveError(
                 f"the stack {stack_name} has no output {name}Url: it is not Log Keeper's, or older than this."
             )
         here = _attributes(sqs, urls[f"{name}Url"])
@@ -235,7 +233,7 @@ type Tell = Callable[[int, int], None]
 
 
 def move(sqs: SQSClient, queue: DeadLetterQueue, rate: int | None, tell: Tell, pause: Callable[[float], None]) -> int:
-    """How many messages are back in the queue that they belong to. Raises _Failure or ClientError.
+    """How many messages are back in the queue that they belong to. Raises RedriveError or ClientError.
 
     A task that runs already is followed, and no other is begun.
     """
@@ -258,7 +256,9 @@ def move(sqs: SQSClient, queue: DeadLetterQueue, rate: int | None, tell: Tell, p
                     return moved
                 case "FAILED" | "CANCELLED":
                     why = task.get("FailureReason", "somebody cancelled it")
-                    raise _Failure(f"SQS moved {moved} messages of {queue.name} and then stopped: {_printable(why)}.")
+                    raise RedriveError(
+                        f"SQS moved {_messages(moved)} of {queue.name} and then stopped: {_printable(why)}."
+                    )
         pause(_PAUSE)
 
 
@@ -316,7 +316,7 @@ def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = tim
         if arguments.look:
             return _show(out, sqs, queues, arguments.most)
         return _move_all(out, sqs, queues, arguments.rate, pause)
-    except (_Failure, BotoCoreError, ClientError) as error:
+    except (RedriveError, BotoCoreError, ClientError) as error:
         _complain(error)
     except KeyboardInterrupt:
         print("redrive: stopped looking; a move that has begun goes on in SQS.", file=sys.stderr)  # noqa: T201
@@ -343,26 +343,28 @@ def _show(out: Console, sqs: SQSClient, queues: list[DeadLetterQueue], most: int
     lies_there = False
     for queue in queues:
         letters = look(sqs, queue, most)
-        lies_there = lies_there or bool(letters)
         if not letters:
-            out.print(Text(f"{queue.name} is empty{_held(queue)}.", style="green"))
+            _say(out, f"{queue.name} is empty{_held(queue)}.", "green")
             continue
-        count = max(queue.count, len(letters))
-        title = f"{queue.name}: {_messages(count)}, the oldest of {letters[0].sent:%Y-%m-%d %H:%M} UTC{_held(queue)}"
-        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-        for column in ("event", "about", "sent (UTC)", "message id"):
-            table.add_column(column, overflow="fold")
+        lies_there, count = True, max(queue.count, len(letters))
+        _say(out, f"{queue.name}: {_messages(count)}, the oldest of {letters[0].sent:%Y-%m-%d %H:%M} UTC", "bold")
         for letter in letters:
-            about = Text(letter.about)
+            _say(out, f"  {letter.sent:%Y-%m-%d %H:%M:%S}  {letter.message_id}  {letter.event}, {letter.about}")
             if letter.remark:
-                about.append(f"\n{letter.remark}", style="yellow")
-            table.add_row(Text(letter.event), about, f"{letter.sent:%Y-%m-%d %H:%M:%S}", letter.message_id)
-        out.print(table)
+                _say(out, f"{' ' * 23}{letter.remark}", "yellow")
         if count > len(letters):
-            out.print(f"... and {count - len(letters)} more: --most shows them.\n")
+            _say(out, f"  ... and {count - len(letters)} more: --most shows them")
     if lies_there:
-        out.print("Nothing was moved. The function's log says why each failed: look there for its message id.")
+        _say(
+            out,
+            "Nothing was moved. Why they failed is in the log: Enforce's by the message id, Sweep's among its errors.",
+        )
     return SOMETHING_LIES_THERE if lies_there else DONE
+
+
+def _say(out: Console, text: str, style: str = "") -> None:
+    """One line, not broken: it may be searched for."""
+    out.print(Text(text, style=style), soft_wrap=True)
 
 
 def _move_all(
@@ -372,26 +374,27 @@ def _move_all(
     code = DONE
     for queue in queues:
         if not queue.count:
-            out.print(Text(f"{queue.name} is empty{_held(queue)}.", style="green"))
+            _say(out, f"{queue.name} is empty{_held(queue)}.", "green")
             continue
         try:
             with _progress(queue) as tell:
                 moved = move(sqs, queue, rate, tell, pause)
-        except (_Failure, ClientError) as error:
+        except (RedriveError, ClientError) as error:
             _complain(error)
             code = ERROR
             continue
-        minutes = round(queue.returns_after.total_seconds() / 60)
-        out.print(
-            Text(f"{queue.name}: {_messages(moved)} moved to {queue.destination}{_held(queue)}.", style="green").append(
-                f" What fails again is back in some {minutes} minutes.", style="not bold default"
-            )
-        )
+        _say(out, f"{queue.name}: {_messages(moved)} moved to {queue.destination}{_held(queue)}.", "green")
+        _say(out, f"  What fails again is back after some {_duration(queue.returns_after)}: --look shows it then.")
     return code
 
 
 def _messages(count: int) -> str:
     return "1 message" if count == 1 else f"{count} messages"
+
+
+def _duration(time: timedelta) -> str:
+    minutes = round(time.total_seconds() / 60)
+    return f"{minutes} minutes" if minutes < 100 else f"{minutes / 60:.2g} hours"
 
 
 def _held(queue: DeadLetterQueue) -> str:

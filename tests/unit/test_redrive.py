@@ -1,0 +1,157 @@
+"""What the redrive says of a message, and how it follows SQS's tasks."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders import EVENTS, REF, sample
+from log_keeper.cloudtrail import stage_to_look_at
+from log_keeper.stages import Protocol
+from log_keeper.sweep import Api, Work
+from tools import redrive
+
+QUEUE = redrive.DeadLetterQueue(
+    name="StageDeadLetterQueue",
+    url="https://sqs/dead",
+    arn="arn:dead",
+    destination="StageQueue",
+    destination_arn="arn:queue",
+    count=3,
+    held=0,
+    returns_after=timedelta(minutes=30),
+)
+
+
+def letter(body: object, **attributes: str) -> redrive.Letter:
+    message: Any = {
+        "MessageId": "1",
+        "Body": body if isinstance(body, str) else json.dumps(body),
+        "Attributes": {"SentTimestamp": "1790000000123"},
+        "MessageAttributes": {name: {"StringValue": value} for name, value in attributes.items()},
+    }
+    return redrive.read_letter(message)
+
+
+@pytest.mark.parametrize(
+    ("body", "event", "about"),
+    [
+        (sample("create-deployment"), "CreateDeployment", "REST API"),
+        (sample("create-stage-v2"), "CreateStage", "HTTP or WebSocket API"),
+        (sample("create-api-quick"), "CreateApi", "HTTP or WebSocket API"),
+        (sample("delete-role"), "DeleteRole", "us-east-1: the account's log role"),
+        (sample("update-stage-failed"), "UpdateStage", "nothing of Log Keeper's (failed call)"),
+        (stage_to_look_at(REF), "Stage To Look At", "us-east-1: REST API a1b2c3d4e5, stage prod"),
+        (Work("eu-west-1").to_message(), "sweep", "eu-west-1"),
+        (Work("eu-west-1", (Api("a1", Protocol.REST),)).to_message(), "sweep", "eu-west-1, the last 1 APIs"),
+        ({"detail-type": "Scheduled Event", "detail": {}}, "Scheduled Event", "begins a sweep"),
+    ],
+)
+def test_message_says_what_it_is_about(body: object, event: str, about: str) -> None:
+    found = letter(body)
+    assert found.event == event
+    assert about in found.about
+    assert found.remark == ""
+    assert found.sent == datetime.fromtimestamp(1790000000.123, UTC)
+
+
+@pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_sample_can_be_told(path: Any) -> None:
+    assert letter(path.read_text()).remark == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no JSON",
+        "",
+        "[]",
+        "[" * 100_000,
+        '{"region": "eu-west-1", "apis": 7}',
+        {"account": "1", "region": "x"},
+        {"account": "1", "region": [], "detail": {}},
+        {**sample("create-deployment"), "region": "\x1b[2J"},
+    ],
+)
+def test_message_that_cannot_be_read_says_so(body: object) -> None:
+    """And the terminal obeys none of it."""
+    found = letter(body)
+    assert "cannot be read" in found.remark
+    assert (found.event + found.about + found.remark).isprintable()
+
+
+def test_event_that_eventbridge_put_there_says_why() -> None:
+    found = letter(sample("create-deployment"), ERROR_CODE="NO_PERMISSIONS", ERROR_MESSAGE="denied\x07")
+    assert found.remark == "EventBridge could not deliver it: denied?"
+
+
+class Tasks:
+    """An SQS client whose tasks are listed as the test says, one answer a look; None: no task yet."""
+
+    def __init__(self, *listed: dict[str, Any] | None) -> None:
+        self.listed = list(listed)
+        self.started: list[dict[str, Any]] = []
+
+    def list_message_move_tasks(self, **_: Any) -> dict[str, Any]:
+        task = self.listed.pop(0)
+        return {} if task is None else {"Results": [task]}
+
+    def start_message_move_task(self, **task: Any) -> None:
+        self.started.append(task)
+
+
+def task(status: str, started: int = 2, moved: int = 0, **more: Any) -> dict[str, Any]:
+    return {
+        "Status": status,
+        "StartedTimestamp": started,
+        "ApproximateNumberOfMessagesMoved": moved,
+        "ApproximateNumberOfMessagesToMove": 3,
+        **more,
+    }
+
+
+def move(sqs: Any, rate: int | None = None) -> tuple[int, list[tuple[int, int]]]:
+    """How many were moved, and what was told on the way."""
+    told: list[tuple[int, int]] = []
+    moved = redrive.move(sqs, QUEUE, rate, lambda done, of: told.append((done, of)), lambda _: None)
+    assert sqs.listed == []
+    return moved, told
+
+
+def test_task_is_begun_and_followed_to_its_end() -> None:
+    """SQS may show it a moment later."""
+    sqs = Tasks(None, None, task("RUNNING", moved=1), task("COMPLETED", moved=3))
+    assert move(sqs) == (3, [(1, 3), (3, 3)])
+    assert sqs.started == [{"SourceArn": "arn:dead", "DestinationArn": "arn:queue"}]
+
+
+def test_rate_is_handed_on() -> None:
+    sqs = Tasks(None, task("COMPLETED"))
+    move(sqs, rate=7)
+    assert sqs.started[0]["MaxNumberOfMessagesPerSecond"] == 7
+
+
+def test_older_task_is_not_taken_for_ours() -> None:
+    older = task("COMPLETED", started=1, moved=50)
+    assert move(Tasks(older, older, task("COMPLETED", moved=2))) == (2, [(2, 3)])
+
+
+def test_task_that_runs_already_is_followed_and_no_other_begun() -> None:
+    sqs = Tasks(task("RUNNING", moved=1), task("RUNNING", moved=2), task("COMPLETED", moved=3))
+    assert move(sqs)[0] == 3
+    assert sqs.started == []
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (task("FAILED", moved=1, FailureReason="AccessDenied"), "AccessDenied"),
+        (task("CANCELLED", moved=1), "cancelled"),
+    ],
+)
+def test_task_that_does_not_end_well_is_an_error(last: dict[str, Any], why: str) -> None:
+    with pytest.raises(redrive.RedriveError, match=f"moved 1 message of StageDeadLetterQueue.*{why}"):
+        move(Tasks(None, last))

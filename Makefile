@@ -53,6 +53,10 @@ fuzz: setup .venv-fuzz/.installed ## Feed the readers and the plan any input (tw
 	$(PYTHON) -m pytest --quiet --hypothesis-profile=fuzz tests/unit
 	@PYTHONPATH=src:.:tests .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS) $(ARGS)
 
+.PHONY: faults
+faults: setup ## Every fault at every call, and a flood of 2,000 stages (forty minutes; make test has a part of it)
+	FAULTS=all $(PYTHON) -m pytest tests/faults
+
 .PHONY: format
 format: setup ## Format the code, and mend what lint can mend
 	$(PYTHON) -m ruff check --fix .

@@ -18,6 +18,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.loaders import Loader, create_loader
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.request import Request
@@ -343,9 +344,14 @@ def _managed_policies(backend: IAMBackend) -> list[ManagedPolicy]:
 _POLICIES: list[ManagedPolicy] = []
 
 
+#: Of the models of AWS's services, which are the same for everybody and take long to read.
+_LOADER: Loader = create_loader()
+
+
 def _isolated_session() -> botocore.session.Session:
     """A session that reads none of the user's own AWS configuration."""
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     session.set_config_variable("config_file", os.devnull)
     session.set_config_variable("credentials_file", os.devnull)
+    session.register_component("data_loader", _LOADER)
     return session

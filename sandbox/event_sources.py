@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sandbox.account import Sandbox
     from sandbox.call import Call
     from sandbox.gateway import Proceed
-    from sandbox.lambda_runtime import Function, Invoked
+    from sandbox.lambda_runtime import Function
 
 log = logging.getLogger(__name__)
 
@@ -191,9 +191,7 @@ class Poller:
             mapping, queue = self._configuration(), self.queue()
             if mapping is None or queue is None or not mapping.enabled or self.running >= self._concurrency(mapping):
                 return None
-            times = [max(message.visible_at, message.delayed_until) for message in queue._messages]
-        # moto's times are milliseconds, and a message can be seen when its time has passed, not when it comes.
-        return None if not times else max(0.0, (min(times) + 1) / 1000 - self._sandbox.now().timestamp())
+        return seconds_until_visible(self._sandbox, self.queue_arn)
 
     @staticmethod
     def _concurrency(mapping: Any) -> int:
@@ -264,7 +262,7 @@ class Poller:
             records = [record(message, self.queue_arn) for message in batch]
             payload = json.dumps({"Records": records}).encode()
             ended = lambda_runtime.of(self._sandbox).invoke(function, payload)
-            done = succeeded(ended, [message["MessageId"] for message in batch], reports_items)
+            done = succeeded(ended.error, ended.payload, [message["MessageId"] for message in batch], reports_items)
             entries = [
                 {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
                 for index, message in enumerate(batch)
@@ -316,19 +314,19 @@ def record(message: dict[str, Any], source_arn: str) -> dict[str, Any]:
     return made
 
 
-def succeeded(ended: Invoked, message_ids: Sequence[str], reports_items: bool) -> frozenset[str]:
-    """The messages to delete: all, none, or all but those the function reports.
+def succeeded(error: str | None, payload: bytes, message_ids: Sequence[str], reports_items: bool) -> frozenset[str]:
+    """The messages to delete: all, none, or all but those the function reports. ``error``: None if it answered.
 
     *Source:* https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
     (an empty or null list, or answer: all succeeded; an answer that is no JSON, or an item without a known id: none).
     """
     everything, nothing = frozenset(message_ids), frozenset[str]()
-    if ended.error is not None:
+    if error is not None:
         return nothing
     if not reports_items:
         return everything
     try:
-        answer = json.loads(ended.payload or b"null")
+        answer = json.loads(payload or b"null")
     except ValueError:
         return nothing
     if not isinstance(answer, dict):
@@ -340,6 +338,16 @@ def succeeded(ended: Invoked, message_ids: Sequence[str], reports_items: bool) -
         return nothing
     failed = {item.get("itemIdentifier") if isinstance(item, dict) else None for item in failures}
     return everything - failed if failed <= everything else nothing
+
+
+def seconds_until_visible(sandbox: Sandbox, queue_arn: str) -> float | None:
+    """Until a message of the queue can be taken, on the account's clock; None if the queue has none."""
+    *_, region, account, name = queue_arn.split(":")
+    with sandbox.gateway.lock:
+        queue = sqs_backends[account][region].queues.get(name)
+        times = [max(message.visible_at, message.delayed_until) for message in queue._messages] if queue else []
+    # moto's times are milliseconds, and a message can be seen when its time has passed, not when it comes.
+    return None if not times else max(0.0, (min(times) + 1) / 1000 - sandbox.now().timestamp())
 
 
 def of(sandbox: Sandbox) -> EventSources:

@@ -1,0 +1,152 @@
+"""Many stages made at once, with AWS's quotas on, beside an owner who goes on deploying; in simulated time.
+
+In ``make test`` 200 stages; ``make faults`` makes 2,000 and prints the figures of docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from accounts import make_api, make_role, set_log_role
+from builders import updated
+from faults.scenarios import World, world
+from sandbox.call import Caller
+from sandbox.simulation import Latency, caller_of_new_role
+
+STAGES = 2_000 if os.environ.get("FAULTS") == "all" else 200
+STAGES_OF_AN_API = 10
+#: Seconds of AWS's time that a call takes, and between one deployment of the owner's and the next.
+LATENCY, DEPLOYS_EVERY = 0.05, 5.0
+#: For how long the owner is watched where there is no program to wait for.
+ALONE = 300.0
+
+
+@dataclass
+class Owner:
+    """Deploys another API's stage every few seconds, with the calls of a deployment tool; never tries again."""
+
+    here: World
+    caller: Caller
+    api_id: str
+    calls: int = 0
+    throttled: int = 0
+
+    def live(self) -> None:
+        while True:
+            began = self.here.time.monotonic()
+            self._deploy()
+            self.here.time.sleep(DEPLOYS_EVERY - (self.here.time.monotonic() - began))
+
+    def _deploy(self) -> None:
+        client = self.here.sandbox.client("apigateway", caller=self.caller)
+        named = {"restApiId": self.api_id}
+        for call, more in (
+            (client.get_rest_api, {}),
+            (client.get_stage, {"stageName": "prod"}),
+            (client.create_deployment, {"stageName": "prod"}),
+            (client.get_deployments, {}),
+            (
+                client.update_stage,
+                {
+                    "stageName": "prod",
+                    "patchOperations": [{"op": "replace", "path": "/description", "value": "deployed"}],
+                },
+            ),
+            (client.get_stage, {"stageName": "prod"}),
+        ):
+            self.calls += 1
+            try:
+                call(**named, **more)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 429:
+                    raise
+                self.throttled += 1
+
+    @property
+    def share(self) -> float:
+        return self.throttled / self.calls
+
+
+def begin(here: World) -> Owner:
+    """The account has a live log role and the owner deploys; the quotas are on."""
+    here.sandbox.gateway.interposers.insert(0, Latency(here.time, LATENCY).interpose)
+    arn = make_role(here.sandbox, "Logs")
+    here.time.sleep(60)
+    set_log_role(here.sandbox, arn)
+    owner = Owner(here, caller_of_new_role(here.sandbox, "Owner"), make_api(here.sandbox))
+    here.sandbox.client("apigateway").create_deployment(restApiId=owner.api_id, stageName="prod")
+    here.time.start(owner.live)
+    return owner
+
+
+def make_stages(here: World) -> list[tuple[str, str]]:
+    """Many stages at once, and a message about each; as from templates that were deployed all over the account."""
+    client, sqs = here.sandbox.client("apigateway"), here.sandbox.client("sqs")
+    made = []
+    for _ in range(STAGES // STAGES_OF_AN_API):
+        api_id = make_api(here.sandbox)
+        deployment = client.create_deployment(restApiId=api_id)["id"]
+        for number in range(STAGES_OF_AN_API):
+            client.create_stage(restApiId=api_id, stageName=f"s{number}", deploymentId=deployment)
+            made.append((api_id, f"s{number}"))
+    for some in batched(made, 10, strict=False):
+        entries = [{"Id": str(number), "MessageBody": json.dumps(updated(*stage))} for number, stage in enumerate(some)]
+        sqs.send_message_batch(QueueUrl=here.enforce.queue_url, Entries=entries)
+    return made
+
+
+def test_flood(capsys: pytest.CaptureFixture[str]) -> None:
+    with world() as here:
+        alone = begin(here)
+        here.sandbox.quotas.are_on = True
+        end = here.time.monotonic() + ALONE
+        here.time.run(lambda: here.time.monotonic() >= end, limit=ALONE + 2 * DEPLOYS_EVERY)
+
+    with world() as here:
+        owner = begin(here)
+        made = make_stages(here)
+        here.sandbox.quotas.are_on = True
+        began, calls = here.time.monotonic(), len(here.sandbox.calls)
+        for environment in (here.enforce, here.another_enforce()):
+            here.time.start(environment.live)
+        here.time.run(lambda: here.enforce.is_idle(), limit=STAGES * 2)
+        seconds = here.time.monotonic() - began
+
+        program = Counter((record.call.operation, record.status) for record in here.calls(calls))
+        writes = Counter(
+            (params["restApiId"], params["stageName"])
+            for record in here.calls(calls)
+            if record.call.operation == "UpdateStage" and record.status == 200
+            for params in [record.call.params]
+        )
+        of_api_gateway = sum(
+            count for (operation, _), count in program.items() if operation in ("GetStage", "UpdateStage", "GetAccount")
+        )
+        here.sandbox.quotas.are_on = False
+        levels = Counter(level(here, *stage) for stage in made)
+
+    with capsys.disabled():
+        print(  # noqa: T201 - the figures of docs/reliability.md
+            f"\n{STAGES} stages at once: all in line after {seconds:.0f} s; {of_api_gateway} calls of API Gateway, "
+            f"{sum(count for (_, status), count in program.items() if status == 429)} of all calls throttled; "
+            f"the owner's calls throttled: {owner.share:.1%} of {owner.calls}, "
+            f"without Log Keeper {alone.share:.1%} of {alone.calls}"
+        )
+    assert levels == {"ERROR": STAGES}
+    assert all(writes[stage] == 1 for stage in made)
+    assert owner.throttled <= alone.throttled
+    # One read and one write a stage, at the rate that was allowed.
+    assert seconds <= (2 * STAGES / 4) * 1.05 + 60
+
+
+def level(here: World, api_id: str, stage_name: str) -> Any:
+    stage = here.sandbox.client("apigateway").get_stage(restApiId=api_id, stageName=stage_name)
+    return stage.get("methodSettings", {}).get("*/*", {}).get("loggingLevel")

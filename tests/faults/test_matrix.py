@@ -1,0 +1,116 @@
+"""Every fault at every call of the program: generated from what the program calls where nothing goes wrong.
+
+In ``make test`` each call meets one of the faults, in turn; ``make faults`` runs them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import pytest
+
+from accounts import make_stage
+from faults.scenarios import MEDDLERS, SCENARIOS, Meddler, Scenario, World, snapshot, world
+from sandbox.faults import Fault, Kind, can_meet
+
+#: All of them, or a part that is the same in each run.
+IS_WHOLE = os.environ.get("FAULTS") == "all"
+_EACH_CALL_MEETS = 1
+
+
+class Cell(NamedTuple):
+    """One test: a scenario, the call at which it happens, what happens, and how often (None: until it is mended)."""
+
+    scenario: Scenario
+    service: str
+    operation: str
+    what: str
+    times: int | None
+
+    @property
+    def name(self) -> str:
+        times = "" if self.times else ", until mended"
+        return f"{self.scenario.name}-{self.service}:{self.operation}-{self.what}{times}"
+
+
+@cache
+def calls() -> tuple[tuple[Scenario, str, str], ...]:
+    """Each operation that the program calls in each scenario, where nothing goes wrong."""
+    found: dict[tuple[Scenario, str, str], None] = {}
+    for scenario in SCENARIOS:
+        with world() as here:
+            in_line = scenario.prepare(here)
+            here.settle()
+            assert in_line(), f"{scenario.name} does not even go well where nothing goes wrong"
+            found |= {(scenario, made.call.service, made.call.operation): None for made in here.calls()}
+    return tuple(found)
+
+
+def cells(whats: list[tuple[str, int | None]]) -> list[Cell]:
+    made = []
+    for number, (scenario, service, operation) in enumerate(calls()):
+        fit = [what for what in whats if what[0] not in Kind or can_meet(Kind(what[0]), service)]
+        if not IS_WHOLE:
+            fit = [fit[(number * _EACH_CALL_MEETS + step) % len(fit)] for step in range(_EACH_CALL_MEETS)]
+        made += [Cell(scenario, service, operation, *what) for what in fit]
+    return made
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "fault" in metafunc.fixturenames:
+        found = cells([(kind.value, times) for times in (1, None) for kind in Kind])
+        metafunc.parametrize("fault", found, ids=[cell.name for cell in found])
+    if "meddling" in metafunc.fixturenames:
+        found = cells([(name, 1) for name in MEDDLERS])
+        metafunc.parametrize("meddling", found, ids=[cell.name for cell in found])
+
+
+def begun(here: World, scenario: Scenario) -> tuple[Callable[[], bool], dict[str, object]]:
+    """The scenario is prepared beside a stage that nobody asked for; gives its check and what must stay."""
+    make_stage(here.sandbox, "untouched")
+    in_line = scenario.prepare(here)
+    return in_line, snapshot(here.sandbox)
+
+
+def test_fault_at_a_call(fault: Cell) -> None:
+    """The stage is in line in the end, or the message is kept and does its work once the fault is mended."""
+    with world() as here:
+        in_line, before = begun(here, fault.scenario)
+        here.sandbox.faults.add(Fault(Kind(fault.what), fault.service, fault.operation, fault.times))
+        here.settle()
+        assert here.sandbox.faults.met
+        assert here.enforce.cut_off == 0
+        if fault.times is not None:
+            # One fault is never the end of it: boto3, the program or the queue tries again.
+            assert here.dead_letters() == 0
+            assert in_line()
+        else:
+            assert in_line() or here.dead_letters() > 0
+            assert snapshot(here.sandbox) == before
+            here.sandbox.faults.lift()
+            here.redrive()
+            here.settle()
+            assert here.dead_letters() == 0
+            assert in_line()
+        assert snapshot(here.sandbox) == before
+
+
+def test_meddling_at_a_call(meddling: Cell) -> None:
+    """Others change the account between one call of the program and the next."""
+    act, leaves_stages = MEDDLERS[meddling.what]
+    with world() as here:
+        in_line, _ = begun(here, meddling.scenario)
+        meddler = Meddler(here.program, meddling.service, meddling.operation, act)
+        here.sandbox.gateway.interposers.insert(0, meddler.interpose)
+        here.settle()
+        assert meddler.has_acted
+        assert here.dead_letters() == 0
+        # What was deleted behind the program's back comes up again by a record of its own, or at the next sweep.
+        here.begin_sweep()
+        here.settle()
+        assert here.dead_letters() == 0
+        if leaves_stages:
+            assert in_line()

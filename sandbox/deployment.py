@@ -56,15 +56,22 @@ def deploy(
     *,
     stack_name: str = "log-keeper",
     region: str = "us-east-1",
+    tags: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
 ) -> dict[str, str]:
-    """The built application is deployed, with these parameters of the template; gives the stack's outputs."""
+    """The application built in the folder is deployed, with these parameters of the template; gives the stack's outputs.
+
+    ``tags`` are the stack's, and so of all its resources.
+    """
     overrides = [f"{name}={value}" for name, value in (parameters or {}).items()]
     run(
         sandbox,
         *("sam", "deploy", "--stack-name", stack_name, "--region", region),
         *("--no-confirm-changeset", "--no-progressbar"),
         *(["--parameter-overrides", *overrides] if overrides else []),
+        *(["--tags", *(f"{key}={value}" for key, value in tags.items())] if tags else []),
         region=region,
+        folder=folder,
     )
     stack = sandbox.client("cloudformation", region).describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}

@@ -78,17 +78,17 @@ def log_groups(sandbox: Sandbox, region: str = "us-east-1") -> dict[str, int | N
     return {group["logGroupName"]: group.get("retentionInDays") for page in pages for group in page["logGroups"]}
 
 
-def make_http_stage(sandbox: Sandbox, stage_name: str = "$default") -> str:
+def make_http_stage(sandbox: Sandbox, stage_name: str = "$default", region: str = "us-east-1") -> str:
     """The id of a new HTTP API with one stage."""
-    client = sandbox.client("apigatewayv2")
+    client = sandbox.client("apigatewayv2", region)
     api_id: str = client.create_api(Name="web", ProtocolType="HTTP")["ApiId"]
     client.create_stage(ApiId=api_id, StageName=stage_name, AutoDeploy=True)
     return api_id
 
 
-def make_websocket_stage(sandbox: Sandbox, stage_name: str = "prod", **stage: Any) -> str:
+def make_websocket_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "us-east-1", **stage: Any) -> str:
     """The id of a new WebSocket API with the routes ``$connect`` and ``send``, and one stage."""
-    client = sandbox.client("apigatewayv2")
+    client = sandbox.client("apigatewayv2", region)
     api_id: str = client.create_api(
         Name="chat", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
     )["ApiId"]

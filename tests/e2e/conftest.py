@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from permissions import Usage
 from sandbox import deployment
 from sandbox.account import Sandbox
 from stacks import Deployed
+
+#: What all accounts of the session's end-to-end tests saw of the stack's permissions.
+USAGE = pytest.StashKey[Usage]()
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +31,31 @@ def deploy(account: Sandbox) -> Callable[..., Deployed]:
         return Deployed(account, deployment.deploy(account, {"SettleSeconds": "0"} | parameters))
 
     return deploy
+
+
+@pytest.fixture(scope="session")
+def usage(pytestconfig: pytest.Config) -> Usage:
+    """What the modules before this one have used."""
+    return pytestconfig.stash.setdefault(USAGE, Usage())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _counted(usage: Usage) -> Iterator[None]:
+    """The calls in every account that the module starts are counted, once the module has ended."""
+    started: list[Sandbox] = []
+    start = Sandbox.start
+
+    def start_and_tell(sandbox: Sandbox) -> Sandbox:
+        started.append(sandbox)
+        return start(sandbox)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sandbox, "start", start_and_tell)
+        yield
+    for sandbox in started:
+        usage.add(sandbox)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What compares all modules comes last."""
+    items.sort(key=lambda item: item.path.name == "test_permissions.py")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+import trials
 from accounts import (
     get_stage,
     levels,
@@ -16,6 +17,7 @@ from accounts import (
     make_websocket_stage,
     v2_stage,
 )
+from permissions import Permission, each, granted
 from stacks import Deployed
 
 
@@ -49,28 +51,32 @@ def test_dead_log_role_is_reported_and_left(stack: Deployed) -> None:
     assert stack.wait_until_quiet() == 0
 
 
-def test_role_lacks_the_permission_to_change_anything(stack: Deployed) -> None:
-    """Asked with the function's own credentials."""
-    sandbox, api_id = stack.sandbox, make_stage(stack.sandbox)
-    enforcer = next(
-        role["Arn"] for role in sandbox.client("iam").list_roles()["Roles"] if "EnforceRole" in role["RoleName"]
-    )
-    key = sandbox.caller_of_role(enforcer, "test")["AccessKeyId"]
+#: What Audit mode does without.
+ENFORCE_ALONE = sorted(set(granted({})) - set(granted({"Mode": "Audit"})))
 
-    def client(service: str) -> object:
-        return sandbox.client(service, caller=sandbox.caller_of_key(key))
 
-    websocket = make_websocket_stage(sandbox)
-    patch = [{"op": "replace", "path": "/description", "value": "x"}]
-    for service, operation, parameters in (
-        ("apigateway", "update_stage", {"restApiId": api_id, "stageName": "prod", "patchOperations": patch}),
-        ("apigateway", "update_account", {"patchOperations": []}),
-        ("apigatewayv2", "update_stage", {"ApiId": websocket, "StageName": "prod", "Description": "x"}),
-        ("logs", "create_log_group", {"logGroupName": "x"}),
-        ("logs", "put_retention_policy", {"logGroupName": stack.outputs["EnforceLogGroup"], "retentionInDays": 1}),
-        ("iam", "create_role", {"RoleName": "APIGatewayCloudWatchLogs", "AssumeRolePolicyDocument": "{}"}),
-        ("scheduler", "delete_schedule", {"GroupName": "log-keeper-opt-ins", "Name": "x"}),
-    ):
-        caller = client(service)
-        with pytest.raises(caller.exceptions.ClientError, match="AccessDenied"):  # type: ignore[attr-defined]
-            getattr(caller, operation)(**parameters)
+@pytest.fixture(scope="module")
+def scene(stack: Deployed) -> trials.Scene:
+    made = trials.scene(stack.sandbox)
+    stack.wait_until_quiet()
+    return made
+
+
+@pytest.mark.parametrize("permission", ENFORCE_ALONE, ids=str)
+def test_call_that_only_enforce_mode_allows_is_refused(
+    stack: Deployed, scene: trials.Scene, permission: Permission
+) -> None:
+    trials.assert_refused(stack.sandbox, permission, scene)
+
+
+def test_no_policy_of_the_role_names_what_only_enforce_mode_allows(stack: Deployed) -> None:
+    """On whatever resource: of some permissions a refused call tells only that another one is lacking."""
+    iam, name = stack.sandbox.client("iam"), trials.role_arn(stack.sandbox, "EnforceRole").rsplit("/", 1)[-1]
+    documents = [
+        iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+    ]
+    held = {permission.action for document in documents for permission in each("EnforceRole", document)}
+    assert held & {permission.action for permission in ENFORCE_ALONE} == set()
+    assert not [action for action in held if "*" in action]
+    assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []

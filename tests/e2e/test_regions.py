@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from sandbox import deployment
 from sandbox.account import Sandbox
 from stacks import Deployed
 
+#: So long that CloudFormation cuts the names that it makes of it.
+STACK: dict[str, Any] = {"stack_name": "platform-team-log-keeper-of-production", "tags": {"team": "platform"}}
 HOME, *FURTHER = REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 STAGES = ("dev", "test", "live", "old")
 
@@ -56,7 +59,7 @@ def apis(account: Sandbox) -> list[tuple[str, str, str]]:
 def stack(account: Sandbox, apis: list[tuple[str, str, str]]) -> Deployed:
     deployment.build(account)
     parameters = {"SettleSeconds": "0", "SweepRate": "10", "Regions": ",".join(FURTHER)}
-    return Deployed(account, deployment.deploy(account, parameters))
+    return Deployed(account, deployment.deploy(account, parameters, **STACK))
 
 
 def is_in_line(account: Sandbox, region: str, api_id: str, stage_name: str) -> bool:
@@ -103,12 +106,13 @@ def test_region_that_is_closed_is_reported_and_stops_no_other(stack: Deployed) -
 def test_region_that_is_dropped_is_not_looked_after(stack: Deployed) -> None:
     """Adding or dropping a region is a stack update. What was changed there stays."""
     kept, dropped = FURTHER
-    deployment.deploy(stack.sandbox, {"SettleSeconds": "0", "SweepRate": "10", "Regions": kept})
+    deployment.deploy(stack.sandbox, {"SettleSeconds": "0", "SweepRate": "10", "Regions": kept}, **STACK)
     assert stack.sandbox.client("events", dropped).list_rules()["Rules"] == []
     assert stack.sandbox.client("events", kept).list_rules()["Rules"] != []
     assert log_role(stack.sandbox, dropped) is not None
 
 
 def test_removal_leaves_no_rule_in_any_region(stack: Deployed) -> None:
-    deployment.run(stack.sandbox, "sam", "delete", "--stack-name", "log-keeper", "--no-prompts", "--region", HOME)
+    name = STACK["stack_name"]
+    deployment.run(stack.sandbox, "sam", "delete", "--stack-name", name, "--no-prompts", "--region", HOME)
     assert [stack.sandbox.client("events", region).list_rules()["Rules"] for region in REGIONS] == [[], [], []]

@@ -43,9 +43,10 @@ def calls() -> tuple[tuple[Scenario, str, str], ...]:
     for scenario in SCENARIOS:
         with world() as here:
             in_line = scenario.prepare(here)
+            prepared = len(here.sandbox.calls)
             here.settle()
             assert in_line(), f"{scenario.name} does not even go well where nothing goes wrong"
-            found |= {(scenario, made.call.service, made.call.operation): None for made in here.calls()}
+            found |= {(scenario, made.call.service, made.call.operation): None for made in here.calls(prepared)}
     return tuple(found)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from integration.sandbox_support import client, deployed_api, refusal
 from integration.test_sandbox_cloudformation import NAME, create, history, stack, template
 from sandbox.account import Sandbox
@@ -163,6 +165,46 @@ def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
         deployed_api(sandbox, region=region)
     assert {(region, "CreateDeployment") for region in (HOME, ABROAD, FURTHER)} <= arrived(sandbox)
     assert not sandbox.dropped_events
+    # What services did as the roles is on record, with what that took.
+    asked = {
+        (record.call.caller.invoked_by, record.call.operation, need.action, need.resource)
+        for record in sandbox.calls
+        if record.call.user_agent == record.call.caller.invoked_by
+        for need in record.needs
+    }
+    assert asked == {
+        ("cloudformation.amazonaws.com", "AssumeRole", "sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/execution"),
+        ("events.amazonaws.com", "PutEvents", "events:PutEvents", f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"),
+    }
+
+
+def trusted_for(role: str, resource: str) -> str:
+    """The stack of ``forwarding``, one of its roles trusted for this resource of the trusted service alone."""
+    body = json.loads(forwarding(ABROAD))
+    [statement] = body["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    service = statement["Principal"]["Service"].split(".")[0]
+    statement["Condition"] = {"ArnLike": {"aws:SourceArn": f"arn:aws:{service}:*:{ACCOUNT}:{resource}"}}
+    return json.dumps(body)
+
+
+@pytest.mark.parametrize(("name", "status"), [("another", "ROLLBACK_COMPLETE"), ("forwarding", "CREATE_COMPLETE")])
+def test_trust_for_a_stack_set_is_compared_with_the_set(sandbox: Sandbox, name: str, status: str) -> None:
+    assert deploy(sandbox, trusted_for("Administration", f"stackset/{name}:*"))["StackStatus"] == status
+
+
+@pytest.mark.parametrize(("name", "dropped"), [("another", {ABROAD}), ("StackSet-forwarding-*", set())])
+def test_trust_for_a_rules_target_is_compared_with_the_rule(sandbox: Sandbox, name: str, dropped: set[str]) -> None:
+    deploy(sandbox, trusted_for("Forwarder", f"rule/{name}"))
+    deployed_api(sandbox, region=ABROAD)
+    assert {event.event["region"] for event in sandbox.dropped_events} == dropped
+    assert all("EventBridge may not assume" in event.reason for event in sandbox.dropped_events)
+
+
+def test_tags_of_the_set_take_a_permission(sandbox: Sandbox) -> None:
+    may = ["cloudformation:*", "iam:PassRole", "events:DescribeRule", "events:PutRule"]
+    deploy(sandbox, forwarding(ABROAD, execution=may, Tags=[{"Key": "team", "Value": "shop"}]))
+    told = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
+    assert "is not authorized to perform: events:TagResource" in told[0]["StatusReason"]
 
 
 def test_regions_come_and_go_with_updates(sandbox: Sandbox) -> None:

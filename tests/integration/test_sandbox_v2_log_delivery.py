@@ -53,6 +53,7 @@ def test_the_callers_role_needs_log_delivery(sandbox: Sandbox) -> None:
         held = allow(*ACTIONS[: number + 1])
         iam.put_role_policy(RoleName="keeper", PolicyName="delivery", PolicyDocument=held)
     update()
+    assert [need.action for need in sandbox.calls[-1].needs] == ["apigateway:PATCH", *ACTIONS]
     iam.delete_role_policy(RoleName="keeper", PolicyName="delivery")
     gateway.update_stage(ApiId=api_id, StageName="prod", Description="needs nothing of CloudWatch Logs")
     assert "logs:DeleteLogDelivery" in refusal(

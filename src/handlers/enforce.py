@@ -30,7 +30,7 @@ from log_keeper.cloudtrail import (
     read_event,
 )
 from log_keeper.enforcement import Enforcer, Result
-from log_keeper.pace import Pace
+from log_keeper.pace import ENVIRONMENTS, Pace
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
 
@@ -45,8 +45,6 @@ metrics = Metrics(namespace="LogKeeper", service="log-keeper")
 #: Seconds of an invocation that are kept: for one try of a call, and to report.
 _RESERVE = TRY_SECONDS + 1
 
-#: Environments that run at once, as the template's MaximumConcurrency has it: they share the rate.
-ENVIRONMENTS = 2
 #: Calls of API Gateway that an environment makes at once after a pause: most changes are dealt with without a wait,
 #: and half of the 40 that the account has are left to its owner.
 _BURST = 10

@@ -6,6 +6,7 @@ import functools
 import os
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -57,8 +58,9 @@ class Door:
             work,
             now=self._clock,
             has_time=lambda: context.get_remaining_time_in_millis() > _RESERVE,
+            tell=partial(self._reporter.judged, is_audit=self._settings.is_audit),
         )
-        self._reporter.swept(swept, is_audit=self._settings.is_audit)
+        self._reporter.swept(swept)
         if swept.left is not None:
             self._go_on([swept.left])
         if swept.errors:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+#: Environments of Enforce that run at once, as the template's MaximumConcurrency has it: they share the rate.
+ENVIRONMENTS = 2
+
 
 class Pace:
     """Spreads calls evenly, after a burst.

@@ -11,8 +11,8 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from log_keeper.account_role import AccountRole, Verdict
 from log_keeper.cloudtrail import Cause, Nothing, UnreadableEventError
 from log_keeper.enforcement import Outcome, Result
-from log_keeper.judgement import Judgement
-from log_keeper.stages import ApiVersion, LoggingLevel, StageRef
+from log_keeper.judgement import Finding, Judgement
+from log_keeper.stages import ApiVersion, StageRef
 
 if TYPE_CHECKING:  # the Enforce function does without
     from log_keeper.sweep import Swept
@@ -61,29 +61,36 @@ class Reporter:
             cause=None if cause is None else {"event_name": cause.event_name, "event_id": cause.event_id},
         )
 
-    def swept(self, swept: Swept, *, is_audit: bool) -> None:
-        """One line and one set of metrics for each protocol; in audit mode also a line for each stage out of line."""
-        for judgement in swept.judgements:
-            if is_audit and not judgement.is_in_line:
-                self.stage(_would_change(judgement))
-        for protocol in sorted({judgement.stage.protocol for judgement in swept.judgements}):
-            found = [judgement for judgement in swept.judgements if judgement.stage.protocol is protocol]
+    def judged(self, judgement: Judgement, *, is_audit: bool) -> None:
+        """Of a sweep: a line for each finding; in audit mode also one for each stage out of line."""
+        if is_audit and not judgement.is_in_line:
+            self.stage(_would_change(judgement))
+        else:
+            for finding in judgement.findings:
+                self._finding(judgement.stage.ref.region, finding)
+
+    def swept(self, swept: Swept) -> None:
+        """One line and one set of metrics for each protocol."""
+        for protocol, count in sorted(swept.counts.items()):
             counts = {
-                "StagesSeen": len(found),
-                "StagesSeenInLine": sum(judgement.is_in_line for judgement in found),
-                "StagesSeenOutOfLine": sum(not judgement.is_in_line for judgement in found),
-                "StagesOptedIn": sum(judgement.plan.opt_in.level is LoggingLevel.INFO for judgement in found),
+                "StagesSeen": count.seen,
+                "StagesSeenInLine": count.in_line,
+                "StagesSeenOutOfLine": count.seen - count.in_line,
+                "StagesOptedIn": count.opted_in,
             }
             self._put_by_protocol(swept.region, protocol, counts)
             self._logger.info("Swept", region=swept.region, protocol=protocol, counts=counts)
-        for finding in [*swept.findings, *(each for judgement in swept.judgements for each in judgement.findings)]:
-            self._counts["Findings"] += 1
-            self._logger.warning("Finding", region=swept.region, problem=finding.problem, detail=finding.detail)
+        for finding in swept.findings:
+            self._finding(swept.region, finding)
         if swept.role is not None:
             self.account_role(swept.region, swept.role)
-        if swept.left is None:
+        if swept.left is None and not swept.errors:
             self._counts["RegionsSwept"] += 1
         self.flush()
+
+    def _finding(self, region: str, finding: Finding) -> None:
+        self._counts["Findings"] += 1
+        self._logger.warning("Finding", region=region, problem=finding.problem, detail=finding.detail)
 
     def stage_failed(self, ref: StageRef) -> None:
         """Counted where the stage is known; told of where the message is (``failed``)."""

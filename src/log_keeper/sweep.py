@@ -6,6 +6,7 @@ The lists of APIs come in pages of 500, and one call per API gives its stages; l
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,8 +21,9 @@ from log_keeper.aws import Clients, error_code, error_message, is_closed
 from log_keeper.cloudtrail import log_role_to_look_at, stage_to_look_at
 from log_keeper.judgement import Finding, Judgement, Problem, judge, log_groups_of
 from log_keeper.log_groups import read_log_groups
+from log_keeper.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
-from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef, check_name
+from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef, check_name
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
@@ -197,34 +199,54 @@ def _api(message: object) -> Api:
 
 
 @dataclass(slots=True)
+class Count:
+    """How many stages were seen, and of those, how many are in line, and opted in to INFO."""
+
+    seen: int = 0
+    in_line: int = 0
+    opted_in: int = 0
+
+    def add(self, judgement: Judgement) -> None:
+        self.seen += 1
+        self.in_line += judgement.is_in_line
+        self.opted_in += judgement.plan.opt_in.level is LoggingLevel.INFO
+
+
+@dataclass(slots=True)
 class Swept:
-    """What a sweep of a region, or of a part of it, found.
+    """What a sweep of a region, or of a part of it, found: of the stages a count only, however many they are.
 
     ``left``: what there was no time for, and what could not be read. ``errors``: why nothing can be said of the rest,
     for which the whole work is to be done again.
     """
 
     region: str
-    judgements: list[Judgement] = field(default_factory=list)
+    counts: dict[Protocol, Count] = field(default_factory=lambda: defaultdict(Count))
     findings: list[Finding] = field(default_factory=list)
     role: AccountRole | None = None
     left: Work | None = None
     errors: list[Exception] = field(default_factory=list)
 
 
-#: What putting a stage in line takes of API Gateway: a read, a write, and the kind of its API.
-_CALLS_OF_A_REPAIR = 3
+#: What putting a stage in line takes of API Gateway: a read and a write; and, for an HTTP or WebSocket API, in each
+#: environment of Enforce that deals with one of its stages, the kind of the API.
+_CALLS_OF_A_REPAIR = 2
 _LONGEST_DELAY = 900  # Source: Amazon SQS quotas
 
 
 def sweep(
-    clients: Clients, settings: Settings, work: Work, now: Callable[[], datetime], has_time: Callable[[], bool]
+    clients: Clients,
+    settings: Settings,
+    work: Work,
+    now: Callable[[], datetime],
+    has_time: Callable[[], bool],
+    tell: Callable[[Judgement], None],
 ) -> Swept:
     """Every stage of the work is judged, and each that is out of line is on StageQueue; in audit mode, judged only.
 
     The account's log role and the trail of the region are looked at too, once. ``has_time``: whether another API may
-    be begun; what is left then is in the answer. The calls that the repairs will take count in the pace: their
-    messages are delayed along it. What fails does not stop the rest.
+    be begun; what is left then is in the answer. ``tell``: hears of each judgement. The calls that the repairs will
+    take count in the pace: their messages are delayed along it. What fails does not stop the rest.
     """
     swept = Swept(work.region)
     apis = work.apis
@@ -254,8 +276,10 @@ def sweep(
         if isinstance(judgements, (BotoCoreError, ClientError)):
             unread[api] = judgements
             continue
-        swept.judgements += judgements
-        _ask_for_repairs(clients, settings, work.region, judgements)
+        for judgement in judgements:
+            swept.counts[api.protocol].add(judgement)
+            tell(judgement)
+        _ask_for_repairs(clients, settings, api, judgements)
     left = apis[len(begun) :]
     if unread and len(unread) == len(begun):
         swept.errors += unread.values()  # else the same would be left for ever
@@ -280,15 +304,16 @@ def _look_around(clients: Clients, settings: Settings, swept: Swept, apis: Seque
         _send(clients, settings, [log_role_to_look_at(settings.account, swept.region)], [0])
 
 
-def _ask_for_repairs(clients: Clients, settings: Settings, region: str, judgements: Iterable[Judgement]) -> None:
-    """The stages that are out of line are on StageQueue, and the time that their repairs take has passed."""
-    out_of_line = [found for found in judgements if not found.is_in_line and not found.plan.is_exempt]
+def _ask_for_repairs(clients: Clients, settings: Settings, api: Api, judgements: Iterable[Judgement]) -> None:
+    """The stages of the API that are out of line are on StageQueue, and the time that their repairs take has passed."""
+    out_of_line = [found.stage.ref for found in judgements if not found.is_in_line and not found.plan.is_exempt]
     if not out_of_line or settings.is_audit:
         return
-    pace = clients.pace(region)
+    pace = clients.pace(out_of_line[0].region)
+    of_its_kind = 0 if api.protocol is Protocol.REST else min(ENVIRONMENTS, len(out_of_line))
     seconds = [pace.seconds(number * _CALLS_OF_A_REPAIR) for number in range(len(out_of_line))]
-    _send(clients, settings, [stage_to_look_at(found.stage.ref) for found in out_of_line], seconds)
-    pace.take(len(out_of_line) * _CALLS_OF_A_REPAIR)
+    _send(clients, settings, [stage_to_look_at(ref) for ref in out_of_line], seconds)
+    pace.take(len(out_of_line) * _CALLS_OF_A_REPAIR + of_its_kind)
 
 
 def _send(clients: Clients, settings: Settings, events: Sequence[dict[str, object]], delays: Sequence[float]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from builders import EVENTS, OWN_ROLE_ARN, sample
-from handlers.enforce import ENVIRONMENTS
 from log_keeper import cloudtrail
+from log_keeper.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
 from sandbox import event_bus, templates
 

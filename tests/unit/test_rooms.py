@@ -45,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
         "http_websocket",
         "judgement",
         "log_groups",
+        "pace",
         "rest",
         "settings",
         "stages",

@@ -30,14 +30,17 @@ from log_keeper.cloudtrail import (
 from log_keeper.judgement import firehose_stream_of, judge, log_groups_of
 from log_keeper.policy import Plan, Setting, plan, read_opt_in
 from log_keeper.settings import Settings
-from log_keeper.stages import LoggingLevel, Protocol, Stage, StageRef
+from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef
 from log_keeper.sweep import UnreadableWorkError, Work
 
 REGIONS = (REGION, "eu-west-1")
 
 # Written anew, and not taken from the program.
 API_ID = re.compile(r"[a-z0-9]{1,64}\Z", re.ASCII)
-STAGE_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,128}|\$default)\Z", re.ASCII)
+STAGE_NAMES = {
+    ApiVersion.V1: re.compile(r"[A-Za-z0-9_-]{1,128}\Z", re.ASCII),
+    ApiVersion.V2: re.compile(r"(?:[A-Za-z0-9_-]{1,128}|\$default)\Z", re.ASCII),
+}
 LOG_GROUP = re.compile(r"(?!aws/)[.\-_/#A-Za-z0-9]{1,512}\Z", re.ASCII)
 _STREAM = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}\Z", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.: -]{1,128}\Z", re.ASCII)
@@ -53,7 +56,7 @@ def is_stage_of_ours(ref: StageRef) -> bool:
         ref.account == ACCOUNT
         and ref.region in REGIONS
         and API_ID.match(ref.api_id) is not None
-        and STAGE_NAME.match(ref.stage_name) is not None
+        and STAGE_NAMES[ref.version].match(ref.stage_name) is not None
     )
 
 

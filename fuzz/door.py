@@ -19,12 +19,12 @@ from botocore.validate import ParamValidator
 
 from builders import ACCOUNT, OWN_ROLE_ARN, REGION, SETTINGS
 from deliveries import Context
-from fuzz.claims import API_ID, LOG_GROUP, REGIONS, STAGE_NAME
+from fuzz.claims import API_ID, LOG_GROUP, REGIONS, STAGE_NAMES
 from handlers import enforce, sweep
 from log_keeper.cloudtrail import UnreadableEventError, read_event
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
-from log_keeper.stages import Protocol
+from log_keeper.stages import ApiVersion, Protocol
 from log_keeper.sweep import UnreadableWorkError
 
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
@@ -112,8 +112,8 @@ class _Client:
         for name, pattern in (
             ("restApiId", API_ID),
             ("ApiId", API_ID),
-            ("stageName", STAGE_NAME),
-            ("StageName", STAGE_NAME),
+            ("stageName", STAGE_NAMES[ApiVersion.V1]),
+            ("StageName", STAGE_NAMES[ApiVersion.V2]),
         ):
             assert name not in params or pattern.match(params[name]), f"{operation} of {params[name]!r}"
         assert params.get("QueueUrl", _QUEUES[0]) in _QUEUES

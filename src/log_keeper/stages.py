@@ -72,6 +72,8 @@ class StageRef:
     def __post_init__(self) -> None:
         for kind in _NAME_PATTERNS:
             check_name(kind, getattr(self, kind))
+        if self.version is ApiVersion.V1 and self.stage_name == "$default":
+            raise ValueError("stage_name of a REST API cannot be '$default'")
 
 
 @dataclass(frozen=True, slots=True)

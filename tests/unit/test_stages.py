@@ -12,13 +12,10 @@ from hypothesis import strategies as st
 from builders import ACCOUNT, REF, REGION, V2_REF
 from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group, stage_of_log_group
 
-REFS = st.builds(
-    StageRef,
-    st.just(ACCOUNT),
-    st.just(REGION),
-    st.sampled_from(ApiVersion),
-    st.from_regex(r"[a-z0-9]{10}", fullmatch=True),
-    st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True) | st.sampled_from(["$default", "Canary"]),
+IDS = st.from_regex(r"[a-z0-9]{10}", fullmatch=True)
+NAMES = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True) | st.just("Canary")
+REFS = st.builds(StageRef, st.just(ACCOUNT), st.just(REGION), st.sampled_from(ApiVersion), IDS, NAMES) | st.builds(
+    StageRef, st.just(ACCOUNT), st.just(REGION), st.just(ApiVersion.V2), IDS, st.just("$default")
 )
 
 
@@ -47,6 +44,7 @@ def test_group_names_lead_back_to_their_stage(ref: StageRef) -> None:
         "/aws/vendedlogs/apigateway/a1b2",
         "API-Gateway-Execution-Logs_a1/b/c",
         "None",
+        "/aws/vendedlogs/apigateway/a1b2c3d4e5/.default",
     ],
 )
 def test_other_groups_are_nobodys(name: str) -> None:

@@ -31,9 +31,12 @@ _WRITE_ACTIONS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEve
 #: *Source:* aws-cloudformation/rain, issue 163; hashicorp/terraform-provider-aws, apigateway/account.go.
 _NOT_SPREAD = ("does not have required permissions configured", "could not successfully write to CloudWatch Logs")
 
-#: Seconds between the tries of UpdateAccount: it takes one call in 20 s, and IAM about ten to spread a role.
+#: Seconds that IAM takes to spread a role that was just made or changed, as far as anybody says, and between the tries
+#: of UpdateAccount, which takes one call in 20 s: one that comes too early costs the next its turn.
 #: *Source:* Amazon API Gateway quotas; awslabs/nx-plugin-for-aws, which waits 12 times 5 s.
-_PAUSES = (2, 4, 8, 10, 10)
+_SPREAD = 10
+_PAUSES = (10, 10, 15)
+
 
 
 class Verdict(StrEnum):
@@ -78,19 +81,21 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
     client, iam, found, fault = clients.apigateway(region), clients.iam(region), role.role_arn, role.fault
     if settings.log_role_arn is None:
         try:
-            wanted = _make_or_mend(iam, settings)
+            wanted, is_changed = _make_or_mend(iam, settings, region)
         except ClientError as error:
             raise AccountRoleError(
                 f"The role {settings.log_role_name} could not be made or mended: {error_message(error) or error}. "
                 f"Allow it, or make a role yourself and name it in parameter LogRoleArn. The role that is set {fault}."
             ) from error
     elif (own_fault := _fault_of(settings.log_role_arn, iam, settings, region)) is None:
-        wanted = settings.log_role_arn
+        wanted, is_changed = settings.log_role_arn, False
     else:
         raise AccountRoleError(
             f"The role of parameter LogRoleArn, {settings.log_role_arn}, {own_fault}. Mend the role: it must trust "
             f"{_API_GATEWAY} and be allowed what the managed policy {_managed_policy_arn(settings)} allows."
         )
+    if is_changed:
+        wait(_SPREAD)
     for pause in (*_PAUSES, None):
         try:
             clients.account_settings(region).update_account(
@@ -191,18 +196,23 @@ def _trusts_api_gateway(trust_policy: Any) -> bool:
     )
 
 
-def _make_or_mend(iam: IAMClient, settings: Settings) -> str:
-    """The role of parameter LogRoleName exists, trusts API Gateway and has the managed policy; gives its ARN."""
-    name = settings.log_role_name
+def _make_or_mend(iam: IAMClient, settings: Settings, region: str) -> tuple[str, bool]:
+    """The role of parameter LogRoleName exists, trusts API Gateway and has the managed policy.
+
+    Gives its ARN, and whether that took a change, which IAM has to spread.
+    """
+    name, managed = settings.log_role_name, _managed_policy_arn(settings)
     role = _get_role(iam, name)
     if role is None:
         role = _create_role(iam, settings)
+    elif _fault_of(role["Arn"], iam, settings, region) is None:
+        return role["Arn"], False
     if not _trusts_api_gateway(role["AssumeRolePolicyDocument"]):
         # What else the role is trusted for stays.
         trust = {"Version": "2012-10-17", "Statement": [*_statements(role["AssumeRolePolicyDocument"]), _TRUST]}
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
-    iam.attach_role_policy(RoleName=name, PolicyArn=_managed_policy_arn(settings))
-    return role["Arn"]
+    iam.attach_role_policy(RoleName=name, PolicyArn=managed)
+    return role["Arn"], True
 
 
 def _create_role(iam: IAMClient, settings: Settings) -> RoleTypeDef:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +13,14 @@ import pytest
 from builders import ACCOUNT, OWN_ROLE_ARN
 from deliveries import Context, Deliver
 from handlers import enforce
+from log_keeper.settings import Settings
 from sandbox.account import Sandbox
+from sandbox.simulation import VirtualTime
 
 
 @pytest.fixture
 def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The handler is cold, and its environment is the template's, pointed at the sandbox."""
+    """The handler is cold, its environment is the template's, pointed at the sandbox, and its waits take no time."""
     variables = {
         "ACCOUNT_ID": ACCOUNT,
         "PARTITION": "aws",
@@ -39,9 +43,16 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[p
     }
     for name, value in (sandbox.environment() | variables).items():
         monkeypatch.setenv(name, value)
-    enforce.door.cache_clear()
-    yield monkeypatch
-    enforce.door.cache_clear()
+    with VirtualTime() as clock:
+        sandbox.clock = clock
+
+        @functools.cache
+        def door() -> enforce.Door:
+            settings = Settings.from_environment(os.environ)
+            return enforce.Door(settings, clock=clock, monotonic=clock.monotonic, sleep=clock.sleep)
+
+        monkeypatch.setattr(enforce, "door", door)
+        yield monkeypatch
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""Draws the plots of saved results as SVG: ``python -m benchmarks.plots NAME...`` in the environment that has matplotlib."""
+
+from __future__ import annotations
+
+import sys
+
+import matplotlib as mpl
+from matplotlib import pyplot
+
+from benchmarks.results import FOLDER, Plot, load
+
+_COLOURS = ["#2a6f97", "#e07a5f", "#81b29a", "#b5838d"]
+
+
+def draw(name: str, title: str, plot: Plot) -> None:
+    """``results/NAME.svg`` shows the plot."""
+    # The same data gives the same file.
+    mpl.rcParams.update({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10})
+    figure, axes = pyplot.subplots(figsize=(7.2, 3.6), layout="constrained")
+    if plot.kind == "bars":
+        width = 0.8 / len(plot.series)
+        for number, (label, values) in enumerate(plot.series.items()):
+            places = [place + number * width - 0.4 + width / 2 for place in range(len(plot.labels))]
+            bars = axes.bar(places, values, width * 0.94, label=label, color=_COLOURS[number])
+            axes.bar_label(bars, fmt="%.3g", fontsize=7, padding=1)
+        axes.set_xticks(range(len(plot.labels)), [str(label) for label in plot.labels], fontsize=8)
+    else:
+        for number, (label, values) in enumerate(plot.series.items()):
+            axes.plot([float(x) for x in plot.labels], values, label=label, color=_COLOURS[number])
+    if plot.log:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_ylabel(plot.unit)
+    axes.set_xlabel(plot.axis)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:]:
+        result = load(each)
+        if result.plot is not None:
+            draw(result.name, result.title, result.plot)

@@ -1,0 +1,64 @@
+"""What the benchmarks in simulated time have in common: the world of the tests, and an account full of stages."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+# What the tests build accounts with serves here as well.
+from accounts import make_role, set_log_role  # noqa: E402
+from faults.scenarios import World, world  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sandbox.call import CallRecord
+
+__all__ = ["World", "calls_by_service", "give_log_role", "make_http_apis", "make_rest_apis", "world"]
+
+_SERVICES = {"apigateway": "API Gateway", "apigatewayv2": "API Gateway", "logs": "Logs", "iam": "IAM"}
+
+
+def calls_by_service(records: Iterable[CallRecord]) -> Counter[str]:
+    """How many calls went to API Gateway, Logs, IAM and others."""
+    return Counter(_SERVICES.get(record.call.service, "others") for record in records)
+
+
+def give_log_role(here: World) -> None:
+    """The account has had a live log role for long."""
+    arn = make_role(here.sandbox, "Logs")
+    here.time.sleep(60)
+    set_log_role(here.sandbox, arn)
+
+
+def make_rest_apis(here: World, apis: int, stages: int) -> list[tuple[str, str]]:
+    """The names of so many new stages of so many new REST APIs, none in line."""
+    client = here.sandbox.client("apigateway")
+    made = []
+    for _ in range(apis):
+        api_id = client.create_rest_api(name="shop")["id"]
+        root = client.get_resources(restApiId=api_id)["items"][0]["id"]
+        client.put_method(restApiId=api_id, resourceId=root, httpMethod="GET", authorizationType="NONE")
+        client.put_integration(restApiId=api_id, resourceId=root, httpMethod="GET", type="MOCK")
+        deployment = client.create_deployment(restApiId=api_id)["id"]
+        for number in range(stages):
+            client.create_stage(restApiId=api_id, stageName=f"s{number}", deploymentId=deployment)
+            made.append((api_id, f"s{number}"))
+    return made
+
+
+def make_http_apis(here: World, apis: int, stages: int) -> list[tuple[str, str]]:
+    """The same of HTTP APIs."""
+    client = here.sandbox.client("apigatewayv2")
+    made = []
+    for _ in range(apis):
+        api_id: Any = client.create_api(Name="web", ProtocolType="HTTP")["ApiId"]
+        for number in range(stages):
+            client.create_stage(ApiId=api_id, StageName=f"s{number}")
+            made.append((api_id, f"s{number}"))
+    return made

@@ -59,7 +59,7 @@ def deploy(
     tags: Mapping[str, str] | None = None,
     folder: Path = ROOT,
 ) -> dict[str, str]:
-    """The application built in the folder is deployed, with these parameters of the template; gives the stack's outputs.
+    """The application built in the folder is deployed, with these parameters of the template; gives its outputs.
 
     ``tags`` are the stack's, and so of all its resources.
     """

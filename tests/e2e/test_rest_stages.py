@@ -208,21 +208,3 @@ def test_role_that_may_not_be_passed_ends_in_the_dead_letter_queue(stack: Deploy
 
 def role_names(stack: Deployed) -> list[str]:
     return [role["RoleName"] for role in stack.sandbox.client("iam").list_roles()["Roles"]]
-
-
-def test_deleting_the_stack_leaves_stages_role_and_log_groups(stack: Deployed) -> None:
-    api_id = make_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
-    stack.wait_until_quiet()
-    stage, groups = get_stage(stack.sandbox, api_id), log_groups(stack.sandbox)
-    deployment.run(
-        stack.sandbox, "sam", "delete", "--stack-name", "log-keeper", "--no-prompts", "--region", "us-east-1"
-    )
-    after = get_stage(stack.sandbox, api_id)
-    assert {**after, "ResponseMetadata": None} == {**stage, "ResponseMetadata": None}
-    assert log_role(stack.sandbox) == MADE_ROLE
-    assert "APIGatewayCloudWatchLogs" in role_names(stack)
-    assert log_groups(stack.sandbox) == {
-        name: days for name, days in groups.items() if not name.startswith("/aws/lambda/log-keeper-")
-    }
-    assert [name for name in role_names(stack) if "EnforceRole" in name] == []

@@ -23,8 +23,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measures, and writes benchmarks/RESULTS.md. Takes about half an hour."
     )
-    parser.add_argument("only", nargs="*", choices=[*ALL, []], help=f"which to run again; by default all: {', '.join(ALL)}")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer runs, to try it; the page says so")
+    parser.add_argument(
+        "only", nargs="*", choices=[*ALL, []], help=f"which to run again; by default all: {', '.join(ALL)}"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller sizes and fewer runs, to try it; the page says so"
+    )
     arguments = parser.parse_args()
     failed = []
     for number, name in enumerate(arguments.only or ALL, 1):
@@ -43,7 +47,9 @@ def main() -> int:
         [ROOT / ".venv-bench" / "bin" / "python", "-m", "benchmarks.plots", *there], cwd=ROOT, check=True
     )
     PAGE.write_text(page([load(name) for name in there]))
-    print(f"{PAGE.relative_to(ROOT)} is written" + (f"; failed: {', '.join(failed)}" if failed else ""), file=sys.stderr)
+    print(
+        f"{PAGE.relative_to(ROOT)} is written" + (f"; failed: {', '.join(failed)}" if failed else ""), file=sys.stderr
+    )
     return bool(failed)
 
 
@@ -52,9 +58,11 @@ def page(results: list[Result]) -> str:
     lines = [
         "# Measured",
         "",
-        f"By `make bench` on {datetime.now(UTC):%Y-%m-%d}: Python {platform.python_version()}, {os.cpu_count()} cores, "
-        "the sandbox account on the same machine. Times are of that machine and mean little; ratios are between runs "
-        "that took turns on it. Spread: the smallest and largest of the runs in brackets.",
+        (
+            f"By `make bench` on {datetime.now(UTC):%Y-%m-%d}: Python {platform.python_version()}, {os.cpu_count()} "
+            "cores, the sandbox account on the same machine. Times are of that machine and mean little; ratios are "
+            "between runs that took turns on it. Spread: the smallest and largest of the runs in brackets."
+        ),
         "",
         "| measurement | goal | reached |",
         "|---|---|---|",

@@ -145,10 +145,14 @@ def main() -> None:
         rows=[[row.name, row.api_gateway, row.floor, row.logs, row.iam, row.others] for row in found],
         notes=[
             "Exact: counted in the sandbox, in simulated time, one run; the small ones are asserted by `make test`.",
-            "Floor: one read per event, one list per API in a sweep, one write per stage out of line; in a sweep also "
-            "the lists of APIs and the log role; of HTTP and WebSocket APIs the kind, once.",
-            "The account without a log role: the account settings are read and written, and the stage is read again "
-            "after the wait for IAM.",
+            (
+                "Floor: one read per event, one list per API in a sweep, one write per stage out of line; in a sweep "
+                "also the lists of APIs and the log role; of HTTP and WebSocket APIs the kind, once."
+            ),
+            (
+                "The account without a log role: the account settings are read and written, and the stage is read "
+                "again after the wait for IAM."
+            ),
             "Others: EventBridge for each change; in a sweep SQS and CloudTrail.",
         ],
         plot=Plot(

@@ -1,4 +1,4 @@
-"""Draws the plots of saved results as SVG: ``python -m benchmarks.plots NAME...`` in the environment that has matplotlib."""
+"""Draws the plots of saved results as SVG: ``python -m benchmarks.plots NAME...``, where there is matplotlib."""
 
 from __future__ import annotations
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from sandbox.call import Call, Caller
     from sandbox.gateway import Answer
 
+#: Seconds after which a poller looks again. Lambda's own wait at the queue and miss nothing.
+_LOOK_AGAIN = 0.1
+
 _START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
@@ -42,6 +45,8 @@ class VirtualTime:
     """
 
     def __init__(self) -> None:
+        #: The moment at which it began.
+        self.start_of_time = _START
         self._seconds = 0.0
         self._waiting: list[tuple[float, int, threading.Semaphore]] = []
         self._order = itertools.count()
@@ -216,8 +221,7 @@ class Function:
         """Takes batches for ever: an actor, one for each environment that runs at once."""
         while True:
             if not self.take():
-                wait = self._wait()
-                self.time.sleep(0.1 if wait is None else max(wait, 0.01))
+                self.time.sleep(_LOOK_AGAIN)
 
     def _wait(self) -> float | None:
         """Seconds until a message can be seen; None for an empty queue."""

@@ -8,71 +8,23 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from accounts import make_api, make_role, set_log_role
 from builders import updated
+from faults.owner import DEPLOYS_EVERY, Owner
 from faults.scenarios import World, world
-from sandbox.call import Caller
-from sandbox.simulation import Latency, caller_of_new_role
+from sandbox.simulation import Latency
 
 STAGES = 2_000 if os.environ.get("FAULTS") == "all" else 200
 STAGES_OF_AN_API = 10
-#: Seconds of AWS's time that a call takes, and between one deployment of the owner's and the next.
-LATENCY, DEPLOYS_EVERY = 0.05, 5.0
+#: Seconds of AWS's time that a call takes.
+LATENCY = 0.05
 #: For how long the owner is watched where there is no program to wait for.
 ALONE = 300.0
-
-
-@dataclass
-class Owner:
-    """Deploys another API's stage every few seconds, with the calls of a deployment tool; never tries again."""
-
-    here: World
-    caller: Caller
-    api_id: str
-    calls: int = 0
-    throttled: int = 0
-
-    def live(self) -> None:
-        while True:
-            began = self.here.time.monotonic()
-            self._deploy()
-            self.here.time.sleep(DEPLOYS_EVERY - (self.here.time.monotonic() - began))
-
-    def _deploy(self) -> None:
-        client = self.here.sandbox.client("apigateway", caller=self.caller)
-        named = {"restApiId": self.api_id}
-        for call, more in (
-            (client.get_rest_api, {}),
-            (client.get_stage, {"stageName": "prod"}),
-            (client.create_deployment, {"stageName": "prod"}),
-            (client.get_deployments, {}),
-            (
-                client.update_stage,
-                {
-                    "stageName": "prod",
-                    "patchOperations": [{"op": "replace", "path": "/description", "value": "deployed"}],
-                },
-            ),
-            (client.get_stage, {"stageName": "prod"}),
-        ):
-            self.calls += 1
-            try:
-                call(**named, **more)
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 429:
-                    raise
-                self.throttled += 1
-
-    @property
-    def share(self) -> float:
-        return self.throttled / self.calls
 
 
 def begin(here: World) -> Owner:
@@ -81,8 +33,7 @@ def begin(here: World) -> Owner:
     arn = make_role(here.sandbox, "Logs")
     here.time.sleep(60)
     set_log_role(here.sandbox, arn)
-    owner = Owner(here, caller_of_new_role(here.sandbox, "Owner"), make_api(here.sandbox))
-    here.sandbox.client("apigateway").create_deployment(restApiId=owner.api_id, stageName="prod")
+    owner = Owner.of(here)
     here.time.start(owner.live)
     return owner
 

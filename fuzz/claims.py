@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from builders import ACCOUNT, OWN_ROLE_ARN, REF, REGION, SETTINGS, V2_REF
@@ -102,13 +102,13 @@ def check_work(body: str) -> None:
         assert Work.from_message(work.to_message(), REGIONS) == work
 
 
-def check_tags(tags: Mapping[str, str], *, now: datetime = NOW) -> None:
+def check_tags(tags: Mapping[str, str]) -> None:
     """Any tags are an opt-in or none; one that ends can be scheduled, ends, and not before its time."""
-    opt_in = read_opt_in(tags, SETTINGS.policy, now)
+    opt_in = read_opt_in(tags, SETTINGS.policy, NOW)
     assert opt_in.level in (LoggingLevel.ERROR, LoggingLevel.INFO)
     if opt_in.until is not None:
         assert opt_in.level is LoggingLevel.INFO
-        assert opt_in.until > now
+        assert opt_in.until > NOW
         schedules.ensure_schedule(_NoSchedules(), SETTINGS, REF, opt_in.until)  # type: ignore[arg-type]
         assert read_opt_in(tags, SETTINGS.policy, opt_in.until).level is LoggingLevel.ERROR
         assert read_opt_in(tags, SETTINGS.policy, opt_in.until - timedelta(seconds=1, microseconds=-1)).until

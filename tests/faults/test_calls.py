@@ -1,0 +1,25 @@
+"""The calls of AWS for each thing that happens are as few as can be: the exact part of ``make bench``."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import calls
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, calls.Row]:
+    return {row.name: row for row in calls.rows(is_short=True)}
+
+
+def test_api_gateway_is_called_no_more_than_the_floor(rows: dict[str, calls.Row]) -> None:
+    assert {name: row.api_gateway for name, row in rows.items()} == {name: row.floor for name, row in rows.items()}
+
+
+def test_stage_in_line_takes_one_call_of_logs_and_none_of_others(rows: dict[str, calls.Row]) -> None:
+    found = [(row.logs, row.iam, row.others) for name, row in rows.items() if name.endswith(("in line", "API known"))]
+    assert found[:3] == [(1, 0, 0)] * 3
+
+
+def test_log_groups_of_a_sweep_are_looked_for_together(rows: dict[str, calls.Row]) -> None:
+    assert rows["sweep of 4 APIs x 5 stages, 0% out of line"].logs == 1

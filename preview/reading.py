@@ -109,7 +109,7 @@ def _read_region(
     stages: list[StagePreview] = []
     try:
         for api, judgements in judge_all(clients, settings, region, counted(), now):
-            if isinstance(judgements, (BotoCoreError, ClientError)):
+            if isinstance(judgements, Exception):
                 errors.append(f"{region}: the stages of {api.api_id} could not be read: {explain(judgements)}")
             else:
                 stages += [StagePreview(printable(api.name), judgement) for judgement in judgements]
@@ -136,7 +136,7 @@ def _rank(stage: StagePreview) -> tuple[bool, bool, str, str, str]:
     return (is_last, outcome is not Outcome.WOULD_CHANGE, stage.api_name.lower(), ref.api_id, ref.stage_name)
 
 
-def explain(error: BotoCoreError | ClientError) -> str:
+def explain(error: Exception) -> str:
     """The error and what to do about it, in one line."""
     match error:
         case NoCredentialsError() | PartialCredentialsError():

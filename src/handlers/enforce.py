@@ -185,7 +185,7 @@ class Door:
 def _json(body: str) -> object:
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise UnreadableEventError(f"not JSON: {error}") from error
 
 

@@ -44,8 +44,8 @@ class Api:
     name: str = field(default="", compare=False)
 
 
-#: Why an API could not be read.
-type ApiError = BotoCoreError | ClientError
+#: Why an API could not be read; ValueError: it says what no API is known to say.
+API_ERRORS = BotoCoreError, ClientError, ValueError
 
 
 def list_apis(clients: Clients, region: str) -> list[Api]:
@@ -91,14 +91,14 @@ def _ref(settings: Settings, region: str, version: ApiVersion, api: Api, stage_n
 
 def judge_all(
     clients: Clients, settings: Settings, region: str, apis: Iterable[Api], now: Callable[[], datetime]
-) -> Iterator[tuple[Api, list[Judgement] | ApiError]]:
+) -> Iterator[tuple[Api, list[Judgement] | Exception]]:
     """Each API with how its stages stand, or why that cannot be said; log groups are looked for in batches."""
     waiting: list[tuple[Api, list[Stage]]] = []
     count = 0
     for api in apis:
         try:
             stages = read_stages(clients, settings, region, api)
-        except (BotoCoreError, ClientError) as error:
+        except API_ERRORS as error:
             yield api, error
             continue
         waiting.append((api, stages))
@@ -271,9 +271,9 @@ def sweep(
             begun.append(api)
             yield api
 
-    unread: dict[Api, ApiError] = {}
+    unread: dict[Api, Exception] = {}
     for api, judgements in judge_all(clients, settings, work.region, while_there_is_time(), now):
-        if isinstance(judgements, (BotoCoreError, ClientError)):
+        if isinstance(judgements, Exception):
             unread[api] = judgements
             continue
         for judgement in judgements:

@@ -176,3 +176,21 @@ def test_owners_patch_between_read_and_write_is_not_undone() -> None:
         here.settle()
         settings = get_stage(here.sandbox, api_id)["methodSettings"]["*/*"]
         assert (settings["loggingLevel"], settings["throttlingRateLimit"]) == ("ERROR", 7)
+
+
+def test_api_that_says_what_none_is_known_to_say_hides_no_other() -> None:
+    """A stage of a name that no stage can have; it is kept in the dead-letter queue, and the others are in line."""
+    with world() as here:
+        good, odd = make_stage(here.sandbox), make_stage(here.sandbox)
+
+        def rename(_sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
+            given = answer()
+            if call.operation == "GetStages" and call.params["restApiId"] == odd and call.caller == here.program:
+                given.body = given.body.replace(b'"prod"', b'"pr od"')
+            return given
+
+        here.sandbox.gateway.interposers.insert(0, rename)
+        here.begin_sweep()
+        here.settle()
+        assert levels(get_stage(here.sandbox, good)) == {"*/*": "ERROR"}
+        assert here.dead_letters() == 1

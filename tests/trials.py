@@ -16,7 +16,7 @@ from sandbox.account import Sandbox
 
 #: The role that Log Keeper makes by default.
 MADE = "APIGatewayCloudWatchLogs"
-OF_LAMBDA = {
+OF_LAMBDA: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }

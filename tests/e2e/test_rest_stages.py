@@ -23,6 +23,7 @@ from accounts import (
 from builders import MADE_ROLE, record, updated
 from sandbox import deployment
 from stacks import Deployed
+from trials import OF_LAMBDA
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +167,19 @@ def test_deleted_log_role_is_made_again(stack: Deployed) -> None:
     role = iam.get_role(RoleName="APIGatewayCloudWatchLogs")["Role"]
     assert role["AssumeRolePolicyDocument"]["Statement"] == TRUST["Statement"]
     assert log_role(stack.sandbox) == MADE_ROLE
+
+
+def test_log_role_that_lost_its_trust_is_trusted_again(stack: Deployed) -> None:
+    """What somebody trusts it for instead stays."""
+    iam, name = stack.sandbox.client("iam"), "APIGatewayCloudWatchLogs"
+    stack.wait_until_quiet()
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(OF_LAMBDA))
+
+    def trusted() -> list[object]:
+        return list(iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]["Statement"])
+
+    stack.sandbox.wait_until(lambda: trusted() == [*OF_LAMBDA["Statement"], *TRUST["Statement"]])
+    assert stack.wait_until_quiet() == 0
 
 
 def test_cleared_account_setting_is_set_again(stack: Deployed) -> None:

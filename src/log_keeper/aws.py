@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate
 
 import boto3
 from botocore.config import Config
@@ -39,6 +39,22 @@ _CONFIG = Config(
 _CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
+def _kept[**Names, Client](
+    make: Callable[Concatenate[Clients, Names], Client],
+) -> Callable[Concatenate[Clients, Names], Client]:
+    """The client that is made at the first call is given at each other."""
+
+    @functools.wraps(make)
+    def kept(clients: Clients, /, *names: Names.args, **more: Names.kwargs) -> Client:
+        key = (make.__name__, *names)
+        if key not in clients.made:
+            clients.made[key] = make(clients, *names, **more)
+        client: Client = clients.made[key]
+        return client
+
+    return kept
+
+
 class Clients:
     """Makes each client when it is first asked for: one that an event does not need costs its cold start nothing.
 
@@ -54,6 +70,8 @@ class Clients:
         before_each_try: Callable[[], None] | None = None,
     ) -> None:
         self._session = session or boto3.Session()
+        #: By the name of the method and its region.
+        self.made: dict[tuple[object, ...], Any] = {}
         self._paces = defaultdict[str, "Pace"](pace)
         if before_each_try is not None:
             self._session.events.register("request-created", lambda **_: before_each_try())
@@ -62,53 +80,53 @@ class Clients:
         """Of the calls to API Gateway in the region."""
         return self._paces[region]
 
-    @functools.cache  # noqa: B019 - lives as long as the function's environment does
+    @_kept
     def apigateway(self, region: str) -> APIGatewayClient:
         return self._paced(_retrying(self._session.client("apigateway", region_name=region, config=_CONFIG)), region)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def apigatewayv2(self, region: str) -> ApiGatewayV2Client:
         return self._paced(_retrying(self._session.client("apigatewayv2", region_name=region, config=_CONFIG)), region)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def account_settings(self, region: str) -> APIGatewayClient:
         """For UpdateAccount, whose one call in 20 s is not to be spent on blind repeats."""
         client = self._session.client("apigateway", region_name=region, config=_CONFIG_WITHOUT_RETRIES)
         return self._paced(client, region)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def logs(self, region: str) -> CloudWatchLogsClient:
         return self._session.client("logs", region_name=region, config=_CONFIG)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def cloudtrail(self, region: str) -> CloudTrailClient:
         return self._session.client("cloudtrail", region_name=region, config=_CONFIG)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def firehose(self, region: str) -> FirehoseClient:
         return self._session.client("firehose", region_name=region, config=_CONFIG)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def events(self) -> EventBridgeClient:
         """In the region of the function, whose default bus is the home of our own events."""
         return self._session.client("events", config=_CONFIG)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def sqs(self) -> SQSClient:
         """In the region of the function, where the queues are."""
         return self._session.client("sqs", config=_CONFIG)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def scheduler(self) -> EventBridgeSchedulerClient:
         """In the region of the function: schedules of all regions are there, with the queue."""
         return self._session.client("scheduler", config=_CONFIG)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def iam(self, region: str) -> IAMClient:
         """IAM is global, but its endpoint is found by the partition that a region belongs to."""
         return self._session.client("iam", region_name=region, config=_CONFIG)
 
-    @functools.cache  # noqa: B019
+    @_kept
     def sts(self, region: str) -> STSClient:
         return self._session.client("sts", region_name=region, config=_CONFIG)
 

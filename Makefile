@@ -57,6 +57,11 @@ fuzz: setup .venv-fuzz/.installed ## Feed the readers and the plan any input (tw
 faults: setup ## Every fault at every call, and a flood of 2,000 stages (forty minutes; make test has a part of it)
 	FAULTS=all $(PYTHON) -m pytest tests/faults
 
+# For example: make bench ARGS="--quick", or: make bench ARGS=cold_start (ARGS=--help). Times want the machine alone.
+.PHONY: bench
+bench: setup .venv-bench/.installed ## Measure, and write benchmarks/RESULTS.md (half an hour)
+	@$(WITH_TOOLS) PYTHONPATH=src:.:tests $(PYTHON) -m benchmarks $(ARGS)
+
 .PHONY: format
 format: setup ## Format the code, and mend what lint can mend
 	$(PYTHON) -m ruff check --fix .
@@ -78,14 +83,14 @@ deploy: build ## Deploy to your account; asks its questions the first time (ASK=
 
 .PHONY: lock
 lock: .venv-uv/.installed ## Renew the pinned requirements from their .in files
-	for name in src/requirements requirements/dev requirements/fuzz requirements/lint requirements/tools; do \
+	for name in src/requirements requirements/bench requirements/dev requirements/fuzz requirements/lint requirements/tools; do \
 	  .venv-uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate \
 	    $$name.in --output-file $$name.txt || exit 1; \
 	done
 
 .PHONY: clean
 clean: ## Remove all that was made here
-	rm -rf .venv .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf .venv .venv-bench .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 .PHONY: setup
 setup: .venv/.installed .venv-tools/.installed
@@ -100,6 +105,12 @@ setup: .venv/.installed .venv-tools/.installed
 	@echo "Setting up .venv-tools, with the SAM and AWS command lines (half a minute, once)"
 	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-tools
 	@.venv-tools/bin/python $(PIP_INSTALL) -r $<
+	@touch $@
+
+.venv-bench/.installed: requirements/bench.txt
+	@echo "Setting up .venv-bench, with what the benchmarks compare with (half a minute, once)"
+	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-bench
+	@.venv-bench/bin/python $(PIP_INSTALL) -r $<
 	@touch $@
 
 .venv-fuzz/.installed: requirements/fuzz.txt

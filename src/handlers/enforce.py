@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     import boto3
 
-logger = Logger(service="log-keeper")
+# Without the place in the code: all lines are written in reporting.py.
+logger = Logger(service="log-keeper", location=None)
 metrics = Metrics(namespace="LogKeeper", service="log-keeper")
 
 #: Seconds of an invocation that are kept: for one try of a call, and to report.

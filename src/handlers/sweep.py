@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     import boto3
 
-logger = Logger(service="log-keeper")
+# Without the place in the code: all lines are written in reporting.py.
+logger = Logger(service="log-keeper", location=None)
 metrics = Metrics(namespace="LogKeeper", service="log-keeper")
 
 #: Milliseconds of an invocation within which no other API is begun: enough to judge what was read, and to report.

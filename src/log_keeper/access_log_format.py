@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from enum import StrEnum
 
@@ -84,7 +83,6 @@ _REQUEST_LINES = {
 }
 
 
-@functools.cache  # asked for each stage of a sweep, several times
 def access_log_formats(name: FormatName) -> dict[Protocol, str]:
     """The format for each protocol: a single line, with both request ids."""
     return {protocol: _format(name, protocol) for protocol in Protocol}

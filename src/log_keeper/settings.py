@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from log_keeper.access_log_format import FormatName, access_log_formats
 from log_keeper.policy import Policy
@@ -47,11 +47,11 @@ class Settings:
     stage_queue_url: str
     sweep_queue_url: str
     sweep_rate: int
+    #: What every stage is held against: made of the rest once, since each look at a stage asks for it several times.
+    policy: Policy = field(init=False, repr=False, compare=False)
 
-    @property
-    def policy(self) -> Policy:
-        """What every stage is held against."""
-        return Policy(
+    def __post_init__(self) -> None:
+        policy = Policy(
             info_tag_key=self.info_tag_key,
             access_log_formats=access_log_formats(self.access_log_format),
             partition=self.partition,
@@ -59,6 +59,7 @@ class Settings:
             wants_metrics=self.wants_metrics,
             exempt_tag_key=self.exempt_tag_key,
         )
+        object.__setattr__(self, "policy", policy)  # frozen for all others
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -12,12 +12,12 @@ import json
 import os
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 from urllib.parse import quote
 
@@ -240,7 +240,7 @@ def _floor(aws: Aws, calls: list[Call]) -> Callable[[], None]:
     """The calls alone."""
     session = aws.session()
     clients = {
-        service: session.client(service, config=Config(retries={"mode": "standard"}))
+        service: session.client(cast(Any, service), config=Config(retries={"mode": "standard"}))
         for service in {call.service for call in calls}
     }
     bound = [(getattr(clients[call.service], call.method), call.parameters) for call in calls]
@@ -257,7 +257,7 @@ def _floor(aws: Aws, calls: list[Call]) -> Callable[[], None]:
 class Stopwatch:
     """Seconds by part, each less those of the parts within it."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _within: list[float] = field(default_factory=list)
 
     @contextlib.contextmanager
@@ -283,13 +283,16 @@ class Stopwatch:
 def _parts(aws: Aws) -> dict[str, Samples]:
     """Percent of the time of a batch, by part, in place: beside its neighbours a part is slower than alone."""
     from handlers import enforce
-    from log_keeper import change_events, enforcement, rest
+    from log_keeper import change_events, enforcement, http_websocket, rest
     from log_keeper.reporting import Reporter
 
-    watched = {
+    watched: dict[str, list[tuple[object, str]]] = {
         BOTO: [(BaseClient, "_make_api_call")],
         "messages read": [(enforce, "_json"), (enforce, "read_event"), (enforce, "cause_of")],
-        "stages judged": [(rest, "to_stage"), (enforcement, "log_groups_of"), (enforcement, "judge")],
+        "stages judged": [
+            *[(each, "to_stage") for each in (rest, http_websocket)],
+            *[(enforcement, name) for name in ("log_groups_of", "judge")],
+        ],
         "log lines and metrics": [(Reporter, "stage"), (Reporter, "flush")],
         "events of ours": [(change_events, "put_events")],
     }
@@ -304,7 +307,7 @@ def _parts(aws: Aws) -> dict[str, Samples]:
             for _ in range(BATCHES):
                 happen()
             whole = time.perf_counter() - began
-            watch.seconds["batch and the rest"] = whole - watch.seconds.total()
+            watch.seconds["batch and the rest"] = whole - sum(watch.seconds.values())
             for part, seconds in watch.seconds.items():
                 found[part].values.append(100 * seconds / whole)
     return found

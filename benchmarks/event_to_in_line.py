@@ -1,0 +1,162 @@
+"""From the call that makes a stage to the moment it is in line: the deployed stack in the sandbox, in wall time.
+
+First one stage after another, with the pause that the rate asks for between them; then all at once.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from benchmarks.results import Plot, Result
+from benchmarks.simulated import calls_by_service
+
+from accounts import make_api, make_role, set_log_role  # isort: skip
+from sandbox import deployment, lambda_runtime  # isort: skip
+from sandbox.account import Sandbox
+from sandbox.call import CallRecord
+
+STAGES = 20 if os.environ.get("BENCH_QUICK") else 200
+STAGES_OF_AN_API = 10
+#: Calls of API Gateway a second: the largest SweepRate, so that the program is measured and not its pace.
+RATE = 10
+#: Calls that are made ahead of the rate after a pause, and by how many environments, which share both.
+BURST, ENVIRONMENTS = 20, 2
+#: A read and a write of each stage.
+CALLS = 2
+
+type Stage = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account with the stack in it. ``deployments``: by API, for stages to be made of."""
+
+    sandbox: Sandbox
+    outputs: dict[str, str]
+    deployments: dict[str, str]
+
+    def make(self, stage: Stage) -> datetime:
+        """When the call that makes the stage began."""
+        api_id, name = stage
+        began = self.sandbox.now()
+        self.sandbox.client("apigateway").create_stage(
+            restApiId=api_id, stageName=name, deploymentId=self.deployments[api_id]
+        )
+        return began
+
+    def calls(self, since: int) -> list[CallRecord]:
+        """Of the function."""
+        return [made for made in self.sandbox.calls[since:] if "EnforceRole" in (made.call.caller.role_arn or "")]
+
+    def wait_until_in_line(self, stages: Sequence[Stage], since: int) -> dict[Stage, datetime]:
+        """When each stage was written to."""
+
+        def written() -> dict[Stage, datetime]:
+            return {
+                (made.call.params["restApiId"], made.call.params["stageName"]): made.time
+                for made in self.calls(since)
+                if made.call.operation == "UpdateStage" and made.status < 300
+            }
+
+        self.sandbox.wait_until(lambda: written().keys() >= set(stages), timeout=30 + len(stages) * CALLS / RATE * 4)
+        return written()
+
+    def settle(self) -> None:
+        """Nothing is on its way, and the pace is as after a long pause."""
+        assert deployment.wait_until_quiet(self.sandbox, self.outputs) == 0
+        time.sleep(BURST / RATE)
+
+
+def _one_after_another(account: Account, stages: Sequence[Stage]) -> list[float]:
+    """Seconds of each."""
+    seconds = []
+    for stage in stages:
+        since, began = len(account.sandbox.calls), account.make(stage)
+        seconds.append((account.wait_until_in_line([stage], since)[stage] - began).total_seconds())
+        # One environment answers them all, with its part of the rate.
+        time.sleep(max(0.0, CALLS / (RATE / ENVIRONMENTS) - (account.sandbox.now() - began).total_seconds()))
+    return seconds
+
+
+def _at_once(account: Account, stages: Sequence[Stage]) -> tuple[list[float], float, int]:
+    """Seconds of each, those from the first call to the last stage, and the calls of API Gateway that it took."""
+    since = len(account.sandbox.calls)
+    began = {stage: account.make(stage) for stage in stages}
+    written = account.wait_until_in_line(stages, since)
+    whole = (max(written.values()) - min(began.values())).total_seconds()
+    calls = calls_by_service(account.calls(since))["API Gateway"]
+    return [(written[stage] - began[stage]).total_seconds() for stage in stages], whole, calls
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def main() -> None:
+    with Sandbox(iam_propagation_seconds=0) as sandbox:
+        set_log_role(sandbox, make_role(sandbox, "Logs"))
+        client = sandbox.client("apigateway")
+        apis = [make_api(sandbox) for _ in range(2 * STAGES // STAGES_OF_AN_API + ENVIRONMENTS)]
+        deployments = {api_id: client.create_deployment(restApiId=api_id)["id"] for api_id in apis}
+        stages = [(api_id, f"s{number}") for number in range(STAGES_OF_AN_API) for api_id in apis]
+        deployment.build(sandbox)
+        outputs = deployment.deploy(sandbox, {"SettleSeconds": "0", "SweepRate": str(RATE)})
+        account = Account(sandbox, outputs, deployments)
+        account.settle()
+        # Until both environments are warm and know the log role.
+        _at_once(account, stages[2 * STAGES :])
+        account.settle()
+        alone = _one_after_another(account, stages[:STAGES])
+        account.settle()
+        invocations = len(lambda_runtime.of(sandbox).invoked)
+        together, whole, calls = _at_once(account, stages[STAGES : 2 * STAGES])
+        account.settle()
+        invocations = len(lambda_runtime.of(sandbox).invoked) - invocations
+    limit = (calls - BURST) / RATE
+    rows = {"one after another": alone, "all at once": together}
+    Result(
+        name="event_to_in_line",
+        title="Event to in line",
+        columns=["stages", "p50, s", "p90, s", "p99, s", "the last, s", "calls / rate, s"],
+        rows=[
+            [
+                f"{len(seconds)} {name}",
+                *(_percentile(seconds, percent) for percent in (50, 90, 99)),
+                max(seconds) if name == "one after another" else whole,
+                "" if name == "one after another" else limit,
+            ]
+            for name, seconds in rows.items()
+        ],
+        notes=[
+            (
+                "Wall time from the call of CreateStage to the answer of our UpdateStage: record, rule, queue, "
+                "function, over HTTP in a process of its own; SettleSeconds 0. One run, warm."
+            ),
+            (
+                f"One after another: one each {CALLS / (RATE / ENVIRONMENTS):g} s, so that the pace holds none back. "
+                f"All at once, SweepRate {RATE}: the limit is {calls} calls of API Gateway, less the burst of {BURST}, "
+                f"at {RATE} a second; {invocations} invocations."
+            ),
+            (
+                "Not in it: SettleSeconds, 15 s by default; and what AWS itself takes, above all CloudTrail, which "
+                "delivers within seconds and at times minutes."
+            ),
+        ],
+        plot=Plot(
+            "lines",
+            list(range(1, 100)),
+            {name: [_percentile(seconds, percent) for percent in range(1, 100)] for name, seconds in rows.items()},
+            "seconds",
+            axis="percent of the stages in line within them",
+            log=True,
+        ),
+    ).save()
+
+
+if __name__ == "__main__":
+    main()

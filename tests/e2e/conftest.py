@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from accounts import make_role, set_log_role
 from permissions import Usage
 from sandbox import deployment
 from sandbox.account import Sandbox
@@ -17,18 +18,24 @@ USAGE = pytest.StashKey[Usage]()
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Sandbox]:
+def account(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """With a live log role, since making one takes ten seconds; unless the module says ``HAS_LOG_ROLE = False``."""
     with Sandbox(iam_propagation_seconds=1) as sandbox:
+        if getattr(request.module, "HAS_LOG_ROLE", True):
+            arn = make_role(sandbox, "LongThere")
+            sandbox.role_changes.clear()
+            set_log_role(sandbox, arn)
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def deploy(account: Sandbox) -> Callable[..., Deployed]:
-    """Builds and deploys the application, with parameters of the template."""
+    """Builds and deploys the application, with parameters of the template; it waits and paces itself little."""
 
     def deploy(**parameters: Any) -> Deployed:
         deployment.build(account)
-        return Deployed(account, deployment.deploy(account, {"SettleSeconds": "0"} | parameters))
+        quick = {"SettleSeconds": "0", "SweepRate": "10"}
+        return Deployed(account, deployment.deploy(account, quick | parameters))
 
     return deploy
 

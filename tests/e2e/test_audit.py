@@ -20,6 +20,9 @@ from accounts import (
 from permissions import Permission, each, granted
 from stacks import Deployed
 
+#: How the account begins.
+HAS_LOG_ROLE = False
+
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., Deployed]) -> Deployed:

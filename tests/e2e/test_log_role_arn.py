@@ -18,6 +18,9 @@ OWNERS = f"arn:aws:iam::{Sandbox.account_id}:role/OwnersLogRole"
 #: A region that is not looked after.
 ELSEWHERE = "eu-west-1"
 
+#: How the account begins.
+HAS_LOG_ROLE = False
+
 
 @pytest.fixture(scope="module")
 def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:

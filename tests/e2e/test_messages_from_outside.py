@@ -24,7 +24,7 @@ QUEUES = ["StageQueueUrl", "StageDeadLetterQueueUrl", "SweepQueueUrl", "SweepDea
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
     """With a stage in line, and quiet."""
-    stack = deploy(SweepRate="10")
+    stack = deploy()
     stack.wait_until_in_line(make_stage(stack.sandbox))
     quiet(stack)
     return stack

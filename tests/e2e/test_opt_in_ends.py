@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from accounts import get_stage, levels, make_http_stage, make_stage, v2_arn
+from accounts import get_stage, levels, make_http_stage, make_role, make_stage, set_log_role, v2_arn
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
@@ -23,7 +23,8 @@ def clock() -> MovableClock:
 
 @pytest.fixture(scope="module")
 def stack(clock: MovableClock) -> Iterator[Deployed]:
-    with Sandbox(iam_propagation_seconds=1, clock=clock) as sandbox:
+    with Sandbox(iam_propagation_seconds=0, clock=clock) as sandbox:
+        set_log_role(sandbox, make_role(sandbox))  # to make one takes ten seconds
         deployment.build(sandbox)
         yield Deployed(sandbox, deployment.deploy(sandbox, {"SettleSeconds": "0"}))
 

@@ -25,6 +25,9 @@ from sandbox import deployment
 from stacks import Deployed
 from trials import OF_LAMBDA
 
+#: How the account begins.
+HAS_LOG_ROLE = False
+
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., Deployed]) -> Deployed:

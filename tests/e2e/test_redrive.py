@@ -7,12 +7,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 
-from accounts import make_http_stage, make_role, make_stage, v2_stage
+from accounts import make_http_stage, make_role, make_stage, set_log_role, v2_stage
 from sandbox import deployment, event_sources
+from sandbox.account import Sandbox
+from sandbox.clock import MovableClock
 from stacks import Deployed
 from tools import redrive
 
@@ -20,6 +23,18 @@ from tools import redrive
 DENY = {"apigateway:GET": "EnforceRole", "sqs:SendMessage": "SweepRole"}
 #: A call a try, five tries: as many as the pace lets through in a few seconds.
 STAGES = 6
+
+
+@pytest.fixture(scope="module")
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture(scope="module")
+def account(clock: MovableClock) -> Iterator[Sandbox]:
+    with Sandbox(iam_propagation_seconds=0, clock=clock) as sandbox:
+        set_log_role(sandbox, make_role(sandbox))  # to make one takes ten seconds
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +81,7 @@ def run(stack: Deployed, *arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout
 
 
-def test_what_could_not_be_done_is_done_after_the_mend(stack: Deployed) -> None:
+def test_what_could_not_be_done_is_done_after_the_mend(stack: Deployed, clock: MovableClock) -> None:
     """A burst of changes, refused; an event that EventBridge could not even put on the queue; and a sweep."""
     iam, sqs, names = stack.sandbox.client("iam"), stack.sandbox.client("sqs"), roles(stack)
     for action, role in DENY.items():
@@ -85,9 +100,12 @@ def test_what_could_not_be_done_is_done_after_the_mend(stack: Deployed) -> None:
     unheard = make_stage(stack.sandbox)
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     letters = STAGES + 3  # the HTTP API's stage is told of twice, by its API's event too
-    stack.sandbox.wait_until(
-        lambda: (count(stack, "StageDeadLetterQueue"), count(stack, "SweepDeadLetterQueue")) == (letters, 1)
-    )
+
+    def are_dead() -> bool:
+        clock.advance(timedelta(seconds=1))
+        return (count(stack, "StageDeadLetterQueue"), count(stack, "SweepDeadLetterQueue")) == (letters, 1)
+
+    stack.sandbox.wait_until(are_dead)
 
     code, shown = run(stack, "--look")
     assert code == redrive.SOMETHING_LIES_THERE
@@ -111,10 +129,14 @@ def test_what_could_not_be_done_is_done_after_the_mend(stack: Deployed) -> None:
     assert "What fails again is back after some 30 minutes" in shown
     assert "What fails again is back after some 4.5 hours" in shown
     assert code == redrive.DONE
-    for api_id in (*apis, unheard):
-        stack.wait_until_in_line(api_id)
-    stack.sandbox.wait_until(lambda: "AccessLogSettings" in v2_stage(stack.sandbox, web, "$default"))
-    stack.sandbox.wait_until(event_sources.of(stack.sandbox).is_idle)
+
+    def is_done() -> bool:
+        clock.advance(timedelta(seconds=1))
+        return event_sources.of(stack.sandbox).is_idle()
+
+    stack.sandbox.wait_until(is_done)
+    assert all(stack.is_in_line(api_id) for api_id in (*apis, unheard))
+    assert "AccessLogSettings" in v2_stage(stack.sandbox, web, "$default")
     assert (count(stack, "StageDeadLetterQueue"), count(stack, "SweepDeadLetterQueue")) == (0, 0)
 
 

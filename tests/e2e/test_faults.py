@@ -77,7 +77,6 @@ def test_stages_made_at_once_with_the_quotas_on(stack: Deployed) -> None:
         for number in range(30):
             client.create_stage(restApiId=api_id, stageName=f"s{number}", deploymentId=deployed)
         sandbox.quotas.are_on = True
-        sandbox.quotas.throttled.clear()
     assert stack.wait_until_quiet() == 0
     stack.set_queue(VisibilityTimeout="2")
     sandbox.quotas.are_on = False
@@ -89,5 +88,5 @@ def test_stages_made_at_once_with_the_quotas_on(stack: Deployed) -> None:
         if made.call.operation == "UpdateStage" and made.status == 200
     )
     assert set(writes.values()) == {1}
-    # It asks for as much as there is, so that a call may come a moment early, and is made again.
-    assert sum(sandbox.quotas.throttled.values()) <= 5
+    # It asks for as much as there is: a call may come a moment early, and is made again.
+    assert sum(made.status == 429 for made in sandbox.calls[began:] if made.call.service == "apigateway") <= 5

@@ -31,11 +31,11 @@ _WRITE_ACTIONS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEve
 #: *Source:* aws-cloudformation/rain, issue 163; hashicorp/terraform-provider-aws, apigateway/account.go.
 _NOT_SPREAD = ("does not have required permissions configured", "could not successfully write to CloudWatch Logs")
 
-#: Seconds that IAM takes to spread a role that was just made or changed, as far as anybody says, and between the tries
-#: of UpdateAccount, which takes one call in 20 s: one that comes too early costs the next its turn.
+#: Seconds before the first try of UpdateAccount with a role that was just made or changed, which IAM takes some to
+#: spread, and between the tries: it takes one call in 20 s, so that one which came too early costs the next its turn.
 #: *Source:* Amazon API Gateway quotas; awslabs/nx-plugin-for-aws, which waits 12 times 5 s.
-_SPREAD = 10
-_PAUSES = (10, 10, 15)
+_SPREAD = 7
+_PAUSES = (20, 10)
 
 
 

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from log_keeper.aws import Clients
 from log_keeper.pace import Pace
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import boto3
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # Without the place in the code: all lines are written in reporting.py.
 logger = Logger(service="log-keeper", location=None)

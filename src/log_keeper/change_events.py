@@ -9,6 +9,8 @@ from log_keeper.cloudtrail import Cause
 from log_keeper.enforcement import Outcome, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
@@ -21,8 +23,10 @@ class EventsLostError(Exception):
     """EventBridge did not take an event; what it tells of was done all the same."""
 
 
-def put_events(client: EventBridgeClient, result: Result, cause: Cause) -> None:
+def put_events(client: Callable[[], EventBridgeClient], result: Result, cause: Cause) -> None:
     """The default bus has an event if the stage was changed, and one for each finding; none otherwise.
+
+    ``client``: is asked for only where there is something to tell.
 
     Raises EventsLostError, ClientError.
     """
@@ -42,7 +46,7 @@ def put_events(client: EventBridgeClient, result: Result, cause: Cause) -> None:
         changes = [change.to_dict() for change in result.changes]
         entries.insert(0, _entry(CHANGED, about | {"changes": changes, "logGroups": result.log_groups}))
     # A stage with hundreds of overrides is one event; more than ten findings do not come of one stage.
-    if entries and (answer := client.put_events(Entries=entries[:10]))["FailedEntryCount"]:
+    if entries and (answer := client().put_events(Entries=entries[:10]))["FailedEntryCount"]:
         raise EventsLostError(f"EventBridge did not take an event: {answer['Entries']}")
 
 

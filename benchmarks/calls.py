@@ -6,6 +6,8 @@ APIs takes one call for 500; the kind of an HTTP or WebSocket API has to be aske
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -165,4 +167,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.redirect_stdout(io.StringIO()):  # the program's own log
+        main()

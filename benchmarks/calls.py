@@ -6,8 +6,6 @@ APIs takes one call for 500; the kind of an HTTP or WebSocket API has to be aske
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from itertools import batched
 from math import ceil
 
 from benchmarks.results import Plot, Result
-from benchmarks.simulated import World, calls_by_service, give_log_role, make_http_apis, make_rest_apis, world
+from benchmarks.simulated import World, calls_by_service, give_log_role, make_http_apis, make_rest_apis, quiet, world
 
 from accounts import make_stage, make_websocket_stage, patch_stage  # isort: skip
 from builders import record, updated  # isort: skip
@@ -167,5 +165,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.redirect_stdout(io.StringIO()):  # the program's own log
+    with quiet():
         main()

@@ -6,8 +6,6 @@ Enforce and one of Sweep, as deployed, at the default SweepRate, beside an owner
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import sys
 import time
@@ -16,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from benchmarks.results import Plot, Result
-from benchmarks.simulated import World, give_log_role, make_http_apis, make_rest_apis, world
+from benchmarks.simulated import World, give_log_role, make_http_apis, make_rest_apis, quiet, world
 
 from builders import SETTINGS  # isort: skip
 from faults.owner import Owner  # isort: skip
@@ -174,5 +172,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.redirect_stdout(io.StringIO()):
+    with quiet():
         main()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,13 +18,24 @@ from accounts import make_role, set_log_role  # noqa: E402
 from faults.scenarios import World, world  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sandbox.call import CallRecord
 
-__all__ = ["World", "calls_by_service", "give_log_role", "make_http_apis", "make_rest_apis", "world"]
+__all__ = ["World", "calls_by_service", "give_log_role", "make_http_apis", "make_rest_apis", "quiet", "world"]
 
 _SERVICES = {"apigateway": "API Gateway", "apigatewayv2": "API Gateway", "logs": "Logs", "iam": "IAM"}
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """The program's own log and metrics, which go to standard output, are not seen."""
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def calls_by_service(records: Iterable[CallRecord]) -> Counter[str]:

@@ -312,6 +312,11 @@ class _RuntimeApi(ThreadingHTTPServer):
             self.handle_request()
         self.server_close()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A process that was ended in mid-request is no error here."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     def close(self) -> None:
         """Nothing answers any more."""
         if not self._closing:

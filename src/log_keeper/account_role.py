@@ -38,7 +38,6 @@ _SPREAD = 7
 _PAUSES = (20, 10)
 
 
-
 class Verdict(StrEnum):
     """How the account's log role was found, or left."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 
 import matplotlib as mpl
 from matplotlib import pyplot
@@ -23,7 +24,7 @@ def draw(name: str, title: str, plot: Plot) -> None:
             places = [place + number * width - 0.4 + width / 2 for place in range(len(plot.labels))]
             bars = axes.bar(places, values, width * 0.94, label=label, color=_COLOURS[number])
             axes.bar_label(bars, fmt="%.3g", fontsize=7, padding=1)
-        axes.set_xticks(range(len(plot.labels)), [str(label) for label in plot.labels], fontsize=8)
+        axes.set_xticks(range(len(plot.labels)), [_wrapped(label) for label in plot.labels], fontsize=7)
     else:
         for number, (label, values) in enumerate(plot.series.items()):
             axes.plot([float(x) for x in plot.labels], values, label=label, color=_COLOURS[number])
@@ -38,6 +39,10 @@ def draw(name: str, title: str, plot: Plot) -> None:
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
     pyplot.close(figure)
+
+
+def _wrapped(label: str | float) -> str:
+    return "\n".join(textwrap.fill(line, 15) for line in str(label).splitlines())
 
 
 if __name__ == "__main__":

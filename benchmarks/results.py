@@ -62,7 +62,11 @@ class Samples:
 
     def __str__(self) -> str:
         """The median, and the smallest and largest in brackets."""
-        return f"{self.median:.3g} ({min(self.values):.3g}-{max(self.values):.3g})"
+        return f"{_short(self.median)} ({_short(min(self.values))}-{_short(max(self.values))})"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def ratios(ours: Samples, theirs: Samples) -> Samples:

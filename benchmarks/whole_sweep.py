@@ -1,0 +1,60 @@
+"""Sweeps one region and puts in line what that finds: both handlers in one process, until no message is left.
+
+In Lambda's place: takes the messages from the queues that the environment names, and hands them on as Lambda does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from handlers import enforce, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """As Lambda's."""
+
+    function_name: str
+    seconds: int
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = ""
+    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
+    began: float = field(default_factory=time.monotonic)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(1000 * (self.began + self.seconds - time.monotonic()))
+
+
+def main() -> None:
+    sqs = boto3.client("sqs")
+    stage_queue, sweep_queue = os.environ["STAGE_QUEUE_URL"], os.environ["SWEEP_QUEUE_URL"]
+
+    def records(queue_url: str, at_once: int) -> list[dict[str, Any]]:
+        messages = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=at_once).get("Messages", [])
+        return [
+            {"messageId": each["MessageId"], "receiptHandle": each["ReceiptHandle"], "body": each["Body"]}
+            for each in messages
+        ]
+
+    def delete(queue_url: str, done: list[dict[str, Any]]) -> None:
+        entries = [{"Id": each["messageId"], "ReceiptHandle": each["receiptHandle"]} for each in done]
+        sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+
+    sqs.send_message(QueueUrl=sweep_queue, MessageBody=json.dumps({"detail-type": "Scheduled Event", "detail": {}}))
+    while found := records(sweep_queue, 1):
+        sweep.handler({"Records": found}, _Context("sweep", 900))
+        delete(sweep_queue, found)
+    while found := records(stage_queue, 10):
+        answer = enforce.handler({"Records": found}, _Context("enforce", 60))
+        assert answer == {"batchItemFailures": []}, answer
+        delete(stage_queue, found)
+
+
+if __name__ == "__main__":
+    main()

@@ -59,7 +59,7 @@ faults: setup ## Every fault at every call, and a flood of 2,000 stages (forty m
 
 # For example: make bench ARGS="--quick", or: make bench ARGS=cold_start (ARGS=--help). Times want the machine alone.
 .PHONY: bench
-bench: setup .venv-bench/.installed ## Measure, and write benchmarks/RESULTS.md (half an hour)
+bench: build .venv-bench/.installed ## Measure, and write benchmarks/RESULTS.md (half an hour)
 	@$(WITH_TOOLS) PYTHONPATH=src:.:tests $(PYTHON) -m benchmarks $(ARGS)
 
 .PHONY: format
@@ -68,8 +68,9 @@ format: setup ## Format the code, and mend what lint can mend
 	$(PYTHON) -m ruff format .
 
 .PHONY: build
-build: setup ## Build the function's package
+build: setup ## Build the functions' packages
 	@$(WITH_TOOLS) $(SAM) build
+	@$(PYTHON) -m tools.package
 
 # Your answers are kept in samconfig.local.toml, which git ignores. ASK=1 asks again.
 .PHONY: deploy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,9 @@ def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path
 
 
 def build(sandbox: Sandbox) -> None:
-    """The function's package stands in ``.aws-sam/build``, from the source as it is now."""
+    """The functions' packages stand in ``.aws-sam/build``, of the source as it is now, as by ``make build``."""
     run(sandbox, "sam", "build")
+    run(sandbox, sys.executable, "-m", "tools.package")
 
 
 def deploy(

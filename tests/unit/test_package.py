@@ -1,0 +1,94 @@
+"""The package that is deployed: what ``sam build`` makes, made to start quickly, and no different otherwise."""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+from pathlib import Path
+
+import pytest
+
+from tools import package
+
+CLIENTS = """
+class Clients:
+    def logs(self, region):
+        return self._new_client("logs", region_name=region)
+"""
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """A folder as of sam build, with one function."""
+    files = {
+        "handlers/enforce.py": "1 / 0\n",
+        "log_keeper/aws.py": CLIENTS,
+        "six.py": "",
+        "botocore/data/endpoints.json": "{}",
+        "botocore/data/logs/2014-03-28/service-2.json": "{}",
+        "botocore/data/ec2/2016-11-15/service-2.json": "{}",
+        "botocore/session.py": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / "EnforceFunction" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def bytecode(source: Path) -> bytes:
+    return Path(importlib.util.cache_from_source(str(source))).read_bytes()
+
+
+def test_descriptions_of_services_without_a_client_are_gone(built: Path) -> None:
+    package.main([str(built)])
+    data = built / "EnforceFunction" / "botocore" / "data"
+    assert {path.relative_to(data).as_posix() for path in data.rglob("*.json")} == {
+        "endpoints.json",
+        "logs/2014-03-28/service-2.json",
+    }
+
+
+def test_bytecode_lies_beside_every_module_and_names_the_place_on_lambda(built: Path) -> None:
+    package.main([str(built)])
+    function = built / "EnforceFunction"
+    for source in function.rglob("*.py"):
+        found = marshal.loads(bytecode(source)[16:])
+        assert found.co_filename == f"/var/task/{source.relative_to(function)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"), [("handlers/enforce.py", 0b11), ("six.py", 0b01), ("botocore/session.py", 0b01)]
+)
+def test_our_modules_are_held_against_their_source_and_no_others(built: Path, name: str, flags: int) -> None:
+    """The flags of PEP 552: by hash, and whether it is checked."""
+    package.main([str(built)])
+    assert int.from_bytes(bytecode(built / "EnforceFunction" / name)[4:8], "little") == flags
+
+
+def test_the_same_source_makes_the_same_package(built: Path) -> None:
+    """Or each deployment would upload it again."""
+    package.main([str(built)])
+    before = {path: path.read_bytes() for path in built.rglob("*") if path.is_file()}
+    package.main([str(built)])
+    assert {path: path.read_bytes() for path in built.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("log_keeper/aws.py", "", "no client is made"),
+        ("log_keeper/aws.py", CLIENTS.replace("logs", "lugs"), "botocore describes no lugs"),
+        ("handlers/enforce.py", "def", "cannot be compiled"),
+    ],
+)
+def test_what_cannot_run_is_not_packed(built: Path, name: str, text: str, said: str) -> None:
+    (built / "EnforceFunction" / name).write_text(text)
+    with pytest.raises(ValueError, match=said):
+        package.main([str(built)])
+
+
+def test_nothing_built_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        package.main([str(tmp_path)])
+    assert "sam build" in capsys.readouterr().err

@@ -43,7 +43,7 @@ test: setup .venv-lint/.installed ## Lint, types, template, then all tests
 	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/template.json
 	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json --framework cloudformation --compact --quiet --skip-download
 	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies
-	$(WITH_TOOLS) $(PYTHON) -m pytest
+	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=2 --dist=loadscope
 
 # The tests with many more examples (half a minute), then SECONDS under a coverage-guided fuzzer, which exists for Linux
 # on x86-64. For example: make fuzz SECONDS=600, or: make fuzz ARGS=deliveries (ARGS=--help).
@@ -54,8 +54,8 @@ fuzz: setup .venv-fuzz/.installed ## Feed the readers and the plan any input (tw
 	@PYTHONPATH=src:.:tests .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS) $(ARGS)
 
 .PHONY: faults
-faults: setup ## Every fault at every call, and a flood of 2,000 stages (forty minutes; make test has a part of it)
-	FAULTS=all $(PYTHON) -m pytest tests/faults
+faults: setup ## Every fault at every call, and a flood of 2,000 stages (twenty minutes; make test has a part of it)
+	FAULTS=all $(PYTHON) -m pytest --numprocesses=2 --dist=worksteal tests/faults
 
 # For example: make bench ARGS="--quick", or: make bench ARGS=cold_start (ARGS=--help). Times want the machine alone.
 .PHONY: bench

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from sandbox.account import Sandbox
 
@@ -14,3 +16,15 @@ def sandbox() -> Iterator[Sandbox]:
     """An account in which IAM spreads at once."""
     with Sandbox(iam_propagation_seconds=0) as sandbox:
         yield sandbox
+
+
+class _ByFile(LoadScopeScheduling):
+    """Every file is run by one process; so are all end-to-end tests, whose use of permissions is counted together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    # Not by groups of xdist's: pytest 9.2 does not know them (pytest-xdist, issue 1386).
+    return _ByFile(config, log) if config.getvalue("dist") == "loadscope" else None

@@ -28,12 +28,18 @@ def account(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="session")
+def built() -> None:
+    """The application, built once for all deployments."""
+    with Sandbox() as sandbox:
+        deployment.build(sandbox)
+
+
 @pytest.fixture(scope="module")
-def deploy(account: Sandbox) -> Callable[..., Deployed]:
-    """Builds and deploys the application, with parameters of the template; it waits and paces itself little."""
+def deploy(account: Sandbox, built: None) -> Callable[..., Deployed]:
+    """Deploys the application, with parameters of the template; it waits and paces itself little."""
 
     def deploy(**parameters: Any) -> Deployed:
-        deployment.build(account)
         quick = {"SettleSeconds": "0", "SweepRate": "10"}
         return Deployed(account, deployment.deploy(account, quick | parameters))
 

@@ -23,10 +23,9 @@ def clock() -> MovableClock:
 
 
 @pytest.fixture(scope="module")
-def stack(clock: MovableClock) -> Iterator[Deployed]:
+def stack(built: None, clock: MovableClock) -> Iterator[Deployed]:
     with Sandbox(iam_propagation_seconds=0, has_trail=False, clock=clock) as sandbox:
         set_log_role(sandbox, make_role(sandbox))  # to make one takes ten seconds
-        deployment.build(sandbox)
         parameters = {"SettleSeconds": "0", "AlarmEmail": "ops@example.com", "CreateTrail": "Yes"}
         yield Deployed(sandbox, deployment.deploy(sandbox, parameters))
 
@@ -65,7 +64,7 @@ def test_tug_of_war_rings_and_costs_one_look_and_one_write_a_change(stack: Deplo
     for minute in range(1, 61):
         patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
         if minute == 30:
-            stack.wait_until_in_line(make_stage(stack.sandbox), timeout=10)
+            stack.wait_until_in_line(make_stage(stack.sandbox))
         stack.wait_until_in_line(api_id)
         clock.advance(timedelta(minutes=1))
         if rang_at is None and state(stack, "TugOfWarAlarm") == "ALARM":

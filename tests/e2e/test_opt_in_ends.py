@@ -22,10 +22,9 @@ def clock() -> MovableClock:
 
 
 @pytest.fixture(scope="module")
-def stack(clock: MovableClock) -> Iterator[Deployed]:
+def stack(built: None, clock: MovableClock) -> Iterator[Deployed]:
     with Sandbox(iam_propagation_seconds=0, clock=clock) as sandbox:
         set_log_role(sandbox, make_role(sandbox))  # to make one takes ten seconds
-        deployment.build(sandbox)
         yield Deployed(sandbox, deployment.deploy(sandbox, {"SettleSeconds": "0"}))
 
 

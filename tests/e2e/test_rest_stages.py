@@ -34,7 +34,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
     return deploy()
 
 
-def test_stage_made_by_the_aws_command_line_is_in_line_within_ten_seconds(stack: Deployed) -> None:
+def test_stage_made_by_the_aws_command_line_is_in_line(stack: Deployed) -> None:
     """In an account that has never logged: the log role is made on the way."""
     api_id = make_api(stack.sandbox)
     assert log_role(stack.sandbox) is None
@@ -42,7 +42,7 @@ def test_stage_made_by_the_aws_command_line_is_in_line_within_ten_seconds(stack:
         stack.sandbox,
         *("aws", "apigateway", "create-deployment", "--rest-api-id", api_id, "--stage-name", "prod"),
     )
-    stack.wait_until_in_line(api_id, timeout=10)
+    stack.wait_until_in_line(api_id)
     assert log_role(stack.sandbox) == MADE_ROLE
     assert log_groups(stack.sandbox)[f"/aws/vendedlogs/apigateway/{api_id}/prod"] == 365
     assert log_groups(stack.sandbox)[f"API-Gateway-Execution-Logs_{api_id}/prod"] == 30

@@ -32,8 +32,7 @@ def older(account: Sandbox) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def stack(account: Sandbox, older: dict[str, list[str]]) -> Deployed:
-    deployment.build(account)
+def stack(built: None, account: Sandbox, older: dict[str, list[str]]) -> Deployed:
     return Deployed(account, deployment.deploy(account, {"SettleSeconds": "0", "SweepRate": "10"}))
 
 

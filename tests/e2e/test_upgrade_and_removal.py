@@ -87,10 +87,9 @@ def empty(account: Sandbox) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def stack(account: Sandbox, empty: set[str]) -> Deployed:
+def stack(built: None, account: Sandbox, empty: set[str]) -> Deployed:
     # As Log Keeper would make it, which takes ten seconds; that it sets it in the further region is left to it.
     set_log_role(account, make_role(account, "APIGatewayCloudWatchLogs"))
-    deployment.build(account)
     return Deployed(account, deployment.deploy(account, PARAMETERS))
 
 

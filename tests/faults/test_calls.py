@@ -13,7 +13,13 @@ def rows() -> dict[str, calls.Row]:
 
 
 def test_api_gateway_is_called_no_more_than_the_floor(rows: dict[str, calls.Row]) -> None:
-    assert {name: row.api_gateway for name, row in rows.items()} == {name: row.floor for name, row in rows.items()}
+    assert {name: row.stages for name, row in rows.items()} == {name: row.floor for name, row in rows.items()}
+
+
+def test_account_settings_are_looked_at_once_a_sweep_and_not_for_each_stage(rows: dict[str, calls.Row]) -> None:
+    looks = {name: row.account for name, row in rows.items() if row.account}
+    assert looks.pop("new REST stage, no log role in the account") == 2
+    assert looks == {f"sweep of 4 APIs x 5 stages, {share} out of line": 1 for share in ("0%", "10%", "100%")}
 
 
 def test_stage_in_line_takes_one_call_of_logs_and_none_of_others(rows: dict[str, calls.Row]) -> None:

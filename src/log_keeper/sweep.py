@@ -232,6 +232,7 @@ class Swept:
 #: environment of Enforce that deals with one of its stages, the kind of the API.
 _CALLS_OF_A_REPAIR = 2
 _LONGEST_DELAY = 900  # Source: Amazon SQS quotas
+_MESSAGES = 10  # that a call takes. Source: the same
 
 
 def sweep(
@@ -272,6 +273,7 @@ def sweep(
             yield api
 
     unread: dict[Api, Exception] = {}
+    repairs = _Repairs(clients, settings, work.region)
     for api, judgements in judge_all(clients, settings, work.region, while_there_is_time(), now):
         if isinstance(judgements, Exception):
             unread[api] = judgements
@@ -279,7 +281,8 @@ def sweep(
         for judgement in judgements:
             swept.counts[api.protocol].add(judgement)
             tell(judgement)
-        _ask_for_repairs(clients, settings, api, judgements)
+        repairs.ask(api, judgements)
+    repairs.send()
     left = apis[len(begun) :]
     if unread and len(unread) == len(begun):
         swept.errors += unread.values()  # else the same would be left for ever
@@ -304,16 +307,36 @@ def _look_around(clients: Clients, settings: Settings, swept: Swept, apis: Seque
         _send(clients, settings, [log_role_to_look_at(settings.account, swept.region)], [0])
 
 
-def _ask_for_repairs(clients: Clients, settings: Settings, api: Api, judgements: Iterable[Judgement]) -> None:
-    """The stages of the API that are out of line are on StageQueue, and the time that their repairs take has passed."""
-    out_of_line = [found.stage.ref for found in judgements if not found.is_in_line and not found.plan.is_exempt]
-    if not out_of_line or settings.is_audit:
-        return
-    pace = clients.pace(out_of_line[0].region)
-    of_its_kind = 0 if api.protocol is Protocol.REST else min(ENVIRONMENTS, len(out_of_line))
-    seconds = [pace.seconds(number * _CALLS_OF_A_REPAIR) for number in range(len(out_of_line))]
-    _send(clients, settings, [stage_to_look_at(ref) for ref in out_of_line], seconds)
-    pace.take(len(out_of_line) * _CALLS_OF_A_REPAIR + of_its_kind)
+@dataclass(slots=True)
+class _Repairs:
+    """The stages out of line that wait to be put on StageQueue, ten in a call."""
+
+    clients: Clients
+    settings: Settings
+    region: str
+    waiting: list[StageRef] = field(default_factory=list)
+    #: Calls that their repairs take besides, for the kinds of their APIs.
+    kinds: int = 0
+
+    def ask(self, api: Api, judgements: Iterable[Judgement]) -> None:
+        """The stages of the API that are out of line are, or soon will be, on StageQueue."""
+        refs = [found.stage.ref for found in judgements if not found.is_in_line and not found.plan.is_exempt]
+        if self.settings.is_audit:
+            return
+        self.waiting += refs
+        self.kinds += 0 if api.protocol is Protocol.REST else min(ENVIRONMENTS, len(refs))
+        if len(self.waiting) >= _MESSAGES:
+            self.send()
+
+    def send(self) -> None:
+        """Nobody waits any more, and the time that the repairs take has passed."""
+        if not self.waiting:
+            return
+        pace = self.clients.pace(self.region)
+        seconds = [pace.seconds(number * _CALLS_OF_A_REPAIR) for number in range(len(self.waiting))]
+        _send(self.clients, self.settings, [stage_to_look_at(ref) for ref in self.waiting], seconds)
+        pace.take(len(self.waiting) * _CALLS_OF_A_REPAIR + self.kinds)
+        self.waiting, self.kinds = [], 0
 
 
 def _send(clients: Clients, settings: Settings, events: Sequence[dict[str, object]], delays: Sequence[float]) -> None:
@@ -322,7 +345,7 @@ def _send(clients: Clients, settings: Settings, events: Sequence[dict[str, objec
         {"Id": str(number), "MessageBody": json.dumps(event), "DelaySeconds": min(int(delay), _LONGEST_DELAY)}
         for number, (event, delay) in enumerate(zip(events, delays, strict=True))
     ]
-    for some in batched(entries, 10, strict=False):
+    for some in batched(entries, _MESSAGES, strict=False):
         answer = clients.sqs().send_message_batch(QueueUrl=settings.stage_queue_url, Entries=list(some))
         if failed := answer.get("Failed"):
             raise QueueError(f"SQS did not take {len(failed)} messages for StageQueue: {failed[0]}")

@@ -180,19 +180,17 @@ def is_transient(error: ClientError | HTTPClientError) -> bool:
     return isinstance(error, HTTPClientError) or status(error) >= 500 or is_throttle(error)
 
 
-def is_closed(error: ClientError) -> bool:
-    """The region is disabled for the account, or denied to us by a policy of its organisation.
+def is_disabled(error: ClientError) -> bool:
+    """The account has not enabled the region.
 
     *Source:* IAM user guide, "Managing AWS STS in an AWS Region"; the codes differ from service to service.
     """
-    return error_code(error) in (
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthFailure",
-        "InvalidClientTokenId",
-        "OptInRequired",
-        "UnrecognizedClientException",
-    )
+    return error_code(error) in ("AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException")
+
+
+def is_closed(error: ClientError) -> bool:
+    """The region is disabled for the account, or denied to us, such as by a policy of its organisation."""
+    return is_disabled(error) or error_code(error) in ("AccessDenied", "AccessDeniedException")
 
 
 def is_without_log_role(error: ClientError) -> bool:

@@ -13,11 +13,11 @@ from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper import http_websocket, rest
 from log_keeper.account_role import AccountRole, Verdict, look
-from log_keeper.aws import Clients, error_code, error_message, is_closed
+from log_keeper.aws import Clients, error_code, error_message, is_disabled
 from log_keeper.cloudtrail import log_role_to_look_at, stage_to_look_at
 from log_keeper.judgement import Finding, Judgement, Problem, judge, log_groups_of
 from log_keeper.log_groups import read_log_groups
@@ -254,11 +254,10 @@ def sweep(
     if apis is None:
         try:
             apis = tuple(list_apis(clients, work.region))
-        except (EndpointConnectionError, ConnectTimeoutError):
-            swept.findings.append(Finding(Problem.REGION_CLOSED, work.region))
-            return swept
         except ClientError as error:
-            if not is_closed(error):
+            # A region that denies us, or does not answer, may do so for the moment only: that is tried again, and at
+            # last in the dead-letter queue.
+            if not is_disabled(error):
                 raise
             swept.findings.append(Finding(Problem.REGION_CLOSED, f"{work.region}: {error_message(error)}"))
             return swept

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from accounts import make_http_stage, make_stage, make_websocket_stage
 from builders import SETTINGS
@@ -19,6 +20,7 @@ from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
 from log_keeper.sweep import Count, Swept, Work, sweep
 from sandbox.account import Sandbox
+from sandbox.faults import Fault, Kind
 
 
 class Clock:
@@ -112,6 +114,15 @@ def test_closed_region_is_a_finding(sandbox: Sandbox, settings: Settings) -> Non
     part = swept(settings, Work("eu-west-1"), Clock())
     assert [finding.problem for finding in part.findings] == [Problem.REGION_CLOSED]
     assert part.left is None
+
+
+@pytest.mark.parametrize("operation", ["GetRestApis", "GetApis"])
+def test_region_that_denies_the_lists_is_swept_again(sandbox: Sandbox, settings: Settings, operation: str) -> None:
+    """It may be the role's permissions, which have not spread yet, just as well as the organisation's policy."""
+    service = {"GetRestApis": "apigateway", "GetApis": "apigatewayv2"}[operation]
+    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, service, operation, of=lambda _: True))
+    with pytest.raises(ClientError, match=operation):
+        swept(settings, Work("us-east-1"), Clock())
 
 
 @pytest.mark.parametrize("body", ["[]", "7", '{"region": "eu-north-1", "apis": null}', "{}", '{"region": "us-east-1"}'])

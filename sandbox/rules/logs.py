@@ -31,6 +31,10 @@ RETENTIONS = frozenset(
 
 @rule("logs", "CreateLogGroup")
 def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """A key is looked for in the group's own region only; whether it is there and may be used is not looked at.
+
+    *Source* of the wording: hashicorp/terraform, issue 24194.
+    """
     name = call.params["logGroupName"]
     if not _NAME.fullmatch(name):
         raise _invalid(
@@ -39,6 +43,9 @@ def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
         )
     if name.startswith("aws/"):
         raise _invalid("Log groups starting with AWS/ are reserved for AWS.")
+    key = call.params.get("kmsKeyId")
+    if key is not None and key.split(":")[2:4] != ["kms", call.region]:
+        raise _invalid(f"The specified KMS Key Id could not be found. '{name}'")
     proceed()
     group = logs_backends[sandbox.account_id][call.region].groups[name]
     group.creation_time = sandbox.now().astimezone(UTC).replace(tzinfo=None)  # moto keeps times of UTC without a zone

@@ -77,7 +77,7 @@ def judge(stage: Stage, settings: Settings, existing: Mapping[str, LogGroupFacts
 
 def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:
     """The groups that the stage logs to, or by its plan will; of those that its owner chose, only what can be one."""
-    key, ref = settings.log_group_kms_key_arn, stage.ref
+    key, ref = settings.log_group_key(stage.ref.region), stage.ref
     groups = []
     if stage.has_execution_logs:
         groups.append(LogGroup(execution_log_group(ref), settings.execution_log_retention, key))

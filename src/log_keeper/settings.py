@@ -61,6 +61,17 @@ class Settings:
         )
         object.__setattr__(self, "policy", policy)  # frozen for all others
 
+    def log_group_key(self, region: str) -> str | None:
+        """ARN of the KMS key of the log groups that are made in the region; None where there is none.
+
+        CloudWatch Logs takes keys of a group's own region only. A multi-Region key goes by the same id in each region
+        that it was replicated to. *Source:* AWS KMS developer guide, "How multi-Region keys work".
+        """
+        arn, partition, service, home, rest = (self.log_group_kms_key_arn or ":" * 4).split(":", 4)
+        if home == region:
+            return self.log_group_kms_key_arn
+        return ":".join((arn, partition, service, region, rest)) if ":key/mrk-" in rest else None
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that the template put into the function's environment; raises SettingsError."""

@@ -41,6 +41,9 @@ def test_a_group_as_it_is_described(sandbox: Sandbox) -> None:
 def test_wrong_names_and_retentions_are_refused(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     assert refusal(lambda: make(sandbox, "with$dollar"))[0] == "InvalidParameterException"
+    key = "arn:aws:kms:eu-west-1:123456789012:key/k"
+    refused = refusal(lambda: logs.create_log_group(logGroupName="/g", kmsKeyId=key))
+    assert refused == ("InvalidParameterException", "The specified KMS Key Id could not be found. '/g'")
     make(sandbox, "/g")
     assert refusal(lambda: make(sandbox, "/g"))[0] == "ResourceAlreadyExistsException"
     put = logs.put_retention_policy

@@ -43,6 +43,25 @@ def test_missing_variable_is_named(name: str) -> None:
         Settings.from_environment({**ENVIRONMENT, name: " "})
 
 
+ONE_REGIONS_KEY = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000"
+ALL_REGIONS_KEY = "arn:aws:kms:us-east-1:123456789012:key/mrk-00000000000040008000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("key", "region", "found"),
+    [
+        ("", "us-east-1", None),
+        (ONE_REGIONS_KEY, "us-east-1", ONE_REGIONS_KEY),
+        (ONE_REGIONS_KEY, "eu-west-1", None),
+        (ALL_REGIONS_KEY, "us-east-1", ALL_REGIONS_KEY),
+        (ALL_REGIONS_KEY, "eu-west-1", ALL_REGIONS_KEY.replace("us-east-1", "eu-west-1")),
+    ],
+)
+def test_key_of_log_groups_is_one_of_their_region(key: str, region: str, found: str | None) -> None:
+    settings = Settings.from_environment({**ENVIRONMENT, "LOG_GROUP_KMS_KEY_ARN": key})
+    assert settings.log_group_key(region) == found
+
+
 def test_wrong_number_is_named() -> None:
     with pytest.raises(SettingsError, match=r"ACCESS_LOG_RETENTION_DAYS is '1e3'"):
         Settings.from_environment({**ENVIRONMENT, "ACCESS_LOG_RETENTION_DAYS": "1e3"})

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger, Metrics
 from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper import change_events
-from log_keeper.aws import TRY_SECONDS, Clients
+from log_keeper.aws import TRY_SECONDS, Clients, is_disabled
 from log_keeper.cloudtrail import (
     ApiNamed,
     Cause,
@@ -161,12 +161,23 @@ class Door:
                 if errors:
                     raise ExceptionGroup(f"{len(errors)} stages of {api_id} could not be put in line", errors)
             case LogRoleNamed(regions):
-                for region in regions:
-                    self._reporter.account_role(region, self._enforcer.mend_account_role(region))
+                self._mend_log_roles(regions)
             case Nothing():
                 self._reporter.ignored(hint)
             case _:
                 assert_never(hint)
+
+    def _mend_log_roles(self, regions: Iterable[str]) -> None:
+        errors = []
+        for region in regions:
+            try:
+                self._reporter.account_role(region, self._enforcer.mend_account_role(region))
+            except Exception as error:  # noqa: BLE001 - raised below: one region must not hide the others
+                # A disabled region has no stages to log; the sweep reports it.
+                if not (isinstance(error, ClientError) and is_disabled(error)):
+                    errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"the log role could not be looked after in {len(errors)} regions", errors)
 
     def _tell(self, result: Result, cause: Cause) -> None:
         """Other programs have heard of it; a failure is reported only, for the stage is in line and stays so."""

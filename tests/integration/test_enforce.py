@@ -24,6 +24,7 @@ from handlers import enforce
 from log_keeper.account_role import AccountRoleError
 from log_keeper.stages import Protocol
 from sandbox.account import Sandbox
+from sandbox.faults import Fault, Kind
 
 
 def calls_by_handler(sandbox: Sandbox, since: int) -> list[str]:
@@ -242,6 +243,27 @@ class TestLogRole:
         assert log_role(sandbox) == MADE_ROLE
         if death == "policy":
             assert iam.list_attached_role_policies(RoleName="Theirs")["AttachedPolicies"] == []
+
+    def test_region_that_fails_does_not_keep_the_others_from_theirs(
+        self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
+    ) -> None:
+        environment.setenv("REGIONS", "eu-west-1,us-east-1")
+        make_role(sandbox, "APIGatewayCloudWatchLogs")
+        fault = Fault(Kind.ACCESS_DENIED, "apigateway", "GetAccount", of=lambda _: True)  # the first call meets it
+        sandbox.faults.add(fault)
+        deleted = record("DeleteRole", {"roleName": "APIGatewayCloudWatchLogs"}, eventSource="iam.amazonaws.com")
+        assert deliver(deleted) == ["0"]
+        assert log_role(sandbox) == MADE_ROLE
+
+    def test_disabled_region_is_left_out(
+        self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
+    ) -> None:
+        environment.setenv("REGIONS", "eu-west-1,us-east-1")
+        sandbox.disabled_regions.add("eu-west-1")
+        make_role(sandbox, "APIGatewayCloudWatchLogs")
+        deleted = record("DeleteRole", {"roleName": "APIGatewayCloudWatchLogs"}, eventSource="iam.amazonaws.com")
+        assert deliver(deleted) == []
+        assert log_role(sandbox) == MADE_ROLE
 
     def test_our_dead_role_is_mended(self, sandbox: Sandbox, deliver: Deliver) -> None:
         """Its trust gains API Gateway and keeps what else it is trusted for."""

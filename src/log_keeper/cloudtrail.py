@@ -48,6 +48,7 @@ class Ignored(StrEnum):
     NO_STAGE = "names no stage"
     FAILED_CALL = "failed call"
     OWN_CALL = "own call"
+    OTHER_REGION = "its region is not looked after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,9 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
         raise UnreadableEventError("an event of another account")
     region = event.get("region")
     match event.get("detail-type"):
+        case ("Stage To Look At" | "Log Role To Look At") as kind if isinstance(region, str) and region not in regions:
+            # Such as the end of an opt-in in a region that was dropped since.
+            return Nothing(Ignored.OTHER_REGION, kind)
         case "Stage To Look At":
             return StageNamed(_stage(account, _looked_after(region, regions), (detail.get("version"), *_flat(detail))))
         case "Log Role To Look At":

@@ -22,7 +22,9 @@ from log_keeper.cloudtrail import (
     StageNamed,
     UnreadableEventError,
     cause_of,
+    log_role_to_look_at,
     read_event,
+    stage_to_look_at,
 )
 from log_keeper.stages import ApiVersion, StageRef
 
@@ -133,6 +135,14 @@ def test_record_of_nothing_says_why(event: object, expected: Ignored) -> None:
 def test_whoever_is_not_us_is_heard(identity: object) -> None:
     event = record("UpdateStage", {"restApiId": "a1b2c3d4e5", "stageName": "prod"}, userIdentity=identity)
     assert read(event) == PROD
+
+
+def test_our_own_event_of_a_region_that_was_dropped_is_let_be() -> None:
+    """Such as the end of an opt-in there, whose schedule outlives the region's place among the parameters."""
+    ref = StageRef(ACCOUNT, "eu-west-1", ApiVersion.V1, "a1b2c3d4e5", "prod")
+    assert read(stage_to_look_at(ref)) == Nothing(Ignored.OTHER_REGION, "Stage To Look At")
+    role = log_role_to_look_at(ACCOUNT, "eu-west-1")
+    assert read(role) == Nothing(Ignored.OTHER_REGION, "Log Role To Look At")
 
 
 @pytest.mark.parametrize(

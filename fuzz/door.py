@@ -86,7 +86,7 @@ class Aws:
             case "GetSchedule":
                 raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, operation)
             case "PutEvents":
-                return {"FailedEntryCount": 0}
+                return {"FailedEntryCount": 0, "Entries": []}
         return {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from log_keeper.cloudtrail import Cause
@@ -45,9 +46,12 @@ def put_events(client: Callable[[], EventBridgeClient], result: Result, cause: C
     if result.outcome is Outcome.CHANGED:
         changes = [change.to_dict() for change in result.changes]
         entries.insert(0, _entry(CHANGED, about | {"changes": changes, "logGroups": result.log_groups}))
-    # A stage with hundreds of overrides is one event; more than ten findings do not come of one stage.
-    if entries and (answer := client().put_events(Entries=entries[:10]))["FailedEntryCount"]:
-        raise EventsLostError(f"EventBridge did not take an event: {answer['Entries']}")
+    lost = []
+    for some in batched(entries, 10, strict=False):  # that a call takes. Source: EventBridge's model
+        answer = client().put_events(Entries=list(some))
+        lost += [entry for entry in answer["Entries"] if "ErrorCode" in entry]
+    if lost:
+        raise EventsLostError(f"EventBridge did not take {len(lost)} of {len(entries)} events: {lost[0]}")
 
 
 def _entry(detail_type: str, detail: dict[str, Any]) -> PutEventsRequestEntryTypeDef:

@@ -175,9 +175,8 @@ class Enforcer:
                 changes, left_out = reading.apply(judgement.plan)
                 if not changes and not judgement.lacks_log_group:
                     outcome = Outcome.IN_LINE  # as far as it can be: see the findings
-                findings += [
-                    Finding(Problem.ZERO_THROTTLE, change.override or "the stage's own") for change in left_out
-                ]
+                zero = dict.fromkeys(change.override or "the stage's own" for change in left_out)
+                findings += [Finding(Problem.ZERO_THROTTLE, override) for override in zero]
             except http_websocket.ManagedStageError as error:
                 outcome = Outcome.REFUSED
                 findings.append(Finding(Problem.MANAGED_STAGE, str(error)))

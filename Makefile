@@ -75,7 +75,7 @@ build: setup ## Build the functions' packages
 # Your answers are kept in samconfig.local.toml, which git ignores. ASK=1 asks again.
 .PHONY: deploy
 deploy: build ## Deploy to your account; asks its questions the first time (ASK=1: again)
-	@if [ -f samconfig.local.toml ] && [ -z "$(ASK)" ]; then \
+	@if [ -f samconfig.local.toml ] && ! cmp -s samconfig.toml samconfig.local.toml && [ -z "$(ASK)" ]; then \
 	  $(WITH_TOOLS) $(SAM) deploy --config-file samconfig.local.toml; \
 	else \
 	  [ -f samconfig.local.toml ] || cp samconfig.toml samconfig.local.toml; \

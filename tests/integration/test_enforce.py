@@ -15,6 +15,7 @@ from accounts import (
     log_role,
     make_role,
     make_stage,
+    make_websocket_stage,
     patch_stage,
     set_log_role,
 )
@@ -22,6 +23,7 @@ from builders import ACCOUNT, FORMATS, MADE_ROLE, record, updated
 from deliveries import Context, Deliver
 from handlers import enforce
 from log_keeper.account_role import AccountRoleError
+from log_keeper.judgement import Problem
 from log_keeper.stages import Protocol
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
@@ -330,3 +332,17 @@ def test_role_that_spreads_slowly_is_waited_for(sandbox: Sandbox, deliver: Deliv
 def test_no_wait_goes_beyond_the_invocation(sandbox: Sandbox, deliver: Deliver) -> None:
     sandbox.iam_propagation_seconds = 3600
     assert deliver(record("UpdateAccount", {}), remaining=11_000) == ["0"]
+
+
+def test_route_with_a_throttle_of_zero_is_one_finding(sandbox: Sandbox, deliver: Deliver) -> None:
+    """Whatever number of its settings cannot be sent."""
+    set_log_role(sandbox, make_role(sandbox))
+    api_id, client = make_websocket_stage(sandbox), sandbox.client("apigatewayv2")
+    client.create_route(ApiId=api_id, RouteKey="join")
+    zero = {"ThrottlingRateLimit": 0.0, "ThrottlingBurstLimit": 0, "LoggingLevel": "INFO", "DataTraceEnabled": True}
+    client.update_stage(ApiId=api_id, StageName="prod", RouteSettings={"join": zero})  # type: ignore[dict-item]
+    before = len(sandbox.calls)
+    deliver(record("UpdateStage", {"apiId": api_id, "stageName": "prod"}))
+    [told] = [made.call.params["Entries"] for made in sandbox.calls[before:] if made.call.operation == "PutEvents"]
+    findings = [json.loads(entry["Detail"]) for entry in told if entry["DetailType"] == "Stage Logging Finding"]
+    assert [(finding["problem"], finding["detail"]) for finding in findings] == [(Problem.ZERO_THROTTLE, "join")]

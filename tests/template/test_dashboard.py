@@ -52,6 +52,7 @@ GROUPS = {
     "/aws/vendedlogs/apigateway/a1b2c3d4e5/prod": ACCESS,
     "/aws/vendedlogs/apigatewayv2/pxmrwlfk3a/.default": ACCESS,
     "/aws/vendedlogs/apigatewayv2/pxmrwlfk3a/production": ACCESS,
+    "/aws/vendedlogs/apigateway/a1b2c3d4e5/aws-apigateway": ACCESS,
     # API Gateway's own, of when a log role was set.
     "/aws/apigateway/welcome": None,
     # Functions of others, and ours.

@@ -5,6 +5,7 @@
   (*unchecked*); our own modules are (*checked*), so that one edited in Lambda's console is not overlooked. Bytecode of
   another Python than the function's is passed over by it.
 - botocore describes every service of AWS. Those that no client is made for go, and with them four fifths of the upload.
+  The others lose their documentation, which is most of what is read to make a client.
 
 Without this the package works just as well.
 """
@@ -14,9 +15,12 @@ from __future__ import annotations
 import argparse
 import ast
 import compileall
+import gzip
+import json
 import shutil
 from pathlib import Path
 from py_compile import PycInvalidationMode
+from typing import Any
 
 BUILT = Path(__file__).parent.parent / ".aws-sam" / "build"
 #: What Lambda unpacks a package to; tracebacks name it.
@@ -44,6 +48,24 @@ def prune(package: Path) -> None:
         raise ValueError(f"{package}: botocore describes no {', '.join(sorted(missing))}.")
     for name in described.keys() - needed:
         shutil.rmtree(described[name])
+    for name in needed:
+        for model in described[name].rglob("service-2.json.gz"):
+            short = json.dumps(_without_documentation(json.loads(gzip.decompress(model.read_bytes()))))
+            model.write_bytes(gzip.compress(short.encode(), mtime=0))  # the same bytes each time
+
+
+def _without_documentation(model: Any) -> Any:
+    """A member of that name is an object, and stays."""
+    match model:
+        case dict():
+            return {
+                name: _without_documentation(value)
+                for name, value in model.items()
+                if not (name == "documentation" and isinstance(value, str))
+            }
+        case list():
+            return [_without_documentation(value) for value in model]
+    return model
 
 
 def compile_all(package: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import json
 import marshal
 from pathlib import Path
 
@@ -15,6 +17,13 @@ class Clients:
     def logs(self, region):
         return self._new_client("logs", region_name=region)
 """
+#: A model as botocore has it; a member of a shape may be called documentation too.
+LOGS = {
+    "documentation": "<p>Logs</p>",
+    "operations": {"TagResource": {"errors": [{"shape": "Gone", "documentation": "<p>"}], "documentation": "<p>"}},
+    "shapes": {"Part": {"members": {"documentation": {"shape": "Text", "documentation": "<p>"}}}},
+}
+MODEL = "EnforceFunction/botocore/data/logs/2014-03-28/service-2.json.gz"
 
 
 @pytest.fixture
@@ -25,14 +34,15 @@ def built(tmp_path: Path) -> Path:
         "log_keeper/aws.py": CLIENTS,
         "six.py": "",
         "botocore/data/endpoints.json": "{}",
-        "botocore/data/logs/2014-03-28/service-2.json": "{}",
-        "botocore/data/ec2/2016-11-15/service-2.json": "{}",
+        "botocore/data/logs/2014-03-28/paginators-1.json": "{}",
+        "botocore/data/ec2/2016-11-15/paginators-1.json": "{}",
         "botocore/session.py": "",
     }
     for name, text in files.items():
         path = tmp_path / "EnforceFunction" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    (tmp_path / MODEL).write_bytes(gzip.compress(json.dumps(LOGS).encode()))
     return tmp_path
 
 
@@ -45,7 +55,15 @@ def test_descriptions_of_services_without_a_client_are_gone(built: Path) -> None
     data = built / "EnforceFunction" / "botocore" / "data"
     assert {path.relative_to(data).as_posix() for path in data.rglob("*.json")} == {
         "endpoints.json",
-        "logs/2014-03-28/service-2.json",
+        "logs/2014-03-28/paginators-1.json",
+    }
+
+
+def test_models_lose_their_documentation_and_nothing_else(built: Path) -> None:
+    package.main([str(built)])
+    assert json.loads(gzip.decompress((built / MODEL).read_bytes())) == {
+        "operations": {"TagResource": {"errors": [{"shape": "Gone"}]}},
+        "shapes": {"Part": {"members": {"documentation": {"shape": "Text"}}}},
     }
 
 

@@ -86,7 +86,7 @@ def _burst(here: World) -> Callable[[], None]:
 
 
 def _http(here: World) -> Callable[[], None]:
-    [(api_id, stage)] = make_http_apis(here, 1, 1)
+    [(api_id, stage)] = make_http_apis(here.sandbox, 1, 1)
     return lambda: here.send(record("CreateStage", {"apiId": api_id, "stageName": stage}))
 
 
@@ -109,7 +109,7 @@ def _sweep(apis: int, stages: int, out_of: int) -> Row:
     """A sweep of REST APIs, the first ``out_of`` of whose stages are out of line."""
 
     def prepare(here: World) -> Callable[[], None]:
-        made = make_rest_apis(here, apis, stages)
+        made = make_rest_apis(here.sandbox, apis, stages)
         for api_id, stage in made[out_of:]:
             here.send(updated(api_id, stage))
         here.settle()

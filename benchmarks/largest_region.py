@@ -103,7 +103,7 @@ def main() -> None:
         here.sandbox.gateway.interposers.insert(0, Latency(here.time, LATENCY).interpose)
         give_log_role(here)
         _tell("making the region")
-        stages = len(make_rest_apis(here, REST, STAGES)) + len(make_http_apis(here, HTTP, STAGES))
+        stages = len(make_rest_apis(here.sandbox, REST, STAGES)) + len(make_http_apis(here.sandbox, HTTP, STAGES))
         owner = Owner.of(here)
         here.sandbox.quotas.are_on = True
         for environment in (here.enforce, here.another_enforce(), here.sweep):

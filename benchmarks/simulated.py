@@ -20,6 +20,7 @@ from faults.scenarios import World, world  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sandbox.account import Sandbox
     from sandbox.call import CallRecord
 
 __all__ = ["World", "calls_by_service", "give_log_role", "make_http_apis", "make_rest_apis", "quiet", "world"]
@@ -50,9 +51,9 @@ def give_log_role(here: World) -> None:
     set_log_role(here.sandbox, arn)
 
 
-def make_rest_apis(here: World, apis: int, stages: int) -> list[tuple[str, str]]:
+def make_rest_apis(sandbox: Sandbox, apis: int, stages: int) -> list[tuple[str, str]]:
     """The names of so many new stages of so many new REST APIs, none in line."""
-    client = here.sandbox.client("apigateway")
+    client = sandbox.client("apigateway")
     made = []
     for _ in range(apis):
         api_id = client.create_rest_api(name="shop")["id"]
@@ -66,9 +67,9 @@ def make_rest_apis(here: World, apis: int, stages: int) -> list[tuple[str, str]]
     return made
 
 
-def make_http_apis(here: World, apis: int, stages: int) -> list[tuple[str, str]]:
+def make_http_apis(sandbox: Sandbox, apis: int, stages: int) -> list[tuple[str, str]]:
     """The same of HTTP APIs."""
-    client = here.sandbox.client("apigatewayv2")
+    client = sandbox.client("apigatewayv2")
     made = []
     for _ in range(apis):
         api_id: Any = client.create_api(Name="web", ProtocolType="HTTP")["ApiId"]

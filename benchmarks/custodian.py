@@ -338,8 +338,8 @@ def main() -> None:
                 "make: for each stage two log groups with a retention, a message, an event."
             ),
             (
-                f"Our peak memory from {small:,} to {large:,} stages out of line: {grown:+.1f} MB. Of a sweep that only "
-                f"reports, from {sum(REGIONS[0]) * 10:,} stages to {sum(REGIONS[1]) * 10:,}, the largest region: "
+                f"Our peak memory from {small:,} to {large:,} stages out of line: {grown:+.1f} MB. Of a sweep that "
+                f"only reports, from {sum(REGIONS[0]) * 10:,} stages to {sum(REGIONS[1]) * 10:,}, the largest region: "
                 f"{memory[1] - memory[0]:+.1f} MB."
             ),
             (

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PRINCIPAL = "scheduler.amazonaws.com"
+#: Of a schedule, a group and a rule. *Source:* botocore's models of scheduler and events.
+_LONGEST_NAME = 64
 _NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
 _ROLE_REFUSED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
 _TARGETS = frozenset({"sqs", "lambda", "events"})
@@ -492,13 +494,18 @@ def _role(sandbox: Sandbox, region: str, group_name: str, arn: str) -> Any | Non
 
 
 def _check_name(name: str) -> None:
-    if len(name) > 64:
-        constraint = "Member must have length less than or equal to 64"
-    elif not _NAME.fullmatch(name):
-        constraint = "Member must satisfy regular expression pattern: [0-9a-zA-Z-_.]+"
-    else:
-        return
-    raise _invalid(f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: {constraint}")
+    _check_length(name)
+    if not _NAME.fullmatch(name):
+        raise _refused(name, "Member must satisfy regular expression pattern: [0-9a-zA-Z-_.]+")
+
+
+def _check_length(name: str) -> None:
+    if len(name) > _LONGEST_NAME:
+        raise _refused(name, f"Member must have length less than or equal to {_LONGEST_NAME}")
+
+
+def _refused(name: str, constraint: str) -> AwsError:
+    return _invalid(f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: {constraint}")
 
 
 def _group(sandbox: Sandbox, call: Call, name: str) -> Any:
@@ -548,10 +555,11 @@ def delete_schedule_group(sandbox: Sandbox, call: Call, proceed: Proceed) -> dic
 
 @rule("events", "PutRule", "EnableRule")
 def time_rule(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """As moto does it, and a rule with a schedule is due again and again, counted from now.
+    """As moto does it, if the name is not too long; and a rule with a schedule is due again and again, from now on.
 
     *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html (always in UTC)
     """
+    _check_length(call.params["Name"])
     text = call.params.get("ScheduleExpression")
     if text:
         _parsed(text, UTC, "Parameter ScheduleExpression is not valid.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -440,6 +440,20 @@ def test_a_rule_with_a_schedule_is_due_on_the_same_clock(sandbox: Sandbox, clock
     client(sandbox, "events").disable_rule(Name="rule")
     clock.advance(timedelta(days=2))
     assert bodies(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda sandbox, name: client(sandbox, "events").put_rule(Name=name, ScheduleExpression="rate(1 day)"),
+        lambda sandbox, name: client(sandbox, "scheduler").create_schedule_group(Name=name),
+    ],
+    ids=["rule", "group"],
+)
+def test_a_name_has_64_characters_at_most(sandbox: Sandbox, make: Callable[[Sandbox, str], object]) -> None:
+    make(sandbox, "x" * 64)
+    code, message = refusal(lambda: make(sandbox, "x" * 65))
+    assert (code, "less than or equal to 64" in message) == ("ValidationException", True)
 
 
 TEMPLATE = """

@@ -209,6 +209,26 @@ def test_forwarders_send_what_the_rules_at_home_take() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("region", "console"),
+    [
+        ("eu-west-1", "console.aws.amazon.com"),
+        ("cn-north-1", "console.amazonaws.cn"),
+        ("us-gov-west-1", "console.amazonaws-us-gov.com"),
+    ],
+)
+def test_dashboard_is_in_the_console_of_its_partition(region: str, console: str) -> None:
+    values = templates.parameter_values(TEMPLATE, {}, _nothing)
+    values |= templates.pseudo_parameters("123456789012", region, "log-keeper", "id")
+    scope = templates.Scope(TEMPLATE, values, lambda name: f"the-{name}", _nothing, _nothing)
+    url = f"https://{console}/cloudwatch/home?region={region}#dashboards:name=the-Dashboard"
+    assert scope.evaluate(TEMPLATE["Outputs"]["Dashboard"]["Value"]) == url
+
+
+def _nothing(*_: object) -> str:
+    return ""
+
+
 def test_readme_lists_the_permissions() -> None:
     """By statement; the actions to the letter."""
 

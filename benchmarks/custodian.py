@@ -104,6 +104,7 @@ def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -
         "SCHEDULE_GROUP": "opt-ins",
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{sandbox.account_id}:role/log-keeper-OptInScheduleRole",
         "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{sandbox.account_id}:StageQueue",
+        "FORWARDING_RULES": "log-keeper-stages,log-keeper-role,log-keeper-groups",
         "STAGE_QUEUE_URL": urls["StageQueue"],
         "SWEEP_QUEUE_URL": urls["SweepQueue"],
         # As good as none: Custodian has none either.

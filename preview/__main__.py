@@ -125,6 +125,7 @@ def settings(arguments: argparse.Namespace, account: str, partition: str, region
         log_group_kms_key_arn=None,
         schedule_group="",
         schedule_role_arn="",
+        forwarding_rules=(),
         stage_queue_arn="",
         stage_queue_url="",
         sweep_queue_url="",

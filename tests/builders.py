@@ -42,6 +42,7 @@ SETTINGS = Settings(
     exempt_tag_key=None,
     schedule_group="log-keeper-opt-ins",
     schedule_role_arn=f"arn:aws:iam::{ACCOUNT}:role/log-keeper-OptInScheduleRole",
+    forwarding_rules=("log-keeper-stages", "log-keeper-role", "log-keeper-groups"),
     stage_queue_arn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:log-keeper-StageQueue",
     stage_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-StageQueue",
     sweep_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-SweepQueue",

@@ -113,9 +113,9 @@ class Clients:
         return self._new_client("firehose", region_name=region, config=_CONFIG)
 
     @_kept
-    def events(self) -> EventBridgeClient:
-        """In the region of the function, whose default bus is the home of our own events."""
-        return self._new_client("events", config=_CONFIG)
+    def events(self, region: str | None = None) -> EventBridgeClient:
+        """None: in the region of the function, whose default bus is the home of our own events."""
+        return self._new_client("events", region_name=region, config=_CONFIG)
 
     @_kept
     def sqs(self) -> SQSClient:

@@ -30,6 +30,7 @@ class Problem(StrEnum):
     FIREHOSE_GONE = "the Firehose stream that access logs go to does not exist"
     KEPT_FOR_EVER = "a log group has no retention; one set now would delete old lines"
     NO_TRAIL = "no CloudTrail trail logs management write events: changes are found by the sweep only"
+    NO_FORWARDERS = "changes in the region are not told: a forwarding rule is missing or off"
     REGION_CLOSED = "the region cannot be reached: it is disabled, or denied to Log Keeper"
 
 

@@ -17,7 +17,8 @@ class SettingsError(ValueError):
 class Settings:
     """The parameters of the template, under their own names.
 
-    ``regions``: whose stages are looked after. ``own_role_arn``: the role this function runs with.
+    ``regions``: whose stages are looked after, the stack's own first. ``forwarding_rules``: the names of the rules
+    that in each other one send its changes to the stack's own. ``own_role_arn``: the role this function runs with.
     ``log_role_arn``: of a role that the owner made; None: ``log_role_name`` is made and mended as needed, with
     ``log_role_boundary_arn`` as its permissions boundary if there is one. Retentions are in days.
     ``is_audit``: everything is read, planned and reported, and nothing is changed. ``schedule_group``,
@@ -43,6 +44,7 @@ class Settings:
     exempt_tag_key: str | None
     schedule_group: str
     schedule_role_arn: str
+    forwarding_rules: tuple[str, ...]
     stage_queue_arn: str
     stage_queue_url: str
     sweep_queue_url: str
@@ -93,13 +95,16 @@ class Settings:
                 raise SettingsError(f"environment variable {name} is {value!r}: it must be {' or '.join(choices)}")
             return value
 
+        def names(name: str) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(filter(None, map(str.strip, text(name).split(",")))))
+
         def optional(name: str) -> str | None:
             return environment.get(name, "").strip() or None
 
         return cls(
             account=text("ACCOUNT_ID"),
             partition=text("PARTITION"),
-            regions=tuple(dict.fromkeys(filter(None, map(str.strip, text("REGIONS").split(","))))),
+            regions=names("REGIONS"),
             own_role_arn=text("OWN_ROLE_ARN"),
             log_role_name=text("LOG_ROLE_NAME"),
             log_role_arn=optional("LOG_ROLE_ARN"),
@@ -115,6 +120,7 @@ class Settings:
             exempt_tag_key=optional("EXEMPT_TAG_KEY"),
             schedule_group=text("SCHEDULE_GROUP"),
             schedule_role_arn=text("SCHEDULE_ROLE_ARN"),
+            forwarding_rules=names("FORWARDING_RULES"),
             stage_queue_arn=text("STAGE_QUEUE_ARN"),
             stage_queue_url=text("STAGE_QUEUE_URL"),
             sweep_queue_url=text("SWEEP_QUEUE_URL"),

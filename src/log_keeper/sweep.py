@@ -27,6 +27,7 @@ from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRe
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
+    from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 #: The largest page of GetRestApis. *Source:* botocore's model. GetApis documents none, and is asked for the same.
@@ -152,6 +153,20 @@ def has_trail(client: CloudTrailClient) -> bool:
     return False
 
 
+def missing_rules(client: EventBridgeClient, names: Iterable[str]) -> list[str]:
+    """Those of the rules that are not there, or off, so that events pass them by."""
+    missing = []
+    for name in names:
+        try:
+            if client.describe_rule(Name=name)["State"] == "DISABLED":
+                missing.append(name)
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            missing.append(name)
+    return missing
+
+
 class UnreadableWorkError(ValueError):
     """Not what is put on SweepQueue. It belongs in the dead-letter queue, where somebody can look at it."""
 
@@ -245,9 +260,10 @@ def sweep(
 ) -> Swept:
     """Every stage of the work is judged, and each that is out of line is on StageQueue; in audit mode, judged only.
 
-    The account's log role and the trail of the region are looked at too, once. ``has_time``: whether another API may
-    be begun; what is left then is in the answer. ``tell``: hears of each judgement. The calls that the repairs will
-    take count in the pace: their messages are delayed along it. What fails does not stop the rest.
+    The account's log role, the trail and the forwarding rules of the region are looked at too, once. ``has_time``:
+    whether another API may be begun; what is left then is in the answer. ``tell``: hears of each judgement. The calls
+    that the repairs will take count in the pace: their messages are delayed along it. What fails does not stop the
+    rest.
     """
     swept = Swept(work.region)
     apis = work.apis
@@ -291,12 +307,19 @@ def sweep(
 
 
 def _look_around(clients: Clients, settings: Settings, swept: Swept, apis: Sequence[Api]) -> None:
-    """The trail and the log role of the region are looked at."""
+    """The trail and the log role of the region are looked at, and the rules that a further one needs."""
     try:
         if not has_trail(clients.cloudtrail(swept.region)):
             swept.findings.append(Finding(Problem.NO_TRAIL, swept.region))
     except (BotoCoreError, ClientError) as error:
         swept.errors.append(error)
+    if swept.region != settings.regions[0]:
+        try:
+            # The stack is there although its stack set made none: it puts up with any region that fails.
+            if missing := missing_rules(clients.events(swept.region), settings.forwarding_rules):
+                swept.findings.append(Finding(Problem.NO_FORWARDERS, f"{swept.region}: {', '.join(missing)}"))
+        except (BotoCoreError, ClientError) as error:
+            swept.errors.append(error)
     try:
         if any(api.protocol is not Protocol.HTTP for api in apis):
             swept.role = look(clients, settings, swept.region)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,6 +110,31 @@ def test_region_that_is_dropped_is_not_looked_after(stack: Deployed) -> None:
     assert stack.sandbox.client("events", dropped).list_rules()["Rules"] == []
     assert stack.sandbox.client("events", kept).list_rules()["Rules"] != []
     assert log_role(stack.sandbox, dropped) is not None
+
+
+def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed) -> None:
+    """The stack is complete all the same. Once the reason is mended, the region is taken out and put back."""
+    kept, failing = FURTHER
+    names = [f"{STACK['stack_name']}-{each}" for each in ("stages", "role", "groups")]
+    events = stack.sandbox.client("events", failing)
+    events.put_rule(Name=names[1], EventPattern='{"source": ["somebody.elses"]}', State="DISABLED")
+    parameters = {"SettleSeconds": "0", "SweepRate": "10"}
+    deployment.deploy(stack.sandbox, parameters | {"Regions": f"{kept},{failing}"}, **STACK)
+    assert stack.sandbox.wait_until(lambda: _missing_rules(stack)) == [f"{failing}: {', '.join(names)}"]
+
+    events.delete_rule(Name=names[1])
+    deployment.deploy(stack.sandbox, parameters | {"Regions": kept}, **STACK)
+    deployment.deploy(stack.sandbox, parameters | {"Regions": f"{kept},{failing}"}, **STACK)
+    assert sorted(rule["Name"] for rule in events.list_rules()["Rules"]) == sorted(names)
+    assert stack.wait_until_quiet() == 0
+    assert len(_missing_rules(stack)) == 1
+
+
+def _missing_rules(stack: Deployed) -> list[str]:
+    """Where sweeps so far found forwarding rules missing."""
+    pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
+    found = pages.paginate(logGroupName=stack.outputs["SweepLogGroup"], filterPattern='"forwarding rule"')
+    return [json.loads(event["message"])["detail"] for page in found for event in page["events"]]
 
 
 def test_removal_leaves_no_rule_in_any_region(stack: Deployed) -> None:

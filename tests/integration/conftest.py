@@ -36,6 +36,7 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[p
         "MODE": "Enforce",
         "SCHEDULE_GROUP": "opt-ins",
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/Schedules",
+        "FORWARDING_RULES": "log-keeper-stages,log-keeper-role,log-keeper-groups",
         "STAGE_QUEUE_URL": f"{sandbox.endpoint}/{ACCOUNT}/StageQueue",
         "SWEEP_QUEUE_URL": f"{sandbox.endpoint}/{ACCOUNT}/SweepQueue",
         "SWEEP_RATE": "4",

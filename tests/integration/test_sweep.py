@@ -116,6 +116,34 @@ def test_closed_region_is_a_finding(sandbox: Sandbox, settings: Settings) -> Non
     assert part.left is None
 
 
+def test_forwarding_rules_that_are_missing_or_off_are_a_finding_of_a_further_region(
+    sandbox: Sandbox, settings: Settings
+) -> None:
+    settings = replace(settings, regions=("us-east-1", "eu-west-1"))
+    events = sandbox.client("events", "eu-west-1")
+
+    def found(region: str) -> list[str]:
+        part = swept(settings, Work(region), Clock())
+        return [finding.detail for finding in part.findings if finding.problem is Problem.NO_FORWARDERS]
+
+    stages, role, groups = settings.forwarding_rules
+    assert found("us-east-1") == []
+    assert found("eu-west-1") == [f"eu-west-1: {stages}, {role}, {groups}"]
+    for name in settings.forwarding_rules:
+        events.put_rule(Name=name, EventPattern='{"source": ["aws.logs"]}')
+    assert found("eu-west-1") == []
+    events.disable_rule(Name=role)
+    assert found("eu-west-1") == [f"eu-west-1: {role}"]
+
+
+def test_region_whose_rules_cannot_be_read_is_swept_again(sandbox: Sandbox, settings: Settings) -> None:
+    settings = replace(settings, regions=("us-east-1", "eu-west-1"))
+    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "events", "DescribeRule", of=lambda _: True))
+    part = swept(settings, Work("eu-west-1"), Clock())
+    assert [isinstance(error, ClientError) for error in part.errors] == [True]
+    assert Problem.NO_FORWARDERS not in [finding.problem for finding in part.findings]
+
+
 @pytest.mark.parametrize("operation", ["GetRestApis", "GetApis"])
 def test_region_that_denies_the_lists_is_swept_again(sandbox: Sandbox, settings: Settings, operation: str) -> None:
     """It may be the role's permissions, which have not spread yet, just as well as the organisation's policy."""

@@ -209,6 +209,42 @@ def test_forwarders_send_what_the_rules_at_home_take() -> None:
     }
 
 
+def name_behind_the_stacks(value: Any) -> str:
+    """What follows the stack's name in a name of the template."""
+    suffix = re.fullmatch(r"\$\{(?:AWS::StackName|Owner)\}(.*)", value["Fn::Sub"])
+    assert suffix is not None
+    return suffix[1]
+
+
+def forwarding_rules() -> list[str]:
+    forwarders = templates.parse(RESOURCES["Forwarders"]["Properties"]["TemplateBody"])["Resources"].values()
+    return [
+        name_behind_the_stacks(rule["Properties"]["Name"]) for rule in forwarders if rule["Type"] == "AWS::Events::Rule"
+    ]
+
+
+def test_forwarding_rules_are_named_alike_wherever_they_are_named() -> None:
+    """Where they are made, where they are looked for, and where they, and nothing else, are allowed."""
+    variable = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["FORWARDING_RULES"]["Fn::Sub"]
+    assert [name_behind_the_stacks({"Fn::Sub": name}) for name in variable.split(",")] == forwarding_rules()
+    trust = RESOURCES["ForwardRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    by_sid = {statement["Sid"]: statement["Resource"] for statement in statements()}
+    for arns in (
+        trust["Condition"]["ArnLike"]["aws:SourceArn"],
+        by_sid["MakeTheForwardersRules"],
+        by_sid["LookForForwardingRules"],
+    ):
+        names = [{"Fn::Sub": arn["Fn::Sub"].split(":rule/")[1]} for arn in arns]
+        assert [name_behind_the_stacks(name) for name in names] == forwarding_rules()
+
+
+def test_longest_name_of_a_stack() -> None:
+    """The README tells it; one more, and the stack itself fails, and not just its forwarders, where nobody looks."""
+    group = name_behind_the_stacks(RESOURCES["OptInScheduleGroup"]["Properties"]["Name"])
+    assert max(map(len, forwarding_rules())) <= len(group)
+    assert f"at most {64 - len(group)} characters" in README
+
+
 @pytest.mark.parametrize(
     ("region", "console"),
     [

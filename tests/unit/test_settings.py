@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "EXEMPT_TAG_KEY": "",
     "SCHEDULE_GROUP": SETTINGS.schedule_group,
     "SCHEDULE_ROLE_ARN": SETTINGS.schedule_role_arn,
+    "FORWARDING_RULES": ",".join(SETTINGS.forwarding_rules),
     "STAGE_QUEUE_ARN": SETTINGS.stage_queue_arn,
     "STAGE_QUEUE_URL": SETTINGS.stage_queue_url,
     "SWEEP_QUEUE_URL": SETTINGS.sweep_queue_url,

@@ -15,8 +15,11 @@ from sandbox import deployment
 from sandbox.account import Sandbox
 from stacks import Deployed
 
-#: So long that CloudFormation cuts the names that it makes of it.
-STACK: dict[str, Any] = {"stack_name": "platform-team-log-keeper-of-production", "tags": {"team": "platform"}}
+#: As long as it may be; CloudFormation cuts the names that it makes of it.
+STACK: dict[str, Any] = {
+    "stack_name": "platform-team-log-keeper-of-all-regions-of-production-eu",
+    "tags": {"team": "platform"},
+}
 HOME, *FURTHER = REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 STAGES = ("dev", "test", "live", "old")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import time
@@ -203,4 +204,7 @@ def door() -> Door:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchAnswer | None:
     """Lambda's entry point: a batch of SQS messages, or one event of EventBridge."""
-    return door().open(event, context)
+    try:
+        return door().open(event, context)
+    finally:
+        gc.enable()  # off since the start

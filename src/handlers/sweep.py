@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import time
 from datetime import UTC, datetime
@@ -82,4 +83,7 @@ def door() -> Door:
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Lambda's entry point: one message of SweepQueue. What is raised brings it again, and at last to its DLQ."""
     [record] = event["Records"]
-    door().open(record["body"], context)
+    try:
+        door().open(record["body"], context)
+    finally:
+        gc.enable()  # off since the start

@@ -88,7 +88,12 @@ def anchor(title: str) -> str:
 
 
 def _cell(value: str | float) -> str:
-    return f"{value:,.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+    match value:
+        case float() if value < 100:
+            return f"{value:.3g}"
+        case float() | int():
+            return f"{value:,.0f}"
+    return value
 
 
 def _said(is_met: bool | None) -> str:

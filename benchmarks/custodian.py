@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 #: How many REST APIs, of one stage each -> in how many turns.
 SIZES = {20: 2, 60: 1} if os.environ.get("BENCH_QUICK") else {20: 7, 200: 5, 1_320: 2}
+#: How often each turn sweeps what is in line.
+IN_LINE = 3
 #: REST, HTTP and WebSocket APIs; of the first, so many have a method with settings of its own.
 MIXED = (12, 6, 2, 4) if os.environ.get("BENCH_QUICK") else (120, 60, 20, 40)
 
@@ -101,6 +103,7 @@ def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -
         "ACCESS_LOG_FORMAT": "JSON",
         "ALLOW_BODIES": "false",
         "DETAILED_METRICS": "Leave",
+        "MODE": "Enforce",
         "SCHEDULE_GROUP": "opt-ins",
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{sandbox.account_id}:role/log-keeper-OptInScheduleRole",
         "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{sandbox.account_id}:StageQueue",
@@ -241,13 +244,14 @@ class Measured:
 
 
 def measure(turns: int, rest: int, *others: int) -> dict[tuple[str, str], Measured]:
-    """By the state of the stages and the tool; each turn has an account of its own for each tool."""
+    """By the state of the stages and the tool; in each turn each tool has an account of its own."""
     found: dict[tuple[str, str], Measured] = {}
     for _ in range(turns):
-        for tool, run in TOOLS.items():
-            with account(rest, *others) as there:
-                for state in ("out of line", "in line"):
-                    done = run(there)
+        with account(rest, *others) as theirs, account(rest, *others) as ours:
+            accounts = dict(zip(TOOLS, (theirs, ours), strict=True))
+            for state in ("out of line", *["in line"] * IN_LINE):
+                for tool, there in accounts.items():
+                    done = TOOLS[tool](there)
                     found.setdefault((state, tool), Measured()).add(done, there.ask(_logging))
     return found
 
@@ -277,6 +281,10 @@ def _is_reached(found: dict[tuple[str, str], Measured], state: str) -> bool:
     return ours.calls["API Gateway"] <= theirs.calls["API Gateway"] and ratios(ours.wall, theirs.wall).median < 1
 
 
+def _sizes(found: list[int]) -> str:
+    return f"{' and '.join(f'{size:,}' for size in found)} stages" if found else "none"
+
+
 def main() -> None:
     sizes = {size: measure(turns, size) for size, turns in SIZES.items()}
     rest, http, websocket, overridden = MIXED
@@ -289,13 +297,12 @@ def main() -> None:
             memory.append(run_ours(there, "Audit").memory)
     grown = sizes[large]["out of line", "ours"].memory.median - sizes[small]["out of line", "ours"].memory.median
     states = ("in line", "out of line")
-    reached = {state: all(_is_reached(each, state) for each in sizes.values()) for state in states}
-    words = {True: "reached", False: "missed"}
+    reached = {state: [size for size, each in sizes.items() if _is_reached(each, state)] for state in states}
     Result(
         name="custodian",
         title="Sweep against Cloud Custodian",
         goal="no more calls of API Gateway than Custodian's, and less time, while covering more; memory flat",
-        is_met=all(reached.values()) and max(grown, memory[1] - memory[0]) < _FLAT,
+        is_met=all(found == list(sizes) for found in reached.values()) and max(grown, memory[1] - memory[0]) < _FLAT,
         columns=[
             "stages, one an API",
             "before",
@@ -315,9 +322,10 @@ def main() -> None:
         ],
         notes=[
             (
-                f"In turns, {', '.join(f'{turns} of {size:,}' for size, turns in SIZES.items())}; each in an account "
-                "of its own that is another process. Time and CPU are of the whole process, from its start. Neither is "
-                "paced: Custodian cannot be, and ours waits for no rate here."
+                f"In turns, {', '.join(f'{turns} of {size:,}' for size, turns in SIZES.items())}, with "
+                f"{IN_LINE} sweeps of what is in line in each; each tool in an account of its own that is another "
+                "process. Time and CPU are of the whole process, from its start. Neither is paced: Custodian cannot "
+                "be, and ours waits for no rate here."
             ),
             (
                 "Custodian: `custodian run` with one policy on `aws.rest-stage`, which filters stages out of line and "
@@ -331,12 +339,17 @@ def main() -> None:
                 "looks at the log role and the trail, and tells EventBridge of each change. Its other calls hold those "
                 "by which this benchmark takes messages in Lambda's place."
             ),
-            f"The goal where all is in line, as on nearly every day: {words[reached['in line']]}.",
             (
-                f"The goal where all is out of line: {words[reached['out of line']]}. Custodian writes what it read at "
-                "the beginning. Here the stage is read again before it is written to, so that nothing that changed "
-                "meanwhile is undone: one call more for each stage. The time goes into calls that Custodian does not "
-                "make: for each stage two log groups with a retention, a message, an event."
+                f"All in line, as on nearly every day: the goal is reached with {_sizes(reached['in line'])}. "
+                "Two calls are not Custodian's: the list of HTTP and WebSocket APIs, and the account settings. "
+                "Custodian lists REST APIs in smaller pages, which counts from some dozens on."
+            ),
+            (
+                f"All out of line, as on the first day: the goal is reached with {_sizes(reached['out of line'])}. "
+                "Custodian writes what it read at the beginning. Here the stage is read again before it is written "
+                "to, so that nothing that changed meanwhile is undone: one call more for each stage. The time goes "
+                "into calls that Custodian does not make: for each stage two log groups, each with a retention, a "
+                "message, an event. On AWS it is the rate that decides: SweepRate, by default 4 calls a second."
             ),
             (
                 f"Our peak memory from {small:,} to {large:,} stages out of line: {grown:+.1f} MB. Of a sweep that "

@@ -116,7 +116,7 @@ def main() -> None:
     Result(
         name="largest_region",
         title="The largest region",
-        goal="within 1.05 of calls / allowed rate; no throttle for the owner; memory flat",
+        goal="within 1.05 of calls / allowed rate; no throttle for the owner",
         is_met=all(
             each.seconds <= each.limit * 1.05 and not each.owner_throttled and not each.dead_letters
             for each in passes.values()
@@ -155,6 +155,7 @@ def main() -> None:
                 f"SweepRate {RATE}; control plane 10 calls a second, burst 40; the owner deploys every 5 s, with 6 "
                 f"calls; a call takes {LATENCY * 1000:.0f} ms."
             ),
+            "That memory stays flat is measured in a process of its own: see the sweep against Cloud Custodian.",
         ],
         plot=Plot(
             "lines",

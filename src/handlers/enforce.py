@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import json
 import os
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from aws_lambda_powertools import Logger, Metrics
 from botocore.exceptions import BotoCoreError, ClientError
 
+from handlers import has_started
 from log_keeper import change_events
 from log_keeper.aws import TRY_SECONDS, Clients, is_disabled
 from log_keeper.cloudtrail import (
@@ -207,4 +207,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> BatchAnswer | None
     try:
         return door().open(event, context)
     finally:
-        gc.enable()  # off since the start
+        has_started()

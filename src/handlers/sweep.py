@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import os
 import time
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
+from handlers import has_started
 from log_keeper.aws import Clients
 from log_keeper.pace import Pace
 from log_keeper.reporting import Reporter
@@ -86,4 +86,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     try:
         door().open(record["body"], context)
     finally:
-        gc.enable()  # off since the start
+        has_started()

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.results import FOLDER, Result, load
+from benchmarks.results import FOLDER, Result, load, short
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).parent / "RESULTS.md"
@@ -88,12 +88,9 @@ def anchor(title: str) -> str:
 
 
 def _cell(value: str | float) -> str:
-    match value:
-        case float() if value < 100:
-            return f"{value:.3g}"
-        case float() | int():
-            return f"{value:,.0f}"
-    return value
+    if isinstance(value, float):
+        return short(value)
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def _said(is_met: bool | None) -> str:

@@ -229,7 +229,10 @@ def main() -> None:
         plot=Plot(
             "bars",
             [each.name for each in functions],
-            {"import": [each.init.median for each in functions], "first": [each.first.median for each in functions]},
+            {
+                "import": [each.init.median for each in functions],
+                "first invocation": [each.first.median for each in functions],
+            },
             "milliseconds",
         ),
     ).save()

@@ -8,7 +8,7 @@ import textwrap
 import matplotlib as mpl
 from matplotlib import pyplot
 
-from benchmarks.results import FOLDER, Plot, load
+from benchmarks.results import FOLDER, Plot, load, short
 
 _COLOURS = ["#2a6f97", "#e07a5f", "#81b29a", "#b5838d"]
 
@@ -23,13 +23,16 @@ def draw(name: str, title: str, plot: Plot) -> None:
         for number, (label, values) in enumerate(plot.series.items()):
             places = [place + number * width - 0.4 + width / 2 for place in range(len(plot.labels))]
             bars = axes.bar(places, values, width * 0.94, label=label, color=_COLOURS[number])
-            axes.bar_label(bars, fmt="%.3g", fontsize=7, padding=1)
-        axes.set_xticks(range(len(plot.labels)), [_wrapped(label) for label in plot.labels], fontsize=7)
+            axes.bar_label(bars, fmt=short, fontsize=7, padding=1)
+        axes.set_xticks(
+            range(len(plot.labels)), [_wrapped(label, 96 // len(plot.labels)) for label in plot.labels], fontsize=7
+        )
     else:
         for number, (label, values) in enumerate(plot.series.items()):
             axes.plot([float(x) for x in plot.labels], values, label=label, color=_COLOURS[number])
     if plot.log:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: short(value))
     else:
         axes.set_ylim(bottom=0)
     axes.set_title(title, loc="left", fontsize=11)
@@ -41,8 +44,8 @@ def draw(name: str, title: str, plot: Plot) -> None:
     pyplot.close(figure)
 
 
-def _wrapped(label: str | float) -> str:
-    return "\n".join(textwrap.fill(line, 15) for line in str(label).splitlines())
+def _wrapped(label: str | float, width: int) -> str:
+    return "\n".join(textwrap.fill(line, width) for line in str(label).splitlines())
 
 
 if __name__ == "__main__":

@@ -62,10 +62,11 @@ class Samples:
 
     def __str__(self) -> str:
         """The median, and the smallest and largest in brackets."""
-        return f"{_short(self.median)} ({_short(min(self.values))}-{_short(max(self.values))})"
+        return f"{short(self.median)} ({short(min(self.values))}-{short(max(self.values))})"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Three figures, and no powers of ten."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -70,6 +70,7 @@ def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -
     """An account with so many APIs, no stage in line; gives the environment of who speaks to it."""
     from accounts import make_http_stage, make_role, make_stage, make_websocket_stage, patch_stage, set_log_role
     from benchmarks.simulated import make_http_apis, make_rest_apis
+    from builders import ENVIRONMENT
     from sandbox.account import Sandbox
 
     sandbox = Sandbox(iam_propagation_seconds=0).start()
@@ -91,28 +92,18 @@ def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -
         make_http_stage(sandbox)
     for _ in range(websocket):
         make_websocket_stage(sandbox)
-    return sandbox.environment() | {
-        "ACCOUNT_ID": sandbox.account_id,
-        "PARTITION": "aws",
-        "REGIONS": "us-east-1",
-        "OWN_ROLE_ARN": f"arn:aws:iam::{sandbox.account_id}:role/log-keeper-EnforceRole",
-        "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
-        "INFO_TAG_KEY": "execution-logs",
-        "ACCESS_LOG_RETENTION_DAYS": "365",
-        "EXECUTION_LOG_RETENTION_DAYS": "30",
-        "ACCESS_LOG_FORMAT": "JSON",
-        "ALLOW_BODIES": "false",
-        "DETAILED_METRICS": "Leave",
-        "MODE": "Enforce",
-        "SCHEDULE_GROUP": "opt-ins",
-        "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{sandbox.account_id}:role/log-keeper-OptInScheduleRole",
-        "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{sandbox.account_id}:StageQueue",
-        "FORWARDING_RULES": "log-keeper-stages,log-keeper-role,log-keeper-groups",
-        "STAGE_QUEUE_URL": urls["StageQueue"],
-        "SWEEP_QUEUE_URL": urls["SweepQueue"],
-        # As good as none: Custodian has none either.
-        "SWEEP_RATE": str(10**9),
-    }
+    return (
+        sandbox.environment()
+        | ENVIRONMENT
+        | {
+            "SCHEDULE_GROUP": "opt-ins",
+            "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{sandbox.account_id}:StageQueue",
+            "STAGE_QUEUE_URL": urls["StageQueue"],
+            "SWEEP_QUEUE_URL": urls["SweepQueue"],
+            # As good as none: Custodian has none either.
+            "SWEEP_RATE": str(10**9),
+        }
+    )
 
 
 def _calls(since: int) -> tuple[int, dict[str, int]]:

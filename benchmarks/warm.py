@@ -35,6 +35,7 @@ sys.path[:0] = [str(Path(__file__).parent.parent / folder) for folder in ("src",
 
 from builders import ACCOUNT, FORMATS, REGION, SETTINGS, sample  # noqa: E402
 from deliveries import Context  # noqa: E402
+from fuzz.api_gateway import FRESH_METHOD  # noqa: E402
 from log_keeper.stages import ApiVersion, Protocol, StageRef, access_log_group  # noqa: E402
 
 #: The part that is not ours.
@@ -111,17 +112,7 @@ class Case:
                 "tags": {"team": "shop"},
                 "accessLogSettings": {"destinationArn": destination, "format": line},
             }
-        method = {
-            "metricsEnabled": False,
-            "dataTraceEnabled": False,
-            "throttlingBurstLimit": 5000,
-            "throttlingRateLimit": 10000.0,
-            "cachingEnabled": False,
-            "cacheTtlInSeconds": 300,
-            "cacheDataEncrypted": False,
-            "requireAuthorizationForCacheControl": True,
-            "unauthorizedCacheControlHeaderStrategy": "SUCCEED_WITH_RESPONSE_HEADER",
-        } | ({"loggingLevel": "ERROR"} if self.is_in_line else {})
+        method = FRESH_METHOD | ({"loggingLevel": "ERROR"} if self.is_in_line else {})
         return {
             "deploymentId": "d1e2p3",
             "stageName": ref.stage_name,

@@ -48,6 +48,32 @@ SETTINGS = Settings(
     sweep_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-SweepQueue",
     sweep_rate=4,
 )
+#: The same, as the template puts it into the functions' environment.
+ENVIRONMENT = {
+    "ACCOUNT_ID": SETTINGS.account,
+    "PARTITION": SETTINGS.partition,
+    "REGIONS": REGION,
+    "OWN_ROLE_ARN": SETTINGS.own_role_arn,
+    "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
+    "LOG_ROLE_ARN": "",
+    "LOG_ROLE_BOUNDARY_ARN": "",
+    "INFO_TAG_KEY": "execution-logs",
+    "ACCESS_LOG_RETENTION_DAYS": "365",
+    "EXECUTION_LOG_RETENTION_DAYS": "30",
+    "LOG_GROUP_KMS_KEY_ARN": "",
+    "ACCESS_LOG_FORMAT": "JSON",
+    "ALLOW_BODIES": "false",
+    "DETAILED_METRICS": "Leave",
+    "MODE": "Enforce",
+    "EXEMPT_TAG_KEY": "",
+    "SCHEDULE_GROUP": SETTINGS.schedule_group,
+    "SCHEDULE_ROLE_ARN": SETTINGS.schedule_role_arn,
+    "FORWARDING_RULES": ",".join(SETTINGS.forwarding_rules),
+    "STAGE_QUEUE_ARN": SETTINGS.stage_queue_arn,
+    "STAGE_QUEUE_URL": SETTINGS.stage_queue_url,
+    "SWEEP_QUEUE_URL": SETTINGS.sweep_queue_url,
+    "SWEEP_RATE": "4",
+}
 
 
 def method_settings(level: str = "ERROR", *, data_trace: bool = False, metrics: bool = False) -> MethodSettings:

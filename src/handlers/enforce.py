@@ -153,32 +153,24 @@ class Door:
                 self._reporter.stage(result, cause)
                 self._tell(result, cause)
             case ApiNamed(region, api_id):
-                errors = []
-                for ref in self._enforcer.stages_of(region, api_id):
-                    try:
-                        self._follow(StageNamed(ref), cause)
-                    except Exception as error:  # noqa: BLE001 - raised below: one stage must not hide the others
-                        errors.append(error)
-                if errors:
+                stages = self._enforcer.stages_of(region, api_id)
+                if errors := _errors_of(lambda ref: self._follow(StageNamed(ref), cause), stages):
                     raise ExceptionGroup(f"{len(errors)} stages of {api_id} could not be put in line", errors)
             case LogRoleNamed(regions):
-                self._mend_log_roles(regions)
+                if errors := _errors_of(self._mend_log_role, regions):
+                    raise ExceptionGroup(f"the log role could not be looked after in {len(errors)} regions", errors)
             case Nothing():
                 self._reporter.ignored(hint)
             case _:
                 assert_never(hint)
 
-    def _mend_log_roles(self, regions: Iterable[str]) -> None:
-        errors = []
-        for region in regions:
-            try:
-                self._reporter.account_role(region, self._enforcer.mend_account_role(region))
-            except Exception as error:  # noqa: BLE001 - raised below: one region must not hide the others
-                # A disabled region has no stages to log; the sweep reports it.
-                if not (isinstance(error, ClientError) and is_disabled(error)):
-                    errors.append(error)
-        if errors:
-            raise ExceptionGroup(f"the log role could not be looked after in {len(errors)} regions", errors)
+    def _mend_log_role(self, region: str) -> None:
+        try:
+            self._reporter.account_role(region, self._enforcer.mend_account_role(region))
+        except ClientError as error:
+            # A disabled region has no stages to log; the sweep reports it.
+            if not is_disabled(error):
+                raise
 
     def _tell(self, result: Result, cause: Cause) -> None:
         """Other programs have heard of it; a failure is reported only, for the stage is in line and stays so."""
@@ -186,6 +178,17 @@ class Door:
             change_events.put_events(self._clients.events, result, cause)
         except (BotoCoreError, ClientError, OutOfTimeError, change_events.EventsLostError) as error:
             self._reporter.untold(error)
+
+
+def _errors_of[Thing](deal_with: Callable[[Thing], None], things: Iterable[Thing]) -> list[Exception]:
+    """Each thing is dealt with; gives what was raised, for the caller to raise: one must not hide the others."""
+    errors = []
+    for thing in things:
+        try:
+            deal_with(thing)
+        except Exception as error:  # noqa: BLE001 - as above
+            errors.append(error)
+    return errors
 
 
 def _json(body: str) -> object:

@@ -47,7 +47,7 @@ def _kept[**Names, Client](
 
     @functools.wraps(make)
     def kept(clients: Clients, /, *names: Names.args, **more: Names.kwargs) -> Client:
-        key = (make.__name__, *names)
+        key = (make.__name__, *names, *more.items())
         if key not in clients.made:
             clients.made[key] = make(clients, *names, **more)
         client: Client = clients.made[key]

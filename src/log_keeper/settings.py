@@ -69,10 +69,13 @@ class Settings:
         CloudWatch Logs takes keys of a group's own region only. A multi-Region key goes by the same id in each region
         that it was replicated to. *Source:* AWS KMS developer guide, "How multi-Region keys work".
         """
-        arn, partition, service, home, rest = (self.log_group_kms_key_arn or ":" * 4).split(":", 4)
-        if home == region:
-            return self.log_group_kms_key_arn
-        return ":".join((arn, partition, service, region, rest)) if ":key/mrk-" in rest else None
+        key = self.log_group_kms_key_arn
+        if key is None:
+            return None
+        home = key.split(":")[3]
+        if home == region or ":key/mrk-" in key:
+            return key.replace(f":{home}:", f":{region}:", 1)
+        return None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builders import ACCOUNT, OWN_ROLE_ARN
+from builders import ACCOUNT, ENVIRONMENT
 from deliveries import Context, Deliver
 from handlers import enforce
 from log_keeper.settings import Settings
@@ -21,26 +21,12 @@ from sandbox.simulation import VirtualTime
 @pytest.fixture
 def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The handler is cold, its environment is the template's, pointed at the sandbox, and its waits take no time."""
-    variables = {
-        "ACCOUNT_ID": ACCOUNT,
-        "PARTITION": "aws",
-        "REGIONS": "us-east-1",
-        "OWN_ROLE_ARN": OWN_ROLE_ARN,
-        "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
-        "INFO_TAG_KEY": "execution-logs",
-        "ACCESS_LOG_RETENTION_DAYS": "365",
-        "EXECUTION_LOG_RETENTION_DAYS": "30",
-        "ACCESS_LOG_FORMAT": "JSON",
-        "ALLOW_BODIES": "false",
-        "DETAILED_METRICS": "Leave",
-        "MODE": "Enforce",
+    variables = ENVIRONMENT | {
         "SCHEDULE_GROUP": "opt-ins",
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/Schedules",
-        "FORWARDING_RULES": "log-keeper-stages,log-keeper-role,log-keeper-groups",
+        "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:StageQueue",
         "STAGE_QUEUE_URL": f"{sandbox.endpoint}/{ACCOUNT}/StageQueue",
         "SWEEP_QUEUE_URL": f"{sandbox.endpoint}/{ACCOUNT}/SweepQueue",
-        "SWEEP_RATE": "4",
-        "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:StageQueue",
     }
     for name, value in (sandbox.environment() | variables).items():
         monkeypatch.setenv(name, value)

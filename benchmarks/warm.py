@@ -274,7 +274,7 @@ class Stopwatch:
 def _parts(aws: Aws) -> dict[str, Samples]:
     """Percent of the time of a batch, by part, in place: beside its neighbours a part is slower than alone."""
     from handlers import enforce
-    from log_keeper import change_events, enforcement, http_websocket, rest
+    from log_keeper import change_events, enforcement, facts, http_websocket, rest
     from log_keeper.reporting import Reporter
 
     watched: dict[str, list[tuple[object, str]]] = {
@@ -282,7 +282,8 @@ def _parts(aws: Aws) -> dict[str, Samples]:
         "messages read": [(enforce, "_json"), (enforce, "read_event"), (enforce, "cause_of")],
         "stages judged": [
             *[(each, "to_stage") for each in (rest, http_websocket)],
-            *[(enforcement, name) for name in ("log_groups_of", "judge")],
+            (facts, "log_groups_of"),
+            (enforcement, "judge"),
         ],
         "log lines and metrics": [(Reporter, "stage"), (Reporter, "flush")],
         "events of ours": [(change_events, "put_events")],

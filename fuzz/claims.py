@@ -27,7 +27,7 @@ from log_keeper.cloudtrail import (
     read_event,
     stage_to_look_at,
 )
-from log_keeper.judgement import firehose_stream_of, judge, log_groups_of
+from log_keeper.judgement import Facts, firehose_stream_of, judge, log_groups_of
 from log_keeper.policy import Plan, Setting, plan, read_opt_in
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef
@@ -250,4 +250,4 @@ def _check_groups(stage: Stage, settings: Settings) -> None:
     assert all(LOG_GROUP.match(name) for name in names)
     stream = firehose_stream_of(stage)
     assert stream is None or _STREAM.match(stream)
-    judge(stage, settings, {}, NOW)
+    judge(stage, settings, Facts(), NOW)

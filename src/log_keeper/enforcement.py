@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from log_keeper import http_websocket, rest, schedules
 from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
 from log_keeper.aws import Clients, error_code, is_closed, is_moving, is_without_log_role
-from log_keeper.judgement import Finding, Problem, firehose_stream_of, judge, log_groups_of
-from log_keeper.log_groups import LogGroupChange, apply_log_groups, read_log_groups
+from log_keeper.facts import FactReader
+from log_keeper.judgement import Finding, Problem, firehose_stream_of, judge
+from log_keeper.log_groups import LogGroupChange, apply_log_groups
 from log_keeper.policy import Change
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
@@ -156,8 +157,8 @@ class Enforcer:
         if reading is None:
             return Result(ref, Outcome.GONE)
         stage, logs = reading.stage, self._clients.logs(ref.region)
-        existing = read_log_groups(logs, [group.name for group in log_groups_of(stage, self._settings)])
-        judgement = judge(stage, self._settings, existing, self._clock())
+        facts = FactReader(self._clients, self._settings, ref.region).read([stage])
+        judgement = judge(stage, self._settings, facts, self._clock())
         changes, opt_in = judgement.plan.changes, judgement.plan.opt_in
         findings = list(judgement.findings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -43,6 +43,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of everything that a stage's logs depend on, besides the stage itself.
+
+    ``log_groups``: those that exist, by name, of the groups that ``log_groups_of`` names.
+    """
+
+    log_groups: Mapping[str, LogGroupFacts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What a stage lacks. ``log_groups``: what each group lacks that it logs to or, by its plan, will."""
 
@@ -61,10 +71,10 @@ class Judgement:
         return self.plan.is_in_line and not self.lacks_log_group
 
 
-def judge(stage: Stage, settings: Settings, existing: Mapping[str, LogGroupFacts], now: datetime) -> Judgement:
-    """How the stage stands. ``existing``: the facts of those of its ``log_groups_of`` that exist, by name."""
+def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judgement:
+    """Evaluate the stage against the policy: return the changes it requires, and the findings about it."""
     missing = plan(stage, settings.policy, now)
-    lacks = {group: lack(group, existing.get(group.name), now) for group in log_groups_of(stage, settings)}
+    lacks = {group: lack(group, facts.log_groups.get(group.name), now) for group in log_groups_of(stage, settings)}
     changes = {group: change for group, change in lacks.items() if change is not None}
     findings = [
         Finding(Problem.KEPT_FOR_EVER, group.name)

@@ -19,8 +19,8 @@ from log_keeper import http_websocket, rest
 from log_keeper.account_role import AccountRole, Verdict, look
 from log_keeper.aws import Clients, error_code, error_message, is_disabled
 from log_keeper.cloudtrail import log_role_to_look_at, stage_to_look_at
-from log_keeper.judgement import Finding, Judgement, Problem, judge, log_groups_of
-from log_keeper.log_groups import read_log_groups
+from log_keeper.facts import FactReader
+from log_keeper.judgement import Finding, Judgement, Problem, judge
 from log_keeper.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef, check_name
@@ -94,6 +94,7 @@ def judge_all(
     clients: Clients, settings: Settings, region: str, apis: Iterable[Api], now: Callable[[], datetime]
 ) -> Iterator[tuple[Api, list[Judgement] | Exception]]:
     """Each API with how its stages stand, or why that cannot be said; log groups are looked for in batches."""
+    reader = FactReader(clients, settings, region)
     waiting: list[tuple[Api, list[Stage]]] = []
     count = 0
     for api in apis:
@@ -105,18 +106,17 @@ def judge_all(
         waiting.append((api, stages))
         count += len(stages)
         if count >= _TOGETHER:
-            yield from _judge_together(clients, settings, region, waiting, now())
+            yield from _judge_together(reader, settings, waiting, now())
             waiting, count = [], 0
-    yield from _judge_together(clients, settings, region, waiting, now())
+    yield from _judge_together(reader, settings, waiting, now())
 
 
 def _judge_together(
-    clients: Clients, settings: Settings, region: str, waiting: list[tuple[Api, list[Stage]]], now: datetime
+    reader: FactReader, settings: Settings, waiting: list[tuple[Api, list[Stage]]], now: datetime
 ) -> Iterator[tuple[Api, list[Judgement]]]:
-    names = {group.name for _, stages in waiting for stage in stages for group in log_groups_of(stage, settings)}
-    existing = read_log_groups(clients.logs(region), sorted(names))
+    facts = reader.read([stage for _, stages in waiting for stage in stages])
     for api, stages in waiting:
-        yield api, [judge(stage, settings, existing, now) for stage in stages]
+        yield api, [judge(stage, settings, facts, now) for stage in stages]
 
 
 def has_trail(client: CloudTrailClient) -> bool:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from builders import REF, SETTINGS, V2_REF, method_settings, rest_stage
 from log_keeper.account_role import AccountRole, Verdict
 from log_keeper.enforcement import Outcome
-from log_keeper.judgement import judge, log_groups_of
+from log_keeper.judgement import Facts, judge, log_groups_of
 from log_keeper.log_groups import LogGroupFacts
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage
@@ -38,7 +38,7 @@ def looked_at(
 ) -> StagePreview:
     facts = LogGroupFacts(NOW - timedelta(days=1), expires=True)
     existing = {group.name: facts for group in log_groups_of(stage, settings)} if has_groups else {}
-    return StagePreview(name, judge(stage, settings, existing, NOW))
+    return StagePreview(name, judge(stage, settings, Facts(existing), NOW))
 
 
 def preview(*stages: StagePreview, role: AccountRole | None = LIVE, errors: tuple[str, ...] = ()) -> Preview:
@@ -109,7 +109,7 @@ def test_missing_groups_are_told_apart() -> None:
         "log group that its owner chose made, kept 365 days",
     ]
     young = {"API-Gateway-Execution-Logs_a1b2c3d4e5/prod": LogGroupFacts(NOW, expires=False)}
-    stage = StagePreview("shop", judge(rest_stage(destination=chosen), SETTINGS, young, NOW))
+    stage = StagePreview("shop", judge(rest_stage(destination=chosen), SETTINGS, Facts(young), NOW))
     assert steps(stage, SETTINGS)[0].what == "execution log group kept 30 days"
 
 

@@ -68,6 +68,7 @@ class Sandbox:
         iam_propagation_seconds: float = 3.0,
         has_trail: bool = True,
         trail_account_id: str = account_id,
+        trails_send_source_account: bool = False,
         disabled_regions: Collection[str] = (),
         refuses_missing_log_groups: bool = False,
         accepts_formats_without_request_id: bool = False,
@@ -92,6 +93,9 @@ class Sandbox:
         #: Whose trail that is: the account's own, or another's, as members of its organization see it: DescribeTrails
         #: shows such a trail, and GetTrailStatus and GetEventSelectors are refused for it.
         self.trail_account_id = trail_account_id
+        #: CloudTrail's calls of a bucket carry ``aws:SourceAccount`` beside ``aws:SourceArn``. Only the latter is
+        #: documented.
+        self.trails_send_source_account = trails_send_source_account
         #: Opt-in regions that the account has not enabled: no key is valid there. May be changed at any time.
         self.disabled_regions = set(disabled_regions)
         #: DescribeLogGroups by identifiers fails for a missing group; otherwise it leaves it out. AWS's way is unknown.

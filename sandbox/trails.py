@@ -375,6 +375,9 @@ def _prefix(trail: Trail) -> str:
 def _check_bucket(sandbox: Sandbox, trail: Trail, settings: dict[str, Any]) -> None:
     """The bucket exists, and its policy lets CloudTrail read its ACL and write below the account's prefix.
 
+    The page conditions such a policy on ``aws:SourceArn``, the trail's ARN. Whether CloudTrail sends
+    ``aws:SourceAccount`` too is not recorded: ``Sandbox.trails_send_source_account``.
+
     *Source:* https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html ;
     the refusals as hashicorp/terraform-provider-aws and getmoto/moto quote them.
     """
@@ -385,12 +388,13 @@ def _check_bucket(sandbox: Sandbox, trail: Trail, settings: dict[str, Any]) -> N
     documents = [load(bucket.policy.decode())] if bucket.policy else []
     context = {
         "aws:SourceArn": trail.arn,
-        "aws:SourceAccount": sandbox.account_id,
         "aws:SecureTransport": "true",
         "aws:PrincipalIsAWSService": "true",
         "aws:PrincipalServiceName": PRINCIPAL,
         "s3:x-amz-acl": "bucket-owner-full-control",
     }
+    if sandbox.trails_send_source_account:
+        context["aws:SourceAccount"] = sandbox.account_id
     prefix = f"{settings['S3KeyPrefix']}/" if settings.get("S3KeyPrefix") else ""
     wanted = {
         "s3:GetBucketAcl": f"arn:aws:s3:::{name}",
@@ -415,9 +419,10 @@ def _checked_key(sandbox: Sandbox, trail: Trail, settings: dict[str, Any]) -> st
         raise AwsError("KmsKeyNotFoundException", f"KMS key {given} does not exist.")  # the wording is not recorded
     context = {
         "aws:SourceArn": trail.arn,
-        "aws:SourceAccount": sandbox.account_id,
         "kms:EncryptionContext:aws:cloudtrail:arn": trail.arn,
     }
+    if sandbox.trails_send_source_account:
+        context["aws:SourceAccount"] = sandbox.account_id
     verdict = evaluate([load(key.policy)], "kms:GenerateDataKey", key.arn, context, {"Service": PRINCIPAL})
     if verdict is not Decision.ALLOWED:
         message = f"Insufficient permissions to access S3 bucket {settings['S3BucketName']} or KMS key {key.arn}."

@@ -55,6 +55,7 @@ OTHERS = {
     "ExemptTagKey": "exempt",
     "AccessLogRetentionDays": "1",
     "ExecutionLogRetentionDays": "1",
+    "OwnLogRetentionDays": "1",
     "LogGroupKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
     "LogRoleName": "Other",
     "LogRoleArn": "arn:aws:iam::123456789012:role/Other",
@@ -188,6 +189,7 @@ NAMED = {
     "OptInScheduleGroup": "Name",
     "StagesPutRightRule": "RuleName",
     "SweepLogGroup": "LogGroupName",
+    "Trail": "TrailName",
 }
 
 

@@ -48,6 +48,25 @@ def bucket_policy(name: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("sends", [False, True])
+def test_bucket_policy_conditioned_on_the_source_account(*, sends: bool) -> None:
+    """Unlike one conditioned on the trail's ARN, it works only if CloudTrail sends that key."""
+    with Sandbox(has_trail=False, trails_send_source_account=sends) as sandbox:
+        name = bucket(sandbox)
+        cloudtrail, s3 = client(sandbox, "cloudtrail"), client(sandbox, "s3")
+        policy = bucket_policy(name)
+        arn = "arn:aws:cloudtrail:us-east-1:123456789012:trail/one"
+        for key, value, is_taken in (("aws:SourceAccount", "123456789012", sends), ("aws:SourceArn", arn, True)):
+            policy["Statement"][0]["Condition"] = {"StringEquals": {key: value}}
+            s3.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
+            if is_taken:
+                cloudtrail.create_trail(Name="one", S3BucketName=name)
+                cloudtrail.delete_trail(Name="one")
+            else:
+                code, _ = refusal(lambda: cloudtrail.create_trail(Name="one", S3BucketName=name))
+                assert code == "InsufficientS3BucketPolicyException"
+
+
 def listen(sandbox: Sandbox, region: str) -> Any:
     """A function that gives the names of the CloudTrail events that have reached the region's default bus."""
     logs, events = client(sandbox, "logs", region), client(sandbox, "events", region)

@@ -108,12 +108,11 @@ _PLATFORM_LINES = (
 )
 
 
-def _setting(name: str) -> int:
-    """The largest value that the template gives it."""
-    return max(int(value) for value in re.findall(rf"^ +{name}: (\d+)", TEMPLATE, re.MULTILINE))
-
-
-MEMORY_MB = _setting("MemorySize")
+MEMORY_MB = max(int(value) for value in re.findall(r"^ +MemorySize: (\d+)", TEMPLATE, re.MULTILINE))
+#: Default of the parameter.
+_OWN_LOG_DAYS = int(
+    re.findall(r"^  OwnLogRetentionDays:\n    Type: Number\n    Default: (\d+)", TEMPLATE, re.MULTILINE)[0]
+)
 
 
 # ---- Log Keeper itself
@@ -218,7 +217,7 @@ def bill(stages: int, measured: Measured) -> list[Item]:
         Item(DASHBOARDS, TEMPLATE.count("Type: AWS::CloudWatch::Dashboard\n")),
         Item(RULES, TEMPLATE.count("Type: AWS::CloudWatch::InsightRule\n")),
         Item(INGESTION, log),
-        Item(STORAGE, log * COMPRESSED * _setting("RetentionInDays") / DAYS),
+        Item(STORAGE, log * COMPRESSED * _OWN_LOG_DAYS / DAYS),
     ]
 
 
@@ -397,7 +396,7 @@ Assumed:
   {SECONDS_OF_A_START} s, which is paid for, and is kept for {KEPT_WARM} minutes.
 - An idle queue is polled {POLLERS * POLLS:,.0f} times a month, by {POLLERS} pollers that wait for 20 s.
 - Our own log takes {measured.bytes_in_line:,} bytes for a stage in line and {measured.bytes_changed:,} for a new one,
-  Lambda's own lines included; it is kept for {_setting("RetentionInDays")} days.
+  Lambda's own lines included; it is kept for {_OWN_LOG_DAYS} days.
 - A metric is paid for the hours in which it is written. A dashboard costs nothing while the account has three at most.
 
 ## The logs of API Gateway

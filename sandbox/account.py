@@ -71,6 +71,7 @@ class Sandbox:
         trails_send_source_account: bool = False,
         disabled_regions: Collection[str] = (),
         refuses_missing_log_groups: bool = False,
+        identifiers_hide_retention: bool = False,
         accepts_formats_without_request_id: bool = False,
         accepts_missing_http_log_groups: bool = False,
         refuses_missing_websocket_log_groups: bool = False,
@@ -100,6 +101,9 @@ class Sandbox:
         self.disabled_regions = set(disabled_regions)
         #: DescribeLogGroups by identifiers fails for a missing group; otherwise it leaves it out. AWS's way is unknown.
         self.refuses_missing_log_groups = refuses_missing_log_groups
+        #: DescribeLogGroups by identifiers shows as little as by a name pattern: no retention, no size. AWS's way is
+        #: unknown; the API reference says so of patterns alone.
+        self.identifiers_hide_retention = identifiers_hide_retention
         #: REST stages take an access log format that names no request, as AWS did before it looked.
         self.accepts_formats_without_request_id = accepts_formats_without_request_id
         #: HTTP APIs take a log group that does not exist as access log destination. AWS refused it in 2026-09.

@@ -336,6 +336,9 @@ class Gateway:
         if status >= 300 and "Error" in parsed:
             answer.error = AwsError(parsed["Error"].get("Code", ""), parsed["Error"].get("Message", ""), status)
         else:
+            if protocol == "rest-json" and "responseCode" in operation.http:  # moto answers 200 to much of it
+                answer.status = operation.http["responseCode"]
+                answer.body = b"" if answer.status == 204 else answer.body
             parsed.pop("ResponseMetadata", None)
             answer.result = parsed
         return answer

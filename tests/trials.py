@@ -94,7 +94,8 @@ def schedule(client: Client, call: str, role: str = f"arn:aws:iam::{Sandbox.acco
 
 
 _RENAMED = [{"op": "replace", "path": "/description", "value": "tried"}]
-_POLICY = {"policyName": "tried", "policyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})}
+_STATEMENT = {"Effect": "Allow", "Principal": {"Service": "es.amazonaws.com"}, "Action": "logs:*", "Resource": "*"}
+_POLICY = {"policyName": "tried", "policyDocument": json.dumps({"Version": "2012-10-17", "Statement": [_STATEMENT]})}
 
 #: By statement, action, and which of the statement's resources: a call that needs this permission.
 CALLS: dict[tuple[str, str, int], Callable[[Client, Scene], Any]] = {

@@ -1,7 +1,7 @@
 """Resource policies of CloudWatch Logs: ten of the account in a region, and one of each log group.
 
-*Source:* botocore's service model and its documentation of ``logs``; answers as recorded in radkawar/stackd,
-``testdata/aws/apigateway/http_logs.json``.
+*Source:* botocore's service model and its documentation of ``logs``; answers and refusals as recorded in
+radkawar/stackd, ``testdata/aws/{apigateway/http_logs,eventbridge/logs_destination}.json`` of 2026-09.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from moto.logs.models import logs_backends
 
 from sandbox.call import AwsError
 from sandbox.gateway import rule
+from sandbox.policy_text import rewritten
 
 if TYPE_CHECKING:
     from sandbox.account import Sandbox
@@ -65,30 +66,53 @@ def put_for_group(sandbox: Sandbox, group: Any, document: str) -> ResourcePolicy
 
 @rule("logs", "PutResourcePolicy")
 def _put(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """Answer with the document as it was sent; DescribeResourcePolicies shows it rewritten."""
     params = call.params
-    document = params.get("policyDocument") or ""
+    document, name, arn = params.get("policyDocument") or "", params.get("policyName"), params.get("resourceArn")
     if not 1 <= len(document) <= sandbox.resource_policy_limit:
         raise _invalid(
             "1 validation error detected: Value at 'policyDocument' failed to satisfy constraint: "
             f"Member must have length less than or equal to {sandbox.resource_policy_limit}"
         )
-    try:
-        json.loads(document)
-    except json.JSONDecodeError:
-        raise _invalid("Invalid policy document") from None  # the wording is not recorded
-    arn = params.get("resourceArn")
+    if name and arn:
+        raise _invalid("Both policy name and resource arn cannot be specified at the same time.")
+    _check_grammar(document)
     if arn:
         group = _group(sandbox, call, arn)
         _check_revision(of_group(group), params.get("expectedRevisionId"))
         policy = put_for_group(sandbox, group, document)
-        return {"resourcePolicy": _described_of_group(arn, policy), "revisionId": str(policy.revision)}
-    name = params.get("policyName")
+        shown = {**_described_of_group(arn, policy), "policyDocument": document}
+        del shown["revisionId"]
+        return {"resourcePolicy": shown, "revisionId": str(policy.revision)}
     if not name:
         raise _invalid("policyName is required")  # the wording is not recorded
     known = of_account(sandbox, call.region)
     if name not in known and len(known) >= MOST_IN_ACCOUNT:
         raise AwsError("LimitExceededException", "Resource limit exceeded.")
-    return {"resourcePolicy": _described(name, put_for_account(sandbox, call.region, name, document))}
+    policy = put_for_account(sandbox, call.region, name, document)
+    return {"resourcePolicy": {**_described(name, policy), "policyDocument": document}}
+
+
+def _check_grammar(document: str) -> None:
+    """Refuse what is no policy. Recorded of text that is no JSON and of ``{}``; that a statement needs an effect, a
+    principal and an action is inferred. Any action is taken."""
+    try:
+        statements = json.loads(document)["Statement"]
+    except (json.JSONDecodeError, TypeError, KeyError):
+        statements = []
+    statements = statements if isinstance(statements, list) else [statements]
+    whole = [
+        isinstance(each, dict)
+        and each.get("Effect") in ("Allow", "Deny")
+        and bool(each.get("Principal") or each.get("NotPrincipal"))
+        and bool(each.get("Action") or each.get("NotAction"))
+        for each in statements
+    ]
+    if not whole or not all(whole):
+        raise _invalid(
+            "Error occurred while parsing accessPolicy. "
+            "Please check if the accessPolicy has been constructed correctly using IAM grammar."
+        )
 
 
 @rule("logs", "DescribeResourcePolicies")
@@ -96,7 +120,9 @@ def _describe(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     """Of the account unless ``policyScope`` is RESOURCE; then of the one log group that is named, or of all."""
     params = call.params
     arn = params.get("resourceArn")
-    if params.get("policyScope", "RESOURCE" if arn else "ACCOUNT") == "ACCOUNT":
+    if params.get("policyScope", "ACCOUNT") == "ACCOUNT":
+        if arn:
+            raise _invalid("Cannot provide ResourceArn for PolicyScope ACCOUNT")
         found = [_described(name, policy) for name, policy in sorted(of_account(sandbox, call.region).items())]
     else:
         groups = logs_backends[sandbox.account_id][call.region].groups
@@ -121,11 +147,13 @@ def _delete(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
         return {}
     name = params.get("policyName", "")
     if of_account(sandbox, call.region).pop(name, None) is None:
-        raise AwsError("ResourceNotFoundException", f"Policy with name [{name}] does not exist")
+        raise AwsError("ResourceNotFoundException", f"Policy with name [{name}] does not exist.")
     return {}
 
 
 def _group(sandbox: Sandbox, call: Call, arn: str) -> Any:
+    if ":log-group:" not in arn or ":log-stream:" in arn:
+        raise AwsError("ValidationException", "Invalid resourceArn")
     group = logs_backends[sandbox.account_id][call.region].groups.get(
         arn.split(":log-group:", 1)[-1].removesuffix(":*")
     )
@@ -135,15 +163,18 @@ def _group(sandbox: Sandbox, call: Call, arn: str) -> Any:
 
 
 def _check_revision(policy: ResourcePolicy | None, expected: str | None) -> None:
-    """A log group's policy changes only for who has read it. The wording is not recorded."""
+    """A log group's policy changes only for a caller that names its current revision; the first needs none."""
+    if expected is not None and not expected.isdigit():
+        raise _invalid("Invalid ExpectedRevisionId")
     if (str(policy.revision) if policy else None) != expected:
-        raise AwsError("OperationAbortedException", "The revision ID does not match the current revision.")
+        message = "A conflicting operation is currently in progress against this resource. Please try again."
+        raise AwsError("OperationAbortedException", message)
 
 
 def _described(name: str, policy: ResourcePolicy) -> dict[str, Any]:
     return {
         "policyName": name,
-        "policyDocument": policy.document,
+        "policyDocument": rewritten(policy.document),
         "lastUpdatedTime": policy.updated_ms,
         "policyScope": "ACCOUNT",
     }
@@ -151,7 +182,7 @@ def _described(name: str, policy: ResourcePolicy) -> dict[str, Any]:
 
 def _described_of_group(arn: str, policy: ResourcePolicy) -> dict[str, Any]:
     return {
-        "policyDocument": policy.document,
+        "policyDocument": rewritten(policy.document),
         "lastUpdatedTime": policy.updated_ms,
         "policyScope": "RESOURCE",
         "resourceArn": arn,

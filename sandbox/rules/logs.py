@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from sandbox.call import Call
     from sandbox.gateway import Proceed
 
-_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+_LONGEST_NAME = 512
+_NAME = re.compile(r"[.\-_/#A-Za-z0-9]+")
+#: What DescribeLogGroups shows of a group that was found by a name pattern.
+#: *Source:* aws/aws-sdk issues 448 and 608; localstack/localstack ``test_logs_groups.snapshot.json`` of 2026-02. Of
+#: ``kmsKeyId`` and ``retentionPolicyName`` nothing is recorded; the API reference names three members and neither.
+_SHOWN_BY_PATTERN = frozenset(
+    {"arn", "creationTime", "logGroupArn", "logGroupClass", "logGroupName", "metricFilterCount"}
+)
+_MOST_TAGS = 50
+_TAG_KEY, _TAG_VALUE = re.compile(r"[\w\s.:/=+\-@]{1,128}"), re.compile(r"[\w\s.:/=+\-@]{0,256}")
 #: The retentions PutRetentionPolicy takes, in days.
 RETENTIONS = frozenset(
     {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
@@ -33,9 +42,12 @@ RETENTIONS = frozenset(
 def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
     """A key is looked for in the group's own region only; whether it is there and may be used is not looked at.
 
-    *Source* of the wording: hashicorp/terraform, issue 24194.
+    *Source* of the wording: hashicorp/terraform, issue 24194; for the length: localstack/localstack
+    ``test_logs_groups.snapshot.json``.
     """
     name = call.params["logGroupName"]
+    if len(name) > _LONGEST_NAME:
+        raise _invalid(f"Invalid LogGroup or LogStream, both must have length less than or equal to {_LONGEST_NAME}.")
     if not _NAME.fullmatch(name):
         raise _invalid(
             f"1 validation error detected: Value '{name}' at 'logGroupName' failed to satisfy constraint: "
@@ -43,6 +55,7 @@ def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
         )
     if name.startswith("aws/"):
         raise _invalid("Log groups starting with AWS/ are reserved for AWS.")
+    _check_tags(call)
     key = call.params.get("kmsKeyId")
     if key is not None and key.split(":")[2:4] != ["kms", call.region]:
         raise _invalid(f"The specified KMS Key Id could not be found. '{name}'")
@@ -51,6 +64,38 @@ def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
     group.creation_time = sandbox.now().astimezone(UTC).replace(tzinfo=None)  # moto keeps times of UTC without a zone
     vars(group)["log_group_class"] = call.params.get("logGroupClass", "STANDARD")
     vars(group)["deletion_protection"] = call.params.get("deletionProtectionEnabled", False)
+    return {}
+
+
+def _check_tags(call: Call) -> None:
+    """Refuse tags that the model does not take, and AWS's own unless a service sets them. Wordings not recorded."""
+    tags = call.params.get("tags")
+    if tags is None:
+        return
+    if not 1 <= len(tags) <= _MOST_TAGS:
+        raise _invalid(f"1 validation error detected: 'tags' must have between 1 and {_MOST_TAGS} members")
+    for key, value in tags.items():
+        if not _TAG_KEY.fullmatch(key) or not _TAG_VALUE.fullmatch(value):
+            raise _invalid(f"1 validation error detected: Value at 'tags' failed to satisfy constraint: {key}={value}")
+        if key.lower().startswith("aws:") and call.caller.invoked_by is None:
+            raise _invalid("aws: prefixed tag key names are not allowed for external use.")
+
+
+@rule("logs", "DeleteLogGroup")
+def _delete(sandbox: Sandbox, call: Call, proceed: Proceed) -> None:
+    """Refuse to delete a protected group.
+
+    *Source:* botocore's service model (ValidationException); the wording is not recorded.
+    """
+    if vars(_group(sandbox, call)).get("deletion_protection"):
+        message = "The log group cannot be deleted because deletion protection is enabled for it."
+        raise AwsError("ValidationException", message)
+    proceed()
+
+
+@rule("logs", "PutLogGroupDeletionProtection")
+def _protect(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    vars(_group(sandbox, call))["deletion_protection"] = call.params["deletionProtectionEnabled"]
     return {}
 
 
@@ -103,7 +148,8 @@ def _disassociate_key(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any
 
 
 def _group(sandbox: Sandbox, call: Call) -> Any:
-    identifier = call.params.get("logGroupName") or call.params.get("resourceIdentifier", "")
+    params = call.params
+    identifier = params.get("logGroupName") or params.get("logGroupIdentifier") or params.get("resourceIdentifier", "")
     name = identifier.split(":log-group:", 1)[-1].removesuffix(":*")
     group = logs_backends[sandbox.account_id][call.region].groups.get(name)
     if group is None:
@@ -113,34 +159,52 @@ def _group(sandbox: Sandbox, call: Call) -> Any:
 
 @rule("logs", "DescribeLogGroups")
 def _describe(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
-    """By prefix, by pattern (a part of the name, in any case), or by identifiers, of which no page is made.
+    """By prefix, by pattern (a part of the name, as it is spelled), or by identifiers, of which no page is made.
 
     Identifiers are names: outside a monitoring account the model allows no ARNs. What happens to one that does not
     exist is not known: the model names no error for it, so it is left out, unless the sandbox is told to refuse.
+
+    A pattern's answer lacks the groups' retention and size, and has a token as long as there are groups in it.
+    *Source:* localstack/localstack ``test_logs_groups.snapshot.json`` (one group and a token; no group and none);
+    aws/aws-sdk-go-v2 issue 2102.
     """
     params = call.params
     groups = sorted(logs_backends[sandbox.account_id][call.region].groups.values(), key=lambda group: group.name)
-    identifiers = params.get("logGroupIdentifiers")
-    if identifiers is not None:
-        return {"logGroups": [_described(sandbox, call.region, group) for group in _named(sandbox, call, groups)]}
+    if params.get("logGroupIdentifiers") is not None:
+        described = [_described(sandbox, call.region, group) for group in _named(sandbox, call, groups)]
+        return {"logGroups": _cut(described) if sandbox.identifiers_hide_retention else described}
     prefix, pattern = params.get("logGroupNamePrefix"), params.get("logGroupNamePattern")
     if prefix and pattern:
         raise _invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
-    wanted_class = params.get("logGroupClass")
+    classes = _CLASSES.get(params.get("logGroupClass", ""))
     found = [
         group
         for group in groups
         if group.name.startswith(prefix or "")
-        and (pattern or "").lower() in group.name.lower()
-        and wanted_class in (None, _class_of(group))
+        and (pattern or "") in group.name
+        and (classes is None or _class_of(group) in classes)
     ]
     limit = params.get("limit", 50)
     after = params.get("nextToken")
     found = [group for group in found if after is None or group.name > after]
-    answer: dict[str, Any] = {"logGroups": [_described(sandbox, call.region, group) for group in found[:limit]]}
-    if len(found) > limit:
-        answer["nextToken"] = found[limit - 1].name
+    shown = [_described(sandbox, call.region, group) for group in found[:limit]]
+    answer: dict[str, Any] = {"logGroups": _cut(shown) if pattern else shown}
+    if len(found) > limit or (pattern and found):
+        answer["nextToken"] = found[:limit][-1].name
     return answer
+
+
+#: The classes that a class asked for stands for. *Source:* botocore's documentation of DescribeLogGroups.
+_CLASSES = {
+    "STANDARD": ("STANDARD",),
+    "INFREQUENT_ACCESS": ("INFREQUENT_ACCESS", "ESSENTIALS"),
+    "ESSENTIALS": ("INFREQUENT_ACCESS", "ESSENTIALS"),
+    "DELIVERY": ("DELIVERY",),
+}
+
+
+def _cut(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in group.items() if name in _SHOWN_BY_PATTERN} for group in groups]
 
 
 def _named(sandbox: Sandbox, call: Call, groups: Iterable[Any]) -> list[Any]:
@@ -164,10 +228,14 @@ def _class_of(group: Any) -> str:
 
 
 def _described(sandbox: Sandbox, region: str, group: Any) -> dict[str, Any]:
-    """``arn`` ends in ``:*``, ``logGroupArn`` does not. An account-level retention hides the group's own."""
+    """``arn`` ends in ``:*``, ``logGroupArn`` does not. An account-level retention hides the group's own.
+
+    *Source:* radkawar/stackd ``testdata/aws/logs/ingestion.json`` of 2026-09.
+    """
     answer: dict[str, Any] = group.to_describe_dict()
     answer["logGroupClass"] = _class_of(group)
     answer["deletionProtectionEnabled"] = vars(group).get("deletion_protection", False)
+    answer["bearerTokenAuthenticationEnabled"] = False
     for policy in sandbox.log_retention_policies.get(region, {}).values():
         if _covers(policy, group):
             answer.pop("retentionInDays", None)

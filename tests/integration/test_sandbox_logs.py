@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from sandbox.account import Sandbox
 from tests.integration.sandbox_support import client, refusal
@@ -55,7 +57,8 @@ def test_finding_groups(sandbox: Sandbox) -> None:
     make(sandbox, "/b/one", "/a/two", "/a/Three")
     assert groups(sandbox) == ["/a/Three", "/a/two", "/b/one"]
     assert groups(sandbox, logGroupNamePrefix="/a") == ["/a/Three", "/a/two"]
-    assert groups(sandbox, logGroupNamePattern="THREE") == ["/a/Three"]
+    assert groups(sandbox, logGroupNamePattern="Three") == ["/a/Three"]
+    assert groups(sandbox, logGroupNamePattern="THREE") == []
     assert groups(sandbox, logGroupIdentifiers=["/b/one", "/a/two", "/nope"]) == ["/a/two", "/b/one"]
     pages = client(sandbox, "logs").get_paginator("describe_log_groups").paginate(PaginationConfig={"PageSize": 2})
     assert [len(page["logGroups"]) for page in pages] == [2, 1]
@@ -67,6 +70,80 @@ def test_identifiers_stand_alone_and_are_names(sandbox: Sandbox) -> None:
     assert refusal(lambda: groups(sandbox, **both))[0] == "InvalidParameterException"
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/a"
     assert refusal(lambda: groups(sandbox, logGroupIdentifiers=[arn]))[0] == "InvalidParameterException"
+
+
+#: What AWS showed in 2026-02 of a group found by pattern (localstack/localstack test_logs_groups.snapshot.json).
+BY_PATTERN = {"arn", "creationTime", "logGroupArn", "logGroupClass", "logGroupName", "metricFilterCount"}
+
+
+def test_groups_found_by_pattern_show_neither_retention_nor_size(sandbox: Sandbox) -> None:
+    logs = client(sandbox, "logs")
+    make(sandbox, "/pets/a", "/pets/b")
+    logs.put_retention_policy(logGroupName="/pets/a", retentionInDays=30)
+    answer = logs.describe_log_groups(logGroupNamePattern="pets")
+    assert [set(group) for group in answer["logGroups"]] == [BY_PATTERN, BY_PATTERN]
+    rest = logs.describe_log_groups(logGroupNamePattern="pets", nextToken=answer["nextToken"])
+    assert (rest["logGroups"], rest.get("nextToken")) == ([], None)
+    by_prefix = logs.describe_log_groups(logGroupNamePrefix="/pets/a")["logGroups"][0]
+    assert (by_prefix["retentionInDays"], by_prefix["storedBytes"]) == (30, 0)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_identifiers_may_show_as_little_as_a_pattern(hidden: bool) -> None:
+    with Sandbox(identifiers_hide_retention=hidden) as sandbox:
+        logs = client(sandbox, "logs")
+        make(sandbox, "/g")
+        logs.put_retention_policy(logGroupName="/g", retentionInDays=30)
+        (group,) = logs.describe_log_groups(logGroupIdentifiers=["/g"])["logGroups"]
+        assert (group.get("retentionInDays"), group.get("storedBytes")) == ((None, None) if hidden else (30, 0))
+        assert (set(group) == BY_PATTERN) is hidden
+
+
+def test_a_class_may_stand_for_two(sandbox: Sandbox) -> None:
+    """*Source:* botocore's documentation of DescribeLogGroups."""
+    logs = client(sandbox, "logs")
+    make(sandbox, "/standard")
+    logs.create_log_group(logGroupName="/rare", logGroupClass="INFREQUENT_ACCESS")
+    assert groups(sandbox, logGroupClass="ESSENTIALS") == ["/rare"]
+    assert groups(sandbox, logGroupClass="STANDARD") == ["/standard"]
+
+
+def test_a_protected_group_stays_until_it_is_protected_no_more(sandbox: Sandbox) -> None:
+    logs = client(sandbox, "logs")
+    logs.create_log_group(logGroupName="/g", deletionProtectionEnabled=True)
+    assert refusal(lambda: logs.delete_log_group(logGroupName="/g"))[0] == "ValidationException"
+    (group,) = logs.describe_log_groups()["logGroups"]
+    assert group["deletionProtectionEnabled"] is True
+    logs.put_log_group_deletion_protection(logGroupIdentifier=group["logGroupArn"], deletionProtectionEnabled=False)
+    logs.delete_log_group(logGroupName="/g")
+    assert groups(sandbox) == []
+    missing = refusal(lambda: logs.delete_log_group(logGroupName="/g"))
+    assert missing == ("ResourceNotFoundException", "The specified log group does not exist.")
+
+
+def test_names_and_tags_that_log_groups_do_not_take(sandbox: Sandbox) -> None:
+    logs = client(sandbox, "logs")
+    long = refusal(lambda: over_the_wire(sandbox, logGroupName="x" * 513))
+    text = "Invalid LogGroup or LogStream, both must have length less than or equal to 512."
+    assert long == ("InvalidParameterException", text)
+    for tags in ({}, {"aws:owner": "x"}, {"a|b": "x"}, {str(number): "x" for number in range(51)}):
+        refused = refusal(lambda tags=tags: over_the_wire(sandbox, logGroupName="/g", tags=tags))  # type: ignore[misc]
+        assert refused[0] == "InvalidParameterException"
+    assert groups(sandbox) == []
+    logs.create_log_group(logGroupName="/g", tags={"Team: a/b": ""})
+
+
+def over_the_wire(sandbox: Sandbox, **parameters: Any) -> None:
+    """Create a log group with parameters that the SDK itself would refuse."""
+    logs = boto3.client(
+        "logs",
+        region_name="us-east-1",
+        endpoint_url=sandbox.endpoint,
+        aws_access_key_id=sandbox.access_key,
+        aws_secret_access_key=sandbox.secret_key,
+        config=Config(parameter_validation=False),
+    )
+    logs.create_log_group(**parameters)
 
 
 def test_a_missing_identifier_may_be_refused() -> None:

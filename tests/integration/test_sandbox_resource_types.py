@@ -21,6 +21,13 @@ def g(name: str, attribute: str) -> dict[str, list[str]]:
     return {"Fn::GetAtt": [name, attribute]}
 
 
+def let_in(action: str) -> dict[str, Any]:
+    """A resource policy, which names whom it lets in."""
+    policy = allow(action)
+    (statement,) = policy["Statement"]
+    return {**policy, "Statement": [{**statement, "Principal": {"Service": "es.amazonaws.com"}}]}
+
+
 def allow(action: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
 
@@ -179,7 +186,7 @@ def every_type(n: str) -> str:
                 "MetricTransformations": [{"MetricName": "m", "MetricNamespace": "n", "MetricValue": "1"}],
             },
         ),
-        "LogPolicy": ("Logs::ResourcePolicy", {"PolicyName": "lp", "PolicyDocument": json.dumps(allow("logs:P" + n))}),
+        "LogPolicy": ("Logs::ResourcePolicy", {"PolicyName": "lp", "PolicyDocument": json.dumps(let_in("logs:P" + n))}),
         "Alarm": (
             "CloudWatch::Alarm",
             {

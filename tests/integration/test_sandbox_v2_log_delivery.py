@@ -13,6 +13,8 @@ from tests.integration.sandbox_support import allow, client, refusal, role
 from tests.integration.v2_support import FORMAT, access_log, group_arn, http_api, make_group, update_v2, v2_stage
 
 TOO_LONG = "Cannot enable logging. Policy document length breaking Cloudwatch Logs Constraints, either < 1 or > "
+#: A statement that lets in somebody else than log delivery.
+ELSEWHERE = {"Effect": "Allow", "Principal": {"Service": "es.amazonaws.com"}, "Action": "logs:*", "Resource": "*"}
 
 
 def resources(sandbox: Sandbox, name: str = ACCOUNT_POLICY) -> list[str]:
@@ -174,7 +176,7 @@ def test_a_policy_without_any_room(older: Sandbox) -> None:
 
 def test_a_region_has_ten_policies(older: Sandbox) -> None:
     logs = client(older, "logs")
-    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    document = json.dumps({"Version": "2012-10-17", "Statement": [ELSEWHERE]})
     for number in range(10):
         logs.put_resource_policy(policyName=str(number), policyDocument=document)
     full = refusal(lambda: logs.put_resource_policy(policyName="more", policyDocument=document))
@@ -188,7 +190,7 @@ def test_a_region_has_ten_policies(older: Sandbox) -> None:
 def test_resource_policies_are_put_listed_and_deleted(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     make_group(sandbox, "/x")
-    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    document = json.dumps({"Version": "2012-10-17", "Statement": [ELSEWHERE]})
     made = logs.put_resource_policy(resourceArn=group_arn("/x"), policyDocument=document)
     assert made["revisionId"] == "1"
     stale = refusal(lambda: logs.put_resource_policy(resourceArn=group_arn("/x"), policyDocument=document))

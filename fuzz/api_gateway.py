@@ -12,17 +12,17 @@ from typing import Any
 
 from log_keeper.stages import Protocol
 
-#: A method's key as API Gateway gives it: no leading slash but for the root, ``/`` as ``~1``; and ``*/*``.
-_PART = r"(?:[A-Za-z0-9._:-]+|\{[A-Za-z0-9._:-]+\+?\})"
+#: A method's key: whatever path addressed it first, less its first slash; and ``*/*``. A path that begins with one of
+#: the stage's own members addresses that member, so that no key does (a resource of such a name needs ``~1``).
 _METHOD = r"(?:GET|PUT|POST|DELETE|PATCH|HEAD|OPTIONS)"
-METHOD_KEY = re.compile(rf"\*/\*|(?:~1|{_PART}(?:~1{_PART})*)/{_METHOD}")
+METHOD_KEY = re.compile(rf"\*/\*|(?!(?:accessLogSettings|canarySettings|variables)/).*/{_METHOD}", re.DOTALL)
 
-_LEAVES = {
+LEAVES = {
     "logging/loglevel": "loggingLevel",
     "logging/dataTrace": "dataTraceEnabled",
     "metrics/enabled": "metricsEnabled",
 }
-_METHOD_PATH = re.compile(rf"/(?P<method>.+)/(?P<leaf>{'|'.join(_LEAVES)})")
+_METHOD_PATH = re.compile(rf"/(?P<method>.+)/(?P<leaf>{'|'.join(LEAVES)})", re.DOTALL)
 
 #: An entry that nobody has set anything of.
 FRESH_METHOD = {
@@ -68,13 +68,11 @@ def _patch_method(stage: dict[str, Any], path: str, value: str) -> None:
     if found is None:
         raise RefusedError(f"{path}: no such path")
     key = found["method"]
-    if key.startswith("~1") and not key.startswith("~1/"):
-        key = key.removeprefix("~1")
     if not METHOD_KEY.fullmatch(key):
         raise RefusedError(f"{path}: {key} is no method")
     settings = stage.setdefault("methodSettings", {})
     entry = settings.setdefault(key, dict(settings.get("*/*", FRESH_METHOD)))
-    leaf = _LEAVES[found["leaf"]]
+    leaf = LEAVES[found["leaf"]]
     if leaf != "loggingLevel":
         entry[leaf] = value == "true"
     elif value in ("OFF", "ERROR", "INFO"):

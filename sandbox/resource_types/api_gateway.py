@@ -182,13 +182,17 @@ _METHOD_SETTINGS = {
 }
 
 
-def _setting_key(setting: Properties) -> str:
-    path = str(setting.get("ResourcePath", "/*")).removeprefix("/")
-    if path == "":
-        path = "~1"
-    elif path != "~1":
-        path = path.removeprefix("~1")
-    return f"{path}/{setting.get('HttpMethod', '*')}"
+def _setting_path(setting: Properties) -> str:
+    """Return the path that patches the entry of a method setting: its resource path and method as the template has
+    them.
+
+    The root is ``/`` in a template and ``/~1`` in a patch. A property that is missing becomes the word ``null``, which
+    API Gateway refuses. *Source:* aws/serverless-application-model, issue 399 (``null/null/logging/dataTrace``) and
+    ``integration/combination/test_api_settings.py`` (``/one`` gives the key ``one/GET``); of the root:
+    go-to-k/cdkd, verified against AWS in 2026-07.
+    """
+    resource = str(setting.get("ResourcePath", "null"))
+    return f"{'/~1' if resource == '/' else resource}/{setting.get('HttpMethod', 'null')}"
 
 
 def _stage_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
@@ -200,13 +204,13 @@ def _stage_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
     for name, path in (("DestinationArn", "destinationArn"), ("Format", "format")):
         if name in access and access[name] != had.get(name):
             patches.append({"op": "replace", "path": f"/accessLogSettings/{path}", "value": text(access[name])})
-    wanted = {_setting_key(each): each for each in new.get("MethodSettings") or []}
-    before = {_setting_key(each): each for each in old.get("MethodSettings") or []}
-    patches += [{"op": "remove", "path": f"/{key}"} for key in before if key not in wanted]
-    for key, setting in wanted.items():
+    wanted = {_setting_path(each): each for each in new.get("MethodSettings") or []}
+    before = {_setting_path(each): each for each in old.get("MethodSettings") or []}
+    patches += [{"op": "remove", "path": entry} for entry in before if entry not in wanted]
+    for entry, setting in wanted.items():
         for name, path in _METHOD_SETTINGS.items():
-            if name in setting and setting[name] != before.get(key, {}).get(name):
-                patches.append({"op": "replace", "path": f"/{key}/{path}", "value": text(setting[name])})
+            if name in setting and setting[name] != before.get(entry, {}).get(name):
+                patches.append({"op": "replace", "path": f"{entry}/{path}", "value": text(setting[name])})
     return patches
 
 

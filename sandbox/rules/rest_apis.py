@@ -12,6 +12,7 @@ from moto.apigateway.models import apigateway_backends
 
 from sandbox.call import AwsError
 from sandbox.gateway import hook, rule
+from sandbox.rules import rest_canaries
 from sandbox.rules.rest_stages import api_of, extras
 
 if TYPE_CHECKING:
@@ -70,14 +71,16 @@ def _create_deployment(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[s
         raise AwsError("BadRequestException", "The REST API doesn't contain any methods")
     if not all(method.method_integration for method in methods):
         raise AwsError("BadRequestException", "No integration defined for method")
-    name = params.get("stageName") or ""
+    name, canary = params.get("stageName"), params.get("canarySettings") or {}
     before = api.stages.get(name)
+    has_canary = before is not None and extras(sandbox, before).canary is not None
+    rest_canaries.check_deployment(name, stage_exists=before is not None, has_canary=has_canary, given=canary)
     deployed = proceed({key: value for key, value in params.items() if key != "canarySettings"})
     if not name:
         return {"id": deployed["id"], **_described(params), "createdDate": deployed["createdDate"]}
     stage = api.stages[name] = before or api.stages[name]
-    if before and params.get("canarySettings"):
-        extras(sandbox, stage).canary = {**params["canarySettings"], "deploymentId": deployed["id"]}
+    if canary:
+        extras(sandbox, stage).canary = rest_canaries.deployed_canary(deployed["id"], canary)
     else:
         stage.deployment_id = deployed["id"]
     if params.get("variables") is not None:

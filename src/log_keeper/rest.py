@@ -25,9 +25,9 @@ _ALL_METHODS = "*/*"
 _PATHS = {
     Setting.ACCESS_LOG_DESTINATION: "/accessLogSettings/destinationArn",
     Setting.ACCESS_LOG_FORMAT: "/accessLogSettings/format",
-    Setting.LOGGING_LEVEL: "/{method}/logging/loglevel",
-    Setting.DATA_TRACE: "/{method}/logging/dataTrace",
-    Setting.DETAILED_METRICS: "/{method}/metrics/enabled",
+    Setting.LOGGING_LEVEL: "/logging/loglevel",
+    Setting.DATA_TRACE: "/logging/dataTrace",
+    Setting.DETAILED_METRICS: "/metrics/enabled",
 }
 
 
@@ -91,22 +91,21 @@ def to_stage(ref: StageRef, answer: StageTypeDef | StageResponseTypeDef) -> Stag
 
 
 def patch_operations(plan: Plan) -> list[PatchOperationTypeDef]:
-    """The plan as patch operations, in the plan's order."""
+    """Return the plan as patch operations, in the plan's order.
+
+    The path of a method setting is ``/`` and its key exactly as GetStage gave it. API Gateway keeps a key as it was
+    addressed, less its first slash: ``/~1pets/GET/...`` (CDK) and ``/pets/GET/...`` (Terraform, SAM) make two entries,
+    ``~1pets/GET`` and ``pets/GET``, which may stand side by side. Any other spelling of a key would add an entry and
+    leave the one that was meant as it is. This holds for a resource named ``variables`` too: the path that addressed
+    an entry when it was created addresses the same entry now.
+    *Source:* radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json; localstack/localstack,
+    test_apigateway_common.snapshot.json; hashicorp/terraform-provider-aws, issue 9738 (key ``/tenant/{name}/.../GET``).
+    """
     return [_operation(change) for change in plan.changes]
 
 
 def _operation(change: Change) -> PatchOperationTypeDef:
-    path = _PATHS[change.setting].format(method=_path_of(change.override))
+    path = _PATHS[change.setting]
+    if change.setting not in (Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT):
+        path = f"/{change.override or _ALL_METHODS}{path}"
     return {"op": "replace", "path": path, "value": change.after}
-
-
-def _path_of(method: str | None) -> str:
-    """The method in a patch: its key in ``methodSettings`` (``pets~1{id}/GET``) with the leading slash that it lacks.
-
-    Without that slash a resource named ``variables`` would be taken for the stage's own variables.
-    *Source:* CloudFormation's AWS::ApiGateway::Stage MethodSetting ("/~1resource~1subresource");
-    DianaIonita/serverless-api-gateway-caching, which sends it always.
-    """
-    if method is None:
-        return _ALL_METHODS
-    return method if method.startswith("~1") else f"~1{method}"

@@ -107,8 +107,8 @@ class Stage:
 
     ``settings``: for every method or route without settings of its own: ``*/*`` of a REST API's method settings, the
     default route settings of the others.
-    ``overrides``: the methods (``~1/GET``, ``pets~1{id}/GET``) or routes that do have their own. These do not follow
-    the stage's.
+    ``overrides``: the methods or routes that do have their own, which do not follow the stage's. A method's key is the
+    path that addressed it, less its first slash: ``~1/GET``, ``~1pets~1{id}/GET``, ``pets/{id}/GET``.
     ``has_canary``: a canary logs to groups of its own, named like the stage's with ``/Canary`` behind.
     *Source:* API Gateway developer guide, "Set up an API Gateway canary release deployment".
     ``is_managed``: the ``$default`` stage of a quick-created HTTP API, which API Gateway may not let anyone change.

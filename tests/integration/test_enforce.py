@@ -116,6 +116,22 @@ def test_overrides_and_bodies(sandbox: Sandbox, deliver: Deliver) -> None:
     assert after == before
 
 
+def test_method_is_remediated_under_each_spelling_of_its_path(sandbox: Sandbox, deliver: Deliver) -> None:
+    """As CDK, Terraform and SAM address it; nothing is added, and a second look finds nothing to do."""
+    api_id = make_stage(sandbox)
+    set_log_role(sandbox, make_role(sandbox))
+    keys = ["~1pets/GET", "pets/GET", "/pets/GET", "pets~1{id}/GET", "variables/GET"]
+    patch_stage(sandbox, api_id, *[("replace", f"/{key}/logging/dataTrace", "true") for key in keys])
+    assert deliver(updated(api_id)) == []
+    stage = get_stage(sandbox, api_id)
+    assert levels(stage) == dict.fromkeys(["*/*", *keys], "ERROR")
+    assert not any(settings["dataTraceEnabled"] for settings in stage["methodSettings"].values())
+    assert "variables" not in stage
+    before = len(sandbox.calls)
+    deliver(updated(api_id))
+    assert "apigateway:UpdateStage" not in calls_by_handler(sandbox, before)
+
+
 def test_destination_of_the_owner_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))

@@ -310,9 +310,9 @@ def test_resource_named_like_a_member_of_the_stage_is_a_resource(
     before = get_stage(sandbox, api_id)
     assert deliver(updated(api_id)) == []
     after = get_stage(sandbox, api_id)
-    assert levels(after) == {"*/*": "ERROR"} | {f"{name}/GET": "ERROR" for name in names}
+    assert levels(after) == {"*/*": "ERROR"} | {f"~1{name}/GET": "ERROR" for name in names}
     for name in names:
-        settings = after["methodSettings"][f"{name}/GET"]
+        settings = after["methodSettings"][f"~1{name}/GET"]
         assert (settings["throttlingBurstLimit"], settings["dataTraceEnabled"]) == (7, False)
     for member in ("variables", "canarySettings", "description", "deploymentId"):
         assert after.get(member) == before.get(member)

@@ -69,26 +69,40 @@ def test_an_override_is_born_as_a_copy_and_does_not_follow(sandbox: Sandbox) -> 
     update(sandbox, api_id, replace("/~1pets~1{id}/GET/throttling/rateLimit", "7"))
     update(sandbox, api_id, replace("/*/*/logging/loglevel", "INFO"))
     settings = stage(sandbox, api_id)["methodSettings"]
-    assert settings["pets~1{id}/GET"]["loggingLevel"] == "ERROR"
-    assert settings["pets~1{id}/GET"]["dataTraceEnabled"] is True
+    assert settings["~1pets~1{id}/GET"]["loggingLevel"] == "ERROR"
+    assert settings["~1pets~1{id}/GET"]["dataTraceEnabled"] is True
     assert settings["*/*"]["loggingLevel"] == "INFO"
 
 
 @pytest.mark.parametrize(
-    ("path", "key"),
+    "key",
     [
-        ("/~1pets~1{id}/GET/metrics/enabled", "pets~1{id}/GET"),
-        ("/pets~1{id}/GET/metrics/enabled", "pets~1{id}/GET"),
-        ("/pets/{id}/GET/metrics/enabled", "pets~1{id}/GET"),
-        ("/g/{proxy+}/POST/metrics/enabled", "g~1{proxy+}/POST"),
-        ("/~1/GET/metrics/enabled", "~1/GET"),
-        ("/*/*/metrics/enabled", "*/*"),
+        "~1pets~1{id}/GET",
+        "pets~1{id}/GET",
+        "pets/{id}/GET",
+        "/pets/{id}/GET",
+        "{proxy+}/POST",
+        "~1/GET",
+        "*/*",
+        "variables/GET",
     ],
 )
-def test_keys_of_entries(sandbox: Sandbox, path: str, key: str) -> None:
+def test_key_of_an_entry_is_the_path_that_addressed_it(sandbox: Sandbox, key: str) -> None:
     api_id = deployed_api(sandbox)
-    update(sandbox, api_id, replace(path, "true"))
-    assert stage(sandbox, api_id)["methodSettings"][key]["metricsEnabled"] is True
+    update(sandbox, api_id, replace(f"/{key}/metrics/enabled", "true"))
+    settings = stage(sandbox, api_id)["methodSettings"]
+    assert {name: each["metricsEnabled"] for name, each in settings.items()} == {key: True}
+
+
+def test_two_spellings_of_a_method_are_two_entries(sandbox: Sandbox) -> None:
+    api_id = deployed_api(sandbox)
+    update(sandbox, api_id, replace("/pets/GET/throttling/rateLimit", "7"))
+    update(sandbox, api_id, replace("/~1pets/GET/throttling/rateLimit", "5"))
+    update(sandbox, api_id, replace("/pets/GET/throttling/rateLimit", "8"))
+    settings = stage(sandbox, api_id)["methodSettings"]
+    assert {key: each["throttlingRateLimit"] for key, each in settings.items()} == {"pets/GET": 8.0, "~1pets/GET": 5.0}
+    update(sandbox, api_id, {"op": "remove", "path": "/~1pets/GET"})
+    assert list(stage(sandbox, api_id)["methodSettings"]) == ["pets/GET"]
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,12 @@ def test_new_stage_takes_one_patch() -> None:
     ]
 
 
-def test_method_key_with_its_leading_slash_is_its_path() -> None:
-    """So that a resource named ``variables`` is not taken for the stage's variables."""
-    off = method_settings("OFF")
-    stage = rest_stage(overrides={"pets~1{id}/GET": off, "~1/GET": off, "variables/GET": off})
+def test_method_is_patched_under_its_key_as_it_was_read() -> None:
+    """Both spellings of one method, a path with a slash in front, and a resource named ``variables``."""
+    keys = ["~1/GET", "~1pets/GET", "pets/GET", "/a/{b}/c/GET", "pets~1{id}/GET", "variables/GET", "~1variables/GET"]
+    stage = rest_stage(overrides={key: method_settings("OFF") for key in keys})
     assert [operation.get("path") for operation in rest.patch_operations(plan(stage, POLICY, NOW))] == [
-        "/~1pets~1{id}/GET/logging/loglevel",
-        "/~1/GET/logging/loglevel",
-        "/~1variables/GET/logging/loglevel",
+        f"/{key}/logging/loglevel" for key in keys
     ]
 
 

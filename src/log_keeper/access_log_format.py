@@ -1,4 +1,9 @@
-"""What a line of an access log says, in four formats, for each protocol. Pure."""
+"""The access log format of each protocol, in four notations, safe against what clients write into it. Pure.
+
+API Gateway is only known to escape quotes and backslashes, in JSON; in other notations it is assumed to escape nothing.
+So each format keeps the values that API Gateway writes itself where a hostile text cannot reach them.
+docs/access-logs.md says what that guarantees. *Source* of the escaping: DataBiosphere/azul, issue 4348 (2024-07-10).
+"""
 
 from __future__ import annotations
 
@@ -17,90 +22,136 @@ class FormatName(StrEnum):
     CSV = "CSV"
 
 
-#: The variables of a line, by field. API Gateway writes ``-`` for one without a value.
-#: *Source:* API Gateway developer guide, "Variables for access logging for API Gateway", "Customize HTTP API access
-#: logs", "Configure logging for WebSocket APIs in API Gateway".
-_EVERYWHERE = {
-    "requestId": "$context.requestId",
-    # Given by API Gateway; a client can choose requestId.
+#: Names and variables of fields that API Gateway writes itself: identifiers, numbers, times, names that AWS checked.
+#: They hold no quote, no ``<``, no ``&`` and no line break; a session name in ``caller`` may hold a comma.
+#: ``-`` stands for a variable without a value. *Source:* API Gateway developer guide, "Variables for access logging for
+#: API Gateway", "Customize HTTP API access logs", "Configure logging for WebSocket APIs in API Gateway".
+_GIVEN_EVERYWHERE = {
+    # Assigned by API Gateway; a client of a REST API can choose requestId.
     "extendedRequestId": "$context.extendedRequestId",
     "ip": "$context.identity.sourceIp",
     "caller": "$context.identity.caller",
     "user": "$context.identity.user",
-    "userAgent": "$context.identity.userAgent",
     "requestTime": "$context.requestTime",
     "requestTimeEpoch": "$context.requestTimeEpoch",
     "status": "$context.status",
     "integrationLatency": "$context.integrationLatency",
-    "authorizerError": "$context.authorizer.error",
-    "errorMessage": "$context.error.message",
     "errorResponseType": "$context.error.responseType",
     "domainName": "$context.domainName",
     "apiId": "$context.apiId",
     "stage": "$context.stage",
 }
-_OF_HTTP_REQUESTS = {
-    "httpMethod": "$context.httpMethod",
-    "path": "$context.path",
+_GIVEN_OF_HTTP_REQUESTS = {
     "protocol": "$context.protocol",
     "responseLength": "$context.responseLength",
     "responseLatency": "$context.responseLatency",
 }
-_FIELDS = {
-    Protocol.REST: _EVERYWHERE
-    | _OF_HTTP_REQUESTS
+_GIVEN = {
+    Protocol.REST: _GIVEN_EVERYWHERE
+    | _GIVEN_OF_HTTP_REQUESTS
     | {
         "resourcePath": "$context.resourcePath",
         "integrationStatus": "$context.integration.status",
-        "integrationError": "$context.integration.error",
-        "integrationRequestId": "$context.integration.requestId",
         "wafStatus": "$context.wafResponseCode",
-        "xrayTraceId": "$context.xrayTraceId",
     },
-    Protocol.HTTP: _EVERYWHERE
-    | _OF_HTTP_REQUESTS
-    | {
-        "routeKey": "$context.routeKey",
-        "integrationStatus": "$context.integrationStatus",
-        "integrationError": "$context.integrationErrorMessage",
-    },
-    Protocol.WEBSOCKET: _EVERYWHERE
+    Protocol.HTTP: _GIVEN_EVERYWHERE | _GIVEN_OF_HTTP_REQUESTS | {"integrationStatus": "$context.integrationStatus"},
+    Protocol.WEBSOCKET: _GIVEN_EVERYWHERE
     | {
         "eventType": "$context.eventType",
-        "routeKey": "$context.routeKey",
         "connectionId": "$context.connectionId",
         "connectedAt": "$context.connectedAt",
         "messageId": "$context.messageId",
         "integrationStatus": "$context.integrationStatus",
-        "integrationError": "$context.integrationErrorMessage",
     },
 }
-#: What stands between the quotes of the common log format.
+#: Those whose values are text of others: of the API's owner, then of its backend, then of the client, who is trusted
+#: least. ``$context.error.messageString`` is not among them: it brings its own quotes, but none where it has no value.
+_TEXT = {
+    Protocol.REST: {
+        "integrationRequestId": "$context.integration.requestId",
+        "integrationError": "$context.integration.error",
+        "authorizerError": "$context.authorizer.error",
+        "errorMessage": "$context.error.message",
+        "httpMethod": "$context.httpMethod",
+        "xrayTraceId": "$context.xrayTraceId",
+        "requestId": "$context.requestId",
+        "path": "$context.path",
+        "userAgent": "$context.identity.userAgent",
+    },
+    Protocol.HTTP: {
+        "routeKey": "$context.routeKey",
+        "integrationError": "$context.integrationErrorMessage",
+        "authorizerError": "$context.authorizer.error",
+        "errorMessage": "$context.error.message",
+        "httpMethod": "$context.httpMethod",
+        "requestId": "$context.requestId",
+        "path": "$context.path",
+        "userAgent": "$context.identity.userAgent",
+    },
+    Protocol.WEBSOCKET: {
+        "routeKey": "$context.routeKey",
+        "integrationError": "$context.integrationErrorMessage",
+        "authorizerError": "$context.authorizer.error",
+        "errorMessage": "$context.error.message",
+        "requestId": "$context.requestId",
+        "userAgent": "$context.identity.userAgent",
+    },
+}
+#: What a format leaves out. HTTP APIs decode the path, so that it can hold a line break and any quote, which only JSON
+#: escapes; REST APIs leave it as the client sent it. *Source:* middleapi/standard-server, pull request 93 (captures).
+_LEFT_OUT = {
+    (FormatName.CSV, Protocol.HTTP): {"path"},
+    # The model of version 2 allows a format 1,024 characters; there, extendedRequestId is the same as requestId.
+    # *Source:* botocore, apigatewayv2, StringWithLengthBetween1And1024; "Customize HTTP API access logs".
+    (FormatName.XML, Protocol.HTTP): {"path", "requestId"},
+    (FormatName.XML, Protocol.WEBSOCKET): {"requestId"},
+}
+#: What stands between the quotes of the common log format: nothing of the client's but the method.
 _REQUEST_LINES = {
     Protocol.REST: "$context.httpMethod $context.resourcePath $context.protocol",
     Protocol.HTTP: "$context.httpMethod $context.routeKey $context.protocol",
     Protocol.WEBSOCKET: "$context.eventType $context.routeKey $context.connectionId",
 }
+#: The last column of a CSV line. A quoted constant closes whatever quotes the column before it has left open, so that
+#: no client can swallow the line that follows; and it shows that a line is whole.
+END_OF_CSV_LINE = "end"
 
 
 def access_log_formats(name: FormatName) -> dict[Protocol, str]:
-    """The format for each protocol: a single line, with both request ids."""
+    """Return the format for each protocol: one line, which holds the id that API Gateway gave the request."""
     return {protocol: _format(name, protocol) for protocol in Protocol}
 
 
+def given_fields(protocol: Protocol) -> dict[str, str]:
+    """Return the fields that API Gateway writes itself, which a hostile text cannot change. Name -> variable."""
+    return dict(_GIVEN[protocol])
+
+
+def text_fields(name: FormatName, protocol: Protocol) -> dict[str, str]:
+    """Return the fields with text of others that the format has, the least trusted last. Name -> variable.
+
+    The common log format is not made of fields: what it has is what its notation asks for.
+    """
+    left_out = _LEFT_OUT.get((name, protocol), set())
+    return {field: variable for field, variable in _TEXT[protocol].items() if field not in left_out}
+
+
 def _format(name: FormatName, protocol: Protocol) -> str:
-    fields = _FIELDS[protocol]
+    given, text = given_fields(protocol), text_fields(name, protocol)
     match name:
         case FormatName.JSON:
-            return json.dumps(fields, separators=(",", ":"))
+            # Of two members with one name, most readers take the last: the given ones end the line.
+            return json.dumps(text | given, separators=(",", ":"))
         case FormatName.XML:
-            inner = "".join(f"<{field}>{value}</{field}>" for field, value in fields.items() if field != "requestId")
-            return f'<request id="$context.requestId">{inner}</request>'
+            # Attributes of the first tag are read before any text, which stays within CDATA.
+            attributes = "".join(f' {field}="{variable}"' for field, variable in given.items())
+            elements = "".join(f"<{field}><![CDATA[{variable}]]></{field}>" for field, variable in text.items())
+            return f"<request{attributes}>{elements}</request>"
         case FormatName.CSV:
-            return ",".join(fields.values())
+            # A quote within a text can shift the columns after it only.
+            return ",".join(f'"{column}"' for column in (*given.values(), *text.values(), END_OF_CSV_LINE))
         case FormatName.CLF:
             who = "$context.identity.sourceIp $context.identity.caller $context.identity.user"
-            length = "" if protocol is Protocol.WEBSOCKET else " $context.responseLength"
-            request = _REQUEST_LINES[protocol]
-            ids = "$context.requestId $context.extendedRequestId"
-            return f'{who} [$context.requestTime] "{request}" $context.status{length} {ids}'
+            length = "-" if protocol is Protocol.WEBSOCKET else "$context.responseLength"
+            ids = "$context.extendedRequestId $context.requestId"
+            return f'{who} [$context.requestTime] "{_REQUEST_LINES[protocol]}" $context.status {length} {ids}'

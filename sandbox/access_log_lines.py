@@ -1,0 +1,59 @@
+"""The access log line that API Gateway writes for a request: a format with its ``$context`` variables filled in.
+
+The sandbox serves no requests; this is for whoever wants to know what a line of a format looks like.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VARIABLE = re.compile(r"\$context((?:\.[A-Za-z0-9]+)+)")
+#: What stands for a variable without a value, also for ``error.messageString``, then without quotes of its own.
+#: *Source:* a line quoted in DataBiosphere/azul, issue 4348 (2024-07-10).
+ABSENT = "-"
+
+
+class Escaping(Enum):
+    """What API Gateway escapes in the values of a line: a switch, for only one position of it was ever recorded.
+
+    ``QUOTES``: quotes and backslashes, by a backslash. Recorded for the user agent of a REST API in a JSON format
+    (DataBiosphere/azul, issue 4348, 2024-07-10); nobody recorded control characters, other variables, HTTP APIs,
+    WebSocket APIs or other notations. A slash is not escaped (same line): it is not JavaScript's escaping.
+    ``JSON``: control characters too, so that each value is a JSON string.
+    ``NOTHING``: the harshest; assumed for every notation but JSON.
+    """
+
+    NOTHING = "nothing"
+    QUOTES = "quotes and backslashes"
+    JSON = "whatever JSON forbids in a string"
+
+
+_QUOTES = {ord('"'): '\\"', ord("\\"): "\\\\"}
+_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x20)} | {9: "\\t", 10: "\\n", 13: "\\r"}
+_ESCAPES: dict[Escaping, dict[int, str]] = {
+    Escaping.NOTHING: {},
+    Escaping.QUOTES: _QUOTES,
+    Escaping.JSON: _QUOTES | _CONTROLS,
+}
+
+
+def access_log_line(log_format: str, values: Mapping[str, str], escaping: Escaping) -> str:
+    """Return the line for one request. ``values``: by variable, without ``$context.``; one that is not there is absent.
+
+    *Source* of the quotes around ``error.messageString``: API Gateway developer guide, "Variables for access logging
+    for API Gateway".
+    """
+
+    def value(variable: re.Match[str]) -> str:
+        name = variable[1].removeprefix(".")
+        if name == "error.messageString":
+            message = values.get("error.message")
+            return ABSENT if message is None else f'"{message.translate(_ESCAPES[escaping])}"'
+        return values.get(name, ABSENT).translate(_ESCAPES[escaping])
+
+    return _VARIABLE.sub(value, log_format)

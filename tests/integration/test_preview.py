@@ -88,7 +88,7 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     groups = templates.parse((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
     wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
     settings = command.settings(command.parser().parse_args([]), ACCOUNT, "aws", ("us-east-1",))
-    assert set(policy_parameters(settings)) == wanted - {"Mode", "LogGroupKmsKeyArn"}
+    assert set(policy_parameters(settings)) == wanted - {"Mode", "LogGroupKmsKeyArn", "OwnLogRetentionDays"}
 
 
 def test_options_are_the_policy() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +15,11 @@ from sandbox.account import Sandbox
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """An account in which IAM spreads at once."""
-    with Sandbox(iam_propagation_seconds=0) as sandbox:
+    """An account in which IAM spreads at once, with the behaviour switches of variable SWITCHES.
+
+    For example, ``SWITCHES='{"refuses_missing_log_groups": true}'`` before a test run.
+    """
+    with Sandbox(iam_propagation_seconds=0, **json.loads(os.environ.get("SWITCHES", "{}"))) as sandbox:
         yield sandbox
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from log_keeper.aws import Clients
 from log_keeper.judgement import Facts, log_groups_of
-from log_keeper.log_groups import read_log_groups
+from log_keeper.log_group_reading import read_log_groups
 from log_keeper.settings import Settings
 from log_keeper.stages import Stage
 
@@ -28,5 +28,5 @@ class FactReader:
 
         Raises BotoCoreError and ClientError, which the caller reports.
         """
-        names = {group.name for stage in stages for group in log_groups_of(stage, self._settings)}
-        return Facts(log_groups=read_log_groups(self._clients.logs(self._region), sorted(names)))
+        groups = [group for stage in stages for group in log_groups_of(stage, self._settings)]
+        return Facts(log_groups=read_log_groups(self._clients.logs(self._region), groups))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import batched
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
-
-#: What one DescribeLogGroups takes. *Source:* botocore's model.
-_IDENTIFIERS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +41,6 @@ class LogGroupChange(StrEnum):
     RETENTION_SET = "retention set"
     #: It never expires and may hold lines older than the retention: setting one now would delete them.
     LEFT_WITHOUT_RETENTION = "left without retention"
-
-
-def read_log_groups(client: CloudWatchLogsClient, names: Iterable[str]) -> dict[str, LogGroupFacts]:
-    """The facts of those groups that exist, by name: one call for each 50 names."""
-    facts = {}
-    for some in batched(names, _IDENTIFIERS, strict=False):
-        for group in client.describe_log_groups(logGroupIdentifiers=list(some))["logGroups"]:
-            # An account-level policy that says "never" has a name and no days.
-            expires = "retentionInDays" in group or "retentionPolicyName" in group
-            facts[group["logGroupName"]] = LogGroupFacts(
-                datetime.fromtimestamp(group["creationTime"] / 1000, UTC), expires
-            )
-    return facts
 
 
 def lack(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGroupChange | None:

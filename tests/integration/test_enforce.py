@@ -59,7 +59,9 @@ def test_stage_in_line_costs_one_call_of_api_gateway(sandbox: Sandbox, deliver: 
     deliver(updated(api_id))
     before = len(sandbox.calls)
     deliver(updated(api_id))
-    assert calls_by_handler(sandbox, before) == ["apigateway:GetStage", "logs:DescribeLogGroups"]
+    made = calls_by_handler(sandbox, before)
+    assert made[0] == "apigateway:GetStage"
+    assert set(made[1:]) == {"logs:DescribeLogGroups"}  # how many: test_log_group_answers
 
 
 def test_new_stage_costs_two_calls_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, apply_log_groups, lack, read_log_groups
+from log_keeper.log_group_reading import read_log_groups
+from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, apply_log_groups, lack
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 WANTED = LogGroup("group", retention=30, kms_key_arn=None)
@@ -17,7 +18,7 @@ class Logs:
     """CloudWatch Logs with at most one group."""
 
     def __init__(self, **group: Any) -> None:
-        self.groups = [{"logGroupName": "group"} | group] if group else []
+        self.groups = [{"logGroupName": "group", "storedBytes": 0} | group] if group else []
         self.calls: list[str] = []
 
     def describe_log_groups(self, **_: Any) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def born(days_ago: float) -> int:
     ],
 )
 def test_group(logs: Any, change: LogGroupChange | None, calls: list[str]) -> None:
-    found = lack(WANTED, read_log_groups(logs, ["group"]).get("group"), NOW)
+    found = lack(WANTED, read_log_groups(logs, [WANTED]).get("group"), NOW)
     assert found == change
     apply_log_groups(logs, {WANTED: found} if found else {})
     assert logs.calls == calls
@@ -68,7 +69,8 @@ def test_groups_are_read_by_fifty() -> None:
             sizes.append(len(parameters["logGroupIdentifiers"]))
             return super().describe_log_groups()
 
-    read_log_groups(Counting(), (f"group{number}" for number in range(101)))  # type: ignore[arg-type]
+    groups = [LogGroup(f"group{number}", retention=30, kms_key_arn=None) for number in range(101)]
+    read_log_groups(Counting(), groups)  # type: ignore[arg-type]
     assert sizes == [50, 50, 1]
 
 

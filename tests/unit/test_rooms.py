@@ -22,10 +22,11 @@ ROOMS: dict[str, set[str]] = {
     "rest": {"aws", "policy", "stages"},
     "http_websocket": {"aws", "policy", "stages"},
     "log_groups": set(),
+    "log_group_reading": {"aws", "log_groups"},
     "schedules": {"aws", "cloudtrail", "settings", "stages"},
     "judgement": {"log_groups", "policy", "settings", "stages"},
     "account_role": {"aws", "settings"},
-    "facts": {"aws", "judgement", "log_groups", "settings", "stages"},
+    "facts": {"aws", "judgement", "log_group_reading", "settings", "stages"},
     "enforcement": {
         "facts",
         "judgement",

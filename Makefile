@@ -72,14 +72,16 @@ build: setup ## Build the functions' packages
 	@$(WITH_TOOLS) $(SAM) build
 	@$(PYTHON) -m tools.package
 
+# Whatever an older samconfig.local.toml has: the template can name its roles.
+CAPABILITIES := --capabilities CAPABILITY_NAMED_IAM
 # Your answers are kept in samconfig.local.toml, which git ignores. ASK=1 asks again.
 .PHONY: deploy
 deploy: build ## Deploy to your account; asks its questions the first time (ASK=1: again)
 	@if [ -f samconfig.local.toml ] && ! cmp -s samconfig.toml samconfig.local.toml && [ -z "$(ASK)" ]; then \
-	  $(WITH_TOOLS) $(SAM) deploy --config-file samconfig.local.toml; \
+	  $(WITH_TOOLS) $(SAM) deploy --config-file samconfig.local.toml $(CAPABILITIES); \
 	else \
 	  [ -f samconfig.local.toml ] || cp samconfig.toml samconfig.local.toml; \
-	  $(WITH_TOOLS) $(SAM) deploy --guided --config-file samconfig.local.toml; \
+	  $(WITH_TOOLS) $(SAM) deploy --guided --config-file samconfig.local.toml $(CAPABILITIES); \
 	fi
 
 .PHONY: lock

@@ -121,6 +121,7 @@ def settings(arguments: argparse.Namespace, account: str, partition: str, region
         own_role_arn="",
         log_role_name="",
         log_role_arn=None,
+        log_role_path="/",
         log_role_boundary_arn=None,
         log_group_kms_key_arn=None,
         schedule_group="",

@@ -9,13 +9,13 @@ from moto.iam.models import iam_backends
 
 from sandbox import needs as _needs
 from sandbox.call import AwsError, Call, Caller, CallRecord
+from sandbox.needs import Need
 from sandbox.policies import Context, Decision, Policies, evaluate, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.account import Sandbox
-    from sandbox.needs import Need
 
 #: Services that say AccessDenied, with 403; all others say AccessDeniedException.
 _ACCESS_DENIED = frozenset({"iam", "sts", "s3", "sqs", "sns", "cloudformation", "cloudwatch"})
@@ -25,9 +25,22 @@ _DENIED_WITH_400 = frozenset(
 )
 
 
+#: Calls that are checked with the boundary that the role has, as ``iam:PermissionsBoundary``.
+#: *Source:* Service Authorization Reference, "Actions, resources, and condition keys for AWS IAM"
+_CHECKED_WITH_THE_BOUNDARY = frozenset(
+    {"AttachRolePolicy", "DeleteRolePermissionsBoundary", "DeleteRolePolicy", "DetachRolePolicy", "PutRolePolicy"}
+)
+
+
 def needs(sandbox: Sandbox, call: Call) -> tuple[Need, ...]:
-    """The permissions ``call`` asks for."""
-    return _needs.of(call, lambda kind, name: _arn_of(sandbox, kind, name))
+    """Return the permissions that ``call`` asks for."""
+    wanted = _needs.of(call, lambda kind, name: _arn_of(sandbox, kind, name))
+    if call.service == "iam" and call.operation in _CHECKED_WITH_THE_BOUNDARY:
+        role = role_by_name(sandbox, call.params["RoleName"])
+        if role is not None and role.permissions_boundary_arn:
+            boundary = {"iam:PermissionsBoundary": role.permissions_boundary_arn}
+            return tuple(Need(each.action, each.resource, {**each.context, **boundary}) for each in wanted)
+    return wanted
 
 
 def authorise(sandbox: Sandbox, call: Call, wanted: tuple[Need, ...]) -> None:
@@ -121,6 +134,11 @@ def role_by_arn(sandbox: Sandbox, arn: str) -> Any | None:
     return next((role for role in iam_backends[sandbox.account_id]["aws"].get_roles() if role.arn == arn), None)
 
 
+def role_by_name(sandbox: Sandbox, name: str) -> Any | None:
+    """Return moto's role of this name, None if there is none."""
+    return next((role for role in iam_backends[sandbox.account_id]["aws"].get_roles() if role.name == name), None)
+
+
 def request_context(sandbox: Sandbox, call: Call) -> Context:
     """The condition keys every request has.
 
@@ -158,7 +176,7 @@ def _arn_of(sandbox: Sandbox, kind: str, name: str) -> str:
     backend = iam_backends[sandbox.account_id]["aws"]
     known: Any = None
     if kind == "role":
-        known = next((role for role in backend.get_roles() if role.name == name), None)
+        known = role_by_name(sandbox, name)
     elif kind == "user":
         known = backend.users.get(name)
     elif kind == "group":

@@ -135,12 +135,15 @@ def _deployed(sandbox: Sandbox) -> dict[str, tuple[str, Versions]]:
         if resource["Type"] == "AWS::IAM::Role"
     }
     found: dict[str, tuple[str, Versions]] = {}
+    arns: dict[str, str] = {}
     for params in _by_cloudformation(sandbox, "CreateRole"):
         if params.get("Description") in logical_ids:
-            found[_arn(sandbox, params)] = logical_ids[params["Description"]], {}
+            arn = f"arn:aws:iam::{sandbox.account_id}:role{params.get('Path', '/')}{params['RoleName']}"
+            arns[params["RoleName"]] = arn
+            found[arn] = logical_ids[params["Description"]], {}
     for params in _by_cloudformation(sandbox, "PutRolePolicy"):
-        if _arn(sandbox, params) in found:
-            role, versions = found[_arn(sandbox, params)]
+        if params["RoleName"] in arns:
+            role, versions = found[arns[params["RoleName"]]]
             for permission, statement in each(role, json.loads(params["PolicyDocument"])).items():
                 versions.setdefault(permission, []).append(statement)
     return found
@@ -151,10 +154,6 @@ def _by_cloudformation(sandbox: Sandbox, operation: str) -> Iterator[dict[str, A
         call = record.call
         if call.operation == operation and call.caller.invoked_by == "cloudformation.amazonaws.com":
             yield call.params
-
-
-def _arn(sandbox: Sandbox, params: Mapping[str, Any]) -> str:
-    return f"arn:aws:iam::{sandbox.account_id}:role/{params['RoleName']}"
 
 
 def _is_trial(caller: Caller) -> bool:

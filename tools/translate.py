@@ -22,7 +22,9 @@ ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "log-keeper"
 #: Makes every resource of the template.
 EVERYTHING = {
     "Regions": "us-east-1,ap-southeast-2",
-    "LogRolePermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/Boundary",
+    "PermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/Boundary",
+    "RolePath": "/platform/",
+    "RoleNamePrefix": "org-",
     "AlarmEmail": "ops@example.com",
     "CreateTrail": "Yes",
 }

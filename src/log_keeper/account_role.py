@@ -220,9 +220,15 @@ def _create_role(iam: IAMClient, settings: Settings) -> RoleTypeDef:
     description = "Lets API Gateway write the logs of all its stages in this account. Made by Log Keeper."
     try:
         if boundary is None:
-            return iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Description=description)["Role"]
+            return iam.create_role(
+                Path=settings.log_role_path, RoleName=name, AssumeRolePolicyDocument=trust, Description=description
+            )["Role"]
         return iam.create_role(
-            RoleName=name, AssumeRolePolicyDocument=trust, Description=description, PermissionsBoundary=boundary
+            Path=settings.log_role_path,
+            RoleName=name,
+            AssumeRolePolicyDocument=trust,
+            Description=description,
+            PermissionsBoundary=boundary,
         )["Role"]
     except ClientError as error:
         # Another invocation, perhaps for another region, was faster.

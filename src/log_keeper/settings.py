@@ -20,7 +20,8 @@ class Settings:
     ``regions``: whose stages are looked after, the stack's own first. ``forwarding_rules``: the names of the rules
     that in each other one send its changes to the stack's own. ``own_role_arn``: the role this function runs with.
     ``log_role_arn``: of a role that the owner made; None: ``log_role_name`` is made and mended as needed, with
-    ``log_role_boundary_arn`` as its permissions boundary if there is one. Retentions are in days.
+    path ``log_role_path`` and ``log_role_boundary_arn`` as its permissions boundary if there is one. Retentions are in
+    days.
     ``is_audit``: everything is read, planned and reported, and nothing is changed. ``schedule_group``,
     ``schedule_role_arn``: of the schedules that end opt-ins; they send to ``stage_queue_arn``.
     ``sweep_rate``: API Gateway calls a second.
@@ -32,6 +33,7 @@ class Settings:
     own_role_arn: str
     log_role_name: str
     log_role_arn: str | None
+    log_role_path: str
     log_role_boundary_arn: str | None
     info_tag_key: str
     access_log_retention: int
@@ -111,6 +113,7 @@ class Settings:
             own_role_arn=text("OWN_ROLE_ARN"),
             log_role_name=text("LOG_ROLE_NAME"),
             log_role_arn=optional("LOG_ROLE_ARN"),
+            log_role_path=text("LOG_ROLE_PATH"),
             log_role_boundary_arn=optional("LOG_ROLE_BOUNDARY_ARN"),
             info_tag_key=text("INFO_TAG_KEY"),
             access_log_retention=number("ACCESS_LOG_RETENTION_DAYS"),

@@ -307,6 +307,13 @@ class TestLogRole:
         assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
         assert log_role(sandbox) == MADE_ROLE
 
+    def test_role_is_created_on_its_path(
+        self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
+    ) -> None:
+        environment.setenv("LOG_ROLE_PATH", "/platform/logs/")
+        deliver(record("UpdateAccount", {}))
+        assert log_role(sandbox) == "arn:aws:iam::123456789012:role/platform/logs/APIGatewayCloudWatchLogs"
+
     def test_role_of_the_owner_is_set(
         self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
     ) -> None:

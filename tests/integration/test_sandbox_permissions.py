@@ -122,6 +122,19 @@ def test_making_roles_only_with_a_boundary(sandbox: Sandbox) -> None:
     assert found == boundary
 
 
+def test_inline_policy_only_on_a_role_with_a_boundary(sandbox: Sandbox) -> None:
+    """The key is that of the role, which the call does not name."""
+    administrator = client(sandbox, "iam")
+    boundary = administrator.create_policy(PolicyName="b", PolicyDocument=allow("logs:*"))["Policy"]["Arn"]
+    condition = {"ArnEquals": {"iam:PermissionsBoundary": boundary}}
+    iam = as_role(sandbox, "iam", allow("iam:PutRolePolicy", Condition=condition))
+    role(sandbox, "bounded")
+    inline = {"RoleName": "bounded", "PolicyName": "inline", "PolicyDocument": allow("logs:*")}
+    assert refusal(lambda: iam.put_role_policy(**inline))[0] == "AccessDenied"
+    administrator.put_role_permissions_boundary(RoleName="bounded", PermissionsBoundary=boundary)
+    iam.put_role_policy(**inline)
+
+
 def test_a_user_of_the_account_is_checked_too(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     iam.create_user(UserName="ann")

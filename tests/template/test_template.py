@@ -13,6 +13,7 @@ from log_keeper import cloudtrail
 from log_keeper.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
 from sandbox import event_bus, templates
+from tools import translate
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPLATE = templates.parse((ROOT / "template.yaml").read_text())
@@ -276,6 +277,62 @@ def test_readme_lists_the_permissions() -> None:
     granted = {statement["Sid"]: actions(statement) for statement in statements()}
     # Other tables of the section are about symptoms.
     assert {sid: cell for sid, cell in listed.items() if re.fullmatch(r"([a-z]+:[A-Za-z*]+(, )?)+", cell)} == granted
+
+
+def deployed(parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The roles of the translated template by logical id, with these parameters."""
+    template = translate.translated()
+    properties = translate.resolved(template, parameters)
+    return {name: each for name, each in properties.items() if template["Resources"][name]["Type"] == "AWS::IAM::Role"}
+
+
+def test_roles_have_neither_name_nor_path_nor_boundary_by_default() -> None:
+    """Adding one, even the default path, would replace the roles of stacks that exist."""
+    roles = deployed({"Regions": "eu-west-2"})
+    assert len(roles) == 6
+    assert not any({"RoleName", "Path", "PermissionsBoundary"} & role.keys() for role in roles.values())
+
+
+def test_every_role_gets_boundary_path_and_prefix() -> None:
+    boundary = "arn:aws:iam::123456789012:policy/Boundary"
+    parameters = {"PermissionsBoundaryArn": boundary, "RolePath": "/platform/", "RoleNamePrefix": "org-"}
+    roles = deployed(parameters | {"Regions": "eu-west-2"})
+    assert len(roles) == 6
+    assert {role["PermissionsBoundary"] for role in roles.values()} == {boundary}
+    # A stack set finds its execution role by its name alone.
+    assert {role.get("Path") for name, role in roles.items() if name != "ForwardersExecutionRole"} == {"/platform/"}
+    assert "Path" not in roles["ForwardersExecutionRole"]
+    names = [role["RoleName"] for role in roles.values()]
+    assert len(set(names)) == 6
+    suffixes = [name.removeprefix("org-log-keeper") for name in names]
+    for suffix in suffixes:
+        assert f"`{suffix}`" in README
+    longest = 64 - max(map(len, suffixes))
+    assert f"stack name together have at most {longest} characters" in " ".join(README.split())
+    assert f"{longest} characters together" in " ".join(TEMPLATE["Parameters"]["RoleNamePrefix"]["Description"].split())
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "expected"), [("", "", None), ("", "b", "b"), ("a", "", "a"), ("a", "b", "a")]
+)
+def test_boundary_of_the_log_role(own: str, shared: str, expected: str | None) -> None:
+    """Its own, or else that of the other roles; in what the function is told and in what it is allowed."""
+
+    def arn(name: str) -> str:
+        return f"arn:aws:iam::123456789012:policy/{name}" if name else ""
+
+    template = translate.translated()
+    parameters = {"LogRolePermissionsBoundaryArn": arn(own), "PermissionsBoundaryArn": arn(shared)}
+    properties = translate.resolved(template, parameters)
+    told = properties["EnforceFunction"]["Environment"]["Variables"]["LOG_ROLE_BOUNDARY_ARN"]
+    assert told == arn(expected or "")
+    [statement] = [
+        each
+        for each in properties["MakeLogRolePolicy"]["PolicyDocument"]["Statement"]
+        if each["Action"] == "iam:CreateRole"
+    ]
+    condition = statement.get("Condition")
+    assert condition == (None if expected is None else {"ArnEquals": {"iam:PermissionsBoundary": arn(expected)}})
 
 
 def test_environments_that_share_the_rate_are_as_many_as_run_at_once() -> None:

@@ -118,7 +118,9 @@ def test_missing_data(account: Sandbox, treatment: str, found: str) -> None:
     assert state(account) == found
 
 
-def test_a_sweep_that_is_overdue(account: Sandbox, clock: MovableClock) -> None:
+@pytest.mark.parametrize("sweeps", [0, 1])
+def test_a_sweep_that_is_overdue(account: Sandbox, clock: MovableClock, sweeps: int) -> None:
+    """It rings in the hour after two days, counted from the last sweep or from the creation of the alarm."""
     alarm(
         account,
         MetricName="Swept",
@@ -126,14 +128,69 @@ def test_a_sweep_that_is_overdue(account: Sandbox, clock: MovableClock) -> None:
         EvaluationPeriods=2,
         ComparisonOperator="LessThanThreshold",
         TreatMissingData="breaching",
+        WarmUpConfiguration={"WarmUpPeriodDurationInMinutes": 2880, "OnlyStartEvaluatingAfterWarmUpPeriodEnds": True},
     )
+    for _ in range(sweeps):
+        put(account, "Swept")
+    clock.advance(timedelta(minutes=90))
+    clock.advance(timedelta(hours=24))
+    clock.advance(timedelta(hours=22))
+    assert state(account) == "INSUFFICIENT_DATA"
+    clock.advance(timedelta(hours=2))
+    assert state(account) == "ALARM"
     put(account, "Swept")
-    alarms.of(account).evaluate()
+    clock.advance(timedelta(hours=1))
     assert state(account) == "OK"
-    clock.advance(timedelta(hours=47))
+    clock.advance(timedelta(hours=24))
+    clock.advance(timedelta(hours=22))
     assert state(account) == "OK"
     clock.advance(timedelta(hours=2))
     assert state(account) == "ALARM"
+
+
+def test_alarm_over_more_than_a_day_is_evaluated_on_the_hour(clock: MovableClock, account: Sandbox) -> None:
+    """So a new one that counts missing data as breaching rings, although there was data a moment ago."""
+    clock.advance(timedelta(minutes=70 - clock.now().minute))
+    put(account, value=1)
+    alarm(
+        account,
+        Period=86400,
+        EvaluationPeriods=2,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="breaching",
+    )
+    clock.advance(MINUTE)
+    assert state(account) == "ALARM"
+    clock.advance(timedelta(minutes=45))
+    assert state(account) == "ALARM"
+    clock.advance(timedelta(minutes=5))
+    assert state(account) == "OK"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_warm_up(clock: MovableClock, account: Sandbox, *, waits: bool) -> None:
+    """It ends as soon as every period has data, or not before its time."""
+    alarm(
+        account,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="breaching",
+        WarmUpConfiguration={"WarmUpPeriodDurationInMinutes": 5, "OnlyStartEvaluatingAfterWarmUpPeriodEnds": waits},
+    )
+    clock.advance(2 * MINUTE)
+    assert state(account) == "INSUFFICIENT_DATA"
+    put(account, value=1)
+    clock.advance(MINUTE)
+    assert state(account) == ("INSUFFICIENT_DATA" if waits else "OK")
+    clock.advance(3 * MINUTE)
+    assert state(account) == "ALARM"
+
+
+def test_warm_up_of_more_than_two_days_is_refused(account: Sandbox) -> None:
+    code, message = refusal(lambda: alarm(account, WarmUpConfiguration={"WarmUpPeriodDurationInMinutes": 2881}))
+    assert (code, message) == (
+        "ValidationError",
+        "WarmUpPeriodDurationInMinutes must be from 1 to 2880, and not 2881",
+    )
 
 
 def test_datapoints_to_alarm(account: Sandbox, clock: MovableClock) -> None:

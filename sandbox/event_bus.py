@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from moto.events.models import EventPattern, events_backends
+from moto.events.models import events_backends
 from moto.logs.models import logs_backends
 from moto.sqs.models import sqs_backends
 
-from sandbox import iam
+from sandbox import event_patterns, iam, target_inputs
+from sandbox.call import AwsError
 from sandbox.gateway import rule
 from sandbox.needs import Need
 from sandbox.policies import Decision, evaluate, load
@@ -84,98 +84,21 @@ def put(sandbox: Sandbox, region: str, event: Event, bus_name: str = "default") 
     if bus is None:
         return
     for matched in list(bus.rules.values()):
-        # A rule with only a schedule has no pattern, which moto would take for "everything".
-        if not matched.state.startswith("ENABLED") or not matched.event_pattern.get_pattern():
-            continue
-        if not matches(matched.event_pattern.get_pattern(), event):
-            continue
-        send(sandbox, matched, event)
+        # A rule with only a schedule has no pattern.
+        pattern = matched.event_pattern.dump()
+        if matched.state.startswith("ENABLED") and pattern and event_patterns.compiled(pattern).matches(event):
+            send(sandbox, matched, event)
 
 
 def send(sandbox: Sandbox, of_rule: Any, event: Event) -> None:
     """All targets of moto's rule have got the event, whatever its pattern; those it cannot be given to lost it."""
     for each in list(of_rule.targets):
-        _deliver(sandbox, Delivery(of_rule.arn, each, _payload(each, event, of_rule.arn), event))
+        _deliver(sandbox, Delivery(of_rule.arn, each, target_inputs.payload(each, event, of_rule.arn), event))
 
 
 def matches(pattern: dict[str, Any], event: Event) -> bool:
-    """The event fits the pattern.
-
-    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
-    """
-    return _Pattern(None, pattern).matches_event(event)  # type: ignore[arg-type] # moto types an event more narrowly
-
-
-class _Pattern(EventPattern):
-    """moto's matcher, which here also looks into lists of objects, and takes an empty list for an absent field."""
-
-    @staticmethod
-    def _flatten_dict(node: Any, prefix: str = "", result: dict[str, Any] | None = None) -> dict[str, Any]:
-        flat: dict[str, Any] = {} if result is None else result
-        for key, value in node.items():
-            path = f"{prefix}.{key}" if prefix else key
-            if isinstance(value, dict) and value:
-                _Pattern._flatten_dict(value, path, flat)
-            elif isinstance(value, list):
-                for item in value:
-                    if isinstance(item, dict):
-                        for below, leaf in _Pattern._flatten_dict(item, path).items():
-                            flat.setdefault(below, []).extend(leaf if isinstance(leaf, list) else [leaf])
-                    else:
-                        flat.setdefault(path, []).append(item)
-            else:
-                flat[path] = value
-        return flat
-
-
-def _payload(of: dict[str, Any], event: Event, rule_arn: str) -> str:
-    if "Input" in of:
-        return str(of["Input"])
-    if "InputPath" in of:
-        node: Any = event
-        for key in of["InputPath"].removeprefix("$").strip(".").split("."):
-            node = node.get(key) if key and isinstance(node, dict) else node
-        return json.dumps(node)
-    if "InputTransformer" in of:
-        return _transformed(of["InputTransformer"], event, rule_arn)
-    return json.dumps(event)
-
-
-def _at(path: str, event: Event) -> Any:
-    """What a JSON path of names and indexes leads to; None if it leads nowhere."""
-    node: Any = event
-    for name, index in re.findall(r"([^.$\[\]]+)|\[(\d+)\]", path):
-        if index:
-            node = node[int(index)] if isinstance(node, list) and int(index) < len(node) else None
-        else:
-            node = node.get(name) if isinstance(node, dict) else None
-    return node
-
-
-def _transformed(transformer: dict[str, Any], event: Event, rule_arn: str) -> str:
-    """The template with its variables filled in: as JSON where they stand bare, as text within quotes.
-
-    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
-    """
-    values: dict[str, Any] = {
-        "aws.events.rule-arn": rule_arn,
-        "aws.events.rule-name": rule_arn.rsplit("/", 1)[-1],
-        "aws.events.event.ingestion-time": event["time"],
-        "aws.events.event": {name: value for name, value in event.items() if name != "detail"},
-        "aws.events.event.json": event,
-    }
-    values |= {name: _at(path, event) for name, path in transformer.get("InputPathsMap", {}).items()}
-    template, filled, in_quotes = str(transformer["InputTemplate"]), "", False
-    for part in re.split(r'(<[\w.-]+>|\\.|")', template):
-        if part == '"':
-            in_quotes = not in_quotes
-        if part.startswith("<") and part[1:-1] in values:
-            value = values[part[1:-1]]
-            text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
-            filled += json.dumps(text)[1:-1] if in_quotes else json.dumps("" if value is None else value)
-        else:
-            filled += part
-    return filled
+    """Tell whether the event fits the pattern. Raise PatternError for one that EventBridge refuses."""
+    return event_patterns.compiled(json.dumps(pattern)).matches(event)
 
 
 def _deliver(sandbox: Sandbox, delivery: Delivery) -> None:
@@ -292,16 +215,26 @@ def trusts(role: Any, service: str, context: Context | None = None) -> bool:
     return evaluate([document], "sts:AssumeRole", role.arn, context or {}, {"Service": service}) is Decision.ALLOWED
 
 
+#: Refused from here on. *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+_TOO_LARGE = 1 << 20
+
+
 @rule("events", "PutEvents")
 def _put_events(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
-    """Entries of customers; a source that begins with ``aws.`` is AWS's own and refused, entry by entry.
+    """Put customers' events on their buses. More than 10 entries, or too large ones, are refused as a whole.
 
-    *Source:* https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
+    Everything else is refused entry by entry; a source that begins with ``aws.`` is AWS's own. An event for a bus that
+    does not exist is taken, and lost.
+
+    *Source:* localstack ``test_events.snapshot.json``; radkawar/stackd ``testdata/aws/eventbridge/control_plane.json``
     """
+    entries = call.params["Entries"]
+    if sum(_size(entry) for entry in entries) >= _TOO_LARGE:
+        raise AwsError("ValidationException", "Total size of the entries in the request is over the limit.")
     answers: list[dict[str, Any]] = []
     accepted: list[tuple[Event, str]] = []
-    for entry in call.params["Entries"]:
-        refused = _refusal(sandbox, call, entry)
+    for entry in entries:
+        refused = _refusal(entry)
         if refused:
             answers.append(refused)
             continue
@@ -316,18 +249,24 @@ def _put_events(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
             "resources": entry.get("Resources", []),
             "detail": json.loads(entry["Detail"]),
         }
-        accepted.append((event, _bus_name(entry)))
+        accepted.append((event, str(entry.get("EventBusName", "default")).rsplit("/", 1)[-1]))
         answers.append({"EventId": event["id"]})
     for event, bus in accepted:
         put(sandbox, call.region, event, bus)
     return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
 
 
-def _bus_name(entry: dict[str, Any]) -> str:
-    return str(entry.get("EventBusName", "default")).rsplit("/", 1)[-1]
+def _size(entry: dict[str, Any]) -> int:
+    """Return the bytes that count: neither the bus nor the trace header do.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size
+    """
+    texts = [entry.get(name) or "" for name in ("Source", "DetailType", "Detail")]
+    size = sum(len(text.encode()) for text in (*texts, *entry.get("Resources", [])))
+    return size + 14 if entry.get("Time") else size
 
 
-def _refusal(sandbox: Sandbox, call: Call, entry: dict[str, Any]) -> dict[str, str] | None:
+def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
     for parameter in ("Source", "DetailType", "Detail"):
         if not entry.get(parameter):
             message = f"Parameter {parameter} is not valid. Reason: {parameter} is a required argument."
@@ -338,11 +277,4 @@ def _refusal(sandbox: Sandbox, call: Call, entry: dict[str, Any]) -> dict[str, s
         is_object = isinstance(json.loads(entry["Detail"]), dict)
     except json.JSONDecodeError:
         is_object = False
-    if not is_object:
-        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
-    if _bus_name(entry) not in events_backends[sandbox.account_id][call.region].event_buses:
-        return {
-            "ErrorCode": "ResourceNotFoundException",
-            "ErrorMessage": f"Event bus {_bus_name(entry)} does not exist.",
-        }
-    return None
+    return None if is_object else {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}

@@ -1,17 +1,33 @@
 """``at``, ``rate`` and ``cron`` expressions: when something recurs.
 
-*Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+The rules of EventBridge and EventBridge Scheduler read them differently (``Dialect``). Written here because the one
+kept library on PyPI, aws-croniter 2.1.1, fails on ``LW`` and ``1-5W``, gives up after ten months without an occurrence,
+and knows no time zones.
+
+*Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html ; what rules take and refuse was
+recorded on 2026-09-15 in radkawar/stackd ``testdata/aws/eventbridge/scheduled_rules.json`` and in localstack
+``test_events_schedule.snapshot.json`` and ``test_scheduler.snapshot.json``.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+
+class Dialect(StrEnum):
+    """Which service reads the expression."""
+
+    RULE = "rule"
+    SCHEDULER = "scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +66,11 @@ class Cron:
 
     minutes: frozenset[int]
     hours: frozenset[int]
-    days: frozenset[int]
     months: frozenset[int]
-    #: 1 is Sunday.
-    weekdays: frozenset[int]
-    years: frozenset[int]
+    #: Ranges, because the rules of EventBridge take years up to 2147483647.
+    years: tuple[range, ...]
+    #: Tells whether the expression names the day.
+    names_day: Callable[[date], bool]
     zone: tzinfo
 
     def first(self, now: datetime, start: datetime | None = None) -> datetime | None:
@@ -62,78 +78,165 @@ class Cron:
         return self.following(max(now, start or now) - timedelta(microseconds=1))
 
     def following(self, occurrence: datetime) -> datetime | None:
-        """The next one after that time; None if no more years are named. Local times that a clock skips are skipped."""
-        day = occurrence.astimezone(self.zone).date()
-        while day.year <= max(self.years):
-            if self._names(day):
-                for hour in sorted(self.hours):
-                    for minute in sorted(self.minutes):
-                        local = datetime.combine(day, time(hour, minute), self.zone)
-                        moment = local.astimezone(UTC)
-                        is_real = moment.astimezone(self.zone).replace(tzinfo=None) == local.replace(tzinfo=None)
-                        if moment > occurrence and is_real:
-                            return moment
-            day += timedelta(days=1)
+        """The next one after that time; None if there is none. Local times that a clock skips are skipped."""
+        begin = occurrence.astimezone(self.zone).date()
+        # The calendar repeats after 400 years.
+        for year in range(begin.year, min(begin.year + 400, MAXYEAR) + 1):
+            if not any(year in named for named in self.years):
+                continue
+            for month in sorted(self.months):
+                for number in range(1, calendar.monthrange(year, month)[1] + 1):
+                    day = date(year, month, number)
+                    if day >= begin and self.names_day(day) and (moment := self._on(day, occurrence)):
+                        return moment
         return None
 
-    def _names(self, day: date) -> bool:
-        return (
-            day.day in self.days
-            and day.month in self.months
-            and day.isoweekday() % 7 + 1 in self.weekdays
-            and day.year in self.years
-        )
+    def _on(self, day: date, occurrence: datetime) -> datetime | None:
+        for hour in sorted(self.hours):
+            for minute in sorted(self.minutes):
+                local = datetime.combine(day, time(hour, minute), self.zone)
+                moment = local.astimezone(UTC)
+                is_real = moment.astimezone(self.zone).replace(tzinfo=None) == local.replace(tzinfo=None)
+                if moment > occurrence and is_real:
+                    return moment
+        return None
 
 
 type Expression = At | Rate | Cron
 
-_RATE = re.compile(r"rate\((\d+) (minute|hour|day)(s?)\)")
+_RATE = re.compile(r"rate\(([0-9]+) (minute|hour|day)(s?)\)")
 _AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 _CRON = re.compile(r"cron\((.*)\)")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_LARGEST = 2**31 - 1
 
 
-def parse(text: str, zone: tzinfo = UTC) -> Expression:
-    """The expression that *text* is. ValueError if it is none; NotImplementedError for L, W and # in ``cron``."""
-    if found := _AT.fullmatch(text):
+def parse(text: str, zone: tzinfo = UTC, dialect: Dialect = Dialect.SCHEDULER) -> Expression:
+    """Return the expression that *text* is. Raise ValueError if the service refuses it.
+
+    A rule takes no ``at``, wants the singular with 1 alone, and separates cron's fields by one space each.
+    """
+    is_rule = dialect is Dialect.RULE
+    if (found := _AT.fullmatch(text)) and not is_rule:
         return At(datetime.fromisoformat(found[1]).replace(tzinfo=zone).astimezone(UTC))
     if found := _RATE.fullmatch(text):
         count = int(found[1])
-        if count < 1:
+        if not 1 <= count <= _LARGEST or (is_rule and (count == 1) == bool(found[3])):
             raise ValueError(text)
         return Rate(count * timedelta(**{f"{found[2]}s": 1}))
     if found := _CRON.fullmatch(text):
-        fields = found[1].split()
-        if len(fields) != 6 or (fields[2] == "?") == (fields[4] == "?"):
+        fields = found[1].upper().split(" ") if is_rule else found[1].upper().split()
+        if len(fields) != 6 or not all(fields) or (fields[2] == "?") == (fields[4] == "?"):
             raise ValueError(text)
+        read = _Reader(dialect)
         return Cron(
-            _field(fields[0], 0, 59),
-            _field(fields[1], 0, 23),
-            _field(fields[2], 1, 31),
-            _field(fields[3], 1, 12, _MONTHS),
-            _field(fields[4], 1, 7, _WEEKDAYS),
-            _field(fields[5], 1970, 2199),
+            read.values(fields[0], 0, 59),
+            read.values(fields[1], 0, 23),
+            read.values(fields[3], 1, 12, _MONTHS),
+            tuple(read.span(part, *read.years, wraps=False) for part in fields[5].split(",")),
+            read.day_of_week(fields[4]) if fields[2] == "?" else read.day_of_month(fields[2]),
             zone,
         )
     raise ValueError(text)
 
 
-def _field(text: str, low: int, high: int, names: tuple[str, ...] = ()) -> frozenset[int]:
-    for number, name in enumerate(names, low):
-        text = text.upper().replace(name, str(number))
-    if re.search("[LW#]", text):
-        raise NotImplementedError(text)
-    found: set[int] = set()
-    for part in text.split(","):
-        span, _, step = part.partition("/")
-        first, _, last = span.partition("-")
-        if span in ("*", "?"):
+class _Reader:
+    """Reads the fields of a cron expression, in capitals, as one service does. Raises ValueError for what is none."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._is_rule = dialect is Dialect.RULE
+        #: A rule takes years outside the documented range.
+        self.years = (0, _LARGEST) if self._is_rule else (1970, 2199)
+
+    def values(self, field: str, low: int, high: int, names: tuple[str, ...] = ()) -> frozenset[int]:
+        """Return the numbers that a field names. A range whose end is before its begin goes over the edge."""
+        size = high - low + 1
+        spans = [self.span(part, low, high, names=names) for part in field.split(",")]
+        return frozenset((value - low) % size + low for span in spans for value in span)
+
+    def span(self, part: str, low: int, high: int, *, names: tuple[str, ...] = (), wraps: bool = True) -> range:
+        """Return the numbers that one part of a list names; beyond *high* where it goes over the edge."""
+        span, slash, step_text = part.partition("/")
+        step = self._number(step_text, *((0, _LARGEST) if self._is_rule else (1, high))) if slash else 1
+        if span == "*":
             begin, end = low, high
         else:
-            begin = int(first)
-            end = int(last) if last else high if step else begin
-        if not low <= begin <= end <= high:
+            first, dash, last = span.partition("-")
+            begin = self._number(first, low, high, names)
+            end = self._number(last, low, high, names) if dash else high if slash else begin
+        if end < begin:
+            if not wraps:
+                raise ValueError(part)
+            end += high - low + 1
+        return range(begin, end + 1, step) if step else range(begin, begin + 1)
+
+    def day_of_month(self, field: str) -> Callable[[date], bool]:
+        """Numbers, ``L`` (the last day), ``L-3``, ``15W`` and ``LW`` (the working day nearest to it in its month).
+
+        A rule takes ``W`` after a range and ignores it, as recorded for ``1-5W``.
+        """
+        day, w, rest = field.partition("W")
+        is_nearest = bool(w)
+        if rest:
+            raise ValueError(field)
+        if day.startswith("L"):
+            if day != "L" and not day.startswith("L-"):
+                raise ValueError(field)
+            offset = self._number(day[2:], 0, 30) if day != "L" else 0
+            return lambda given: given.day == _day(given, _length(given) - offset, is_nearest)
+        days = self.values(day, 1, 31)
+        if is_nearest and "-" in day and self._is_rule:
+            is_nearest = False
+        if not is_nearest:
+            return lambda given: given.day in days
+        (wanted,) = days
+        return lambda given: given.day == _day(given, wanted, True)
+
+    def day_of_week(self, field: str) -> Callable[[date], bool]:
+        """Numbers (1 is Sunday) and names, ``L`` (Saturday), ``6L`` (the month's last Friday), ``3#2``."""
+        day, hash_, ordinal = field.partition("#")
+        if hash_:
+            if "#" in ordinal or "," in field:
+                raise ValueError(field)
+            weekday, number = self._number(day, 1, 7, _WEEKDAYS), self._number(ordinal, 1, 5)
+            return lambda given: _weekday(given) == weekday and (given.day - 1) // 7 + 1 == number
+        if field == "L":
+            return lambda given: _weekday(given) == 7
+        days = self.values(field.removesuffix("L"), 1, 7, _WEEKDAYS)
+        if not field.endswith("L"):
+            return lambda given: _weekday(given) in days
+        (last,) = days
+        return lambda given: _weekday(given) == last and given.day + 7 > _length(given)
+
+    def _number(self, text: str, low: int, high: int, names: tuple[str, ...] = ()) -> int:
+        """A rule ignores what follows a number or a name, as in ``MONDAY``."""
+        for number, name in enumerate(names, low):
+            if text == name or (self._is_rule and text.startswith(name)):
+                return number
+        digits = re.match("[0-9]+", text) if self._is_rule else re.fullmatch("[0-9]+", text)
+        if not digits or not low <= int(digits[0]) <= high:
             raise ValueError(text)
-        found.update(range(begin, end + 1, int(step or 1)))
-    return frozenset(found)
+        return int(digits[0])
+
+
+def _day(given: date, wanted: int, is_nearest: bool) -> int | None:
+    """Return the day of *given*'s month that is meant; None if it has no such day."""
+    last = _length(given)
+    if not 1 <= wanted <= last:
+        return None
+    weekday = given.replace(day=wanted).isoweekday()
+    if not is_nearest or weekday < 6:
+        return wanted
+    if weekday == 6:
+        return wanted - 1 if wanted > 1 else wanted + 2
+    return wanted + 1 if wanted < last else wanted - 2
+
+
+def _length(day: date) -> int:
+    return calendar.monthrange(day.year, day.month)[1]
+
+
+def _weekday(day: date) -> int:
+    """1 is Sunday."""
+    return day.isoweekday() % 7 + 1

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import threading
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from botocore.exceptions import ClientError
 from moto.events.models import events_backends
@@ -27,25 +25,18 @@ from sandbox.account import SERVICES
 from sandbox.call import AwsError
 from sandbox.clock import MovableClock
 from sandbox.event_bus import Dropped
-from sandbox.gateway import rule
-from sandbox.schedule_expressions import At, Expression, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.account import Sandbox
-    from sandbox.call import Call, Caller
-    from sandbox.gateway import Proceed
+    from sandbox.call import Caller
+    from sandbox.schedule_expressions import Expression
 
 log = logging.getLogger(__name__)
 
 _PRINCIPAL = "scheduler.amazonaws.com"
-#: Of a schedule, a group and a rule. *Source:* botocore's models of scheduler and events.
-_LONGEST_NAME = 64
-_NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
-_ROLE_REFUSED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
-_TARGETS = frozenset({"sqs", "lambda", "events"})
-_RETRY_POLICY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+ROLE_REFUSED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
 #: Before the first retry, and at most. AWS names no numbers: these fill a day with about 185 tries, its default.
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(minutes=8)
 #: A clock that stands still just before something is due must not keep the scheduler busy.
@@ -302,9 +293,9 @@ class Scheduler:
 
     def _session(self, timed: _Timed, target: dict[str, Any]) -> Caller:
         with self.sandbox.gateway.lock:
-            role = _role(self.sandbox, timed.region, timed.group.name, target["RoleArn"])
+            role = role_of(self.sandbox, timed.region, timed.group.name, target["RoleArn"])
             if role is None:
-                raise AwsError("AccessDeniedException", _ROLE_REFUSED, 403)
+                raise AwsError("AccessDeniedException", ROLE_REFUSED, 403)
             caller = self._sessions.get(role.id)
             if caller is None:
                 credentials = self.sandbox.caller_of_role(role.arn, uuid.uuid4().hex)
@@ -359,128 +350,7 @@ def of(sandbox: Sandbox) -> Scheduler:
     return next(service for service in sandbox.services if isinstance(service, Scheduler))
 
 
-SERVICES.append(Scheduler)
-
-
-# --- the API -------------------------------------------------------------------------------------------------------
-
-
-@rule("scheduler", "CreateSchedule")
-def create_schedule(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The schedule exists and will be invoked; or AWS's reason why it cannot be."""
-    params = call.params
-    _check_name(params["Name"])
-    group = _group(sandbox, call, params.get("GroupName", "default"))
-    timer = _checked(sandbox, call)
-    if params["Name"] in group.schedules:
-        raise AwsError("ConflictException", f"Schedule {params['Name']} already exists.", 409)
-    answer = proceed({name: value for name, value in params.items() if name != "StartDate"})
-    schedule = group.schedules[params["Name"]]
-    schedule.creation_date = sandbox.now().timestamp()
-    _set(sandbox, schedule, params, timer)
-    return answer
-
-
-@rule("scheduler", "UpdateSchedule")
-def update_schedule(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
-    """The schedule is as sent: what was not sent is as if it never had been.
-
-    *Source:* botocore's documentation of UpdateSchedule
-    """
-    name = call.params["Name"]
-    schedule = _group(sandbox, call, call.params.get("GroupName", "default")).schedules.get(name)
-    if schedule is None:
-        raise AwsError("ResourceNotFoundException", f"Schedule {name} does not exist.", 404)
-    _set(sandbox, schedule, call.params, _checked(sandbox, call))
-    return {"ScheduleArn": schedule.arn}
-
-
-def _set(sandbox: Sandbox, schedule: Any, params: dict[str, Any], timer: Timer) -> None:
-    schedule.description = params.get("Description")
-    schedule.schedule_expression = params["ScheduleExpression"]
-    schedule.schedule_expression_timezone = params.get("ScheduleExpressionTimezone", "UTC")
-    schedule.flexible_time_window = params["FlexibleTimeWindow"]
-    target = params["Target"]
-    schedule.target = {**target, "RetryPolicy": {**_RETRY_POLICY, **target.get("RetryPolicy", {})}}
-    schedule.state = params.get("State", "ENABLED")
-    schedule.kms_key_arn = params.get("KmsKeyArn")
-    start, end = _moment(params.get("StartDate")), _moment(params.get("EndDate"))
-    schedule.start_date = start.timestamp() if start else None
-    schedule.end_date = end.timestamp() if end else None
-    schedule.action_after_completion = params.get("ActionAfterCompletion", "NONE")
-    schedule.last_modified_date = sandbox.now().timestamp()
-    vars(schedule)["timer"] = timer
-    of(sandbox).wake()
-
-
-def _checked(sandbox: Sandbox, call: Call) -> Timer:
-    """When the schedule that the parameters describe is due; refused as AWS does if they describe none."""
-    params = call.params
-    for required in ("ScheduleExpression", "FlexibleTimeWindow", "Target"):
-        if not params.get(required):
-            where = required[0].lower() + required[1:]
-            raise _invalid(
-                f"1 validation error detected: Value null at '{where}' failed to satisfy constraint: "
-                "Member must not be null"
-            )
-    window = params["FlexibleTimeWindow"]
-    if (window["Mode"] == "FLEXIBLE") != ("MaximumWindowInMinutes" in window):
-        raise _invalid("MaximumWindowInMinutes goes with a FLEXIBLE time window.")  # the wording is not recorded
-    timer = _timer(sandbox, params)
-    _check_target(params["Target"])
-    if _role(sandbox, call.region, params.get("GroupName", "default"), params["Target"]["RoleArn"]) is None:
-        raise _invalid(_ROLE_REFUSED)
-    return timer
-
-
-def _timer(sandbox: Sandbox, params: dict[str, Any]) -> Timer:
-    """When the parameters' expression is due.
-
-    A one-time schedule of a time gone by is accepted and invoked at once: so measured by a public scheduler on
-    2026-09-10. A comment in DefangLabs/pulumi-defang pull request 425 says that it is refused: a sandbox can be told
-    to do that.
-    *Source:* getmoto/moto pull request 8172 (StartDate), localstack/localstack issue 9284 (invalid expressions)
-    """
-    text, now = params["ScheduleExpression"], sandbox.now()
-    name = params.get("ScheduleExpressionTimezone", "UTC")
-    try:
-        zone = UTC if name == "UTC" else ZoneInfo(name)  # UTC needs no database of time zones
-    except (ZoneInfoNotFoundError, ValueError):
-        raise _invalid(f"Invalid Schedule Expression Timezone {name}.") from None  # the wording is not recorded
-    expression = _parsed(text, zone, f"Invalid Schedule Expression {text}.")
-    if isinstance(expression, At):
-        if expression.moment < now and sandbox.refuses_past_schedules:
-            raise _invalid(f"Invalid Schedule Expression {text}.")
-        return Timer(expression, expression.moment)  # StartDate and EndDate are ignored
-    start = _moment(params.get("StartDate"))
-    if start is not None and start < now - timedelta(minutes=5):
-        raise _invalid("The StartDate you specify cannot be earlier than 5 minutes ago.")
-    return Timer(expression, expression.first(now, start), _moment(params.get("EndDate")))
-
-
-def _parsed(text: str, zone: tzinfo, otherwise: str) -> Expression:
-    try:
-        return parse(text, zone)
-    except ValueError:
-        raise _invalid(otherwise) from None
-    except NotImplementedError:
-        raise AwsError("NotImplemented", f"The sandbox knows no L, W or # in {text}", 501) from None
-
-
-def _check_target(target: dict[str, Any]) -> None:
-    service = target["Arn"].split(":")[2:3]
-    if not _TARGETS & set(service):
-        raise AwsError("NotImplemented", f"The sandbox's Scheduler reaches no targets like {target['Arn']}", 501)
-    if service == ["events"] and "EventBridgeParameters" not in target:
-        raise _invalid("EventBridgeParameters is required for this target.")  # the wording is not recorded
-    if service != ["sqs"] and "Input" in target:
-        try:
-            json.loads(target["Input"])
-        except ValueError:
-            raise _invalid("Input must be well-formed JSON for this target.") from None  # the wording is not recorded
-
-
-def _role(sandbox: Sandbox, region: str, group_name: str, arn: str) -> Any | None:
+def role_of(sandbox: Sandbox, region: str, group_name: str, arn: str) -> Any | None:
     """The role, if Scheduler may assume it. A trust's ``aws:SourceArn`` is compared with the schedule's group.
 
     *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
@@ -493,82 +363,4 @@ def _role(sandbox: Sandbox, region: str, group_name: str, arn: str) -> Any | Non
     return role if event_bus.trusts(role, _PRINCIPAL, context) else None
 
 
-def _check_name(name: str) -> None:
-    _check_length(name)
-    if not _NAME.fullmatch(name):
-        raise _refused(name, "Member must satisfy regular expression pattern: [0-9a-zA-Z-_.]+")
-
-
-def _check_length(name: str) -> None:
-    if len(name) > _LONGEST_NAME:
-        raise _refused(name, f"Member must have length less than or equal to {_LONGEST_NAME}")
-
-
-def _refused(name: str, constraint: str) -> AwsError:
-    return _invalid(f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: {constraint}")
-
-
-def _group(sandbox: Sandbox, call: Call, name: str) -> Any:
-    group = scheduler_backends[sandbox.account_id][call.region].schedule_groups.get(name)
-    if group is None:
-        raise AwsError("ResourceNotFoundException", f"Schedule group {name} does not exist.", 404)
-    return group
-
-
-def _moment(value: Any) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(float(value), UTC)
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("ValidationException", message)
-
-
-@rule("scheduler", "CreateScheduleGroup")
-def create_schedule_group(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """There is a new group; moto would empty one that exists."""
-    name = call.params["Name"]
-    _check_name(name)
-    groups = scheduler_backends[sandbox.account_id][call.region].schedule_groups
-    if name in groups:
-        raise AwsError("ConflictException", f"Schedule group {name} already exists.", 409)
-    answer = proceed()
-    groups[name].created_on = groups[name].last_modified = sandbox.now().timestamp()
-    return answer
-
-
-@rule("scheduler", "DeleteScheduleGroup")
-def delete_schedule_group(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The group and its schedules are gone, which on AWS takes a while."""
-    name = call.params["Name"]
-    _group(sandbox, call, name)
-    if name == "default":
-        raise _invalid("The default schedule group cannot be deleted.")  # the wording is not recorded
-    return proceed()
-
-
-# ---- rules of EventBridge
-
-
-@rule("events", "PutRule", "EnableRule")
-def time_rule(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """As moto does it, if the name is not too long; and a rule with a schedule is due again and again, from now on.
-
-    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html (always in UTC)
-    """
-    _check_length(call.params["Name"])
-    text = call.params.get("ScheduleExpression")
-    if text:
-        _parsed(text, UTC, "Parameter ScheduleExpression is not valid.")
-    answer = proceed()
-    bus = call.params.get("EventBusName", "default").rsplit("/", 1)[-1]
-    found = events_backends[sandbox.account_id][call.region].event_buses[bus].rules[call.params["Name"]]
-    text = found.scheduled_expression
-    if text:
-        expression = parse(text)
-        vars(found)["timer"] = Timer(expression, expression.following(sandbox.now()))
-        of(sandbox).wake()
-    return answer
+SERVICES.append(Scheduler)

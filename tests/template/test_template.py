@@ -28,6 +28,8 @@ def resolved(value: Any) -> Any:
             return OWN_ROLE_ARN
         case {"Ref": name} if name in TEMPLATE["Parameters"]:
             return TEMPLATE["Parameters"][name]["Default"]
+        case {"Ref": str(name)}:
+            return name
         case dict():
             return {key: resolved(inner) for key, inner in value.items()}
         case list():

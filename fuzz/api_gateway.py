@@ -86,7 +86,7 @@ def updated(
 ) -> dict[str, Any]:
     """The HTTP or WebSocket stage after UpdateStage with these parameters.
 
-    ``keeps``: whether members of settings that are not sent stay as they are, which is unknown of a route's.
+    ``keeps``: whether members of a route's settings that are not sent stay as they are, which is unknown.
     """
     stage = deepcopy(dict(answer))
     access = stage.get("AccessLogSettings", {}) | request.get("AccessLogSettings", {})
@@ -101,8 +101,7 @@ def updated(
         if sent.get("LoggingLevel") not in (None, "OFF", "ERROR", "INFO"):
             raise RefusedError("no such level")
     if "DefaultRouteSettings" in request:
-        kept = stage.get("DefaultRouteSettings", {}) if keeps else {}
-        stage["DefaultRouteSettings"] = kept | request["DefaultRouteSettings"]
+        stage["DefaultRouteSettings"] = stage.get("DefaultRouteSettings", {}) | request["DefaultRouteSettings"]
     for key, sent in routes.items():
         if key not in stage.get("RouteSettings", {}):
             raise RefusedError(f"Unable to find Route by key {key} within the provided RouteSettings")

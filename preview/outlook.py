@@ -38,7 +38,7 @@ class StagePreview:
     @property
     def is_at_info(self) -> bool:
         """Whether its execution logs are, or would be, at INFO: opted in by its tags."""
-        return self.stage.has_execution_logs and self.judgement.plan.opt_in.level is LoggingLevel.INFO
+        return self.judgement.plan.opt_in.level is LoggingLevel.INFO
 
     @property
     def findings(self) -> tuple[Finding, ...]:

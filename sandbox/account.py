@@ -75,8 +75,7 @@ class Sandbox:
         accepts_formats_without_request_id: bool = False,
         accepts_missing_http_log_groups: bool = False,
         refuses_missing_websocket_log_groups: bool = False,
-        partial_default_route_settings: Literal["keeps", "resets"] = "keeps",
-        partial_route_settings: Literal["keeps", "resets"] = "resets",
+        partial_route_settings: Literal["keeps", "resets"] = "keeps",
         managed_stage_is_locked: bool = False,
         log_delivery_policy: Literal["group", "account"] = "group",
         resource_policy_limit: int = 51_200,
@@ -110,9 +109,8 @@ class Sandbox:
         self.accepts_missing_http_log_groups = accepts_missing_http_log_groups
         #: WebSocket APIs refuse such a group. AWS's way is unknown; REST APIs took one in 2026-02.
         self.refuses_missing_websocket_log_groups = refuses_missing_websocket_log_groups
-        #: What becomes of fields that UpdateStage (v2) does not send. AWS keeps those of the default route settings.
-        self.partial_default_route_settings = partial_default_route_settings
-        #: The same of a route's own settings: AWS's way is unknown.
+        #: What becomes of the members of a route's own settings that UpdateStage (v2) does not send. AWS's way is
+        #: unknown; it keeps those of the default route settings, of the access log settings, and the other routes.
         self.partial_route_settings = partial_route_settings
         #: UpdateStage refuses the stage that quick create made: the model says so, AWS has taken access logs for it.
         self.managed_stage_is_locked = managed_stage_is_locked

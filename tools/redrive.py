@@ -199,7 +199,7 @@ def _in_words(body: str) -> tuple[str, str, str]:
                 return kind, "begins a sweep", ""
             case {"account": str() as account, "region": str() as region} as event:
                 hint = read_event(event, account=account, regions=(region,), own_role_arn="")
-                name = cause_of(event, datetime.now(UTC)).event_name
+                name = cause_of(event).event_name
             case _:
                 return _unreadable(body, "not an event of EventBridge")
     except (RecursionError, ValueError) as error:

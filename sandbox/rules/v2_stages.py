@@ -166,12 +166,16 @@ def _set_deployment(sandbox: Sandbox, params: dict[str, Any], api: Any, stage: S
 
 
 def _set_route_settings(sandbox: Sandbox, call: Call, api: Any, stage: Stage) -> None:
-    """Of the default route settings, fields that are not sent stay. Of a route's own settings it is not recorded: the
-    sandbox is told which (``partial_route_settings``)."""
+    """Merge what is sent into the settings: of the stage member by member, of the routes route by route.
+
+    Within a route's own settings it is not recorded: the sandbox is told which (``partial_route_settings``). Whoever
+    sends routes is refused while the stage has settings of a route that does not exist, sent or not. *Source:*
+    DianaIonita/serverless-api-gateway-throttling, issues 33 and 43. That a call without routes is not, is inferred.
+    """
     protocol = api.protocol_type
     default, routes = call.params.get("DefaultRouteSettings"), call.params.get("RouteSettings") or {}
     known = {route.route_key for route in api.routes.values()}
-    for key in routes:
+    for key in {**stage.route_settings, **routes} if routes else ():
         if key not in known:
             raise _no_route(key)
     for sent in (default or {}, *routes.values()):
@@ -179,8 +183,7 @@ def _set_route_settings(sandbox: Sandbox, call: Call, api: Any, stage: Stage) ->
         if protocol == "HTTP" and ("LoggingLevel" in sent or sent.get("DataTraceEnabled")):
             raise bad("Execution logs are not supported on protocolType HTTP")
     if default is not None:
-        kept = stage.default_route_settings if sandbox.partial_default_route_settings == "keeps" else {}
-        stage.default_route_settings = {**kept, **_fitted(protocol, default)}
+        stage.default_route_settings = {**stage.default_route_settings, **_fitted(protocol, default)}
     for key, sent in routes.items():
         kept = stage.route_settings.get(key, {}) if sandbox.partial_route_settings == "keeps" else {}
         stage.route_settings[key] = {**kept, **_fitted(protocol, sent)}

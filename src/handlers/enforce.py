@@ -138,7 +138,7 @@ class Door:
     def _read(self, event: Any) -> tuple[Hint, Cause]:
         settings = self._settings
         hint = read_event(event, account=settings.account, regions=settings.regions, own_role_arn=settings.own_role_arn)
-        return hint, cause_of(event, self._clock())
+        return hint, cause_of(event)
 
     def _follow(self, hint: Hint, cause: Cause) -> None:
         match hint:
@@ -150,7 +150,7 @@ class Door:
                     raise
                 if role is not None:
                     self._reporter.account_role(ref.region, role)
-                self._reporter.stage(result, cause)
+                self._reporter.stage(result, cause, self._clock())
                 self._tell(result, cause)
             case ApiNamed(region, api_id):
                 stages = self._enforcer.stages_of(region, api_id)

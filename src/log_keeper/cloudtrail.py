@@ -87,28 +87,33 @@ type Hint = StageNamed | ApiNamed | LogRoleNamed | Nothing
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The event that led to a look. ``event_id``: CloudTrail's, None for our own events.
+    """The event that led to an evaluation. ``event_id``: CloudTrail's, None for our own events.
 
-    ``seconds_ago``: between the event's time, which CloudTrail tells to the second, and now.
+    ``happened``: when, which CloudTrail records to the second; None where the event does not say.
     """
 
     event_name: str
     event_id: str | None
-    seconds_ago: float | None
+    happened: datetime | None
+
+    def seconds_until(self, now: datetime) -> float | None:
+        """Return the seconds between the event and *now*; None where the event has no time."""
+        return None if self.happened is None else (now - self.happened).total_seconds()
 
 
-def cause_of(event: Mapping[str, Any], now: datetime) -> Cause:
-    """Which event it was, as far as it says so. Of an event that ``read_event`` has read."""
+def cause_of(event: Mapping[str, Any]) -> Cause:
+    """Return which event it was, as far as it says so. Of an event that ``read_event`` has read."""
     kind, detail = event.get("detail-type"), event["detail"]
     if kind in (STAGE_TO_LOOK_AT, LOG_ROLE_TO_LOOK_AT):
         return Cause(str(kind), None, None)
     event_id = detail.get("eventID")
     try:
-        seconds = (now - datetime.fromisoformat(detail["eventTime"])).total_seconds()
+        happened = datetime.fromisoformat(detail["eventTime"])
     except (KeyError, TypeError, ValueError):
-        seconds = None
+        happened = None
     is_id = isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id)
-    return Cause(detail["eventName"], event_id if is_id else None, seconds)
+    is_moment = happened is not None and happened.tzinfo is not None
+    return Cause(detail["eventName"], event_id if is_id else None, happened if is_moment else None)
 
 
 class UnreadableEventError(ValueError):

@@ -171,13 +171,14 @@ class Enforcer:
             # Before the stage: API Gateway would make the execution log group itself, to be kept for ever.
             apply_log_groups(logs, judgement.log_groups)
             # Before the level: an opt-in whose end could not be scheduled must not begin.
-            self._schedule(ref, opt_in.until, tags_changed=tags_changed)
+            self._schedule(ref, opt_in.until, tags_changed=tags_changed and stage.has_execution_logs)
             try:
-                changes, left_out = reading.apply(judgement.plan)
+                applied = reading.apply(judgement.plan)
+                changes = applied.made
                 if not changes and not judgement.lacks_log_group:
                     outcome = Outcome.IN_LINE  # as far as it can be: see the findings
-                zero = dict.fromkeys(change.override or "the stage's own" for change in left_out)
-                findings += [Finding(Problem.ZERO_THROTTLE, override) for override in zero]
+                findings += [Finding(Problem.STALE_ROUTE, route) for route in applied.stale_routes]
+                findings += [Finding(Problem.ROUTE_SETTINGS_LOST, settings) for settings in applied.lost]
             except http_websocket.ManagedStageError as error:
                 outcome = Outcome.REFUSED
                 findings.append(Finding(Problem.MANAGED_STAGE, str(error)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from log_keeper.aws import error_code, error_message
-from log_keeper.policy import Change, Plan, Setting
+from log_keeper.policy import Applied, Change, Plan, Setting
 from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage, StageRef
 
 if TYPE_CHECKING:
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
         RouteSettingsTypeDef,
         StageTypeDef,
         UpdateStageRequestTypeDef,
+        UpdateStageResponseTypeDef,
     )
 
 _MEMBERS = {
+    Setting.ACCESS_LOG_DESTINATION: "DestinationArn",
+    Setting.ACCESS_LOG_FORMAT: "Format",
     Setting.LOGGING_LEVEL: "LoggingLevel",
     Setting.DATA_TRACE: "DataTraceEnabled",
     Setting.DETAILED_METRICS: "DetailedMetricsEnabled",
 }
+_ACCESS_LOG = (Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT)
 #: *Source:* terraform-aws-modules/terraform-aws-apigateway-v2, issue 80: settings of a route that is gone.
 _ROUTE_GONE = re.compile(r"Unable to find Route by key (.+) within the provided RouteSettings")
 
@@ -40,80 +45,102 @@ class ManagedStageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class V2Stage:
-    """A stage of an HTTP or WebSocket API as it was read, with the answer to send back from."""
+    """A stage of an HTTP or WebSocket API as it was read; ``answer``: API Gateway's own description of it."""
 
     client: ApiGatewayV2Client
     stage: Stage
     answer: StageTypeDef | GetStageResponseTypeDef
 
-    def apply(self, plan: Plan) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-        """Each change of the plan is made, by one UpdateStage; gives those made, and those left out on purpose.
+    def apply(self, plan: Plan) -> Applied:
+        """Make the changes of the plan in one UpdateStage that names their members only: API Gateway keeps the others.
 
-        Settings objects are sent whole, as they were read: whether members that are not sent are kept is unknown.
-        Objects with a throttle of 0 are not sent at all: that can shut an API, or open one that is shut (answering
-        429 to everybody: pulumi/pulumi-aws, issue 2363). Settings of a route that is gone are left out once API
-        Gateway has named it; there is nothing to log there.
+        So a throttle that its owner changes meanwhile is never set back. *Source:* of the stage's settings, its access
+        logs and the map of routes: radkawar/stackd, testdata/aws/apigateway; go-to-k/cdkd, apigatewayv2-provider.ts.
+        Of a route's own settings it is not recorded: see ``_put_back``.
+
+        The settings of a route that does not exist are left out once API Gateway has named it; there is nothing to log
+        there. While they are there it refuses every call that names routes, so that the changes of all routes are left
+        out then. *Source:* DianaIonita/serverless-api-gateway-throttling, issue 33.
 
         Raises ManagedStageError, and ClientError: ConflictException while another change of the stage is under way,
         NotFoundException if it is gone meanwhile.
         """
-        left_out = tuple(change for change in plan.changes if self._has_zero_throttle(change))
-        changes = [change for change in plan.changes if change not in left_out]
-        while changes:
+        made, stale_routes = list(plan.changes), list[str]()
+        lost: tuple[str, ...] = ()
+        while made:
+            request = self._request(made)
             try:
-                self.client.update_stage(**self._request(changes))
+                answer = self.client.update_stage(**request)
             except ClientError as error:
                 is_refused = error_code(error) == "BadRequestException" and not _ABOUT_LOGS.search(error_message(error))
                 if is_refused and self.stage.is_managed:
                     raise ManagedStageError(error_message(error)) from error
-                gone = _ROUTE_GONE.search(error_message(error))
-                of_routes_left = [change for change in changes if gone is None or change.override != gone[1]]
-                if len(of_routes_left) == len(changes):
+                gone, routes = _ROUTE_GONE.search(error_message(error)), request.get("RouteSettings", {})
+                if gone is None or not routes:
                     raise
-                changes = of_routes_left
+                stale_routes.append(gone[1])
+                refused = {gone[1]} if gone[1] in routes else routes.keys()
+                made = [change for change in made if change.override not in refused]
             else:
+                lost = self._put_back(request.get("RouteSettings", {}), answer)
                 break
-        return tuple(changes), left_out
+        left_out = tuple(change for change in plan.changes if change not in made)
+        return Applied(tuple(made), left_out, tuple(dict.fromkeys(stale_routes)), lost)
 
     def _request(self, changes: list[Change]) -> UpdateStageRequestTypeDef:
-        """UpdateStage's parameters. No deployment id: a stage that deploys by itself takes none."""
-        ref, now_set = self.stage.ref, self.stage.access_log
-        access: dict[str, Any] = {"DestinationArn": now_set.destination_arn, "Format": now_set.format}
-        request: dict[str, Any] = {"ApiId": ref.api_id, "StageName": ref.stage_name}
+        """Return UpdateStage's parameters. No deployment id: a stage that deploys by itself takes none."""
+        request: dict[str, Any] = {"ApiId": self.stage.ref.api_id, "StageName": self.stage.ref.stage_name}
         for change in changes:
-            match change.setting:
-                case Setting.ACCESS_LOG_DESTINATION | Setting.ACCESS_LOG_FORMAT:
-                    is_format = change.setting is Setting.ACCESS_LOG_FORMAT
-                    access["Format" if is_format else "DestinationArn"] = change.after
-                    request["AccessLogSettings"] = access
-                case Setting.LOGGING_LEVEL | Setting.DATA_TRACE | Setting.DETAILED_METRICS:
-                    value = change.after if change.setting is Setting.LOGGING_LEVEL else change.after == "true"
-                    if change.override is None:
-                        whole = request.setdefault("DefaultRouteSettings", self._whole(None))
-                    else:
-                        routes = request.setdefault("RouteSettings", {})
-                        whole = routes.setdefault(change.override, self._whole(change.override))
-                    whole[_MEMBERS[change.setting]] = value
+            member, value = _MEMBERS[change.setting], change.after
+            if change.setting in _ACCESS_LOG:
+                request.setdefault("AccessLogSettings", {})[member] = value
+                continue
+            if change.override is None:
+                settings = request.setdefault("DefaultRouteSettings", {})
+            else:
+                settings = request.setdefault("RouteSettings", {}).setdefault(change.override, {})
+            settings[member] = value if change.setting is Setting.LOGGING_LEVEL else value == "true"
         return cast("UpdateStageRequestTypeDef", request)
 
-    def _whole(self, route_key: str | None) -> dict[str, Any]:
-        """The settings object of the stage or of a route, as it was read; less what an HTTP API does not take.
+    def _put_back(
+        self, sent: Mapping[str, RouteSettingsTypeDef], answer: UpdateStageResponseTypeDef
+    ) -> tuple[str, ...]:
+        """Put back the settings of routes that UpdateStage dropped; return those that could not be.
 
-        *Source:* "Execution logs are not supported on protocolType HTTP" (hashicorp/terraform-provider-aws, issue
-        12893), said to whoever sends these members, whatever their values.
+        Should API Gateway replace the settings of a route by those that are sent, and not merge them, then its answer
+        lacks the others. It lacks them too where the owner deleted the settings of the route after they were read,
+        and these must not come back. One member of the two that are ours, sent alone, tells which: the other stays or
+        goes. No call is made where nothing is missing, and no throttle is sent where API Gateway merges.
         """
-        routes = self.answer.get("RouteSettings", {})
-        whole: RouteSettingsTypeDef = (
-            self.answer.get("DefaultRouteSettings", {}) if route_key is None else routes[route_key]
-        )
-        refused = () if self.stage.has_execution_logs else ("LoggingLevel", "DataTraceEnabled")
-        return {name: value for name, value in whole.items() if name not in refused}
+        before, after = self.answer.get("RouteSettings", {}), answer.get("RouteSettings", {})
+        dropped = {route: before[route].keys() - after[route].keys() for route in sent if route in after}
+        whole = {
+            route: cast("RouteSettingsTypeDef", {**before[route], **sent[route]})
+            for route, members in dropped.items()
+            if members
+        }
+        if not whole:
+            return ()
+        try:
+            route = next(iter(whole))
+            if self._replaces(route, whole[route], after[route]):
+                self._update_routes(whole)
+        except ClientError as error:
+            return tuple(f"{route}: {settings}: {error_message(error)}" for route, settings in whole.items())
+        return ()
 
-    def _has_zero_throttle(self, change: Change) -> bool:
-        if change.setting not in _MEMBERS:
-            return False
-        whole = self._whole(change.override)
-        return any(whole.get(throttle) == 0 for throttle in ("ThrottlingBurstLimit", "ThrottlingRateLimit"))
+    def _replaces(self, route: str, wanted: RouteSettingsTypeDef, now_set: RouteSettingsTypeDef) -> bool:
+        """Return whether API Gateway drops the one of the route's two logging settings that is not sent."""
+        if "DataTraceEnabled" in now_set:
+            answer = self._update_routes({route: {"LoggingLevel": wanted["LoggingLevel"]}})
+            return "DataTraceEnabled" not in answer[route]
+        answer = self._update_routes({route: {"DataTraceEnabled": wanted.get("DataTraceEnabled", False)}})
+        return "LoggingLevel" not in answer[route]
+
+    def _update_routes(self, routes: Mapping[str, RouteSettingsTypeDef]) -> Mapping[str, RouteSettingsTypeDef]:
+        ref = self.stage.ref
+        answer = self.client.update_stage(ApiId=ref.api_id, StageName=ref.stage_name, RouteSettings=routes)
+        return answer["RouteSettings"]
 
 
 def read_stage(client: ApiGatewayV2Client, ref: StageRef, protocol: Protocol) -> V2Stage | None:

@@ -25,7 +25,8 @@ class Problem(StrEnum):
     """What cannot be put in line, and is for somebody to look at."""
 
     MANAGED_STAGE = "API Gateway refuses changes to the managed stage of a quick-created API"
-    ZERO_THROTTLE = "settings with a throttle of 0 cannot be sent back safely"
+    STALE_ROUTE = "settings of a route that does not exist: API Gateway refuses changes to those of any route"
+    ROUTE_SETTINGS_LOST = "API Gateway dropped settings of a route, and they could not be put back"
     UNREADABLE_TAG = "a tag's value is no ISO 8601 date or time, and counts as past"
     FIREHOSE_GONE = "the Firehose stream that access logs go to does not exist"
     KEPT_FOR_EVER = "a log group has no retention; one set now would delete old lines"

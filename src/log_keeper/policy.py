@@ -107,12 +107,28 @@ class Plan:
         return not self.changes
 
 
-def plan(stage: Stage, policy: Policy, now: datetime) -> Plan:
-    """The stage is in line once each change of the plan is applied.
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a plan.
 
-    Data traces are ended before a level is raised: a level raised from OFF would otherwise start to write bodies.
+    ``made``: the changes that were made. ``left_out``: those of routes that could not be, because of ``stale_routes``:
+    routes that do not exist, but whose settings are still there. ``lost``: settings of routes that API Gateway dropped
+    and that could not be put back, each as one text.
     """
-    opt_in = read_opt_in(stage.tags, policy, now)
+
+    made: tuple[Change, ...]
+    left_out: tuple[Change, ...] = ()
+    stale_routes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+def plan(stage: Stage, policy: Policy, now: datetime) -> Plan:
+    """Return the changes that make the stage compliant.
+
+    Data traces are ended before a level is raised: a level raised from OFF would otherwise start to write bodies. A
+    stage without execution logs is never opted in to INFO, whatever its tags say.
+    """
+    opt_in = read_opt_in(stage.tags, policy, now) if stage.has_execution_logs else OptIn(LoggingLevel.ERROR)
     settings: dict[str | None, MethodSettings] = {None: stage.settings} | dict(stage.overrides)
     changes = _access_log_changes(stage, policy)
     if stage.has_execution_logs:
@@ -122,7 +138,7 @@ def plan(stage: Stage, policy: Policy, now: datetime) -> Plan:
         changes += [
             Change(Setting.DETAILED_METRICS, override, "false", "true", "detailed metrics are wanted of every stage")
             for override, now_set in settings.items()
-            if not now_set.detailed_metrics
+            if not now_set.detailed_metrics and (override is None or stage.methods_decide_on_metrics)
         ]
     return Plan(tuple(changes), opt_in, is_exempt=policy.exempt_tag_key in stage.tags)
 

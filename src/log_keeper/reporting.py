@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
@@ -35,13 +36,17 @@ class Reporter:
         self._metrics = metrics
         self._counts: Counter[str] = Counter()
 
-    def stage(self, result: Result, cause: Cause | None = None) -> None:
-        """``cause``: the event that led to the stage; None in a sweep."""
+    def stage(self, result: Result, cause: Cause | None = None, now: datetime | None = None) -> None:
+        """Report what came of a stage.
+
+        ``cause``: the event that led to the stage, ``now``: when the work on the stage ended; None in a sweep.
+        """
         self._counts[_STAGE_METRICS[result.outcome]] += 1
         if result.outcome is Outcome.CHANGED and result.protocol is not None:
             self._put_by_protocol(result.ref.region, result.protocol, {"StagesPutRight": 1})
-        if result.outcome is Outcome.CHANGED and cause is not None and cause.seconds_ago is not None:
-            self._metrics.add_metric(name="SecondsToInLine", unit=MetricUnit.Seconds, value=cause.seconds_ago)
+        seconds = None if cause is None or now is None else cause.seconds_until(now)
+        if result.outcome is Outcome.CHANGED and seconds is not None:
+            self._metrics.add_metric(name="SecondsToInLine", unit=MetricUnit.Seconds, value=seconds)
         self._counts["Findings"] += len(result.findings)
         ref = result.ref
         self._logger.info(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from log_keeper.aws import error_code
-from log_keeper.policy import Change, Plan, Setting
+from log_keeper.policy import Applied, Change, Plan, Setting
 from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage, StageRef
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ class RestStage:
     client: APIGatewayClient
     stage: Stage
 
-    def apply(self, plan: Plan) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-        """Each change of the plan is made, by one UpdateStage unless it takes more operations than a call may have.
-
-        Gives the changes that were made, and those left out on purpose: none.
+    def apply(self, plan: Plan) -> Applied:
+        """Make each change of the plan, in one UpdateStage unless it takes more operations than a call may have.
 
         Raises ClientError: ConflictException while another change of the stage is under way, NotFoundException if it
         is gone meanwhile.
@@ -49,7 +47,7 @@ class RestStage:
         ref = self.stage.ref
         for operations in batched(patch_operations(plan), MAX_PATCH_OPERATIONS, strict=False):
             self.client.update_stage(restApiId=ref.api_id, stageName=ref.stage_name, patchOperations=list(operations))
-        return plan.changes, ()
+        return Applied(plan.changes)
 
 
 def read_stage(client: APIGatewayClient, ref: StageRef) -> RestStage | None:

@@ -129,6 +129,15 @@ class Stage:
         return self.protocol is not Protocol.HTTP
 
     @property
+    def methods_decide_on_metrics(self) -> bool:
+        """Whether a method's own detailed metrics count, and not the stage's alone.
+
+        A route's do not: it is measured where the stage says true, also where its own settings say false.
+        *Source:* radkawar/stackd, testdata/aws/apigateway/v2_metrics.json.
+        """
+        return self.protocol is Protocol.REST
+
+    @property
     def needs_account_role(self) -> bool:
         """HTTP APIs write their logs by log delivery instead. *Source:* aws/aws-cdk, pull request 33977."""
         return self.protocol is not Protocol.HTTP

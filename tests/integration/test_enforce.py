@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -15,7 +16,6 @@ from accounts import (
     log_role,
     make_role,
     make_stage,
-    make_websocket_stage,
     patch_stage,
     set_log_role,
 )
@@ -23,7 +23,6 @@ from builders import ACCOUNT, FORMATS, MADE_ROLE, record, updated
 from deliveries import Context, Deliver
 from handlers import enforce
 from log_keeper.account_role import AccountRoleError
-from log_keeper.judgement import Problem
 from log_keeper.stages import Protocol
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
@@ -359,15 +358,16 @@ def test_no_wait_goes_beyond_the_invocation(sandbox: Sandbox, deliver: Deliver) 
     assert deliver(record("UpdateAccount", {}), remaining=11_000) == ["0"]
 
 
-def test_route_with_a_throttle_of_zero_is_one_finding(sandbox: Sandbox, deliver: Deliver) -> None:
-    """Whatever number of its settings cannot be sent."""
-    set_log_role(sandbox, make_role(sandbox))
-    api_id, client = make_websocket_stage(sandbox), sandbox.client("apigatewayv2")
-    client.create_route(ApiId=api_id, RouteKey="join")
-    zero = {"ThrottlingRateLimit": 0.0, "ThrottlingBurstLimit": 0, "LoggingLevel": "INFO", "DataTraceEnabled": True}
-    client.update_stage(ApiId=api_id, StageName="prod", RouteSettings={"join": zero})  # type: ignore[dict-item]
-    before = len(sandbox.calls)
-    deliver(record("UpdateStage", {"apiId": api_id, "stageName": "prod"}))
-    [told] = [made.call.params["Entries"] for made in sandbox.calls[before:] if made.call.operation == "PutEvents"]
-    findings = [json.loads(entry["Detail"]) for entry in told if entry["DetailType"] == "Stage Logging Finding"]
-    assert [(finding["problem"], finding["detail"]) for finding in findings] == [(Problem.ZERO_THROTTLE, "join")]
+def test_seconds_to_in_line_end_when_the_work_does(
+    sandbox: Sandbox, deliver: Deliver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wait for a new log role counts; that of the message before the function ran does too."""
+    sandbox.iam_propagation_seconds = 5
+    event = updated(make_stage(sandbox))
+    event["detail"]["eventTime"] = (sandbox.now() - timedelta(seconds=30)).isoformat()
+    begun = sandbox.now()
+    assert deliver(event) == []
+    took = (sandbox.now() - begun).total_seconds()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [[seconds]] = [line["SecondsToInLine"] for line in lines if "SecondsToInLine" in line]
+    assert 35 < seconds <= 30 + took

@@ -318,7 +318,7 @@ def test_resource_named_like_a_member_of_the_stage_is_a_resource(
         assert after.get(member) == before.get(member)
 
 
-def test_routes_of_any_name_are_sent_back_as_they_are(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+def test_route_of_any_name_is_remediated(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
     client, odd = sandbox.client("apigatewayv2"), "../$default \"'{}\\~1%2F*"
     chat = make_websocket_stage(sandbox)
     client.create_route(ApiId=chat, RouteKey=odd)

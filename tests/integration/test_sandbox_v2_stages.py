@@ -221,15 +221,13 @@ def test_default_route_settings_that_are_not_sent_stay(sandbox: Sandbox) -> None
     update_v2(sandbox, api_id, DefaultRouteSettings={"DetailedMetricsEnabled": True})
     whole = {"DetailedMetricsEnabled": True, "ThrottlingBurstLimit": 7, "ThrottlingRateLimit": 3.0}
     assert v2_stage(sandbox, api_id)["DefaultRouteSettings"] == whole
-    sandbox.partial_default_route_settings = "resets"
-    update_v2(sandbox, api_id, DefaultRouteSettings={"DetailedMetricsEnabled": True})
-    assert v2_stage(sandbox, api_id)["DefaultRouteSettings"] == {"DetailedMetricsEnabled": True}
 
 
 def test_a_routes_own_settings_may_be_kept_or_reset(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox, routes=("GET /pets", "GET /dogs"))
     limits = {"ThrottlingBurstLimit": 7, "ThrottlingRateLimit": 3.0}
     update_v2(sandbox, api_id, RouteSettings={"GET /pets": limits, "GET /dogs": limits})
+    sandbox.partial_route_settings = "resets"
     update_v2(sandbox, api_id, RouteSettings={"GET /pets": {"DetailedMetricsEnabled": True}})
     now = v2_stage(sandbox, api_id)["RouteSettings"]
     assert now == {"GET /pets": {"DetailedMetricsEnabled": True}, "GET /dogs": limits}
@@ -248,6 +246,20 @@ def test_route_settings_need_their_route(sandbox: Sandbox) -> None:
     assert v2_stage(sandbox, api_id)["RouteSettings"] == {}
     again = refusal(lambda: gateway.delete_route_settings(ApiId=api_id, StageName="prod", RouteKey="GET /pets"))
     assert again[0] == "NotFoundException"
+
+
+def test_settings_of_a_route_that_does_not_exist_keep_others_from_being_changed(sandbox: Sandbox) -> None:
+    api_id = http_api(sandbox, routes=("GET /pets", "GET /dogs"))
+    update_v2(sandbox, api_id, RouteSettings={"GET /dogs": {"ThrottlingBurstLimit": 7}})
+    gateway = client(sandbox, "apigatewayv2")
+    [dogs] = [each["RouteId"] for each in gateway.get_routes(ApiId=api_id)["Items"] if each["RouteKey"] == "GET /dogs"]
+    gateway.delete_route(ApiId=api_id, RouteId=dogs)
+    expected = ("NotFoundException", "Unable to find Route by key GET /dogs within the provided RouteSettings")
+    assert refused(sandbox, api_id, RouteSettings={"GET /pets": {"ThrottlingBurstLimit": 7}}) == expected
+    update_v2(sandbox, api_id, DefaultRouteSettings={"ThrottlingBurstLimit": 9})
+    gateway.delete_route_settings(ApiId=api_id, StageName="prod", RouteKey="GET /dogs")
+    update_v2(sandbox, api_id, RouteSettings={"GET /pets": {"ThrottlingBurstLimit": 7}})
+    assert v2_stage(sandbox, api_id)["RouteSettings"] == {"GET /pets": {"ThrottlingBurstLimit": 7}}
 
 
 # ---- the rest of a stage

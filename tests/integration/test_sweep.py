@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from accounts import make_http_stage, make_stage, make_websocket_stage
+from accounts import make_http_stage, make_stage, make_websocket_stage, v2_arn
 from builders import SETTINGS
 from log_keeper.aws import Clients
 from log_keeper.judgement import Judgement, Problem
@@ -161,3 +161,14 @@ def test_message_that_is_no_work_is_refused(settings: Settings, body: str) -> No
 
 def test_any_event_begins_a_sweep_of_all_regions(settings: Settings) -> None:
     assert Work.from_message('{"detail-type": "Scheduled Event", "detail": {}}', settings.regions) is None
+
+
+def test_stage_without_execution_logs_does_not_count_as_opted_in(sandbox: Sandbox, settings: Settings) -> None:
+    tags, client = {"execution-logs": "INFO"}, sandbox.client("apigatewayv2")
+    for api_id, stage in ((make_http_stage(sandbox), "$default"), (make_websocket_stage(sandbox), "prod")):
+        client.tag_resource(ResourceArn=v2_arn(api_id, stage), Tags=tags)
+    found = swept(settings, Work("us-east-1"), Clock())
+    assert found.counts == {
+        Protocol.HTTP: Count(seen=1),
+        Protocol.WEBSOCKET: Count(seen=1, opted_in=1),
+    }

@@ -31,7 +31,7 @@ class Client:
 
 
 def found(count: int) -> Result:
-    findings = tuple(Finding(Problem.ZERO_THROTTLE, f"route{number}") for number in range(count))
+    findings = tuple(Finding(Problem.STALE_ROUTE, f"route{number}") for number in range(count))
     return Result(REF, Outcome.IN_LINE, findings=findings)
 
 

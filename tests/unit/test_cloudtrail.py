@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -203,8 +203,8 @@ EVENT_ID = "10000000-0000-4000-8000-000000000001"
     ("event", "cause"),
     [
         pytest.param(
-            record("UpdateStage", eventID=EVENT_ID, eventTime="2026-11-02T11:59:00Z"),
-            Cause("UpdateStage", EVENT_ID, 60.0),
+            record("UpdateStage", eventID=EVENT_ID, eventTime="2026-11-02T12:00:00Z"),
+            Cause("UpdateStage", EVENT_ID, NOW),
             id="recorded",
         ),
         pytest.param(record("UpdateStage"), Cause("UpdateStage", None, None), id="neither id nor time"),
@@ -224,7 +224,12 @@ EVENT_ID = "10000000-0000-4000-8000-000000000001"
     ],
 )
 def test_cause_tells_what_can_be_believed(event: dict[str, Any], cause: Cause) -> None:
-    assert cause_of(event, NOW) == cause
+    assert cause_of(event) == cause
+
+
+def test_seconds_since_the_event_are_known_where_its_time_is() -> None:
+    assert Cause("UpdateStage", None, NOW).seconds_until(NOW + timedelta(seconds=90)) == 90
+    assert Cause("UpdateStage", None, None).seconds_until(NOW) is None
 
 
 JSON = st.recursive(

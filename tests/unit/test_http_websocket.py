@@ -1,4 +1,4 @@
-"""A plan as one UpdateStage of apigatewayv2 that sends settings back as they were read."""
+"""A plan as one UpdateStage of apigatewayv2 that names the members that change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from builders import FORMATS, POLICY, V2_REF
 from log_keeper.http_websocket import ManagedStageError, V2Stage, to_stage
-from log_keeper.policy import Change, plan
+from log_keeper.policy import Applied, plan
 from log_keeper.stages import Protocol
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
@@ -20,24 +20,27 @@ LOGGED = {"DestinationArn": f"{LOG_GROUP}mine", "Format": "$context.requestId"}
 
 
 class Client:
-    """Takes UpdateStage, after so many refusals."""
+    """Takes UpdateStage, after so many refusals. ``answer``: the stage before."""
 
     def __init__(self, *refusals: tuple[str, str]) -> None:
-        self.refusals = list(refusals)
+        self.refusals, self.answer = list(refusals), dict[str, Any]()
         self.requests: list[dict[str, Any]] = []
 
-    def update_stage(self, **request: Any) -> None:
+    def update_stage(self, **request: Any) -> dict[str, Any]:
         self.requests.append(request)
         if self.refusals:
             code, message = self.refusals.pop(0)
             raise ClientError({"Error": {"Code": code, "Message": message}}, "UpdateStage")
+        before = self.answer.get("RouteSettings", {})
+        routes = {route: before[route] | sent for route, sent in request.get("RouteSettings", {}).items()}
+        return {"RouteSettings": before | routes}
 
 
-def apply(client: Client, protocol: Protocol, **answer: Any) -> tuple[Change, ...]:
-    """The plan for a stage that GetStage describes so is applied; gives what is left out."""
+def apply(client: Client, protocol: Protocol, **answer: Any) -> Applied:
+    """The plan for a stage that GetStage describes so is applied."""
+    client.answer = answer
     stage = to_stage(V2_REF, protocol, answer)  # type: ignore[arg-type]
-    _, left_out = V2Stage(client, stage, answer).apply(plan(stage, POLICY, NOW))  # type: ignore[arg-type]
-    return left_out
+    return V2Stage(client, stage, answer).apply(plan(stage, POLICY, NOW))  # type: ignore[arg-type]
 
 
 def test_http_stage_gets_access_logs_and_nothing_else() -> None:
@@ -55,8 +58,7 @@ def test_http_stage_gets_access_logs_and_nothing_else() -> None:
     ]
 
 
-def test_settings_are_sent_back_whole() -> None:
-    """What was read, with the level; members that were absent stay absent."""
+def test_members_that_change_are_sent_alone() -> None:
     client = Client()
     throttled = {"ThrottlingBurstLimit": 7, "ThrottlingRateLimit": 3.5}
     apply(
@@ -73,13 +75,13 @@ def test_settings_are_sent_back_whole() -> None:
         {
             "ApiId": "a1b2c3d4e5",
             "StageName": "$default",
-            "DefaultRouteSettings": {"DetailedMetricsEnabled": True, **throttled, "LoggingLevel": "ERROR"},
-            "RouteSettings": {"$connect": {"LoggingLevel": "ERROR", "DataTraceEnabled": False, **throttled}},
+            "DefaultRouteSettings": {"LoggingLevel": "ERROR"},
+            "RouteSettings": {"$connect": {"LoggingLevel": "ERROR", "DataTraceEnabled": False}},
         }
     ]
 
 
-def test_http_settings_are_sent_back_without_what_is_refused_there() -> None:
+def test_http_settings_are_sent_without_what_is_refused_there() -> None:
     """Whatever GetStage says of it: execution logs of an HTTP API are refused, even OFF."""
     client, answer = Client(), {"DefaultRouteSettings": {"LoggingLevel": "OFF", "DataTraceEnabled": False}}
     stage = to_stage(V2_REF, Protocol.HTTP, answer)  # type: ignore[arg-type]
@@ -87,49 +89,52 @@ def test_http_settings_are_sent_back_without_what_is_refused_there() -> None:
     assert [request["DefaultRouteSettings"] for request in client.requests] == [{"DetailedMetricsEnabled": True}]
 
 
-def test_format_that_lacks_goes_with_the_destination_that_is_there() -> None:
+def test_format_that_is_missing_is_sent_alone() -> None:
     client = Client()
     apply(client, Protocol.HTTP, AccessLogSettings={"DestinationArn": LOGGED["DestinationArn"]})
-    [request] = client.requests
-    assert request["AccessLogSettings"] == {
-        "DestinationArn": LOGGED["DestinationArn"],
-        "Format": FORMATS[Protocol.HTTP],
-    }
+    assert [request["AccessLogSettings"] for request in client.requests] == [{"Format": FORMATS[Protocol.HTTP]}]
 
 
-def test_settings_with_a_throttle_of_zero_are_not_sent() -> None:
-    client = Client()
-    left_out = apply(
-        client,
-        Protocol.WEBSOCKET,
-        DefaultRouteSettings={"LoggingLevel": "OFF", "ThrottlingRateLimit": 0.0, "ThrottlingBurstLimit": 0},
-    )
-    assert [list(request) for request in client.requests] == [["ApiId", "StageName", "AccessLogSettings"]]
-    assert [(change.setting, change.override) for change in left_out] == [("execution logging level", None)]
+GONE = ("NotFoundException", "Unable to find Route by key gone within the provided RouteSettings")
+ROUTES = {"gone": {"LoggingLevel": "OFF"}, "here": {"LoggingLevel": "OFF"}}
 
 
-def test_settings_of_a_route_that_is_gone_are_left_out() -> None:
-    client = Client(("NotFoundException", "Unable to find Route by key gone within the provided RouteSettings"))
-    apply(
-        client,
-        Protocol.WEBSOCKET,
-        AccessLogSettings=LOGGED,
-        DefaultRouteSettings={"LoggingLevel": "ERROR"},
-        RouteSettings={"gone": {"LoggingLevel": "OFF"}, "here": {"LoggingLevel": "OFF"}},
-    )
-    assert [sorted(request["RouteSettings"]) for request in client.requests] == [["gone", "here"], ["here"]]
+def sent_routes(client: Client) -> list[list[str]]:
+    return [sorted(request.get("RouteSettings", {})) for request in client.requests]
+
+
+def test_settings_of_a_route_that_went_meanwhile_are_left_out() -> None:
+    client = Client(GONE)
+    applied = apply(client, Protocol.WEBSOCKET, DefaultRouteSettings={"LoggingLevel": "ERROR"}, RouteSettings=ROUTES)
+    assert sent_routes(client) == [["gone", "here"], ["here"]]
+    assert [change.override for change in applied.left_out] == ["gone"]
+    assert applied.stale_routes == ("gone",)
+
+
+def test_settings_of_all_routes_are_left_out_while_those_of_a_gone_one_are_there() -> None:
+    client = Client(GONE, GONE)
+    applied = apply(client, Protocol.WEBSOCKET, DefaultRouteSettings={"LoggingLevel": "OFF"}, RouteSettings=ROUTES)
+    assert sent_routes(client) == [["gone", "here"], ["here"], []]
+    assert client.requests[-1]["DefaultRouteSettings"] == {"LoggingLevel": "ERROR"}
+    assert [change.override for change in applied.left_out] == ["gone", "here"]
+    assert applied.stale_routes == ("gone",)
 
 
 def test_nothing_is_sent_again_once_no_change_is_left() -> None:
-    client = Client(("NotFoundException", "Unable to find Route by key gone within the provided RouteSettings"))
+    client = Client(GONE, GONE)
     apply(
         client,
         Protocol.WEBSOCKET,
         AccessLogSettings=LOGGED,
         DefaultRouteSettings={"LoggingLevel": "ERROR"},
-        RouteSettings={"gone": {"LoggingLevel": "OFF"}},
+        RouteSettings=ROUTES,
     )
-    assert len(client.requests) == 1
+    assert len(client.requests) == 2
+
+
+def test_refusal_that_names_a_route_is_raised_where_none_was_sent() -> None:
+    with pytest.raises(ClientError, match="Unable to find Route"):
+        apply(Client(GONE, GONE, GONE), Protocol.WEBSOCKET, RouteSettings=ROUTES)
 
 
 def test_refusal_of_a_managed_stage_is_known() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import OWN_DESTINATION, POLICY, method_settings, rest_stage
+from builders import OWN_DESTINATION, POLICY, V2_REF, method_settings, rest_stage
 from log_keeper.policy import Change, OptIn, Policy, Setting, plan, read_opt_in
 from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage
 
@@ -204,6 +204,14 @@ def test_end_without_an_opt_in_is_nothing() -> None:
     assert read_opt_in({"execution-logs-until": "soon"}, POLICY, NOW) == OptIn(LoggingLevel.ERROR)
 
 
+@pytest.mark.parametrize("end", ["2099-01-01", "soon"])
+def test_http_stage_is_never_opted_in(end: str) -> None:
+    """It has no execution logs, so that no tag of it has an end that could be missed or misread."""
+    stage = rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags=until(end))
+    assert plan(stage, POLICY, NOW).opt_in == OptIn(LoggingLevel.ERROR)
+    assert plan(rest_stage(tags=until("2099-01-01")), POLICY, NOW).opt_in.level is LoggingLevel.INFO
+
+
 @given(st.text())
 def test_any_end_is_read_or_counts_as_past(value: str) -> None:
     opt_in = read_opt_in(until(value), POLICY, NOW)
@@ -235,6 +243,14 @@ def test_metrics_are_left_or_on_everywhere() -> None:
         (Setting.DETAILED_METRICS, None),
         (Setting.DETAILED_METRICS, "~1/GET"),
     ]
+
+
+@pytest.mark.parametrize("protocol", [Protocol.HTTP, Protocol.WEBSOCKET])
+def test_metrics_of_routes_follow_the_stage(protocol: Protocol) -> None:
+    """A route is measured where the stage says so, whatever its own settings say."""
+    stage = rest_stage(ref=V2_REF, protocol=protocol, overrides={"GET /": method_settings()})
+    planned = plan(stage, replace(POLICY, wants_metrics=True), NOW).changes
+    assert [(change.setting, change.override) for change in planned] == [(Setting.DETAILED_METRICS, None)]
 
 
 def test_exempt_stage_is_known_by_its_tag() -> None:

@@ -131,13 +131,14 @@ def test_opt_in_and_findings_are_told() -> None:
     assert not unreadable.is_at_info
 
 
-def test_http_api_is_never_at_info() -> None:
+@pytest.mark.parametrize("until", ["2026-12-24", "soon"])
+def test_http_api_is_never_at_info(until: str) -> None:
     destination = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/apigatewayv2/a1b2c3d4e5/.default"
-    stage = looked_at(
-        rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags={"execution-logs": "INFO"}, destination=destination)
-    )
+    tags = {"execution-logs": "INFO", "execution-logs-until": until}
+    stage = looked_at(rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags=tags, destination=destination))
     assert stage.outcome is Outcome.IN_LINE
     assert not stage.is_at_info
+    assert said(stage) == []
 
 
 def test_counts() -> None:

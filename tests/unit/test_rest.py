@@ -9,7 +9,7 @@ import pytest
 
 from builders import FORMATS, OWN_DESTINATION, POLICY, REF, method_settings, rest_stage
 from log_keeper import rest
-from log_keeper.policy import plan
+from log_keeper.policy import Applied, plan
 from log_keeper.stages import LoggingLevel, Protocol
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
@@ -49,7 +49,8 @@ def test_a_hundred_overrides_take_as_few_calls_as_there_can_be() -> None:
     overrides = {f"r{number}/GET": method_settings("OFF", data_trace=True) for number in range(100)}
     client: Any = RecordingClient()
     stage = rest_stage("OFF", overrides=overrides)
-    assert rest.RestStage(client, stage).apply(plan(stage, POLICY, NOW))[1] == ()
+    planned = plan(stage, POLICY, NOW)
+    assert rest.RestStage(client, stage).apply(planned) == Applied(planned.changes)
     operations = [operation for call in client.calls for operation in call]
     assert [len(call) for call in client.calls] == [80, 80, 41]
     assert [operation["path"].endswith("dataTrace") for operation in operations] == [True] * 100 + [False] * 101

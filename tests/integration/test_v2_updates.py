@@ -1,0 +1,223 @@
+"""Stages of HTTP and WebSocket APIs: what is sent of them, and what becomes of the settings that are not logging."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+
+from accounts import make_http_stage, make_role, make_websocket_stage, set_log_role, v2_stage
+from builders import FORMATS, record
+from deliveries import Deliver
+from log_keeper.judgement import Problem
+from log_keeper.stages import Protocol
+from sandbox.account import Sandbox
+from sandbox.call import AwsError, Call
+from sandbox.rules.v2_state import api_by_id
+
+type Answer = Literal["keeps", "resets"]
+
+EITHER = pytest.mark.parametrize("answer", ["keeps", "resets"])
+LOUD = {"LoggingLevel": "INFO", "DataTraceEnabled": True}
+SHUT: dict[str, Any] = {"ThrottlingBurstLimit": 0, "ThrottlingRateLimit": 0.0, "DetailedMetricsEnabled": True}
+
+
+@pytest.fixture
+def api_id(sandbox: Sandbox) -> str:
+    """A WebSocket API with the routes ``$connect``, ``send`` and ``join``; the account has a log role."""
+    set_log_role(sandbox, make_role(sandbox))
+    api_id = make_websocket_stage(sandbox)
+    sandbox.client("apigatewayv2").create_route(ApiId=api_id, RouteKey="join")
+    return api_id
+
+
+def owner_updates(sandbox: Sandbox, api_id: str, **settings: Any) -> None:
+    sandbox.client("apigatewayv2").update_stage(ApiId=api_id, StageName="prod", **settings)
+
+
+def updated_v2(api_id: str) -> dict[str, Any]:
+    return record("UpdateStage", {"apiId": api_id, "stageName": "prod"})
+
+
+def our_updates(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """The parameters of each UpdateStage of the program, less what names the stage."""
+    ours = [made.call for made in sandbox.calls if made.call.operation == "UpdateStage"]
+    return [
+        {name: value for name, value in call.params.items() if name not in ("ApiId", "StageName")}
+        for call in ours
+        if "log-keeper" in call.user_agent
+    ]
+
+
+def findings(sandbox: Sandbox) -> list[tuple[str, str]]:
+    """The problem and detail of each finding that was put on the bus."""
+    entries = [entry for made in sandbox.calls for entry in made.call.params.get("Entries", [])]
+    details = [json.loads(entry["Detail"]) for entry in entries if entry["DetailType"] == "Stage Logging Finding"]
+    return [(detail["problem"], detail["detail"]) for detail in details]
+
+
+def before_our_update(sandbox: Sandbox, act: Callable[[], None], number: int = 1) -> None:
+    """Let ``act`` happen, or raise, between the program's read and its UpdateStage of that number."""
+    seen: list[Call] = []
+
+    def meddle(_: Sandbox, call: Call) -> None:
+        if call.operation == "UpdateStage" and "log-keeper" in call.user_agent:
+            seen.append(call)
+            if len(seen) == number:
+                act()
+
+    sandbox.gateway.hooks.append(meddle)
+
+
+@EITHER
+def test_settings_that_are_not_logging_stay(sandbox: Sandbox, deliver: Deliver, api_id: str, answer: Answer) -> None:
+    sandbox.partial_route_settings = answer
+    own = {"send": LOUD | SHUT, "join": SHUT, "$connect": {"DataTraceEnabled": True, "LoggingLevel": "ERROR"}}
+    owner_updates(sandbox, api_id, DefaultRouteSettings=SHUT, RouteSettings=own)
+    assert deliver(updated_v2(api_id)) == []
+    stage = v2_stage(sandbox, api_id)
+    assert stage["DefaultRouteSettings"] == SHUT | {"LoggingLevel": "ERROR", "DataTraceEnabled": False}
+    # That no trace is set is a trace that is off.
+    routes = {route: {"DataTraceEnabled": False} | settings for route, settings in stage["RouteSettings"].items()}
+    quiet = {"LoggingLevel": "ERROR", "DataTraceEnabled": False}
+    assert routes == {"send": SHUT | quiet, "join": SHUT | quiet, "$connect": quiet}
+    assert findings(sandbox) == []
+
+
+@EITHER
+def test_bodies_that_are_allowed_stay(
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str, answer: Answer
+) -> None:
+    environment.setenv("ALLOW_BODIES", "true")
+    sandbox.partial_route_settings = answer
+    owner_updates(sandbox, api_id, RouteSettings={"send": {"DataTraceEnabled": True, "LoggingLevel": "ERROR"}})
+    arn = f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/prod"
+    tags = {"execution-logs": "INFO", "execution-logs-bodies": "true"}
+    sandbox.client("apigatewayv2").tag_resource(ResourceArn=arn, Tags=tags)
+    assert deliver(updated_v2(api_id)) == []
+    assert v2_stage(sandbox, api_id)["RouteSettings"] == {"send": LOUD}
+
+
+def test_one_call_sends_the_members_that_change(sandbox: Sandbox, deliver: Deliver, api_id: str) -> None:
+    owner_updates(sandbox, api_id, DefaultRouteSettings=LOUD | SHUT, RouteSettings={"send": LOUD | SHUT, "join": SHUT})
+    deliver(updated_v2(api_id))
+    [sent] = our_updates(sandbox)
+    del sent["AccessLogSettings"]
+    assert sent == {
+        "DefaultRouteSettings": {"LoggingLevel": "ERROR", "DataTraceEnabled": False},
+        "RouteSettings": {
+            "send": {"LoggingLevel": "ERROR", "DataTraceEnabled": False},
+            "join": {"LoggingLevel": "ERROR"},
+        },
+    }
+
+
+def test_format_is_sent_without_the_destination_that_stays(sandbox: Sandbox, deliver: Deliver) -> None:
+    """Such a stage would be from a time when API Gateway took any format."""
+    sandbox.client("logs").create_log_group(logGroupName="mine")
+    mine = "arn:aws:logs:us-east-1:123456789012:log-group:mine"
+    api_id = make_http_stage(sandbox, "prod")
+    stage = api_by_id(sandbox, "us-east-1", api_id).stages["prod"]
+    stage.access_log = {"DestinationArn": mine, "Format": "$context.status"}
+    assert deliver(updated_v2(api_id)) == []
+    wanted = {"Format": FORMATS[Protocol.HTTP]}
+    assert our_updates(sandbox) == [{"AccessLogSettings": wanted}]
+    assert v2_stage(sandbox, api_id)["AccessLogSettings"] == wanted | {"DestinationArn": mine}
+
+
+@EITHER
+def test_throttle_of_the_stage_that_its_owner_changes_meanwhile_stays(
+    sandbox: Sandbox, deliver: Deliver, api_id: str, answer: Answer
+) -> None:
+    sandbox.partial_route_settings = answer
+    owner_updates(sandbox, api_id, DefaultRouteSettings={"ThrottlingBurstLimit": 7})
+    before_our_update(
+        sandbox, lambda: owner_updates(sandbox, api_id, DefaultRouteSettings={"ThrottlingBurstLimit": 70})
+    )
+    deliver(updated_v2(api_id))
+    settings = v2_stage(sandbox, api_id)["DefaultRouteSettings"]
+    assert (settings["ThrottlingBurstLimit"], settings["LoggingLevel"]) == (70, "ERROR")
+
+
+def test_throttle_of_a_route_that_its_owner_changes_meanwhile_stays(
+    sandbox: Sandbox, deliver: Deliver, api_id: str
+) -> None:
+    owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 7}})
+    before_our_update(
+        sandbox, lambda: owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 70}})
+    )
+    deliver(updated_v2(api_id))
+    assert v2_stage(sandbox, api_id)["RouteSettings"] == {"send": {"ThrottlingBurstLimit": 70, "LoggingLevel": "ERROR"}}
+
+
+@pytest.mark.parametrize("loud", [LOUD, {"LoggingLevel": "INFO"}, {"LoggingLevel": "ERROR", "DataTraceEnabled": True}])
+def test_settings_of_a_route_that_its_owner_deletes_meanwhile_do_not_come_back(
+    sandbox: Sandbox, deliver: Deliver, api_id: str, loud: dict[str, Any]
+) -> None:
+    client = sandbox.client("apigatewayv2")
+    owner_updates(sandbox, api_id, RouteSettings={"send": SHUT | loud})
+    before_our_update(sandbox, lambda: client.delete_route_settings(ApiId=api_id, StageName="prod", RouteKey="send"))
+    deliver(updated_v2(api_id))
+    quiet = {"LoggingLevel": "ERROR", "DataTraceEnabled": False}
+    assert v2_stage(sandbox, api_id)["RouteSettings"] == {"send": quiet}
+    assert findings(sandbox) == []
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_settings_that_cannot_be_put_back_are_a_finding(
+    sandbox: Sandbox, deliver: Deliver, api_id: str, number: int
+) -> None:
+    sandbox.partial_route_settings = "resets"
+    owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 7, "LoggingLevel": "INFO"}})
+
+    def refuse() -> None:
+        raise AwsError("BadRequestException", "No.")
+
+    before_our_update(sandbox, refuse, number)
+    assert deliver(updated_v2(api_id)) == []
+    [(problem, detail)] = findings(sandbox)
+    assert problem == Problem.ROUTE_SETTINGS_LOST
+    assert detail.startswith("send: ")
+    assert "'ThrottlingBurstLimit': 7" in detail
+
+
+def test_settings_of_a_route_that_does_not_exist_are_a_finding(sandbox: Sandbox, deliver: Deliver, api_id: str) -> None:
+    """What can be done is done; the routes' settings follow once its owner has deleted those of the route."""
+    client = sandbox.client("apigatewayv2")
+    owner_updates(sandbox, api_id, RouteSettings={"join": LOUD, "send": LOUD})
+    [join] = [route["RouteId"] for route in client.get_routes(ApiId=api_id)["Items"] if route["RouteKey"] == "join"]
+    client.delete_route(ApiId=api_id, RouteId=join)
+    assert deliver(updated_v2(api_id)) == []
+    stage = v2_stage(sandbox, api_id)
+    assert stage["DefaultRouteSettings"]["LoggingLevel"] == "ERROR"
+    assert stage["AccessLogSettings"]["Format"] == FORMATS[Protocol.WEBSOCKET]
+    assert stage["RouteSettings"]["send"] == LOUD
+    assert findings(sandbox) == [(Problem.STALE_ROUTE, "join")]
+    client.delete_route_settings(ApiId=api_id, StageName="prod", RouteKey="join")
+    deliver(record("DeleteRouteSettings", {"apiId": api_id, "stageName": "prod", "routeKey": "join"}))
+    quiet = {"LoggingLevel": "ERROR", "DataTraceEnabled": False}
+    assert v2_stage(sandbox, api_id)["RouteSettings"] == {"send": quiet}
+
+
+def test_detailed_metrics_leave_routes_alone(
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str
+) -> None:
+    environment.setenv("DETAILED_METRICS", "On")
+    own = {"LoggingLevel": "ERROR", "DetailedMetricsEnabled": False}
+    owner_updates(sandbox, api_id, RouteSettings={"send": own})
+    deliver(updated_v2(api_id))
+    stage = v2_stage(sandbox, api_id)
+    assert (stage["DefaultRouteSettings"]["DetailedMetricsEnabled"], stage["RouteSettings"]) == (True, {"send": own})
+
+
+def test_http_stage_has_no_opt_in(sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture) -> None:
+    """It has no execution logs: its tags call for no schedule, and no end is reported."""
+    api_id = make_http_stage(sandbox, "prod")
+    arn = f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/prod"
+    tags = {"execution-logs": "INFO", "execution-logs-until": "2099-01-01"}
+    sandbox.client("apigatewayv2").tag_resource(ResourceArn=arn, Tags=tags)
+    assert deliver(record("TagResource", {"resource-arn": arn, "tags": tags})) == []
+    assert not [made for made in sandbox.calls if made.call.service == "scheduler"]
+    assert [vars(line)["info_until"] for line in caplog.records if hasattr(line, "info_until")] == [None]

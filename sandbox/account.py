@@ -268,8 +268,12 @@ class Sandbox:
 
         The role's trust is not asked: it is AWS's service (Lambda, API Gateway) that assumes it.
         """
-        answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session_name)
-        return dict(answer["Credentials"])
+        session = identity.new_session(self, role_arn, session_name)
+        return {
+            "AccessKeyId": session.access_key_id,
+            "SecretAccessKey": session.secret_access_key,
+            "SessionToken": session.session_token,
+        }
 
     def caller_of_key(self, access_key: str) -> Caller:
         """The Caller that signs with ``access_key``, to be handed to ``client``."""

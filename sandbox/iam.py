@@ -53,7 +53,10 @@ def authorise(sandbox: Sandbox, call: Call, wanted: tuple[Need, ...]) -> None:
     policies = policies_of(sandbox, call.caller)
     shared = request_context(sandbox, call)
     for need in wanted:
-        decision = policies.decide(need.action, need.resource, {**shared, **need.context})
+        context = {**shared, **need.context}
+        decision = policies.decide(need.action, need.resource, context)
+        if decision is Decision.IMPLICIT_DENY and need.or_action:
+            decision = policies.decide(need.or_action, need.resource, context)
         if decision is Decision.ALLOWED:
             continue
         if decision is Decision.EXPLICIT_DENY:

@@ -80,6 +80,14 @@ def caller(sandbox: Sandbox, access_key: str, called_service: str) -> Caller:
     return Caller(account, user.arn, None, identity)
 
 
+def new_session(sandbox: Sandbox, role_arn: str, name: str, region: str = "us-east-1") -> Any:
+    """Open a session of the role as a service does: nobody asks the role's trust. Return moto's session."""
+    with sandbox.gateway.lock:
+        return sts_backends[sandbox.account_id]["aws"].assume_role(
+            region_name=region, role_session_name=name, role_arn=role_arn, policy="", duration=3600, external_id=""
+        )
+
+
 def unknown_key(called_service: str) -> AwsError:
     """How a service refuses a key that it does not know, and every key in a region that the account has not enabled.
 

@@ -24,6 +24,8 @@ class Need:
     action: str
     resource: str
     context: dict[str, str | list[str]] = field(default_factory=dict)
+    #: An older action that is as good.
+    or_action: str | None = None
 
 
 #: Finds a role's, user's or policy's path, which IAM's parameters do not carry: (kind, name) -> ARN.
@@ -101,9 +103,9 @@ def _logs(call: Call, _: ArnOf) -> list[Need]:
         resource = _arn(call, "logs", f"log-group:{name}:log-stream:{stream}")
         needed.append(Need(action, resource, _tag_context(params.get("tags"))))
         if call.operation == "CreateLogGroup" and params.get("tags"):
-            needed.append(
-                Need("logs:TagResource", _arn(call, "logs", f"log-group:{name}"), _tag_context(params["tags"]))
-            )
+            # Either permission will do. *Source:* botocore's documentation of CreateLogGroup.
+            tagged = _arn(call, "logs", f"log-group:{name}")
+            needed.append(Need("logs:TagResource", tagged, _tag_context(params["tags"]), or_action="logs:TagLogGroup"))
     return needed
 
 
@@ -157,6 +159,8 @@ def _iam(call: Call, arn_of: ArnOf) -> list[Need]:
 
 def _sts(call: Call, _: ArnOf) -> list[Need]:
     if call.operation in ("GetCallerIdentity", "GetSessionToken"):  # no permission is needed to ask who one is
+        return []
+    if call.operation == "AssumeRole":  # the role's trust may be enough: rules/sts.py
         return []
     return [Need(f"sts:{call.operation}", call.params.get("RoleArn", "*"))]
 

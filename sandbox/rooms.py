@@ -21,6 +21,7 @@ from sandbox import stack_sets as stack_sets
 from sandbox import topics as topics
 from sandbox.rules import dashboards as dashboards
 from sandbox.rules import iam as iam
+from sandbox.rules import iam_documents as iam_documents
 from sandbox.rules import log_resource_policies as log_resource_policies
 from sandbox.rules import logs as logs
 from sandbox.rules import query_definitions as query_definitions
@@ -29,6 +30,7 @@ from sandbox.rules import rest_apis as rest_apis
 from sandbox.rules import rest_stages as rest_stages
 from sandbox.rules import s3 as s3
 from sandbox.rules import sqs as sqs
+from sandbox.rules import sts as sts
 from sandbox.rules import v2_apis as v2_apis
 from sandbox.rules import v2_deployments as v2_deployments
 from sandbox.rules import v2_stages as v2_stages

@@ -1,4 +1,4 @@
-"""IAM and STS: simulation of a principal's policies, and a memory of when a role last changed."""
+"""IAM: simulation of a principal's policies, and a memory of when a role last changed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from sandbox.account import Sandbox
     from sandbox.call import Call
     from sandbox.gateway import Proceed
-
-
-@rule("sts", "GetCallerIdentity")
-def _caller_identity(_: Sandbox, call: Call, __: Proceed) -> dict[str, Any]:
-    identity = call.caller.user_identity
-    return {"UserId": identity.get("principalId", ""), "Account": call.caller.account, "Arn": call.caller.arn}
 
 
 #: Calls after which a role may be another one.

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from moto.apigateway.models import apigateway_backends
-from moto.sts.models import sts_backends
 
 from sandbox import iam, identity
 from sandbox.call import AwsError
@@ -93,14 +92,7 @@ def _write_welcome(sandbox: Sandbox, region: str, role_arn: str) -> None:
 
     *Source:* a field report of 2026-10 (session name, group name); not recorded.
     """
-    session = sts_backends[sandbox.account_id]["aws"].assume_role(
-        region_name=region,
-        role_session_name="BackplaneAssumeRoleSession",
-        role_arn=role_arn,
-        policy="",
-        duration=3600,
-        external_id="",
-    )
+    session = identity.new_session(sandbox, role_arn, "BackplaneAssumeRoleSession", region)
     caller = identity.assumed_role(sandbox, session)
     logs = sandbox.client("logs", region, caller=caller, invoked_by="apigateway.amazonaws.com")
     try:

@@ -476,7 +476,7 @@ def test_events_of_ones_own_source(account: Sandbox) -> None:
     bus = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default"
     allowed = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus}
     teller = role(account, "teller", policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
-    keys = client(account, "sts").assume_role(RoleArn=teller, RoleSessionName="me")["Credentials"]
+    keys = account.caller_of_role(teller, "me")
     entry = {"Source": "log-keeper", "DetailType": "Stage Logging Changed", "Detail": json.dumps({"stage": "prod"})}
 
     def tell(region: str = "us-east-1") -> Any:

@@ -143,7 +143,7 @@ def test_iam_is_recorded_in_us_east_1_with_cloudtrails_error_names(sandbox: Sand
     refusal(lambda: iam.delete_role(RoleName="nope"))
     record = last(sandbox, "DeleteRole")
     assert (record["awsRegion"], record["errorCode"]) == ("us-east-1", "NoSuchEntityException")
-    iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust("x.amazonaws.com"), Path="/p/")
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"), Path="/p/")
     record = last(sandbox, "CreateRole")
     assert record["requestParameters"]["roleName"] == "r"
     assert record["responseElements"]["role"]["arn"] == "arn:aws:iam::123456789012:role/p/r"
@@ -151,7 +151,7 @@ def test_iam_is_recorded_in_us_east_1_with_cloudtrails_error_names(sandbox: Sand
 
 def test_a_roles_session_is_told_with_the_roles_path(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
-    arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust("x.amazonaws.com"), Path="/p/")["Role"]["Arn"]
+    arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"), Path="/p/")["Role"]["Arn"]
     iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=allow("logs:*"))
     logs = client(sandbox, "logs", credentials=sandbox.caller_of_role(arn, "fn"))
     logs.create_log_group(logGroupName="/g")

@@ -165,7 +165,7 @@ def test_permissions_on_rules(account: Sandbox) -> None:
         "cloudwatch:GetInsightRuleReport", resource="arn:aws:cloudwatch:us-east-1:123456789012:insight-rule/r"
     )
     reader = role(account, "reader", policy=policy)
-    keys = client(account, "sts").assume_role(RoleArn=reader, RoleSessionName="me")["Credentials"]
+    keys = account.caller_of_role(reader, "me")
     cloudwatch = client(account, "cloudwatch", credentials=keys)
     now = account.now()
     window = {"StartTime": now - HOUR, "EndTime": now, "Period": 60}

@@ -102,7 +102,9 @@ def test_a_changed_role_is_not_seen_at_once() -> None:
         iam.attach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
         client(sandbox, "apigateway").update_account(patchOperations=[{"op": "remove", "path": "/cloudwatchRoleArn"}])
         patch_account(sandbox, arn)
-        iam.update_assume_role_policy(RoleName="logs", PolicyDocument=json.dumps(json.loads(trust("x.amazonaws.com"))))
+        iam.update_assume_role_policy(
+            RoleName="logs", PolicyDocument=json.dumps(json.loads(trust("ec2.amazonaws.com")))
+        )
         iam.update_assume_role_policy(RoleName="logs", PolicyDocument=trust("apigateway.amazonaws.com"))
         client(sandbox, "apigateway").update_account(patchOperations=[{"op": "remove", "path": "/cloudwatchRoleArn"}])
         assert refusal(lambda: patch_account(sandbox, arn))[1] == PERMISSIONS

@@ -233,7 +233,7 @@ def test_permissions(sandbox: Sandbox) -> None:
         {"Effect": "Allow", "Action": "cloudtrail:GetTrailStatus", "Resource": arn},
     ]
     reader = role(sandbox, "reader", policy=json.dumps({"Statement": statements}))
-    keys = client(sandbox, "sts").assume_role(RoleArn=reader, RoleSessionName="me")["Credentials"]
+    keys = sandbox.caller_of_role(reader, "me")
     cloudtrail = client(sandbox, "cloudtrail", "eu-west-1", credentials=keys)
     assert cloudtrail.describe_trails()["trailList"]
     assert cloudtrail.get_trail_status(Name=arn)["IsLogging"]

@@ -127,7 +127,10 @@ def trail_in_words(region: RegionPreview) -> str:
 
 
 def method_in_words(override: str, protocol: Protocol) -> str:
-    """A method's key of a REST API, such as ``pets~1{id}/GET``, as GET /pets/{id}; a route's key as it is."""
+    """Return a method's key of a REST API, such as ``~1pets~1{id}/GET`` or ``pets/{id}/GET``, as GET /pets/{id}.
+
+    A route's key is returned as it is.
+    """
     if protocol is not Protocol.REST:
         return printable(override)
     path, _, method = override.rpartition("/")

@@ -92,6 +92,8 @@ def test_methods_alike_are_told_together() -> None:
     [
         ("~1/GET", Protocol.REST, "GET /"),
         ("pets~1{id}/DELETE", Protocol.REST, "DELETE /pets/{id}"),
+        ("~1pets~1{id}/DELETE", Protocol.REST, "DELETE /pets/{id}"),
+        ("/pets/{id}/DELETE", Protocol.REST, "DELETE /pets/{id}"),
         ("GET /pets", Protocol.HTTP, "GET /pets"),
         ("$connect", Protocol.WEBSOCKET, "$connect"),
     ],

@@ -76,7 +76,7 @@ def deploy(
         folder=folder,
     )
     stack = sandbox.client("cloudformation", region).describe_stacks(StackName=stack_name)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
 def wait_until_quiet(sandbox: Sandbox, stack: Mapping[str, str], timeout: float = 60, region: str = "us-east-1") -> int:

@@ -6,6 +6,7 @@ by ``event_bus.TARGETS``.
 
 from sandbox import alarms as alarms
 from sandbox import cloudformation as cloudformation
+from sandbox import custom_resources as custom_resources
 from sandbox import event_bus as event_bus
 from sandbox import event_rules as event_rules
 from sandbox import event_sources as event_sources
@@ -17,6 +18,7 @@ from sandbox import move_tasks as move_tasks
 from sandbox import queue_clock as queue_clock
 from sandbox import scheduler as scheduler
 from sandbox import schedules as schedules
+from sandbox import stack_descriptions as stack_descriptions
 from sandbox import stack_sets as stack_sets
 from sandbox import topics as topics
 from sandbox.rules import dashboards as dashboards

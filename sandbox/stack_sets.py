@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sandbox import event_bus, iam, stacks, templates
+from sandbox import event_bus, iam, stacks, template_functions, templates
 from sandbox.account import SERVICES
 from sandbox.call import AwsError
 from sandbox.gateway import rule
@@ -357,7 +357,7 @@ def _settings(sandbox: Sandbox, call: Call, before: dict[str, Any]) -> dict[str,
         raise AwsError("ValidationError", "Either Template URL or Template Body must be specified.")
     try:
         template = templates.parse(settings["TemplateBody"])
-        templates.check(template)
+        template_functions.check(template)
     except TemplateError as error:
         raise AwsError("ValidationError", str(error)) from error
     given = {each["ParameterKey"] for each in settings.get("Parameters") or []}

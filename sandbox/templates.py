@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import json
 import re
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,13 +17,11 @@ from samtranslator.translator.translator import Translator  # type: ignore[impor
 from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_mark_unicode_str_in_template  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 SERVERLESS_TRANSFORM = "AWS::Serverless-2016-10-31"
 #: Transforms that need no work here: their functions are understood in every template.
 _PASSED_OVER = {"AWS::LanguageExtensions", "AWS::CodeDeployBlueGreen"}
-
-_SUBSTITUTION = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class TemplateError(Exception):
@@ -226,211 +222,3 @@ def pseudo_parameters(account: str, region: str, stack_name: str, stack_id: str)
         "AWS::StackName": stack_name,
         "AWS::URLSuffix": "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com",
     }
-
-
-def references(value: Any, branches: Callable[[list[Any]], list[Any]]) -> Iterator[str]:
-    """The names that *value* refers to; *branches* gives those of an ``Fn::If``'s values that count."""
-    if isinstance(value, list):
-        for each in value:
-            yield from references(each, branches)
-    if not isinstance(value, dict):
-        return
-    if len(value) == 1:
-        ((function, argument),) = value.items()
-        if function == "Ref":
-            yield str(argument)
-            return
-        if function == "Fn::GetAtt":
-            yield str(argument.split(".")[0] if isinstance(argument, str) else argument[0])
-            return
-        if function == "Fn::If" and isinstance(argument, list) and len(argument) == 3:
-            yield from references(branches(argument), branches)
-            return
-        if function == "Fn::Sub":
-            text, given = (argument, {}) if isinstance(argument, str) else argument
-            yield from references(given, branches)
-            for literal, name in _SUBSTITUTION.findall(text):
-                if not literal and name.strip() not in given:
-                    yield name.strip().split(".")[0]
-            return
-    for each in value.values():
-        yield from references(each, branches)
-
-
-def check(template: Mapping[str, Any]) -> None:
-    """Every name that the template uses is declared in it; TemplateError otherwise."""
-    resources, conditions = template["Resources"], template.get("Conditions") or {}
-    known = resources.keys() | (template.get("Parameters") or {}).keys()
-    outputs = template.get("Outputs") or {}
-    for block, declared in (("Resources", resources), ("Outputs", outputs)):
-        missing: set[str] = set()
-        for declaration in declared.values():
-            condition = declaration.get("Condition")
-            if condition is not None and condition not in conditions:
-                raise TemplateError(f"Template format error: Unresolved condition dependency {condition}")
-            used = {key: each for key, each in declaration.items() if key not in {"Metadata", "DependsOn"}}
-            named = set(references(used, lambda choice: choice[1:]))
-            if block == "Resources":
-                explicit = declaration.get("DependsOn") or []
-                named |= {explicit} if isinstance(explicit, str) else set(explicit)
-            missing |= {name for name in named - known if not name.startswith("AWS::")}
-        if missing:
-            names = ", ".join(sorted(missing))
-            raise TemplateError(
-                f"Template format error: Unresolved resource dependencies [{names}] "
-                f"in the {block} block of the template"
-            )
-
-
-@dataclass(slots=True)
-class Scope:
-    """What the names in one template mean while one stack is made or changed."""
-
-    template: Mapping[str, Any]
-    #: Parameters and pseudo parameters.
-    values: Mapping[str, Any]
-    #: Physical id of a resource that exists, by logical id.
-    reference: Callable[[str], str]
-    #: An attribute of a resource that exists.
-    attribute: Callable[[str, str], Any]
-    #: Value of an export of another stack in this account and region.
-    imported: Callable[[str], str]
-    _conditions: dict[str, bool] = field(default_factory=dict)
-
-    def condition(self, name: str) -> bool:
-        """Whether the template's condition holds."""
-        if name not in self._conditions:
-            declared = self.template.get("Conditions") or {}
-            if name not in declared:
-                raise TemplateError(f"Template format error: Unresolved condition dependency {name}")
-            self._conditions[name] = self._holds(declared[name])
-        return self._conditions[name]
-
-    def wanted(self, declaration: Mapping[str, Any]) -> bool:
-        """Whether this resource or output is to exist."""
-        return "Condition" not in declaration or self.condition(declaration["Condition"])
-
-    def _holds(self, expression: Any) -> bool:
-        if isinstance(expression, dict) and len(expression) == 1:
-            ((function, argument),) = expression.items()
-            if function == "Condition":
-                return self.condition(argument)
-            if function == "Fn::Not":
-                return not self._holds(argument[0])
-            if function == "Fn::And":
-                return all(self._holds(each) for each in argument)
-            if function == "Fn::Or":
-                return any(self._holds(each) for each in argument)
-            if function == "Fn::Equals":
-                left, right = (self.evaluate(each) for each in argument)
-                return bool(_comparable(left) == _comparable(right))
-        return bool(self.evaluate(expression) in (True, "true"))
-
-    def dependencies(self, value: Any) -> set[str]:
-        """The logical ids that *value* refers to, in the branches its conditions choose."""
-        chosen = references(value, lambda choice: [choice[1] if self.condition(choice[0]) else choice[2]])
-        return {name for name in chosen if name in self.template["Resources"]}
-
-    def evaluate(self, value: Any) -> Any:
-        """*value* with every function replaced by its result; members that are ``AWS::NoValue`` are left out."""
-        if isinstance(value, list):
-            return [item for item in map(self.evaluate, value) if item is not NO_VALUE]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            ((function, argument),) = value.items()
-            if function == "Ref":
-                return self._ref(argument)
-            if (
-                function == "Condition"
-                and isinstance(argument, str)
-                and argument in (self.template.get("Conditions") or {})
-            ):
-                return self.condition(argument)
-            if isinstance(function, str) and function.startswith("Fn::"):
-                evaluation = getattr(self, "_" + function.removeprefix("Fn::").lower(), None)
-                if evaluation is None:
-                    raise TemplateError(f"Template error: {function} is not a supported function")
-                return evaluation(argument)
-        evaluated = {key: self.evaluate(each) for key, each in value.items()}
-        return {key: each for key, each in evaluated.items() if each is not NO_VALUE}
-
-    def _ref(self, name: str) -> Any:
-        if name in self.values:
-            return self.values[name]
-        if name in self.template["Resources"]:
-            return self.reference(name)
-        raise TemplateError(
-            f"Template format error: Unresolved resource dependencies [{name}] in the Resources block of the template"
-        )
-
-    def _getatt(self, argument: str | list[Any]) -> Any:
-        name, attribute = argument.split(".", 1) if isinstance(argument, str) else (argument[0], argument[1])
-        if name not in self.template["Resources"]:
-            raise TemplateError(f"Template error: instance of Fn::GetAtt references undefined resource {name}")
-        return self.attribute(name, self.evaluate(attribute))
-
-    def _if(self, argument: list[Any]) -> Any:
-        return self.evaluate(argument[1] if self.condition(argument[0]) else argument[2])
-
-    def _sub(self, argument: str | list[Any]) -> str:
-        text, given = (argument, {}) if isinstance(argument, str) else (argument[0], self.evaluate(argument[1]))
-
-        def replacement(match: re.Match[str]) -> str:
-            literal, name = match[1], match[2].strip()
-            if literal:
-                return "${" + name + "}"
-            if name in given:
-                return as_text(given[name])
-            return as_text(self._getatt(name) if "." in name else self._ref(name))
-
-        return _SUBSTITUTION.sub(replacement, text)
-
-    def _join(self, argument: list[Any]) -> str:
-        return str(argument[0]).join(as_text(item) for item in self.evaluate(argument[1]))
-
-    def _split(self, argument: list[Any]) -> list[str]:
-        return str(self.evaluate(argument[1])).split(argument[0])
-
-    def _select(self, argument: list[Any]) -> Any:
-        items = self.evaluate(argument[1])
-        index = int(self.evaluate(argument[0]))
-        if not 0 <= index < len(items):
-            raise TemplateError(f"Template error: Fn::Select cannot select nonexistent value at index {index}")
-        return items[index]
-
-    def _findinmap(self, argument: list[Any]) -> Any:
-        names = [self.evaluate(each) for each in argument[:3]]
-        found: Any = self.template.get("Mappings") or {}
-        for name in names:
-            if not isinstance(found, dict) or name not in found:
-                if len(argument) > 3 and "DefaultValue" in argument[3]:
-                    return self.evaluate(argument[3]["DefaultValue"])
-                raise TemplateError(
-                    f"Template error: Unable to get mapping for {'::'.join(str(each) for each in names)}"
-                )
-            found = found[name]
-        return self.evaluate(found)
-
-    def _base64(self, argument: Any) -> str:
-        return base64.b64encode(str(self.evaluate(argument)).encode()).decode()
-
-    def _importvalue(self, argument: Any) -> str:
-        return self.imported(str(self.evaluate(argument)))
-
-    def _getazs(self, argument: Any) -> list[str]:
-        region = self.evaluate(argument) or self.values["AWS::Region"]
-        return [f"{region}{zone}" for zone in "abc"]
-
-    def _tojsonstring(self, argument: Any) -> str:
-        return json.dumps(self.evaluate(argument), separators=(",", ":"))
-
-    def _length(self, argument: Any) -> int:
-        return len(self.evaluate(argument))
-
-    def _equals(self, argument: list[Any]) -> bool:
-        return self._holds({"Fn::Equals": argument})
-
-
-def _comparable(value: Any) -> Any:
-    return value if isinstance(value, (list, dict)) else as_text(value)

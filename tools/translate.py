@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import templates
+from sandbox import template_functions, templates
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "log-keeper"
@@ -79,7 +79,7 @@ def resolved(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict
     stack_id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/0"
     values = templates.parameter_values(template, parameters, _nothing)
     values |= templates.pseudo_parameters(ACCOUNT, REGION, STACK, stack_id)
-    scope = templates.Scope(template, values, reference, attribute, _nothing)
+    scope = template_functions.Scope(template, values, reference, attribute, _nothing)
     return {
         logical_id: scope.evaluate(declaration.get("Properties") or {})
         for logical_id, declaration in template["Resources"].items()

@@ -1,4 +1,4 @@
-"""REST APIs and their stages."""
+"""REST APIs and what belongs to them, stages apart."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sandbox.resource_types.base import (
     Simple,
     changed_properties,
     resource_type,
-    retag,
     shaped,
     text,
     true,
     without,
 )
+from sandbox.resource_types.rest_stages import retag_api
 from sandbox.templates import TemplateError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class RestApi(ResourceType):
         wanted.setdefault("Name", ((definition or {}).get("info") or {}).get("title") or context.logical_id)
         wanted["Tags"] = context.tags(properties)
         api = client.create_rest_api(**shaped(client, "create_rest_api", wanted))
+        context.created(api["id"])
         if definition is not None:
             self._import(context, api["id"], definition, properties)
         return Made(api["id"], self._attributes(context, api["id"]))
@@ -68,7 +69,7 @@ class RestApi(ResourceType):
         if definition is not None and changed & set(self._definition):
             self._import(context, physical_id, definition, new)
         arn = f"arn:{context.partition}:apigateway:{context.region}::/restapis/{physical_id}"
-        _retag_api(client, arn, context.tags(old), context.tags(new))
+        retag_api(client, arn, context.tags(old), context.tags(new))
         return self._attributes(context, physical_id)
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
@@ -108,14 +109,6 @@ def _definition(body: str) -> dict[str, Any]:
     return loaded
 
 
-def _retag_api(client: Any, arn: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-    put, gone = retag(old, new)
-    if put:
-        client.tag_resource(resourceArn=arn, tags=put)
-    if gone:
-        client.untag_resource(resourceArn=arn, tagKeys=gone)
-
-
 @resource_type
 class Resource(ResourceType):
     name = "AWS::ApiGateway::Resource"
@@ -146,6 +139,8 @@ class Method(ResourceType):
         wanted = without(properties, "Integration", "MethodResponses", "RestApiId", "ResourceId", "HttpMethod")
         wanted.setdefault("AuthorizationType", "NONE")
         client.put_method(**where, **shaped(client, "put_method", wanted))
+        physical_id = f"{properties['RestApiId']}|{properties['ResourceId']}|{properties['HttpMethod']}"
+        context.created(physical_id)
         for response in properties.get("MethodResponses") or []:
             client.put_method_response(**where, **shaped(client, "put_method_response", response))
         integration = dict(properties.get("Integration") or {})
@@ -156,7 +151,7 @@ class Method(ResourceType):
             client.put_integration(**where, **shaped(client, "put_integration", integration))
             for response in responses:
                 client.put_integration_response(**where, **shaped(client, "put_integration_response", response))
-        return Made(f"{properties['RestApiId']}|{properties['ResourceId']}|{properties['HttpMethod']}")
+        return Made(physical_id)
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
         self.delete(context, physical_id, old)
@@ -167,170 +162,6 @@ class Method(ResourceType):
         context.client("apigateway").delete_method(
             restApiId=properties["RestApiId"], resourceId=properties["ResourceId"], httpMethod=properties["HttpMethod"]
         )
-
-
-#: Properties of a method setting, and the paths that patch them.
-_METHOD_SETTINGS = {
-    "LoggingLevel": "logging/loglevel",
-    "DataTraceEnabled": "logging/dataTrace",
-    "MetricsEnabled": "metrics/enabled",
-    "ThrottlingBurstLimit": "throttling/burstLimit",
-    "ThrottlingRateLimit": "throttling/rateLimit",
-    "CachingEnabled": "caching/enabled",
-    "CacheTtlInSeconds": "caching/ttlInSeconds",
-    "CacheDataEncrypted": "caching/dataEncrypted",
-}
-
-
-def _setting_path(setting: Properties) -> str:
-    """Return the path that patches the entry of a method setting: its resource path and method as the template has
-    them.
-
-    The root is ``/`` in a template and ``/~1`` in a patch. A property that is missing becomes the word ``null``, which
-    API Gateway refuses. *Source:* aws/serverless-application-model, issue 399 (``null/null/logging/dataTrace``) and
-    ``integration/combination/test_api_settings.py`` (``/one`` gives the key ``one/GET``); of the root:
-    go-to-k/cdkd, verified against AWS in 2026-07.
-    """
-    resource = str(setting.get("ResourcePath", "null"))
-    return f"{'/~1' if resource == '/' else resource}/{setting.get('HttpMethod', 'null')}"
-
-
-def _stage_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
-    """The patch operations that turn a stage's logging and method settings from *old* to *new*."""
-    patches: list[dict[str, str]] = []
-    access, had = new.get("AccessLogSetting") or {}, old.get("AccessLogSetting") or {}
-    if had and not access:
-        patches.append({"op": "remove", "path": "/accessLogSettings"})
-    for name, path in (("DestinationArn", "destinationArn"), ("Format", "format")):
-        if name in access and access[name] != had.get(name):
-            patches.append({"op": "replace", "path": f"/accessLogSettings/{path}", "value": text(access[name])})
-    wanted = {_setting_path(each): each for each in new.get("MethodSettings") or []}
-    before = {_setting_path(each): each for each in old.get("MethodSettings") or []}
-    patches += [{"op": "remove", "path": entry} for entry in before if entry not in wanted]
-    for entry, setting in wanted.items():
-        for name, path in _METHOD_SETTINGS.items():
-            if name in setting and setting[name] != before.get(entry, {}).get(name):
-                patches.append({"op": "replace", "path": f"{entry}/{path}", "value": text(setting[name])})
-    return patches
-
-
-@resource_type
-class Stage(ResourceType):
-    """CreateStage, which cannot set logging, and then one UpdateStage for what it cannot set."""
-
-    name = "AWS::ApiGateway::Stage"
-    replaced_by = frozenset({"RestApiId", "StageName"})
-    _patched: ClassVar[tuple[str, ...]] = ("AccessLogSetting", "MethodSettings")
-    _fields: ClassVar[Mapping[str, str]] = {
-        "DeploymentId": "/deploymentId",
-        "Description": "/description",
-        "TracingEnabled": "/tracingEnabled",
-        "CacheClusterEnabled": "/cacheClusterEnabled",
-        "CacheClusterSize": "/cacheClusterSize",
-        "ClientCertificateId": "/clientCertificateId",
-        "DocumentationVersion": "/documentationVersion",
-    }
-
-    def create(self, context: Context, properties: Properties) -> Made:
-        client = context.client("apigateway")
-        wanted = {
-            **without(properties, *self._patched, "Tags", "ClientCertificateId"),
-            "Tags": context.tags(properties),
-        }
-        wanted.setdefault("StageName", context.generated_name(128).replace("-", "_"))
-        stage = client.create_stage(**shaped(client, "create_stage", wanted))
-        patches = _stage_patches({}, properties)
-        if patches:
-            client.update_stage(
-                restApiId=properties["RestApiId"], stageName=stage["stageName"], patchOperations=patches
-            )
-        return Made(stage["stageName"])
-
-    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
-        client = context.client("apigateway")
-        changed = changed_properties(old, new)
-        patches = [
-            {"op": "replace", "path": path, "value": text(new.get(name, ""))}
-            for name, path in self._fields.items()
-            if name in changed
-        ]
-        variables, had = new.get("Variables") or {}, old.get("Variables") or {}
-        patches += [{"op": "remove", "path": f"/variables/{name}"} for name in had if name not in variables]
-        patches += [
-            {"op": "replace", "path": f"/variables/{name}", "value": text(value)}
-            for name, value in variables.items()
-            if had.get(name) != value
-        ]
-        patches += _stage_patches(old, new)
-        if patches:
-            client.update_stage(restApiId=new["RestApiId"], stageName=physical_id, patchOperations=patches)
-        path = f"/restapis/{new['RestApiId']}/stages/{physical_id}"
-        arn = f"arn:{context.partition}:apigateway:{context.region}::{path}"
-        _retag_api(client, arn, context.tags(old), context.tags(new))
-        return {}
-
-    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        context.client("apigateway").delete_stage(restApiId=properties["RestApiId"], stageName=physical_id)
-
-
-@resource_type
-class Deployment(ResourceType):
-    """A deployment; with ``StageName`` also the stage that it makes or moves."""
-
-    name = "AWS::ApiGateway::Deployment"
-    replaced_by = frozenset({"RestApiId", "StageName", "DeploymentCanarySettings"})
-
-    def create(self, context: Context, properties: Properties) -> Made:
-        client = context.client("apigateway")
-        stage = properties.get("StageDescription") or {}
-        wanted = without(properties, "StageDescription")
-        if stage.get("Description"):
-            wanted["stageDescription"] = stage["Description"]
-        for name in ("CacheClusterEnabled", "CacheClusterSize", "TracingEnabled", "Variables"):
-            if name in stage:
-                wanted[name] = stage[name]
-        deployment = client.create_deployment(**shaped(client, "create_deployment", wanted))
-        if properties.get("StageName"):
-            self._describe(context, properties, {}, stage)
-        return Made(deployment["id"], {"DeploymentId": deployment["id"]})
-
-    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
-        if old.get("Description") != new.get("Description"):
-            context.client("apigateway").update_deployment(
-                restApiId=new["RestApiId"],
-                deploymentId=physical_id,
-                patchOperations=[{"op": "replace", "path": "/description", "value": new.get("Description", "")}],
-            )
-        if new.get("StageName"):
-            self._describe(context, new, old.get("StageDescription") or {}, new.get("StageDescription") or {})
-        return {}
-
-    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        client, api = context.client("apigateway"), properties["RestApiId"]
-        if properties.get("StageName"):
-            # A deployment that a stage uses cannot be removed; the stage came with this resource and goes with it
-            # (inferred: stacks that only declare Deployment with StageName are deleted without error).
-            for stage in client.get_stages(restApiId=api, deploymentId=physical_id)["item"]:
-                if stage["stageName"] == properties["StageName"]:
-                    client.delete_stage(restApiId=api, stageName=stage["stageName"])
-        client.delete_deployment(restApiId=api, deploymentId=physical_id)
-
-    @staticmethod
-    def _describe(context: Context, properties: Properties, old: Properties, new: Properties) -> None:
-        client, name = context.client("apigateway"), properties["StageName"]
-        whole: Properties = {key: new[key] for key in _METHOD_SETTINGS if key in new}
-        if whole:
-            new = {
-                **new,
-                "MethodSettings": [{**whole, "ResourcePath": "/*", "HttpMethod": "*"}, *new.get("MethodSettings", [])],
-            }
-        patches = _stage_patches(old, new)
-        if patches:
-            client.update_stage(restApiId=properties["RestApiId"], stageName=name, patchOperations=patches)
-        if new.get("Tags"):
-            path = f"/restapis/{properties['RestApiId']}/stages/{name}"
-            arn = f"arn:{context.partition}:apigateway:{context.region}::{path}"
-            client.tag_resource(resourceArn=arn, tags=context.tags(new, system=False))
 
 
 @resource_type

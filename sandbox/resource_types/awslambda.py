@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +24,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+#: The module that CloudFormation adds to the code of inline functions that say ``import cfnresponse``, in these words.
+#: *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-lambda-function-code-cfnresponsemodule.html
+_CFNRESPONSE = '''
+import json
+import urllib.request
+
+SUCCESS, FAILED = "SUCCESS", "FAILED"
+
+
+def send(event, context, responseStatus, responseData, physicalResourceId=None, noEcho=False, reason=None):
+    """Send the answer of a custom resource to CloudFormation."""
+    body = {
+        "Status": responseStatus,
+        "Reason": reason or f"See the details in CloudWatch Log Stream: {context.log_stream_name}",
+        "PhysicalResourceId": physicalResourceId or context.log_stream_name,
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+        "NoEcho": noEcho,
+        "Data": responseData,
+    }
+    content = json.dumps(body).encode()
+    request = urllib.request.Request(event["ResponseURL"], content, {"content-type": ""}, method="PUT")
+    with urllib.request.urlopen(request) as answer:
+        print("Status code:", answer.status)
+'''
+
+
 @resource_type
 class Function(ResourceType):
     name = "AWS::Lambda::Function"
@@ -41,6 +70,7 @@ class Function(ResourceType):
         wanted.setdefault("FunctionName", context.generated_name(64))
         wanted["Code"] = self._package(properties)
         answer = client.create_function(**shaped(client, "create_function", wanted), Tags=context.tags(properties))
+        context.created(answer["FunctionName"])
         self._reserve(context, answer["FunctionName"], {}, properties)
         return Made(answer["FunctionName"], {"Arn": answer["FunctionArn"]})
 
@@ -79,6 +109,8 @@ class Function(ResourceType):
         with zipfile.ZipFile(archive, "w") as package:
             python = str(properties.get("Runtime", "")).startswith("python")
             package.writestr("index.py" if python else "index.js", code["ZipFile"])
+            if python and re.search(r"^\s*import cfnresponse\b", code["ZipFile"], re.MULTILINE):
+                package.writestr("cfnresponse.py", _CFNRESPONSE)
         return {"ZipFile": archive.getvalue()}
 
     @staticmethod

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from botocore.model import Shape
 
+    from sandbox.custom_resources import Responses
+
 Properties = dict[str, Any]
 
 
@@ -32,11 +34,18 @@ class Context:
     stack_name: str
     stack_id: str
     logical_id: str
+    #: The template's name of the type, such as ``Custom::Seed``.
+    resource_type: str
     stack_tags: Mapping[str, str]
+    #: Notes the physical id as soon as the resource exists, for types that take further calls to create: if one of
+    #: these fails, the rollback deletes the resource.
+    created: Callable[[str], None]
     #: Waits until a role's last change has spread.
     settle: Callable[[str], None]
     #: What the condition gives, as soon as that is true.
-    wait_until: Callable[[Callable[[], Any]], Any]
+    wait_until: Callable[..., Any]
+    #: Where custom resources answer.
+    responses: Responses
 
     def generated_name(self, limit: int = 128, *, lower: bool = False) -> str:
         """A name that CloudFormation would make: stack, logical id, twelve random characters."""
@@ -81,8 +90,11 @@ class ResourceType:
         """The resource exists as *properties* say."""
         raise NotImplementedError
 
-    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
-        """The resource is as *new* says; returns the attributes that changed."""
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties | Made:
+        """Make the resource what *new* says. Return the attributes that changed; a Made if its id may have changed too.
+
+        *old* may never have been: a rollback updates from what failed to what was.
+        """
         raise NotImplementedError
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
@@ -94,8 +106,31 @@ class ResourceType:
         changed = changed_properties(old, new)
         return bool(changed) if self.replaced_by is None else bool(changed & self.replaced_by)
 
+    def lacks(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
+        """Return the message that refuses ``Fn::GetAtt`` of an attribute that the resource does not have."""
+        return f"Requested attribute {attribute} does not exist in schema for {kind}"
+
+
+class HandlerError(Exception):
+    """What a type refuses by itself, without a call that failed; the text is the reason that its event gives."""
+
+
+class RefusedError(HandlerError):
+    """A change that the type refuses before anything was done: there is nothing to undo."""
+
 
 TYPES: dict[str, ResourceType] = {}
+CUSTOM = "AWS::CloudFormation::CustomResource"
+
+
+def is_known(kind: str) -> bool:
+    """Whether the sandbox has the type."""
+    return kind in TYPES or kind.startswith("Custom::")
+
+
+def type_of(kind: str) -> ResourceType:
+    """The type of this name; all custom types are one."""
+    return TYPES[CUSTOM if kind.startswith("Custom::") else kind]
 
 
 def resource_type(cls: type[ResourceType]) -> type[ResourceType]:
@@ -179,6 +214,15 @@ def true(value: Any) -> bool:
     return value is True or value == "true"
 
 
+def without_star(destination: Any) -> Any:
+    """Return a log group's ARN as CloudFormation hands it to API Gateway: without the ``:*`` of ``Fn::GetAtt``.
+
+    API Gateway itself refuses such an ARN. *Source:* go-to-k/cdkd ``apigateway-provider.ts``, seen live on 2026-08-11;
+    AWS CDK and SAM applications everywhere write ``!GetAtt LogGroup.Arn``.
+    """
+    return destination.removesuffix(":*") if isinstance(destination, str) else destination
+
+
 def retag(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     put = {key: value for key, value in new.items() if old.get(key) != value}
     return put, [key for key in old if key not in new]
@@ -250,6 +294,15 @@ _GONE = frozenset({
     "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "ResourceNotFound",
     "TrailNotFoundException", "StackSetNotFoundException",
 })  # fmt: skip
+
+
+def if_there(call: Callable[..., Any], **parameters: Any) -> None:
+    """Delete something; if it is not there, there is nothing to do."""
+    try:
+        call(**parameters)
+    except ClientError as error:
+        if not already_gone(error):
+            raise
 
 
 def already_gone(error: ClientError) -> bool:

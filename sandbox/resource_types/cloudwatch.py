@@ -32,6 +32,7 @@ class LogGroup(ResourceType):
         name = properties.get("LogGroupName") or context.generated_name(512)
         wanted = {**without(properties, *self._ignored), "LogGroupName": name, "tags": context.tags(properties)}
         logs.create_log_group(**shaped(logs, "create_log_group", wanted))
+        context.created(name)
         self._retain(context, name, {}, properties)
         return Made(name, {"Arn": context.arn("logs", f"log-group:{name}:*")})
 

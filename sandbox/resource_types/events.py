@@ -45,9 +45,11 @@ class Rule(ResourceType):
         else:
             raise TemplateError(f"{name} already exists")
         arn = self._put(context, name, properties)
+        physical_id = f"{bus['EventBusName'].rsplit('/', 1)[-1]}|{name}" if bus else name
+        context.created(physical_id)
         self._put_targets(context, name, properties)
         self._read(context, name, properties)
-        return Made(f"{bus['EventBusName'].rsplit('/', 1)[-1]}|{name}" if bus else name, {"Arn": arn})
+        return Made(physical_id, {"Arn": arn})
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
         name = physical_id.rsplit("|", 1)[-1]

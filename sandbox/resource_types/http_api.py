@@ -13,10 +13,12 @@ from sandbox.resource_types.base import (
     Properties,
     Simple,
     changed_properties,
+    if_there,
     resource_type,
     retag,
     shaped,
     without,
+    without_star,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Api(_V2):
             return super().create(context, {**properties, "Tags": context.tags(properties)})
         client = context.client(self.service)
         api_id = client.import_api(Body=body)["ApiId"]
+        context.created(api_id)
         client.tag_resource(ResourceArn=_arn(context, api_id), Tags=context.tags(properties))
         self._set(client, api_id, properties)
         return Made(api_id, {"ApiId": api_id, "ApiEndpoint": client.get_api(ApiId=api_id)["ApiEndpoint"]})
@@ -104,14 +107,21 @@ class V2Stage(_V2):
     def create(self, context: Context, properties: Properties) -> Made:
         return super().create(context, {**properties, "Tags": context.tags(properties)})
 
+    def parameters(self, context: Context, properties: Properties) -> Properties:
+        wanted = super().parameters(context, properties)
+        access = wanted.get("AccessLogSettings")
+        if access and "DestinationArn" in access:
+            wanted["AccessLogSettings"] = {**access, "DestinationArn": without_star(access["DestinationArn"])}
+        return wanted
+
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
         client = context.client(self.service)
         stage = {"ApiId": new["ApiId"], "StageName": physical_id}
         if old.get("AccessLogSettings") and not new.get("AccessLogSettings"):
-            client.delete_access_log_settings(**stage)
+            if_there(client.delete_access_log_settings, **stage)
         for key in old.get("RouteSettings") or {}:
             if key not in (new.get("RouteSettings") or {}):
-                client.delete_route_settings(**stage, RouteKey=key)
+                if_there(client.delete_route_settings, **stage, RouteKey=key)
         gone = {key: "" for key in old.get("StageVariables") or {} if key not in (new.get("StageVariables") or {})}
         wanted = without(new, "Tags", *(["AccessLogSettings"] if not new.get("AccessLogSettings") else []))
         if gone:
@@ -141,6 +151,15 @@ class V2Route(_V2):
     identity, identity_parameter = "RouteId", "RouteId"
     replaced_by = frozenset({"ApiId"})
     attributes: ClassVar[Mapping[str, str]] = {"RouteId": "RouteId"}
+
+
+@resource_type
+class V2Authorizer(_V2):
+    name = "AWS::ApiGatewayV2::Authorizer"
+    create_call, update_call, delete_call = "create_authorizer", "update_authorizer", "delete_authorizer"
+    identity, identity_parameter = "AuthorizerId", "AuthorizerId"
+    replaced_by = frozenset({"ApiId"})
+    attributes: ClassVar[Mapping[str, str]] = {"AuthorizerId": "AuthorizerId"}
 
 
 @resource_type

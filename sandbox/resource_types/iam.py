@@ -10,6 +10,7 @@ from sandbox.resource_types.base import (
     Properties,
     ResourceType,
     changed_properties,
+    if_there,
     key_values,
     resource_type,
     retag,
@@ -37,12 +38,12 @@ class _Principal(ResourceType):
                 put = getattr(iam, f"put_{self.kind}_policy")
                 put(**who, PolicyName=policy_name, PolicyDocument=text(document))
         for policy_name in had.keys() - wanted.keys():
-            getattr(iam, f"delete_{self.kind}_policy")(**who, PolicyName=policy_name)
+            if_there(getattr(iam, f"delete_{self.kind}_policy"), **who, PolicyName=policy_name)
         attached, now = set(old.get("ManagedPolicyArns") or []), set(new.get("ManagedPolicyArns") or [])
         for arn in sorted(now - attached):
             getattr(iam, f"attach_{self.kind}_policy")(**who, PolicyArn=arn)
         for arn in sorted(attached - now):
-            getattr(iam, f"detach_{self.kind}_policy")(**who, PolicyArn=arn)
+            if_there(getattr(iam, f"detach_{self.kind}_policy"), **who, PolicyArn=arn)
 
     def _boundary(self, context: Context, name: str, old: Properties, new: Properties) -> None:
         iam = context.client("iam")
@@ -68,6 +69,7 @@ class Role(_Principal):
         wanted.setdefault("RoleName", context.generated_name(64))
         tags = key_values(context.tags(properties, system=False))
         role = iam.create_role(**shaped(iam, "create_role", wanted), **({"Tags": tags} if tags else {}))["Role"]
+        context.created(role["RoleName"])
         self._policies(context, role["RoleName"], {}, properties)
         return Made(role["RoleName"], {"Arn": role["Arn"], "RoleId": role["RoleId"]})
 
@@ -107,6 +109,7 @@ class User(_Principal):
         wanted = without(properties, "Policies", "ManagedPolicyArns", "Tags")
         wanted.setdefault("UserName", context.generated_name(64))
         user = iam.create_user(**shaped(iam, "create_user", wanted))["User"]
+        context.created(user["UserName"])
         self._policies(context, user["UserName"], {}, properties)
         return Made(user["UserName"], {"Arn": user["Arn"]})
 
@@ -149,7 +152,7 @@ class Policy(ResourceType):
                 put(**{f"{kind}Name": name}, PolicyName=new["PolicyName"], PolicyDocument=document)
             for name in set(old.get(f"{kind}s") or []) - set(now):
                 remove = getattr(iam, f"delete_{kind.lower()}_policy")
-                remove(**{f"{kind}Name": name}, PolicyName=old["PolicyName"])
+                if_there(remove, **{f"{kind}Name": name}, PolicyName=old["PolicyName"])
 
 
 @resource_type
@@ -180,6 +183,7 @@ class ManagedPolicy(ResourceType):
         wanted = without(properties, "Roles", "Users", "Groups", "ManagedPolicyName")
         wanted["PolicyName"] = properties.get("ManagedPolicyName") or context.generated_name(128)
         policy = iam.create_policy(**shaped(iam, "create_policy", wanted))["Policy"]
+        context.created(policy["Arn"])
         self._attach(context, policy["Arn"], {}, properties)
         return Made(policy["Arn"], {"PolicyArn": policy["Arn"], "PolicyId": policy["PolicyId"]})
 
@@ -211,7 +215,7 @@ class ManagedPolicy(ResourceType):
             for name in sorted(now - had):
                 getattr(iam, f"attach_{kind.lower()}_policy")(**{f"{kind}Name": name}, PolicyArn=arn)
             for name in sorted(had - now):
-                getattr(iam, f"detach_{kind.lower()}_policy")(**{f"{kind}Name": name}, PolicyArn=arn)
+                if_there(getattr(iam, f"detach_{kind.lower()}_policy"), **{f"{kind}Name": name}, PolicyArn=arn)
 
 
 def _created(version: Mapping[str, Any]) -> Any:

@@ -105,6 +105,7 @@ class Topic(ResourceType):
         }
         tags = key_values(context.tags(properties))
         arn = sns.create_topic(Name=name, Attributes=attributes, Tags=tags)["TopicArn"]
+        context.created(arn)
         self._subscribe(context, arn, properties)
         return Made(arn, {"TopicArn": arn, "TopicName": name})
 

@@ -33,6 +33,7 @@ class Bucket(ResourceType):
         name = properties.get("BucketName") or context.generated_name(63, lower=True)
         here = {} if context.region == "us-east-1" else {"LocationConstraint": context.region}
         s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": here} if here else {}))
+        context.created(name)
         self._configure(context, name, properties)
         domain = f"{name}.s3.amazonaws.com"
         return Made(
@@ -138,6 +139,7 @@ class Key(ResourceType):
         )
         policy = {"Policy": properties["KeyPolicy"]} if "KeyPolicy" in properties else {}
         metadata = kms.create_key(**shaped(kms, "create_key", {**wanted, **policy}))["KeyMetadata"]
+        context.created(metadata["KeyId"])
         if true(properties.get("EnableKeyRotation")):
             kms.enable_key_rotation(KeyId=metadata["KeyId"])
         return Made(metadata["KeyId"], {"Arn": metadata["Arn"], "KeyId": metadata["KeyId"]})

@@ -31,11 +31,8 @@ class Trail(ResourceType):
         wanted = {**without(properties, *self._elsewhere), "Name": name}
         wanted["TagsList"] = key_values(context.tags(properties, system=False))
         arn: str = client.create_trail(**shaped(client, "create_trail", wanted))["TrailARN"]
-        try:
-            self._finish(client, name, properties)
-        except Exception:
-            client.delete_trail(Name=name)  # the stack does not know of it yet
-            raise
+        context.created(name)
+        self._finish(client, name, properties)
         return Made(name, {"Arn": arn})
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:

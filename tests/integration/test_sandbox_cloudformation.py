@@ -50,7 +50,7 @@ def stack(sandbox: Sandbox, name: str = NAME) -> dict[str, Any]:
 
 
 def outputs(described: dict[str, Any]) -> dict[str, str]:
-    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def physical(sandbox: Sandbox, name: str = NAME) -> dict[str, str]:

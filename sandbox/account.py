@@ -72,6 +72,7 @@ class Sandbox:
         disabled_regions: Collection[str] = (),
         refuses_missing_log_groups: bool = False,
         identifiers_hide_retention: bool = False,
+        recreates_rest_access_log_groups: bool = True,
         accepts_formats_without_request_id: bool = False,
         accepts_missing_http_log_groups: bool = False,
         refuses_missing_websocket_log_groups: bool = False,
@@ -103,6 +104,9 @@ class Sandbox:
         #: DescribeLogGroups by identifiers shows as little as by a name pattern: no retention, no size. AWS's way is
         #: unknown; the API reference says so of patterns alone.
         self.identifiers_hide_retention = identifiers_hide_retention
+        #: API Gateway creates a REST stage's missing access log group at the next request (``rest_requests``);
+        #: otherwise nothing is logged. Reported of 2020, not recorded.
+        self.recreates_rest_access_log_groups = recreates_rest_access_log_groups
         #: REST stages take an access log format that names no request, as AWS did before it looked.
         self.accepts_formats_without_request_id = accepts_formats_without_request_id
         #: HTTP APIs take a log group that does not exist as access log destination. AWS refused it in 2026-09.

@@ -22,12 +22,14 @@ from sandbox import stack_descriptions as stack_descriptions
 from sandbox import stack_sets as stack_sets
 from sandbox import topics as topics
 from sandbox.rules import dashboards as dashboards
+from sandbox.rules import gateway_checks as gateway_checks
 from sandbox.rules import iam as iam
 from sandbox.rules import iam_documents as iam_documents
 from sandbox.rules import log_resource_policies as log_resource_policies
 from sandbox.rules import logs as logs
 from sandbox.rules import query_definitions as query_definitions
 from sandbox.rules import rest_account as rest_account
+from sandbox.rules import rest_api_members as rest_api_members
 from sandbox.rules import rest_apis as rest_apis
 from sandbox.rules import rest_stages as rest_stages
 from sandbox.rules import s3 as s3

@@ -13,6 +13,7 @@ from moto.apigateway.models import apigateway_backends
 from sandbox.call import AwsError
 from sandbox.gateway import hook, rule
 from sandbox.rules import rest_canaries
+from sandbox.rules.rest_api_members import described
 from sandbox.rules.rest_stages import api_of, extras
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _get_all(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
             raise AwsError("BadRequestException", "Invalid position parameter") from error  # wording not recorded
     apis = apigateway_backends[sandbox.account_id][call.region].apis
     rest = [apis[api_id] for api_id in sorted(apis) if api_id > after]
-    answer: dict[str, Any] = {"items": [_api(api) for api in rest[:limit]]}
+    answer: dict[str, Any] = {"items": [described(api) for api in rest[:limit]]}
     if len(rest) > limit:
         answer["position"] = base64.b64encode(rest[limit - 1].id.encode()).decode()
     return answer
@@ -98,6 +99,13 @@ def _create_deployment(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[s
 
 def _described(params: dict[str, Any]) -> dict[str, str]:
     return {"description": params["description"]} if params.get("description") else {}
+
+
+@rule("apigateway", "GetDeployment")
+def _get_deployment(sandbox: Sandbox, call: Call, _: Proceed) -> None:
+    """*Source* of the text: as for DeleteDeployment; not recorded for this call."""
+    if call.params["deploymentId"] not in api_of(sandbox, call).deployments:
+        raise AwsError("NotFoundException", "Invalid Deployment identifier specified", 404)
 
 
 @rule("apigateway", "UpdateDeployment")
@@ -202,7 +210,7 @@ def _import(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     except AwsError:
         del backend.apis[api.id]
         raise
-    return _api(api)
+    return described(api)
 
 
 @rule("apigateway", "PutRestApi")
@@ -221,7 +229,7 @@ def _put(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
         api.name = info.get("title") or api.name
         api.description = info.get("description")
     _read_into(apigateway_backends[sandbox.account_id][call.region], api, document)
-    return _api(api)
+    return described(api)
 
 
 def _document(call: Call) -> dict[str, Any]:
@@ -291,9 +299,3 @@ def _read_method(
             response.get("responseParameters") or {},
             response.get("contentHandling"),
         )
-
-
-def _api(api: Any) -> dict[str, Any]:
-    answer = {name: value for name, value in api.to_dict().items() if value not in (None, "", [], {})}
-    answer["tags"] = dict(api.tags) if api.tags else None
-    return {name: value for name, value in answer.items() if value is not None}

@@ -16,6 +16,7 @@ from moto.apigateway.models import Stage, apigateway_backends
 from sandbox.call import AwsError, Call
 from sandbox.gateway import rule
 from sandbox.rules import rest_canaries
+from sandbox.rules.gateway_checks import check_stage_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -161,8 +162,7 @@ def _create_stage(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, A
     """A new stage has no logging: CreateStage has no parameter for it. *Source:* botocore's service model."""
     api = api_of(sandbox, call)
     name = call.params["stageName"]
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise AwsError("BadRequestException", "Stage name only allows a-zA-Z0-9_")
+    check_stage_name(name)
     if call.params["deploymentId"] not in api.deployments:
         raise AwsError("BadRequestException", "Deployment id does not exist")
     given = call.params.get("canarySettings")

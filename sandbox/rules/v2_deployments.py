@@ -59,16 +59,21 @@ def deploy_automatically(sandbox: Sandbox, api: Any) -> None:
     "UpdateIntegration",
     "DeleteIntegration",
 )
-def _change(sandbox: Sandbox, call: Call, proceed: Proceed) -> None:
-    """As moto answers; then stages with auto-deploy follow."""
+def _change(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """As moto answers; then stages with auto-deploy follow.
+
+    An integration is over the internet unless it says otherwise. *Source:* botocore's service model.
+    """
     api = api_of(sandbox, call)
     if call.operation == "CreateRoute":
         key = call.params["RouteKey"]
         if any(route.route_key == key for route in api.routes.values()):
             # Source: the text: anomalyco/sst issue 5031.
             raise AwsError("ConflictException", f"Route with key {key} already exists for this API", 409)
-    proceed()
+    made_public = call.operation == "CreateIntegration" and not call.params.get("ConnectionType")
+    answer = proceed({**call.params, "ConnectionType": "INTERNET"} if made_public else call.params)
     deploy_automatically(sandbox, api)
+    return _without_empty(answer)
 
 
 # ---- deployments
@@ -158,4 +163,10 @@ def _get_one(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
 
 def _marked(sandbox: Sandbox, call: Call, item: dict[str, Any]) -> dict[str, Any]:
     managed = extras(sandbox, api_of(sandbox, call)).managed
-    return {**item, "ApiGatewayManaged": True} if managed & {item.get("RouteId"), item.get("IntegrationId")} else item
+    is_managed = managed & {item.get("RouteId"), item.get("IntegrationId")}
+    return {**_without_empty(item), **({"ApiGatewayManaged": True} if is_managed else {})}
+
+
+def _without_empty(item: dict[str, Any]) -> dict[str, Any]:
+    """A route without request parameters shows none. *Source:* the AWS CLI's example of ``get-routes``."""
+    return {name: value for name, value in item.items() if (name, value) != ("RequestParameters", {})}

@@ -101,6 +101,7 @@ def test_bodies_that_are_allowed_stay(
 
 
 def test_one_call_sends_the_members_that_change(sandbox: Sandbox, deliver: Deliver, api_id: str) -> None:
+    sandbox.partial_route_settings = "keeps"
     owner_updates(sandbox, api_id, DefaultRouteSettings=LOUD | SHUT, RouteSettings={"send": LOUD | SHUT, "join": SHUT})
     deliver(updated_v2(api_id))
     [sent] = our_updates(sandbox)
@@ -144,6 +145,7 @@ def test_throttle_of_the_stage_that_its_owner_changes_meanwhile_stays(
 def test_throttle_of_a_route_that_its_owner_changes_meanwhile_stays(
     sandbox: Sandbox, deliver: Deliver, api_id: str
 ) -> None:
+    sandbox.partial_route_settings = "keeps"
     owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 7}})
     before_our_update(
         sandbox, lambda: owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 70}})
@@ -156,6 +158,7 @@ def test_throttle_of_a_route_that_its_owner_changes_meanwhile_stays(
 def test_settings_of_a_route_that_its_owner_deletes_meanwhile_do_not_come_back(
     sandbox: Sandbox, deliver: Deliver, api_id: str, loud: dict[str, Any]
 ) -> None:
+    sandbox.partial_route_settings = "keeps"
     client = sandbox.client("apigatewayv2")
     owner_updates(sandbox, api_id, RouteSettings={"send": SHUT | loud})
     before_our_update(sandbox, lambda: client.delete_route_settings(ApiId=api_id, StageName="prod", RouteKey="send"))

@@ -16,16 +16,8 @@ from builders import ACCOUNT, OWN_ROLE_ARN, REF, REGION, SETTINGS, V2_REF
 from fuzz.answers import NOW
 from fuzz.api_gateway import FRESH_METHOD, LEAVES, METHOD_KEY, RefusedError, patched, updated
 from log_keeper import http_websocket, rest, schedules
-from log_keeper.cloudtrail import (
-    ApiNamed,
-    LogRoleNamed,
-    Nothing,
-    StageNamed,
-    UnreadableEventError,
-    cause_of,
-    read_event,
-    stage_to_look_at,
-)
+from log_keeper.cloudtrail import cause_of, read_event, stage_to_look_at
+from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed, UnreadableEventError
 from log_keeper.judgement import Facts, firehose_stream_of, judge, log_groups_of
 from log_keeper.policy import Applied, plan, read_opt_in
 from log_keeper.settings import Settings

@@ -21,7 +21,8 @@ from builders import ACCOUNT, OWN_ROLE_ARN, REGION, SETTINGS
 from deliveries import Context
 from fuzz.claims import API_ID, LOG_GROUP, REGIONS, STAGE_NAMES
 from handlers import enforce, sweep
-from log_keeper.cloudtrail import UnreadableEventError, read_event
+from log_keeper.cloudtrail import read_event
+from log_keeper.hints import UnreadableEventError
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol

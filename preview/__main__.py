@@ -131,6 +131,7 @@ def settings(arguments: argparse.Namespace, account: str, partition: str, region
         stage_queue_url="",
         sweep_queue_url="",
         sweep_rate=0,
+        missing_log_group_minutes=0,
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from log_keeper.account_role import AccountRole, Verdict
-from log_keeper.enforcement import Outcome
 from log_keeper.judgement import Finding, Judgement, Problem
+from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import LoggingLevel, Protocol, Stage
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from html import escape
 
-from log_keeper.enforcement import Outcome
+from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
 from preview.outlook import Count, Preview, RegionPreview, StagePreview, count, count_by_protocol

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from log_keeper.enforcement import Outcome
+from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from preview.outlook import Preview, RegionPreview, StagePreview, count, count_by_protocol
 from preview.reading import Tell, tell_nobody

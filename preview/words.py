@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from log_keeper.account_role import Verdict
-from log_keeper.enforcement import Outcome
 from log_keeper.judgement import Finding, Problem
 from log_keeper.log_groups import LogGroup, LogGroupChange
 from log_keeper.policy import Setting
+from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
 from preview.outlook import Preview, RegionPreview, StagePreview, count
@@ -144,6 +144,9 @@ def _group_step(group: LogGroup, change: LogGroupChange, stage: Stage) -> Step:
         kind = "log group that its owner chose"
     if group.name.endswith("/Canary"):
         kind += " of the canary"
+    if change is LogGroupChange.MISSING:
+        what = "access logs to a log group of Log Keeper's, if this one stays missing for MissingLogGroupMinutes"
+        return Step(what, "the log group does not exist: no access log is kept", group.name)
     if change is LogGroupChange.RETENTION_SET:
         return Step(f"{kind} kept {group.retention} days", "it is kept for ever", group.name)
     reason = (

@@ -48,6 +48,7 @@ SETTINGS = Settings(
     stage_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-StageQueue",
     sweep_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-SweepQueue",
     sweep_rate=4,
+    missing_log_group_minutes=60,
 )
 #: The same, as the template puts it into the functions' environment.
 ENVIRONMENT = {
@@ -75,6 +76,7 @@ ENVIRONMENT = {
     "STAGE_QUEUE_URL": SETTINGS.stage_queue_url,
     "SWEEP_QUEUE_URL": SETTINGS.sweep_queue_url,
     "SWEEP_RATE": "4",
+    "MISSING_LOG_GROUP_MINUTES": "60",
 }
 
 

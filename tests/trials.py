@@ -111,6 +111,9 @@ CALLS: dict[tuple[str, str, int], Callable[[Client, Scene], Any]] = {
     ("MakeLogGroupsThatExpire", "logs:PutRetentionPolicy", 0): lambda client, _: client("logs").put_retention_policy(
         logGroupName=LOG_GROUP, retentionInDays=1
     ),
+    ("ReadStacksOfStages", "cloudformation:DescribeStacks", 0): lambda client, _: client(
+        "cloudformation"
+    ).describe_stacks(StackName=f"arn:aws:cloudformation:us-east-1:{Sandbox.account_id}:stack/log-keeper/x"),
     ("LetHttpApisDeliverLogs", "logs:CreateLogDelivery", 0): _deliver_logs,
     ("LetHttpApisDeliverLogs", "logs:GetLogDelivery", 0): _deliver_logs,
     ("LetHttpApisDeliverLogs", "logs:UpdateLogDelivery", 0): _deliver_logs,

@@ -25,14 +25,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from log_keeper.aws import error_code, error_message
-from log_keeper.cloudtrail import (
-    ApiNamed,
-    LogRoleNamed,
-    Nothing,
-    StageNamed,
-    cause_of,
-    read_event,
-)
+from log_keeper.cloudtrail import cause_of, read_event
+from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed
 from log_keeper.stages import ApiVersion
 from log_keeper.sweep import Work
 

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -15,21 +16,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from handlers import has_started
 from log_keeper import change_events
 from log_keeper.aws import TRY_SECONDS, Clients, is_disabled
-from log_keeper.cloudtrail import (
-    ApiNamed,
-    Cause,
-    Hint,
-    LogRoleNamed,
-    Nothing,
-    StageNamed,
-    UnreadableEventError,
-    cause_of,
-    read_event,
-)
-from log_keeper.enforcement import Enforcer, Result
+from log_keeper.cloudtrail import cause_of, read_event
+from log_keeper.enforcement import Enforcer
+from log_keeper.hints import ApiNamed, Cause, Hint, LogRoleNamed, Nothing, StageNamed, UnreadableEventError
 from log_keeper.pace import ENVIRONMENTS, Pace
 from log_keeper.reporting import Reporter
+from log_keeper.results import Outcome, Result
 from log_keeper.settings import Settings
+from log_keeper.stages import with_other_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -142,16 +136,8 @@ class Door:
 
     def _follow(self, hint: Hint, cause: Cause) -> None:
         match hint:
-            case StageNamed(ref, tags_changed):
-                try:
-                    result, role = self._enforcer.enforce(ref, tags_changed=tags_changed)
-                except Exception:
-                    self._reporter.stage_failed(ref)
-                    raise
-                if role is not None:
-                    self._reporter.account_role(ref.region, role)
-                self._reporter.stage(result, cause, self._clock())
-                self._tell(result, cause)
+            case StageNamed():
+                self._enforce(hint, cause)
             case ApiNamed(region, api_id):
                 stages = self._enforcer.stages_of(region, api_id)
                 if errors := _errors_of(lambda ref: self._follow(StageNamed(ref), cause), stages):
@@ -163,6 +149,26 @@ class Door:
                 self._reporter.ignored(hint)
             case _:
                 assert_never(hint)
+
+    def _enforce(self, hint: StageNamed, cause: Cause) -> None:
+        ref = hint.ref
+        try:
+            result, role = self._enforcer.enforce(hint)
+            if result.outcome is Outcome.GONE and hint.is_about_log_group and (other := with_other_version(ref)):
+                # The name of a log group does not tell for sure which API's stage it belongs to.
+                result, role = self._enforcer.enforce(replace(hint, ref=other))
+        except Exception:
+            self._reporter.stage_failed(ref)
+            raise
+        if role is not None:
+            self._reporter.account_role(ref.region, role)
+        self._reporter.stage(result, cause, self._clock())
+        self._tell(result, cause)
+        if result.errors:
+            self._reporter.stage_failed(ref)
+            if len(result.errors) == 1:
+                raise result.errors[0]
+            raise ExceptionGroup(f"{ref.api_id}/{ref.stage_name} is not compliant yet", result.errors)
 
     def _mend_log_role(self, region: str) -> None:
         try:

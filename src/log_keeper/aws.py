@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_apigateway.client import APIGatewayClient
     from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
+    from mypy_boto3_cloudformation.client import CloudFormationClient
     from mypy_boto3_cloudtrail.client import CloudTrailClient
     from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_firehose.client import FirehoseClient
@@ -107,6 +108,10 @@ class Clients:
     @_kept
     def cloudtrail(self, region: str) -> CloudTrailClient:
         return self._new_client("cloudtrail", region_name=region, config=_CONFIG)
+
+    @_kept
+    def cloudformation(self, region: str) -> CloudFormationClient:
+        return self._new_client("cloudformation", region_name=region, config=_CONFIG)
 
     @_kept
     def firehose(self, region: str) -> FirehoseClient:

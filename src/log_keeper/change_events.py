@@ -6,8 +6,8 @@ import json
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from log_keeper.cloudtrail import Cause
-from log_keeper.enforcement import Outcome, Result
+from log_keeper.hints import Cause
+from log_keeper.results import Outcome, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def put_events(client: Callable[[], EventBridgeClient], result: Result, cause: C
         "cause": {"eventName": cause.event_name, "eventId": cause.event_id},
     }
     entries = [_entry(FINDING, about | {"problem": each.problem, "detail": each.detail}) for each in result.findings]
-    if result.outcome is Outcome.CHANGED:
+    if result.outcome in (Outcome.CHANGED, Outcome.PARTLY):
         changes = [change.to_dict() for change in result.changes]
         entries.insert(0, _entry(CHANGED, about | {"changes": changes, "logGroups": result.log_groups}))
     lost = []

@@ -12,12 +12,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote
 
+from log_keeper.hints import (
+    ApiNamed,
+    Cause,
+    Hint,
+    Ignored,
+    LogRoleNamed,
+    MissingLogGroup,
+    Nothing,
+    StageNamed,
+    UnreadableEventError,
+)
 from log_keeper.stages import ApiVersion, StageRef, stage_of_log_group
 
 #: The IAM calls that can take the account's CloudWatch log role away. IAM's records reach us-east-1 only.
@@ -36,69 +45,12 @@ LOG_ROLE_EVENTS = frozenset(
 STAGE_TO_LOOK_AT = "Stage To Look At"
 LOG_ROLE_TO_LOOK_AT = "Log Role To Look At"
 
+#: How CloudTrail names a CreateLogGroup of a log group that exists.
+_ALREADY_EXISTS = "ResourceAlreadyExistsException"
+
 _EVENT_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _EVENT_ID = re.compile(r"[0-9a-fA-F-]{36}")
 _STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:[a-z0-9-]+::/(restapis|apis)/([^/]+)/stages/([^/]+)")
-
-
-class Ignored(StrEnum):
-    """Why an event leads to nothing."""
-
-    UNKNOWN_EVENT = "unknown event"
-    NO_STAGE = "names no stage"
-    FAILED_CALL = "failed call"
-    OWN_CALL = "own call"
-    OTHER_REGION = "its region is not looked after"
-
-
-@dataclass(frozen=True, slots=True)
-class StageNamed:
-    """The event is about this stage; ``tags_changed``: and perhaps about when its opt-in ends."""
-
-    ref: StageRef
-    tags_changed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ApiNamed:
-    """The event is about an HTTP or WebSocket API, which may have been born with stages that no event names."""
-
-    region: str
-    api_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogRoleNamed:
-    """The event is about the account's CloudWatch log role, as it is set in these regions."""
-
-    regions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Nothing:
-    """The event is about nothing of ours."""
-
-    why: Ignored
-    event_name: str
-
-
-type Hint = StageNamed | ApiNamed | LogRoleNamed | Nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """The event that led to an evaluation. ``event_id``: CloudTrail's, None for our own events.
-
-    ``happened``: when, which CloudTrail records to the second; None where the event does not say.
-    """
-
-    event_name: str
-    event_id: str | None
-    happened: datetime | None
-
-    def seconds_until(self, now: datetime) -> float | None:
-        """Return the seconds between the event and *now*; None where the event has no time."""
-        return None if self.happened is None else (now - self.happened).total_seconds()
 
 
 def cause_of(event: Mapping[str, Any]) -> Cause:
@@ -114,10 +66,6 @@ def cause_of(event: Mapping[str, Any]) -> Cause:
     is_id = isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id)
     is_moment = happened is not None and happened.tzinfo is not None
     return Cause(detail["eventName"], event_id if is_id else None, happened if is_moment else None)
-
-
-class UnreadableEventError(ValueError):
-    """Not what EventBridge puts on the queue. It belongs in the dead-letter queue, where somebody can look at it."""
 
 
 def read_event(event: object, *, account: str, regions: tuple[str, ...], own_role_arn: str) -> Hint:
@@ -139,31 +87,45 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
             # Such as the end of an opt-in in a region that was dropped since.
             return Nothing(Ignored.OTHER_REGION, kind)
         case "Stage To Look At":
-            return StageNamed(_stage(account, _looked_after(region, regions), (detail.get("version"), *_flat(detail))))
+            ref = _stage(account, _looked_after(region, regions), (detail.get("version"), *_flat(detail)))
+            return StageNamed(ref, missing=_missing(detail))
         case "Log Role To Look At":
             return LogRoleNamed((_looked_after(region, regions),))
     name, source = detail.get("eventName"), detail.get("eventSource")
     if not isinstance(name, str) or not isinstance(source, str) or not _EVENT_NAME.fullmatch(name):
         raise UnreadableEventError("not a CloudTrail record: it has no eventName or no eventSource")
-    if detail.get("errorCode") is not None:
+    error = detail.get("errorCode")
+    # The one failed call that leads to a stage: a deployment may have met a log group that was created here.
+    is_blocked = name == "CreateLogGroup" and error == _ALREADY_EXISTS
+    if error is not None and not is_blocked:
         return Nothing(Ignored.FAILED_CALL, name)
     if _dig(detail, "userIdentity", "sessionContext", "sessionIssuer", "arn") == own_role_arn:
         return Nothing(Ignored.OWN_CALL, name)
     match source, name:
         case "iam.amazonaws.com", _ if name in LOG_ROLE_EVENTS:
             return LogRoleNamed(regions)
-        case "logs.amazonaws.com", "DeleteLogGroup":
-            group = _dig(detail, "requestParameters", "logGroupName")
-            ref = stage_of_log_group(str(group), account, _looked_after(region, regions))
-            return Nothing(Ignored.NO_STAGE, name) if ref is None else StageNamed(ref)
+        case "logs.amazonaws.com", _ if name == "DeleteLogGroup" or is_blocked:
+            group = str(_dig(detail, "requestParameters", "logGroupName"))
+            named = stage_of_log_group(group, account, _looked_after(region, regions))
+            if named is None:
+                return Nothing(Ignored.NO_STAGE, name)
+            if name == "DeleteLogGroup":
+                return StageNamed(named, deleted_log_group=group)
+            return StageNamed(named, blocking_log_group=group)
         case "apigateway.amazonaws.com", _ if name in API_GATEWAY_EVENTS:
             return _read_api_gateway(name, detail, account, _looked_after(region, regions))
     return Nothing(Ignored.UNKNOWN_EVENT, name)
 
 
-def stage_to_look_at(ref: StageRef) -> dict[str, object]:
+def stage_to_look_at(ref: StageRef, missing: MissingLogGroup | None = None) -> dict[str, object]:
     """The event that brings a stage up again; ``read_event`` reads it."""
-    detail = {"version": ref.version, "apiId": ref.api_id, "stageName": ref.stage_name}
+    detail: dict[str, object] = {"version": ref.version, "apiId": ref.api_id, "stageName": ref.stage_name}
+    if missing is not None:
+        detail["missingLogGroup"] = {
+            "name": missing.name,
+            "since": missing.since.isoformat(),
+            "attempt": missing.attempt,
+        }
     return _our_event(STAGE_TO_LOOK_AT, ref.account, ref.region, detail)
 
 
@@ -172,8 +134,22 @@ def log_role_to_look_at(account: str, region: str) -> dict[str, object]:
     return _our_event(LOG_ROLE_TO_LOOK_AT, account, region, {})
 
 
-def _our_event(detail_type: str, account: str, region: str, detail: dict[str, str]) -> dict[str, object]:
+def _our_event(detail_type: str, account: str, region: str, detail: dict[str, object]) -> dict[str, object]:
     return {"source": "log-keeper", "detail-type": detail_type, "account": account, "region": region, "detail": detail}
+
+
+def _missing(detail: Mapping[Any, Any]) -> MissingLogGroup | None:
+    missing = detail.get("missingLogGroup")
+    if missing is None:
+        return None
+    name, since, attempt = _dig(missing, "name"), _dig(missing, "since"), _dig(missing, "attempt")
+    try:
+        moment = datetime.fromisoformat(since)
+    except (TypeError, ValueError) as error:
+        raise UnreadableEventError("missingLogGroup.since is no ISO 8601 time") from error
+    if moment.tzinfo is None or not isinstance(name, str) or not isinstance(attempt, int):
+        raise UnreadableEventError("missingLogGroup has a name, a time with its zone, and a number of attempts")
+    return MissingLogGroup(name, moment, attempt)
 
 
 def _read_api_gateway(name: str, detail: Mapping[Any, Any], account: str, region: str) -> Hint:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from functools import partial
 
 from botocore.exceptions import ClientError
 
-from log_keeper import http_websocket, rest, schedules
+from log_keeper import destinations, http_websocket, rest, schedules
 from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
-from log_keeper.aws import Clients, error_code, is_closed, is_moving, is_without_log_role
+from log_keeper.aws import Clients, is_moving, is_without_log_role
+from log_keeper.destinations import about_log_groups
 from log_keeper.facts import FactReader
-from log_keeper.judgement import Finding, Problem, firehose_stream_of, judge
-from log_keeper.log_groups import LogGroupChange, apply_log_groups
-from log_keeper.policy import Change
+from log_keeper.hints import StageNamed
+from log_keeper.judgement import Finding, Judgement, Problem, judge
+from log_keeper.policy import Setting
+from log_keeper.remediation import NEED_LOG_ROLE, Remediation
+from log_keeper.results import Outcome, Result, by_name, required
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
 
@@ -28,39 +31,6 @@ _FAILED_FOR = timedelta(seconds=20)
 _PAUSES = (1, 2, 4)
 
 
-class Outcome(StrEnum):
-    """What came of looking at a stage."""
-
-    IN_LINE = "in line"
-    CHANGED = "changed"
-    #: In audit mode: its changes are planned and not made.
-    WOULD_CHANGE = "would change"
-    #: It has the tag of parameter ExemptTagKey: its changes are planned and not made.
-    EXEMPT = "exempt"
-    #: API Gateway does not let it be changed: see the finding.
-    REFUSED = "refused"
-    #: The stage or its API was deleted meanwhile: there is nothing left to do.
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of one stage.
-
-    ``changes``: made, or only planned, as the outcome says; so for ``log_groups``, by name.
-    ``owner``: the CloudFormation stack that made the stage. ``info_until``: when its opt-in to INFO ends.
-    """
-
-    ref: StageRef
-    outcome: Outcome
-    protocol: Protocol | None = None
-    owner: str | None = None
-    changes: tuple[Change, ...] = ()
-    log_groups: dict[str, LogGroupChange] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-    info_until: datetime | None = None
-
-
 @dataclass(slots=True)
 class _Known:
     """What is believed of a region's account role, and until when."""
@@ -69,7 +39,14 @@ class _Known:
     failure: AccountRoleError | None
 
 
+_STREAM = "the Firehose stream of the access logs could not be read"
+
 type _Reading = rest.RestStage | http_websocket.V2Stage
+
+
+def _errors(remediation: Remediation, role_error: AccountRoleError | None) -> tuple[Exception, ...]:
+    errors = tuple(failure.error for failure in remediation.failures)
+    return errors if role_error is None else (*errors, role_error)
 
 
 class Enforcer:
@@ -90,27 +67,30 @@ class Enforcer:
         self._roles: dict[str, _Known] = {}
         self._protocols: dict[tuple[str, str], Protocol] = {}
 
-    def enforce(self, ref: StageRef, *, tags_changed: bool = False) -> tuple[Result, AccountRole | None]:
-        """The stage is in line, or gone; and, if a look was due, what came of the account's log role before.
+    def enforce(self, hint: StageNamed) -> tuple[Result, AccountRole | None]:
+        """Make the stage compliant; return what came of it, and of the account's log role if that was due for a check.
 
-        ``tags_changed``: a schedule that an earlier tag asked for may have to go.
-        Raises AccountRoleError or ClientError where that could not be reached.
+        Raises ClientError where the stage could not be read. What else keeps it from being compliant is in the errors
+        of the result.
         """
-        role = None
+        role, remediation = None, Remediation()
         for pause in (*_PAUSES, None):
             try:
-                reading = self._read(ref)
+                reading, role_error = self._read(hint.ref), None
                 if reading is not None and reading.stage.needs_account_role:
-                    role = self._role_if_due(ref.region) or role
-                    if role is not None and role.verdict is Verdict.MENDED:
-                        reading = self._read(ref)  # to mend a role takes a while
-                return self._put_in_line(ref, reading, tags_changed=tags_changed), role
+                    try:
+                        role = self._role_if_due(hint.ref.region) or role
+                    except AccountRoleError as error:
+                        role_error = error
+                    if role_error is not None or (role is not None and role.verdict is Verdict.MENDED):
+                        reading = self._read(hint.ref)  # to repair a role takes a while
+                return self._remediate(hint, reading, remediation, role_error, is_last_try=pause is None), role
             except ClientError as error:
                 # What is left to do is known only after another look.
                 if pause is None or not (is_moving(error) or is_without_log_role(error)):
                     raise
                 if is_without_log_role(error):
-                    self._roles.pop(ref.region, None)  # it was believed live; nobody told that it went
+                    self._roles.pop(hint.ref.region, None)  # it was believed live; nobody told that it went
             self._wait(pause)
         raise AssertionError("the last try returns or raises")
 
@@ -153,64 +133,107 @@ class Enforcer:
         self._protocols[key] = protocol
         return http_websocket.read_stage(client, ref, protocol)
 
-    def _put_in_line(self, ref: StageRef, reading: _Reading | None, *, tags_changed: bool) -> Result:
+    def _remediate(
+        self,
+        hint: StageNamed,
+        reading: _Reading | None,
+        remediation: Remediation,
+        role_error: AccountRoleError | None,
+        *,
+        is_last_try: bool,
+    ) -> Result:
         if reading is None:
-            return Result(ref, Outcome.GONE)
-        stage, logs = reading.stage, self._clients.logs(ref.region)
-        facts = FactReader(self._clients, self._settings, ref.region).read([stage])
-        judgement = judge(stage, self._settings, facts, self._clock())
-        changes, opt_in = judgement.plan.changes, judgement.plan.opt_in
-        findings = list(judgement.findings)
+            return Result(hint.ref, Outcome.GONE)
+        remediation.failures.clear()  # what failed before is tried again
+        judgement, findings = self._evaluate(hint, reading.stage, remediation)
+        streams = partial(destinations.missing_stream, self._clients, reading.stage)
+        if judgement.plan.is_exempt or self._settings.is_audit:
+            findings += remediation.attempt(_STREAM, streams) or ()
+            return self._only_evaluated(judgement, remediation, findings, role_error)
+        # Before the stage: API Gateway would create the execution log group itself, and it would never expire.
+        remediation.create_log_groups(self._clients.logs(hint.ref.region), judgement)
+        excluded = set(NEED_LOG_ROLE if role_error is not None else ())
+        # Before the level: an opt-in whose end could not be scheduled must not begin.
+        until, may_end = judgement.plan.opt_in.until, hint.tags_changed and reading.stage.has_execution_logs
+        schedule = partial(self._schedule, hint.ref, until, may_end=may_end)
+        if not remediation.attempt("the end of the opt-in to INFO could not be scheduled", schedule) and until:
+            excluded.add(Setting.LOGGING_LEVEL)
+        is_refused = False
+        try:
+            remediation.change_stage(reading, judgement, excluded, is_last_try=is_last_try)
+        except http_websocket.ManagedStageError as error:
+            is_refused = True
+            findings += (Finding(Problem.MANAGED_STAGE, str(error)),)
+        findings += remediation.attempt(_STREAM, streams) or ()  # last: it holds up nothing else
+        return self._remediated(judgement, remediation, findings, role_error, is_refused=is_refused)
 
-        outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.CHANGED
-        if judgement.plan.is_exempt:
-            outcome = Outcome.EXEMPT
-        elif self._settings.is_audit:
-            outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.WOULD_CHANGE
+    def _remediated(
+        self,
+        judgement: Judgement,
+        remediation: Remediation,
+        findings: tuple[Finding, ...],
+        role_error: AccountRoleError | None,
+        *,
+        is_refused: bool,
+    ) -> Result:
+        errors = _errors(remediation, role_error)
+        has_changed = remediation.has_changed
+        if is_refused:
+            outcome = Outcome.REFUSED
+        elif errors:
+            outcome = Outcome.PARTLY if has_changed else Outcome.NON_COMPLIANT
+        elif judgement.missing_destination is not None:
+            outcome = Outcome.CHANGED if has_changed else Outcome.NON_COMPLIANT
         else:
-            # Before the stage: API Gateway would make the execution log group itself, to be kept for ever.
-            apply_log_groups(logs, judgement.log_groups)
-            # Before the level: an opt-in whose end could not be scheduled must not begin.
-            self._schedule(ref, opt_in.until, tags_changed=tags_changed and stage.has_execution_logs)
-            try:
-                applied = reading.apply(judgement.plan)
-                changes = applied.made
-                if not changes and not judgement.lacks_log_group:
-                    outcome = Outcome.IN_LINE  # as far as it can be: see the findings
-                findings += [Finding(Problem.STALE_ROUTE, route) for route in applied.stale_routes]
-                findings += [Finding(Problem.ROUTE_SETTINGS_LOST, settings) for settings in applied.lost]
-            except http_websocket.ManagedStageError as error:
-                outcome = Outcome.REFUSED
-                findings.append(Finding(Problem.MANAGED_STAGE, str(error)))
-        findings += self._firehose_findings(stage)  # last: it keeps nothing from being put in line
-        return Result(
-            ref,
-            outcome,
-            stage.protocol,
-            stage.owner,
-            changes,
-            {group.name: change for group, change in judgement.log_groups.items()},
-            tuple(findings),
-            opt_in.until,
+            outcome = Outcome.CHANGED if has_changed else Outcome.IN_LINE
+        left = {
+            group: change
+            for group, change in judgement.log_groups.items()
+            if group not in judgement.required_log_groups
+        }
+        return replace(
+            required(judgement),
+            outcome=outcome,
+            changes=tuple(remediation.changes),
+            log_groups=by_name(left) | remediation.log_groups,
+            findings=findings + remediation.findings,
+            errors=errors,
         )
 
-    def _schedule(self, ref: StageRef, until: datetime | None, *, tags_changed: bool) -> None:
-        """An opt-in that ends is looked at again when it does. A schedule that outlived its tag would do no harm."""
+    def _only_evaluated(
+        self,
+        judgement: Judgement,
+        remediation: Remediation,
+        findings: tuple[Finding, ...],
+        role_error: AccountRoleError | None,
+    ) -> Result:
+        outcome = Outcome.EXEMPT
+        if not judgement.plan.is_exempt:
+            outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.WOULD_CHANGE
+        errors = _errors(remediation, role_error)
+        return replace(required(judgement), outcome=outcome, findings=findings + remediation.findings, errors=errors)
+
+    def _evaluate(
+        self, hint: StageNamed, stage: Stage, remediation: Remediation
+    ) -> tuple[Judgement, tuple[Finding, ...]]:
+        """Evaluate the stage, and decide what becomes of an access log destination that does not exist."""
+        now, settings = self._clock(), self._settings
+        reader = FactReader(self._clients, settings, stage.ref.region)
+        facts = reader.read([stage])
+        judgement = judge(stage, settings, facts, now)
+        findings = judgement.findings + about_log_groups(hint, judgement, facts, settings)
+        if judgement.missing_destination is None or judgement.plan.is_exempt or settings.is_audit:
+            return judgement, findings
+        is_lost = partial(destinations.is_lost, self._clients, settings, judgement, hint.missing, now)
+        if remediation.attempt("the next check of the missing log group could not be planned", is_lost):
+            lost = destinations.without_destination(stage)
+            judgement = judge(lost, settings, reader.read([lost]), now)
+        return judgement, findings
+
+    def _schedule(self, ref: StageRef, until: datetime | None, *, may_end: bool) -> bool:
+        """Have the stage checked again when its opt-in ends. A schedule that outlives its tag does no harm."""
         if until is not None:
             schedules.ensure_schedule(self._clients.scheduler(), self._settings, ref, until)
-        elif tags_changed:
+        elif may_end:
             schedules.remove_schedule(self._clients.scheduler(), self._settings, ref)
-
-    def _firehose_findings(self, stage: Stage) -> list[Finding]:
-        """A Firehose stream that is gone is the owner's to make again; one that we may not look at is left."""
-        stream = firehose_stream_of(stage)
-        if stream is None:
-            return []
-        try:
-            self._clients.firehose(stage.ref.region).describe_delivery_stream(DeliveryStreamName=stream)
-        except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
-                return [Finding(Problem.FIREHOSE_GONE, stream)]
-            if not is_closed(error):
-                raise
-        return []
+        return True

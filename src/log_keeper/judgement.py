@@ -30,6 +30,11 @@ class Problem(StrEnum):
     UNREADABLE_TAG = "a tag's value is no ISO 8601 date or time, and counts as past"
     FIREHOSE_GONE = "the Firehose stream that access logs go to does not exist"
     KEPT_FOR_EVER = "a log group has no retention; one set now would delete old lines"
+    DESTINATION_MISSING = "the log group that access logs go to does not exist: no access log is kept"
+    DESTINATION_RECREATED = "the log group of the access logs was deleted and created again: older lines are lost"
+    LOG_GROUP_DELETED = "a log group of the stage was deleted: its lines, retention, key and filters are lost"
+    LOG_GROUP_IN_THE_WAY = "a deployment could not create a log group that exists already"
+    CHANGE_FAILED = "a required change could not be made; it is tried again"
     NO_TRAIL = "no CloudTrail trail logs management write events: changes are found by the sweep only"
     NO_FORWARDERS = "changes in the region are not told: a forwarding rule is missing or off"
     REGION_CLOSED = "the region cannot be reached: it is disabled, or denied to Log Keeper"
@@ -63,13 +68,20 @@ class Judgement:
     findings: tuple[Finding, ...]
 
     @property
-    def lacks_log_group(self) -> bool:
-        """Whether a group is to be made, or given a retention."""
-        return any(change is not LogGroupChange.LEFT_WITHOUT_RETENTION for change in self.log_groups.values())
+    def required_log_groups(self) -> dict[LogGroup, LogGroupChange]:
+        """The groups to create, or to give a retention, with the step that each requires."""
+        steps = (LogGroupChange.MADE, LogGroupChange.RETENTION_SET)
+        return {group: change for group, change in self.log_groups.items() if change in steps}
+
+    @property
+    def missing_destination(self) -> str | None:
+        """The name of the log group that the owner chose for access logs, if it does not exist; None otherwise."""
+        missing = [group.name for group, change in self.log_groups.items() if change is LogGroupChange.MISSING]
+        return missing[0] if missing else None
 
     @property
     def is_in_line(self) -> bool:
-        return self.plan.is_in_line and not self.lacks_log_group
+        return self.plan.is_in_line and not self.required_log_groups and self.missing_destination is None
 
 
 def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judgement:
@@ -81,6 +93,11 @@ def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judg
         Finding(Problem.KEPT_FOR_EVER, group.name)
         for group, change in changes.items()
         if change is LogGroupChange.LEFT_WITHOUT_RETENTION
+    ]
+    findings += [
+        Finding(Problem.DESTINATION_MISSING, group.name)
+        for group, change in changes.items()
+        if change is LogGroupChange.MISSING
     ]
     if missing.opt_in.unreadable_tag is not None:
         findings.append(Finding(Problem.UNREADABLE_TAG, missing.opt_in.unreadable_tag))
@@ -97,6 +114,8 @@ def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:
         groups.append(LogGroup(access_log_group(ref), settings.access_log_retention, key))
     if stage.has_canary:
         groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
+    if stage.access_log.is_lost:
+        return groups
     arn = (stage.access_log.destination_arn or "").removesuffix(":*")
     # API Gateway keeps a destination that does not exist, and is silent about it.
     prefix = f"arn:{settings.partition}:logs:{ref.region}:{settings.account}:log-group:"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,6 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
+
+#: On every log group that is created here, so that whoever meets it knows where it came from.
+TAGS = {"created-by": "log-keeper"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class LogGroupChange(StrEnum):
     RETENTION_SET = "retention set"
     #: It never expires and may hold lines older than the retention: setting one now would delete them.
     LEFT_WITHOUT_RETENTION = "left without retention"
+    #: Its owner chose it, and it does not exist: nobody else creates it under that name, which a template may own.
+    MISSING = "missing"
 
 
 def lack(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGroupChange | None:
@@ -50,23 +54,20 @@ def lack(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGro
     may hold lines older than its retention is left as well, since a retention would delete those lines.
     """
     if facts is None:
-        return LogGroupChange.MADE
+        return LogGroupChange.MISSING if wanted.is_owners else LogGroupChange.MADE
     if wanted.is_owners or facts.expires:
         return None
     is_old = now - facts.born > timedelta(days=wanted.retention)
     return LogGroupChange.LEFT_WITHOUT_RETENTION if is_old else LogGroupChange.RETENTION_SET
 
 
-def apply_log_groups(client: CloudWatchLogsClient, changes: Mapping[LogGroup, LogGroupChange]) -> None:
-    """Each group exists and expires, but those that are left.
+def apply_log_group(client: CloudWatchLogsClient, group: LogGroup, change: LogGroupChange) -> None:
+    """Create the log group, or set its retention, as the change says.
 
-    Raises ClientError, such as aws.is_moving knows where somebody else made or changed a group just now.
+    Raises ClientError, such as aws.is_moving knows where somebody else created or changed the group just now.
     """
-    for group, change in changes.items():
-        if change is LogGroupChange.LEFT_WITHOUT_RETENTION:
-            continue
-        if change is LogGroupChange.MADE and group.kms_key_arn is None:
-            client.create_log_group(logGroupName=group.name)
-        elif change is LogGroupChange.MADE and group.kms_key_arn is not None:
-            client.create_log_group(logGroupName=group.name, kmsKeyId=group.kms_key_arn)
-        client.put_retention_policy(logGroupName=group.name, retentionInDays=group.retention)
+    if change is LogGroupChange.MADE and group.kms_key_arn is None:
+        client.create_log_group(logGroupName=group.name, tags=TAGS)
+    elif change is LogGroupChange.MADE and group.kms_key_arn is not None:
+        client.create_log_group(logGroupName=group.name, kmsKeyId=group.kms_key_arn, tags=TAGS)
+    client.put_retention_policy(logGroupName=group.name, retentionInDays=group.retention)

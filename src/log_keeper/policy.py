@@ -175,7 +175,8 @@ def _end(text: str) -> datetime:
 
 def uses_own_access_log_group(stage: Stage, policy: Policy) -> bool:
     """Whether the stage logs, or by its plan will log, to the group that is made for it."""
-    return stage.access_log.destination_arn in (None, _own_destination(stage, policy))
+    access_log = stage.access_log
+    return access_log.is_lost or access_log.destination_arn in (None, _own_destination(stage, policy))
 
 
 def _own_destination(stage: Stage, policy: Policy) -> str:
@@ -213,9 +214,12 @@ def _level_changes(settings: Mapping[str | None, MethodSettings], policy: Policy
 def _access_log_changes(stage: Stage, policy: Policy) -> list[Change]:
     changes = []
     now_set = stage.access_log
-    if now_set.destination_arn is None:
+    if now_set.destination_arn is None or now_set.is_lost:
         reason = "access logs are always on (APIGateway.9)"
-        changes.append(Change(Setting.ACCESS_LOG_DESTINATION, None, None, _own_destination(stage, policy), reason))
+        if now_set.is_lost:
+            reason = "the log group of the access logs was deleted and not created again: no access log was kept since"
+        before, after = now_set.destination_arn, _own_destination(stage, policy)
+        changes.append(Change(Setting.ACCESS_LOG_DESTINATION, None, before, after, reason))
     if now_set.format is None or not any(request_id in now_set.format for request_id in _REQUEST_IDS):
         reason, wanted = "a line must name its request", policy.access_log_formats[stage.protocol]
         changes.append(Change(Setting.ACCESS_LOG_FORMAT, None, now_set.format, wanted, reason))

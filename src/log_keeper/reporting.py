@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,9 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from log_keeper.account_role import AccountRole, Verdict
-from log_keeper.cloudtrail import Cause, Nothing, UnreadableEventError
-from log_keeper.enforcement import Outcome, Result
+from log_keeper.hints import Cause, Nothing, UnreadableEventError
 from log_keeper.judgement import Finding, Judgement
+from log_keeper.results import Outcome, Result, required
 from log_keeper.stages import ApiVersion, StageRef
 
 if TYPE_CHECKING:  # the Enforce function does without
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # the Enforce function does without
 _STAGE_METRICS = {
     Outcome.IN_LINE: "StagesInLine",
     Outcome.CHANGED: "StagesChanged",
+    Outcome.PARTLY: "StagesPartlyRemediated",
+    Outcome.NON_COMPLIANT: "StagesNonCompliant",
     Outcome.WOULD_CHANGE: "StagesOutOfLine",
     Outcome.EXEMPT: "StagesExempt",
     Outcome.REFUSED: "StagesRefused",
@@ -69,7 +72,8 @@ class Reporter:
     def judged(self, judgement: Judgement, *, is_audit: bool) -> None:
         """Of a sweep: a line for each finding; in audit mode also one for each stage out of line."""
         if is_audit and not judgement.is_in_line:
-            self.stage(_would_change(judgement))
+            result = required(judgement)
+            self.stage(replace(result, outcome=Outcome.EXEMPT) if judgement.plan.is_exempt else result)
         else:
             for finding in judgement.findings:
                 self._finding(judgement.stage.ref.region, finding)
@@ -143,17 +147,3 @@ class Reporter:
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
         self._metrics.flush_metrics()
         self._counts.clear()
-
-
-def _would_change(judgement: Judgement) -> Result:
-    stage = judgement.stage
-    return Result(
-        stage.ref,
-        Outcome.EXEMPT if judgement.plan.is_exempt else Outcome.WOULD_CHANGE,
-        stage.protocol,
-        stage.owner,
-        judgement.plan.changes,
-        {group.name: change for group, change in judgement.log_groups.items()},
-        judgement.findings,
-        judgement.plan.opt_in.until,
-    )

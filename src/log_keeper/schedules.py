@@ -1,4 +1,8 @@
-"""One-time schedules of EventBridge Scheduler: each brings a stage up again when its opt-in to INFO ends."""
+"""One-time schedules of EventBridge Scheduler, which delete themselves.
+
+One brings a stage up again when its opt-in to INFO ends, another when a missing destination of its access logs has been
+missing for long enough.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws import error_code
 from log_keeper.cloudtrail import stage_to_look_at
+from log_keeper.hints import MissingLogGroup
 from log_keeper.settings import Settings
 from log_keeper.stages import StageRef
 
@@ -25,23 +30,11 @@ def ensure_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref:
     ``until``: in whole seconds, which is what schedules know. Raises ClientError.
     """
     name, group = _name(ref), settings.schedule_group
-    expression = f"at({until.astimezone(UTC):%Y-%m-%dT%H:%M:%S})"
-    wanted: CreateScheduleInputTypeDef = {
-        "Name": name,
-        "GroupName": group,
-        "ScheduleExpression": expression,
-        "ScheduleExpressionTimezone": "UTC",
-        "FlexibleTimeWindow": {"Mode": "OFF"},
-        "ActionAfterCompletion": "DELETE",
-        "Description": f"Ends execution logs at INFO for {ref.api_id}/{ref.stage_name} in {ref.region}",
-        "Target": {
-            "Arn": settings.stage_queue_arn,
-            "RoleArn": settings.schedule_role_arn,
-            "Input": json.dumps(stage_to_look_at(ref)),
-        },
-    }
+    description = f"Ends execution logs at INFO for {ref.api_id}/{ref.stage_name} in {ref.region}"
+    wanted = _schedule(settings, name, until, stage_to_look_at(ref), description)
     try:
-        if client.get_schedule(Name=name, GroupName=group).get("ScheduleExpression") == expression:
+        found = client.get_schedule(Name=name, GroupName=group).get("ScheduleExpression")
+        if found == wanted["ScheduleExpression"]:
             return False
         client.update_schedule(**wanted)
     except ClientError as error:
@@ -49,6 +42,56 @@ def ensure_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref:
             raise
         client.create_schedule(**wanted)
     return True
+
+
+def ensure_check(
+    client: EventBridgeSchedulerClient,
+    settings: Settings,
+    ref: StageRef,
+    missing: MissingLogGroup,
+    at: datetime,
+    now: datetime,
+) -> None:
+    """Make sure that a missing log group is checked again at ``at``, or earlier if such a check is planned already.
+
+    Raises ClientError.
+    """
+    name = _name(ref, f"missing log group {missing.attempt}")
+    description = f"Checks whether {ref.api_id}/{ref.stage_name} in {ref.region} still logs to a missing log group"
+    wanted = _schedule(settings, name, at, stage_to_look_at(ref, missing), description)
+    try:
+        client.create_schedule(**wanted)
+    except ClientError as error:
+        if error_code(error) != "ConflictException":
+            raise
+        found = client.get_schedule(Name=name, GroupName=settings.schedule_group).get("ScheduleExpression", "")
+        # One that has fired may be there for a while before it deletes itself.
+        if found <= _at(now):
+            client.update_schedule(**wanted)
+
+
+def _at(moment: datetime) -> str:
+    """Return the schedule expression of a moment, in whole seconds UTC. Of two, the earlier sorts first."""
+    return f"at({moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S})"
+
+
+def _schedule(
+    settings: Settings, name: str, at: datetime, event: dict[str, object], description: str
+) -> CreateScheduleInputTypeDef:
+    return {
+        "Name": name,
+        "GroupName": settings.schedule_group,
+        "ScheduleExpression": _at(at),
+        "ScheduleExpressionTimezone": "UTC",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ActionAfterCompletion": "DELETE",
+        "Description": description,
+        "Target": {
+            "Arn": settings.stage_queue_arn,
+            "RoleArn": settings.schedule_role_arn,
+            "Input": json.dumps(event),
+        },
+    }
 
 
 def remove_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref: StageRef) -> None:
@@ -60,7 +103,8 @@ def remove_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref:
             raise
 
 
-def _name(ref: StageRef) -> str:
-    """A name of at most 64 characters that no other stage has; a stage's own may be longer."""
-    digest = hashlib.sha256("/".join((ref.region, ref.version, ref.api_id, ref.stage_name)).encode()).hexdigest()
+def _name(ref: StageRef, *purpose: str) -> str:
+    """A name of at most 64 characters that no other stage and purpose has; a stage's own name may be longer."""
+    parts = (ref.region, ref.version, ref.api_id, ref.stage_name, *purpose)
+    digest = hashlib.sha256("/".join(parts).encode()).hexdigest()
     return f"{ref.api_id[:23]}-{digest[:40]}"

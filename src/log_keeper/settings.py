@@ -24,7 +24,8 @@ class Settings:
     days.
     ``is_audit``: everything is read, planned and reported, and nothing is changed. ``schedule_group``,
     ``schedule_role_arn``: of the schedules that end opt-ins; they send to ``stage_queue_arn``.
-    ``sweep_rate``: API Gateway calls a second.
+    ``sweep_rate``: API Gateway calls a second. ``missing_log_group_minutes``: how long an access log destination that
+    its owner chose may be missing before it is replaced.
     """
 
     account: str
@@ -51,6 +52,7 @@ class Settings:
     stage_queue_url: str
     sweep_queue_url: str
     sweep_rate: int
+    missing_log_group_minutes: int
     #: What every stage is held against: made of the rest once, since each look at a stage asks for it several times.
     policy: Policy = field(init=False, repr=False, compare=False)
 
@@ -131,4 +133,5 @@ class Settings:
             stage_queue_url=text("STAGE_QUEUE_URL"),
             sweep_queue_url=text("SWEEP_QUEUE_URL"),
             sweep_rate=number("SWEEP_RATE"),
+            missing_log_group_minutes=number("MISSING_LOG_GROUP_MINUTES"),
         )

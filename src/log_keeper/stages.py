@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 _NAME_PATTERNS = {
@@ -82,10 +82,12 @@ class AccessLogSettings:
 
     ``destination_arn``: of a log group (without ``:*``) or a Firehose stream; None if there is none.
     ``format``: None if API Gateway has a destination only, which it accepts.
+    ``is_lost``: the destination is a log group that does not exist and is not awaited any more, so that it is replaced.
     """
 
     destination_arn: str | None = None
     format: str | None = None
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,19 @@ def stage_of_log_group(name: str, account: str, region: str) -> StageRef | None:
 
 def _path(ref: StageRef) -> str:
     return f"{ref.api_id}/{ref.stage_name.replace('$default', _DEFAULT_STAGE)}"
+
+
+def with_other_version(ref: StageRef) -> StageRef | None:
+    """Return the stage of the same names in the other version of the API; None if that version has no such name.
+
+    ``/aws/apigateway/{api}/{stage}`` is the execution log group of a WebSocket API, and also a name that people choose
+    for the access log group of a REST API.
+    """
+    other = ApiVersion.V1 if ref.version is ApiVersion.V2 else ApiVersion.V2
+    try:
+        return replace(ref, version=other)
+    except ValueError:
+        return None
 
 
 def log_group_arn(ref: StageRef, name: str, partition: str) -> str:

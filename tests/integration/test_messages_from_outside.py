@@ -34,6 +34,10 @@ from snapshots import changed, is_of_logging, made_by_program, snapshot, writes
 
 LOGS = {"eventSource": "logs.amazonaws.com"}
 IAM = {"eventSource": "iam.amazonaws.com"}
+TRUSTS_SCHEDULER = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 TRUSTS_ANOTHER = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -280,19 +284,18 @@ def test_destination_of_the_owner_is_left_and_no_group_made_for_it(
         assert all(is_of_logging(each, ours) for each in writes(sandbox, calls))
 
 
-def test_group_of_the_owner_is_made_again_in_the_stages_own_account_and_region(
-    sandbox: Sandbox, api_id: str, deliver: Deliver
-) -> None:
-    """Under the name that the stage has, which whoever may change the stage can choose."""
+def test_group_that_a_stage_names_is_not_created(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+    """Whoever may change the stage can choose its name, which may be a log group of somebody else's template."""
     chosen = "/aws/lambda/somebody_elses.function-1"
     patch_stage(
         sandbox,
         api_id,
         ("replace", "/accessLogSettings/destinationArn", f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{chosen}"),
     )
+    sandbox.client("scheduler").create_schedule_group(Name="opt-ins")
+    make_role(sandbox, "Schedules", TRUSTS_SCHEDULER, policy=None)
     assert deliver(updated(api_id)) == []
-    assert log_groups(sandbox)[chosen] == 365
-    assert chosen not in log_groups(sandbox, "eu-west-1")
+    assert chosen not in log_groups(sandbox)
 
 
 def test_resource_named_like_a_member_of_the_stage_is_a_resource(

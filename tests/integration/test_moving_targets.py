@@ -70,7 +70,8 @@ def test_conflict_without_end_fails_the_message(sandbox: Sandbox, deliver: Deliv
 
 def test_other_errors_fail_their_message_only(sandbox: Sandbox, deliver: Deliver) -> None:
     apis = [make_stage(sandbox) for _ in range(2)]
-    fault = Fault(sandbox, "UpdateStage", AwsError("BadRequestException", "No.", 400))
+    # All changes at once, then each kind by itself.
+    fault = Fault(sandbox, "UpdateStage", AwsError("BadRequestException", "No.", 400), times=3)
     assert deliver(updated(apis[0]), updated(apis[1])) == ["0"]
     assert fault.left == 0
     assert levels(get_stage(sandbox, apis[1])) == {"*/*": "ERROR"}

@@ -26,8 +26,10 @@ from accounts import (
 )
 from builders import ACCOUNT, SETTINGS
 from log_keeper.aws import Clients
-from log_keeper.enforcement import Enforcer, Outcome
+from log_keeper.enforcement import Enforcer
+from log_keeper.hints import StageNamed
 from log_keeper.pace import Pace
+from log_keeper.results import Outcome
 from log_keeper.stages import ApiVersion, StageRef
 from preview import __main__ as command
 from preview.words import policy_parameters
@@ -65,7 +67,7 @@ def in_line(sandbox: Sandbox, api_id: str, version: ApiVersion, stage_name: str,
     if not Clients(lambda: Pace(1000)).apigateway(region).get_account().get("cloudwatchRoleArn"):
         set_log_role(sandbox, make_role(sandbox, f"Logs-{region}"), region)
     enforcer = Enforcer(Clients(lambda: Pace(1000)), SETTINGS, sandbox.now, wait=lambda seconds: None)
-    result, _ = enforcer.enforce(StageRef(ACCOUNT, region, version, api_id, stage_name))
+    result, _ = enforcer.enforce(StageNamed(StageRef(ACCOUNT, region, version, api_id, stage_name)))
     assert result.outcome is Outcome.CHANGED
 
 
@@ -88,7 +90,8 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     groups = templates.parse((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
     wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
     settings = command.settings(command.parser().parse_args([]), ACCOUNT, "aws", ("us-east-1",))
-    assert set(policy_parameters(settings)) == wanted - {"Mode", "LogGroupKmsKeyArn", "OwnLogRetentionDays"}
+    only_changes = {"Mode", "LogGroupKmsKeyArn", "OwnLogRetentionDays", "MissingLogGroupMinutes"}
+    assert set(policy_parameters(settings)) == wanted - only_changes
 
 
 def test_options_are_the_policy() -> None:
@@ -143,7 +146,7 @@ def test_what_is_said_would_change_is_what_enforcing_changes(sandbox: Sandbox, l
     [stage] = stages(json.loads(output)).values()
     before = get_stage(sandbox, api_id)
     enforcer = Enforcer(Clients(lambda: Pace(1000)), SETTINGS, sandbox.now, wait=lambda seconds: None)
-    result, _ = enforcer.enforce(StageRef(ACCOUNT, "us-east-1", ApiVersion.V1, api_id, "prod"))
+    result, _ = enforcer.enforce(StageNamed(StageRef(ACCOUNT, "us-east-1", ApiVersion.V1, api_id, "prod")))
     assert before != get_stage(sandbox, api_id)
     assert [(change["setting"], change["from"], change["to"], change["reason"]) for change in stage["changes"]] == [
         (change.setting, change.before, change.after, change.reason) for change in result.changes

@@ -50,6 +50,7 @@ def rules_that_match(event: dict[str, Any]) -> list[str]:
 
 EXPECTED = {
     "delete-log-group": ["LogGroupDeletedRule"],
+    "create-log-group-exists": ["LogGroupDeletedRule"],
     "delete-role": ["LogRoleChangedRule"],
     # Schedules and the sweep put these on the queue, past all rules.
     "log-role-to-look-at": [],
@@ -112,7 +113,9 @@ def test_environment_is_what_the_settings_read() -> None:
     """None is missing, and none is set that nobody reads."""
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     choices = {"ACCESS_LOG_FORMAT": "CLF", "ALLOW_BODIES": "true", "DETAILED_METRICS": "On", "MODE": "Audit"}
-    given = {name: choices.get(name, "1" if name.endswith(("_DAYS", "_RATE")) else "x") for name in variables}
+    given = {
+        name: choices.get(name, "1" if name.endswith(("_DAYS", "_MINUTES", "_RATE")) else "x") for name in variables
+    }
     read: set[str] = set()
 
     class Environment(dict[str, str]):

@@ -9,9 +9,9 @@ import pytest
 
 from builders import REF
 from log_keeper.change_events import EventsLostError, put_events
-from log_keeper.cloudtrail import Cause
-from log_keeper.enforcement import Outcome, Result
+from log_keeper.hints import Cause
 from log_keeper.judgement import Finding, Problem
+from log_keeper.results import Outcome, Result
 
 CAUSE = Cause("UpdateStage", None, None)
 

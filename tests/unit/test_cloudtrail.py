@@ -11,21 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
-from log_keeper.cloudtrail import (
-    API_GATEWAY_EVENTS,
-    ApiNamed,
-    Cause,
-    Hint,
-    Ignored,
-    LogRoleNamed,
-    Nothing,
-    StageNamed,
-    UnreadableEventError,
-    cause_of,
-    log_role_to_look_at,
-    read_event,
-    stage_to_look_at,
-)
+from log_keeper.cloudtrail import API_GATEWAY_EVENTS, cause_of, log_role_to_look_at, read_event, stage_to_look_at
+from log_keeper.hints import ApiNamed, Cause, Hint, Ignored, LogRoleNamed, Nothing, StageNamed, UnreadableEventError
 from log_keeper.stages import ApiVersion, StageRef
 
 
@@ -50,7 +37,8 @@ SAMPLES: dict[str, Hint] = {
     "create-stage": PROD,
     "create-stage-v2": V2_DEFAULT,
     "delete-access-log-settings": V2_DEFAULT,
-    "delete-log-group": PROD,
+    "delete-log-group": StageNamed(REF, deleted_log_group="/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"),
+    "create-log-group-exists": StageNamed(REF, blocking_log_group="API-Gateway-Execution-Logs_a1b2c3d4e5/prod"),
     "delete-role": LOG_ROLE,
     "delete-route-settings": V2_PROD,
     "import-api": ApiNamed(REGION, "f6g7h8i9j0"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from log_keeper.log_group_reading import read_log_groups
-from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, apply_log_groups, lack
+from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, apply_log_group, lack
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 WANTED = LogGroup("group", retention=30, kms_key_arn=None)
@@ -51,13 +51,14 @@ def born(days_ago: float) -> int:
 def test_group(logs: Any, change: LogGroupChange | None, calls: list[str]) -> None:
     found = lack(WANTED, read_log_groups(logs, [WANTED]).get("group"), NOW)
     assert found == change
-    apply_log_groups(logs, {WANTED: found} if found else {})
+    if found in (LogGroupChange.MADE, LogGroupChange.RETENTION_SET):
+        apply_log_group(logs, WANTED, found)
     assert logs.calls == calls
 
 
-def test_destination_of_the_owners_is_made_again_and_otherwise_left() -> None:
+def test_destination_of_the_owners_is_never_created() -> None:
     theirs = LogGroup("group", retention=365, kms_key_arn=None, is_owners=True)
-    assert lack(theirs, None, NOW) is LogGroupChange.MADE
+    assert lack(theirs, None, NOW) is LogGroupChange.MISSING
     assert lack(theirs, LogGroupFacts(NOW, expires=False), NOW) is None
 
 

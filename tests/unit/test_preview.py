@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from builders import REF, SETTINGS, V2_REF, method_settings, rest_stage
 from log_keeper.account_role import AccountRole, Verdict
-from log_keeper.enforcement import Outcome
 from log_keeper.judgement import Facts, judge, log_groups_of
 from log_keeper.log_groups import LogGroupFacts
+from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage
 from preview.outlook import Count, Preview, RegionPreview, StagePreview, count

@@ -15,7 +15,8 @@ ROOMS: dict[str, set[str]] = {
     "stages": set(),
     "settings": {"access_log_format", "policy"},
     "policy": {"stages"},
-    "cloudtrail": {"stages"},
+    "hints": {"stages"},
+    "cloudtrail": {"hints", "stages"},
     "access_log_format": {"stages"},
     "pace": set(),
     "aws": {"pace"},
@@ -23,13 +24,20 @@ ROOMS: dict[str, set[str]] = {
     "http_websocket": {"aws", "policy", "stages"},
     "log_groups": set(),
     "log_group_reading": {"aws", "log_groups"},
-    "schedules": {"aws", "cloudtrail", "settings", "stages"},
+    "schedules": {"aws", "cloudtrail", "hints", "settings", "stages"},
+    "destinations": {"aws", "hints", "judgement", "schedules", "settings", "stages"},
+    "results": {"judgement", "log_groups", "policy", "stages"},
+    "remediation": {"aws", "http_websocket", "judgement", "log_groups", "policy", "rest", "stages"},
     "judgement": {"log_groups", "policy", "settings", "stages"},
     "account_role": {"aws", "settings"},
     "facts": {"aws", "judgement", "log_group_reading", "settings", "stages"},
     "enforcement": {
+        "destinations",
         "facts",
+        "hints",
         "judgement",
+        "remediation",
+        "results",
         "http_websocket",
         "rest",
         "schedules",
@@ -40,7 +48,7 @@ ROOMS: dict[str, set[str]] = {
         "settings",
         "stages",
     },
-    "change_events": {"cloudtrail", "enforcement"},
+    "change_events": {"cloudtrail", "results"},
     "sweep": {
         "account_role",
         "aws",
@@ -53,7 +61,7 @@ ROOMS: dict[str, set[str]] = {
         "settings",
         "stages",
     },
-    "reporting": {"account_role", "cloudtrail", "enforcement", "judgement", "stages", "sweep"},
+    "reporting": {"account_role", "cloudtrail", "hints", "judgement", "results", "stages", "sweep"},
     # It hands over to the preview by name, where there is one.
     "__main__": set(),
 }
@@ -61,14 +69,14 @@ ROOMS: dict[str, set[str]] = {
 PREVIEW: dict[str, set[str]] = {
     "outlook": {
         "log_keeper.account_role",
-        "log_keeper.enforcement",
+        "log_keeper.results",
         "log_keeper.judgement",
         "log_keeper.settings",
         "log_keeper.stages",
     },
     "words": {
         "log_keeper.account_role",
-        "log_keeper.enforcement",
+        "log_keeper.results",
         "log_keeper.judgement",
         "log_keeper.log_groups",
         "log_keeper.policy",
@@ -79,7 +87,7 @@ PREVIEW: dict[str, set[str]] = {
     "reading": {
         "log_keeper.account_role",
         "log_keeper.aws",
-        "log_keeper.enforcement",
+        "log_keeper.results",
         "log_keeper.settings",
         "log_keeper.stages",
         "log_keeper.sweep",
@@ -88,14 +96,14 @@ PREVIEW: dict[str, set[str]] = {
     },
     "report_data": {"log_keeper.settings", "preview.outlook", "preview.words"},
     "report_html": {
-        "log_keeper.enforcement",
+        "log_keeper.results",
         "log_keeper.settings",
         "log_keeper.stages",
         "preview.outlook",
         "preview.words",
     },
     "terminal": {
-        "log_keeper.enforcement",
+        "log_keeper.results",
         "log_keeper.settings",
         "preview.outlook",
         "preview.reading",
@@ -119,6 +127,8 @@ PURE = {
     "settings",
     "policy",
     "cloudtrail",
+    "hints",
+    "results",
     "access_log_format",
 }
 PURE_OF_PREVIEW = {"outlook", "report_data", "report_html", "words"}

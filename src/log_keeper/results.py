@@ -1,0 +1,71 @@
+"""What came of one stage, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from log_keeper.judgement import Finding, Judgement
+from log_keeper.log_groups import LogGroup, LogGroupChange
+from log_keeper.policy import Change
+from log_keeper.stages import Protocol, StageRef
+
+
+class Outcome(StrEnum):
+    """What came of looking at a stage."""
+
+    IN_LINE = "in line"
+    CHANGED = "changed"
+    #: Some of its required changes were made, the others could not be: see the findings. The message is tried again.
+    PARTLY = "partly remediated"
+    #: It does not follow the policy, and nothing can be done about it at this moment: see the findings.
+    NON_COMPLIANT = "non-compliant"
+    #: In audit mode: its changes are planned and not made.
+    WOULD_CHANGE = "would change"
+    #: It has the tag of parameter ExemptTagKey: its changes are planned and not made.
+    EXEMPT = "exempt"
+    #: API Gateway does not let it be changed: see the finding.
+    REFUSED = "refused"
+    #: The stage or its API was deleted meanwhile: there is nothing left to do.
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one stage.
+
+    ``changes``: made, or only planned, as the outcome says; so for ``log_groups``, by name.
+    ``owner``: the CloudFormation stack that made the stage. ``info_until``: when its opt-in to INFO ends.
+    ``errors``: why required changes could not be made; the caller raises them, so that the message is tried again.
+    """
+
+    ref: StageRef
+    outcome: Outcome
+    protocol: Protocol | None = None
+    owner: str | None = None
+    changes: tuple[Change, ...] = ()
+    log_groups: dict[str, LogGroupChange] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    info_until: datetime | None = None
+    errors: tuple[Exception, ...] = ()
+
+
+def required(judgement: Judgement) -> Result:
+    """Return the stage's result before anything was changed: what it requires, and what was found."""
+    stage = judgement.stage
+    return Result(
+        stage.ref,
+        Outcome.IN_LINE if judgement.is_in_line else Outcome.WOULD_CHANGE,
+        stage.protocol,
+        stage.owner,
+        judgement.plan.changes,
+        by_name(judgement.log_groups),
+        judgement.findings,
+        judgement.plan.opt_in.until,
+    )
+
+
+def by_name(log_groups: Mapping[LogGroup, LogGroupChange]) -> dict[str, LogGroupChange]:
+    return {group.name: change for group, change in log_groups.items()}

@@ -1,0 +1,59 @@
+"""What the function says about its work, and calls of its own that the account refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sandbox.account import Sandbox
+from sandbox.call import AwsError, Call
+
+
+class Refusal:
+    """Refuses calls of an operation that the function makes, as long as it is there."""
+
+    def __init__(self, sandbox: Sandbox, operation: str, word: str = "", code: str = "AccessDeniedException") -> None:
+        self.operation, self.word, self.code = operation, word, code
+        self.hooks = sandbox.gateway.hooks
+        self.hooks.append(self)
+
+    def __call__(self, sandbox: Sandbox, call: Call) -> None:
+        is_ours = "log-keeper" in call.user_agent
+        if is_ours and call.operation == self.operation and self.word in json.dumps(call.params):
+            raise AwsError(self.code, "explicit deny in a service control policy", 400)
+
+    def end(self) -> None:
+        self.hooks.remove(self)
+
+
+def outcomes(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The outcome of each stage since the last time that somebody asked."""
+    found = [str(line.outcome) for line in caplog.records if hasattr(line, "outcome")]
+    caplog.clear()
+    return found
+
+
+def findings(sandbox: Sandbox, since: int) -> list[tuple[str, str]]:
+    """The problem and the detail of each finding that was published."""
+    entries = [
+        entry
+        for made in sandbox.calls[since:]
+        if made.call.operation == "PutEvents"
+        for entry in made.call.params["Entries"]
+        if entry["DetailType"] == "Stage Logging Finding"
+    ]
+    details = [json.loads(entry["Detail"]) for entry in entries]
+    return [(detail["problem"], detail["detail"]) for detail in details]
+
+
+def published_changes(sandbox: Sandbox, since: int) -> list[str]:
+    """The settings of each change that was published."""
+    return [
+        change["setting"]
+        for made in sandbox.calls[since:]
+        if made.call.operation == "PutEvents"
+        for entry in made.call.params["Entries"]
+        if entry["DetailType"] == "Stage Logging Changed"
+        for change in json.loads(entry["Detail"])["changes"]
+    ]

@@ -1,4 +1,4 @@
-"""An opt-in to INFO that ends: on a clock that the test moves."""
+"""What happens at a time that was planned, such as the end of an opt-in to INFO: on a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from accounts import get_stage, levels, make_http_stage, make_role, make_stage, set_log_role, v2_arn
+from accounts import (
+    get_stage,
+    levels,
+    log_groups,
+    make_http_stage,
+    make_role,
+    make_stage,
+    patch_stage,
+    set_log_role,
+    v2_arn,
+)
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
@@ -109,4 +119,26 @@ def test_http_stage_has_no_level_to_end(stack: Deployed, clock: MovableClock) ->
     )
     stack.wait_until_logged("changed", api_id)
     clock.advance(timedelta(days=2))
+    assert stack.wait_until_quiet() == 0
+
+
+def test_destination_that_stays_missing_is_replaced_after_an_hour(
+    stack: Deployed, clock: MovableClock, api_id: str
+) -> None:
+    """Its owner deletes the log group that they chose, and forgets about it."""
+    logs, chosen = stack.sandbox.client("logs"), f"/aws/apigateway/{api_id}/prod"
+    logs.create_log_group(logGroupName=chosen)
+    destination = f"arn:aws:logs:us-east-1:{stack.sandbox.account_id}:log-group:{chosen}"
+    patch_stage(stack.sandbox, api_id, ("replace", "/accessLogSettings/destinationArn", destination))
+    stack.wait_until_quiet()
+    logs.delete_log_group(logGroupName=chosen)
+    stack.wait_until_logged("non-compliant", api_id, "DeleteLogGroup")
+    assert len(schedules(stack, api_id)) == 1
+    clock.advance(timedelta(minutes=59))
+    stack.wait_until_quiet()
+    assert get_stage(stack.sandbox, api_id)["accessLogSettings"]["destinationArn"] == destination
+    clock.advance(timedelta(minutes=1, seconds=1))
+    own = destination.replace(chosen, f"/aws/vendedlogs/apigateway/{api_id}/prod")
+    stack.sandbox.wait_until(lambda: get_stage(stack.sandbox, api_id)["accessLogSettings"]["destinationArn"] == own)
+    assert chosen not in log_groups(stack.sandbox)
     assert stack.wait_until_quiet() == 0

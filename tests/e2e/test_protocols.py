@@ -172,8 +172,8 @@ def test_deleted_log_group_is_made_again_without_touching_the_stage(stack: Deplo
     assert updates_of(stack, api_id) == writes
 
 
-def test_dead_destination_of_the_owner_is_made_again_under_its_name(stack: Deployed) -> None:
-    """API Gateway takes and keeps a destination that does not exist. It has no format either."""
+def test_missing_destination_of_the_owner_is_awaited(stack: Deployed) -> None:
+    """API Gateway takes and keeps a destination that does not exist. This one has no format either."""
     api_id = make_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     patch_stage(
@@ -182,13 +182,13 @@ def test_dead_destination_of_the_owner_is_made_again_under_its_name(stack: Deplo
         ("remove", "/accessLogSettings"),
         ("replace", "/accessLogSettings/destinationArn", f"{LOGS}team/shop"),
     )
-    stack.sandbox.wait_until(lambda: log_groups(stack.sandbox).get("team/shop") == 365)
-    stack.wait_until_in_line(api_id)
     stack.sandbox.wait_until(lambda: "format" in get_stage(stack.sandbox, api_id)["accessLogSettings"])
     assert get_stage(stack.sandbox, api_id)["accessLogSettings"] == {
         "destinationArn": f"{LOGS}team/shop",
         "format": FORMATS[Protocol.REST],
     }
+    stack.wait_until_quiet()
+    assert "team/shop" not in log_groups(stack.sandbox)
 
 
 def test_format_that_names_no_request_is_replaced(stack: Deployed) -> None:

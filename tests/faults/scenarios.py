@@ -23,6 +23,9 @@ from accounts import (
 )
 from builders import ACCOUNT, REGION, SETTINGS, record, updated
 from handlers import enforce, sweep
+from log_keeper.cloudtrail import stage_to_look_at
+from log_keeper.hints import MissingLogGroup
+from log_keeper.stages import ApiVersion, StageRef
 from sandbox.account import Sandbox
 from sandbox.call import Call, Caller, CallRecord
 from sandbox.simulation import Function, VirtualTime, caller_of_new_role
@@ -277,6 +280,26 @@ def stage_that_logs_to_a_firehose_stream(world: World) -> Callable[[], bool]:
         return levels == {"ERROR"} and stage["accessLogSettings"]["destinationArn"] == stream
 
     return in_line
+
+
+@scenario
+def stage_whose_access_logs_go_to_a_missing_log_group(world: World) -> Callable[[], bool]:
+    """It has been missing for an hour, and no stack is changing."""
+    api_id = make_stage(world.sandbox)
+    _live_role(world)
+    patch_stage(
+        world.sandbox,
+        api_id,
+        ("replace", "/accessLogSettings/destinationArn", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:gone"),
+        ("replace", "/accessLogSettings/format", "$context.requestId"),
+    )
+    missing = MissingLogGroup("gone", world.time() - timedelta(hours=1))
+    ref = StageRef(ACCOUNT, REGION, ApiVersion.V1, api_id, "prod")
+    world.send(stage_to_look_at(ref, missing))
+    is_in_line = _rest_is_in_line(world, api_id)
+    return lambda: (
+        is_in_line() and not get_stage(world.sandbox, api_id)["accessLogSettings"]["destinationArn"].endswith(":gone")
+    )
 
 
 @scenario

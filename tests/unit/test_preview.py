@@ -108,7 +108,7 @@ def test_missing_groups_are_told_apart() -> None:
     assert [step.what for step in steps(canary, SETTINGS)] == [
         "execution log group made, kept 30 days",
         "execution log group of the canary made, kept 30 days",
-        "log group that its owner chose made, kept 365 days",
+        "access logs to a log group of Log Keeper's, if this one stays missing for MissingLogGroupMinutes",
     ]
     young = {"API-Gateway-Execution-Logs_a1b2c3d4e5/prod": LogGroupFacts(NOW, expires=False)}
     stage = StagePreview("shop", judge(rest_stage(destination=chosen), SETTINGS, Facts(young), NOW))

@@ -12,7 +12,7 @@ from builders import EVENTS, OWN_ROLE_ARN, sample
 from log_keeper import cloudtrail
 from log_keeper.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
-from sandbox import event_bus, templates
+from sandbox import event_bus, template_functions, templates
 from tools import translate
 
 ROOT = Path(__file__).parent.parent.parent
@@ -262,7 +262,7 @@ def test_longest_name_of_a_stack() -> None:
 def test_dashboard_is_in_the_console_of_its_partition(region: str, console: str) -> None:
     values = templates.parameter_values(TEMPLATE, {}, _nothing)
     values |= templates.pseudo_parameters("123456789012", region, "log-keeper", "id")
-    scope = templates.Scope(TEMPLATE, values, lambda name: f"the-{name}", _nothing, _nothing)
+    scope = template_functions.Scope(TEMPLATE, values, lambda name: f"the-{name}", _nothing, _nothing)
     url = f"https://{console}/cloudwatch/home?region={region}#dashboards:name=the-Dashboard"
     assert scope.evaluate(TEMPLATE["Outputs"]["Dashboard"]["Value"]) == url
 

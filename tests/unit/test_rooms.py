@@ -48,7 +48,7 @@ ROOMS: dict[str, set[str]] = {
         "settings",
         "stages",
     },
-    "change_events": {"cloudtrail", "results"},
+    "change_events": {"hints", "results"},
     "sweep": {
         "account_role",
         "aws",

@@ -44,6 +44,18 @@ def make_role(
     return arn
 
 
+def make_log_key(sandbox: Sandbox, region: str = "us-east-1") -> str:
+    """The ARN of a KMS key whose policy lets CloudWatch Logs use it."""
+    account = {"AWS": f"arn:aws:iam::{sandbox.account_id}:root"}
+    statements = [
+        {"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*"}
+        for principal in (account, {"Service": f"logs.{region}.amazonaws.com"})
+    ]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    arn: str = sandbox.client("kms", region).create_key(Policy=policy)["KeyMetadata"]["Arn"]
+    return arn
+
+
 def set_log_role(sandbox: Sandbox, role_arn: str, region: str = "us-east-1") -> None:
     patch(sandbox.client("apigateway", region).update_account, ("replace", "/cloudwatchRoleArn", role_arn))
 

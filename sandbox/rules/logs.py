@@ -14,6 +14,7 @@ from moto.logs.models import logs_backends
 
 from sandbox.call import AwsError
 from sandbox.gateway import rule
+from sandbox.rules import log_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,11 +41,7 @@ RETENTIONS = frozenset(
 
 @rule("logs", "CreateLogGroup")
 def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """A key is looked for in the group's own region only; whether it is there and may be used is not looked at.
-
-    *Source* of the wording: hashicorp/terraform, issue 24194; for the length: localstack/localstack
-    ``test_logs_groups.snapshot.json``.
-    """
+    """*Source* of the text on the length: localstack/localstack ``test_logs_groups.snapshot.json`` of 2026-02."""
     name = call.params["logGroupName"]
     if len(name) > _LONGEST_NAME:
         raise _invalid(f"Invalid LogGroup or LogStream, both must have length less than or equal to {_LONGEST_NAME}.")
@@ -57,8 +54,8 @@ def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
         raise _invalid("Log groups starting with AWS/ are reserved for AWS.")
     _check_tags(call)
     key = call.params.get("kmsKeyId")
-    if key is not None and key.split(":")[2:4] != ["kms", call.region]:
-        raise _invalid(f"The specified KMS Key Id could not be found. '{name}'")
+    if key is not None:
+        log_keys.check(sandbox, call, name, key)
     proceed()
     group = logs_backends[sandbox.account_id][call.region].groups[name]
     group.creation_time = sandbox.now().astimezone(UTC).replace(tzinfo=None)  # moto keeps times of UTC without a zone
@@ -137,7 +134,9 @@ def _put_events(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("logs", "AssociateKmsKey")
 def _associate_key(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
-    _group(sandbox, call).kms_key_id = call.params["kmsKeyId"]
+    group = _group(sandbox, call)
+    log_keys.check(sandbox, call, group.name, call.params["kmsKeyId"])
+    group.kms_key_id = call.params["kmsKeyId"]
     return {}
 
 

@@ -14,6 +14,7 @@ from accounts import (
     levels,
     log_groups,
     log_role,
+    make_log_key,
     make_role,
     make_stage,
     patch_stage,
@@ -190,7 +191,7 @@ def test_account_level_retention_policy_is_left(sandbox: Sandbox, deliver: Deliv
 def test_groups_are_encrypted_with_the_owners_key(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
 ) -> None:
-    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-4000-8000-000000000000"
+    key = make_log_key(sandbox)
     environment.setenv("LOG_GROUP_KMS_KEY_ARN", key)
     api_id = make_stage(sandbox)
     deliver(updated(api_id))

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from accounts import make_log_key
 from sandbox.account import Sandbox
 from tests.integration.sandbox_support import client, refusal
 
@@ -25,7 +26,7 @@ def make(sandbox: Sandbox, *names: str) -> None:
 
 def test_a_group_as_it_is_described(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
-    key = "arn:aws:kms:us-east-1:123456789012:key/k"
+    key = make_log_key(sandbox)
     logs.create_log_group(logGroupName="/g", kmsKeyId=key, tags={"a": "b"})
     logs.put_retention_policy(logGroupName="/g", retentionInDays=365)
     (group,) = logs.describe_log_groups()["logGroups"]
@@ -38,6 +39,31 @@ def test_a_group_as_it_is_described(sandbox: Sandbox) -> None:
     (group,) = logs.describe_log_groups()["logGroups"]
     assert "retentionInDays" not in group
     assert "kmsKeyId" not in group
+
+
+@pytest.mark.parametrize("kind", ["absent", "disabled", "closed"])
+def test_a_key_that_cloudwatch_logs_cannot_use_is_refused(sandbox: Sandbox, kind: str) -> None:
+    """*Source* of the text: hashicorp/terraform-provider-aws issue 29282."""
+    kms, logs = client(sandbox, "kms"), client(sandbox, "logs")
+    key = make_log_key(sandbox)
+    logs.create_log_group(logGroupName="/old")
+    if kind == "absent":
+        key = f"{key[:-4]}0000"
+    elif kind == "disabled":
+        kms.disable_key(KeyId=key.rsplit("/", 1)[-1])
+    else:
+        root = {"AWS": "arn:aws:iam::123456789012:root"}
+        statement = {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps({"Statement": [statement]}))
+
+    def refused(name: str) -> tuple[str, str]:
+        arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{name}"
+        message = f"The specified KMS key does not exist or is not allowed to be used with Arn '{arn}'"
+        return "AccessDeniedException", message
+
+    assert refusal(lambda: logs.create_log_group(logGroupName="/g", kmsKeyId=key)) == refused("/g")
+    assert refusal(lambda: logs.associate_kms_key(logGroupName="/old", kmsKeyId=key)) == refused("/old")
+    assert groups(sandbox) == ["/old"]
 
 
 def test_wrong_names_and_retentions_are_refused(sandbox: Sandbox) -> None:

@@ -165,7 +165,10 @@ def every_type(n: str) -> str:
                         {
                             "Sid": n,
                             "Effect": "Allow",
-                            "Principal": {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}},
+                            "Principal": {
+                                "AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"},
+                                "Service": {"Fn::Sub": "logs.${AWS::Region}.amazonaws.com"},
+                            },
                             "Action": "kms:*",
                             "Resource": "*",
                         }

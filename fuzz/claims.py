@@ -17,7 +17,7 @@ from fuzz.answers import NOW
 from fuzz.api_gateway import FRESH_METHOD, LEAVES, METHOD_KEY, RefusedError, patched, updated
 from log_keeper import http_websocket, rest, schedules
 from log_keeper.cloudtrail import cause_of, read_event, stage_to_look_at
-from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed, UnreadableEventError
+from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged, UnreadableEventError
 from log_keeper.judgement import Facts, firehose_stream_of, judge, log_groups_of
 from log_keeper.policy import Applied, plan, read_opt_in
 from log_keeper.settings import Settings
@@ -65,6 +65,9 @@ def check_message(body: str) -> None:
             assert is_stage_of_ours(ref)
             again = json.loads(json.dumps(stage_to_look_at(ref)))
             assert read_event(again, account=ACCOUNT, regions=REGIONS, own_role_arn=OWN_ROLE_ARN) == StageNamed(ref)
+        case StagesTagged(refs):
+            assert len(refs) > 0
+            assert all(map(is_stage_of_ours, refs))
         case ApiNamed(region, api_id):
             assert region in REGIONS
             assert API_ID.match(api_id)

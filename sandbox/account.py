@@ -81,6 +81,7 @@ class Sandbox:
         log_delivery_policy: Literal["group", "account"] = "group",
         resource_policy_limit: int = 51_200,
         refuses_past_schedules: bool = False,
+        tagging_api_shows_service_calls: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``port`` 0 takes a free one.
@@ -124,6 +125,9 @@ class Sandbox:
         self.resource_policy_limit = resource_policy_limit
         #: EventBridge Scheduler refuses one-time schedules of times gone by; otherwise they are invoked at once.
         self.refuses_past_schedules = refuses_past_schedules
+        #: A call of the Resource Groups Tagging API also leaves a record of API Gateway's own TagResource; otherwise
+        #: there is only the record of ``tagging.amazonaws.com``, which is documented. AWS's way is unknown.
+        self.tagging_api_shows_service_calls = tagging_api_shows_service_calls
         self.clock = clock
         self.gateway = Gateway(self)
         self.gateway.recorders.append(cloudtrail.record)

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from sandbox.call import AwsError, Call, CallRecord
 
 #: eventSource and EventBridge's source. Both versions of API Gateway share theirs, and their operations' names.
-_SOURCES = {"apigateway": "apigateway", "apigatewayv2": "apigateway", "logs": "logs", "iam": "iam"}
+_SOURCES = {
+    "apigateway": "apigateway",
+    "apigatewayv2": "apigateway",
+    "logs": "logs",
+    "iam": "iam",
+    "resourcegroupstaggingapi": "tagging",
+}
 _READS = ("Get", "List", "Describe", "Simulate", "Generate", "Filter", "Test")
+#: Who calls API Gateway where somebody tags its resources by the Resource Groups Tagging API.
+TAGGING = "tagging.amazonaws.com"
 #: Data events, which a trail of management events does not hold.
 _DATA_EVENTS = frozenset({"PutLogEvents", "StartQuery", "StopQuery", "StartLiveTail"})
 
@@ -36,6 +44,8 @@ def record(sandbox: Sandbox, answered: CallRecord, result: dict[str, Any] | None
     call = answered.call
     service = _SOURCES.get(call.service)
     if service is None or call.operation.startswith(_READS) or call.operation in _DATA_EVENTS:
+        return
+    if call.caller.invoked_by == TAGGING and not sandbox.tagging_api_shows_service_calls:
         return
     detail = _record(answered, service, result, error)
     sandbox.trail.append(detail)
@@ -123,6 +133,8 @@ def _request_parameters(call: Call) -> dict[str, Any] | None:
         return _v2_parameters(call, shape)
     if call.service == "iam":
         return _decapitalised(call.params) or None
+    if call.service == "resourcegroupstaggingapi":  # the keys of tags stay as they are
+        return {name[:1].lower() + name[1:]: _plain(value) for name, value in call.params.items()}
     return _plain(call.params) or None
 
 
@@ -167,6 +179,8 @@ def _response_elements(call: Call, result: dict[str, Any] | None, error: AwsErro
         return _masked(dict(elements))
     if call.service == "iam":
         return dict(_decapitalised(result))
+    if call.service == "resourcegroupstaggingapi":
+        return {name[:1].lower() + name[1:]: _plain(value) for name, value in result.items()}
     elements = _plain(result)
     if call.service == "apigateway":
         elements |= _relations(call, result)

@@ -305,6 +305,11 @@ def _cloudtrail(call: Call, _: ArnOf) -> list[Need]:
     return [Need(action, trail), *_pass_role(call.params.get("CloudWatchLogsRoleArn"), "cloudtrail.amazonaws.com")]
 
 
+def _tagging(call: Call, _: ArnOf) -> list[Need]:
+    """Besides these, a caller needs the permissions of the service whose resource is tagged: see ``rules.tagging``."""
+    return [Need(f"tag:{call.operation}", "*")]
+
+
 def _named(service: str, parameter: str, prefix: str) -> Callable[[Call, ArnOf], list[Need]]:
     """Needs of a service whose resources are ``prefix`` + one parameter, which may also be the whole ARN."""
 
@@ -331,6 +336,7 @@ _SERVICES: dict[str, Callable[[Call, ArnOf], list[Need]]] = {
     "kms": _named("kms", "KeyId", "key/"),
     "lambda": _lambda,
     "logs": _logs,
+    "resourcegroupstaggingapi": _tagging,
     "s3": _s3,
     "scheduler": _scheduler,
     "secretsmanager": _named("secretsmanager", "SecretId", "secret:"),

@@ -35,6 +35,7 @@ from sandbox.rules import rest_stages as rest_stages
 from sandbox.rules import s3 as s3
 from sandbox.rules import sqs as sqs
 from sandbox.rules import sts as sts
+from sandbox.rules import tagging as tagging
 from sandbox.rules import v2_apis as v2_apis
 from sandbox.rules import v2_deployments as v2_deployments
 from sandbox.rules import v2_stages as v2_stages

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from log_keeper.aws import error_code, error_message
 from log_keeper.cloudtrail import cause_of, read_event
-from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed
+from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged
 from log_keeper.stages import ApiVersion
 from log_keeper.sweep import Work
 
@@ -202,6 +202,9 @@ def _in_words(body: str) -> tuple[str, str, str]:
         case StageNamed(ref):
             kind = "REST" if ref.version is ApiVersion.V1 else "HTTP or WebSocket"
             return name, f"{ref.region}: {kind} API {ref.api_id}, stage {ref.stage_name}", ""
+        case StagesTagged(refs):
+            stages = ", ".join(f"{ref.api_id}/{ref.stage_name}" for ref in refs)
+            return name, f"{refs[0].region}: tags of {stages}", ""
         case ApiNamed(in_region, api_id):
             return name, f"{in_region}: HTTP or WebSocket API {api_id}", ""
         case LogRoleNamed(regions):

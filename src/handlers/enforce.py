@@ -18,7 +18,16 @@ from log_keeper import change_events
 from log_keeper.aws import TRY_SECONDS, Clients, is_disabled
 from log_keeper.cloudtrail import cause_of, read_event
 from log_keeper.enforcement import Enforcer
-from log_keeper.hints import ApiNamed, Cause, Hint, LogRoleNamed, Nothing, StageNamed, UnreadableEventError
+from log_keeper.hints import (
+    ApiNamed,
+    Cause,
+    Hint,
+    LogRoleNamed,
+    Nothing,
+    StageNamed,
+    StagesTagged,
+    UnreadableEventError,
+)
 from log_keeper.pace import ENVIRONMENTS, Pace
 from log_keeper.reporting import Reporter
 from log_keeper.results import Outcome, Result
@@ -138,6 +147,9 @@ class Door:
         match hint:
             case StageNamed():
                 self._enforce(hint, cause)
+            case StagesTagged(refs):
+                if errors := _errors_of(lambda ref: self._enforce(StageNamed(ref, tags_changed=True), cause), refs):
+                    raise ExceptionGroup(f"{len(errors)} tagged stages could not be brought into compliance", errors)
             case ApiNamed(region, api_id):
                 stages = self._enforcer.stages_of(region, api_id)
                 if errors := _errors_of(lambda ref: self._follow(StageNamed(ref), cause), stages):

@@ -25,8 +25,10 @@ from log_keeper.hints import (
     MissingLogGroup,
     Nothing,
     StageNamed,
+    StagesTagged,
     UnreadableEventError,
 )
+from log_keeper.stage_arns import stage_of_arn, tagged_stages
 from log_keeper.stages import ApiVersion, StageRef, stage_of_log_group
 
 #: The IAM calls that can take the account's CloudWatch log role away. IAM's records reach us-east-1 only.
@@ -50,7 +52,6 @@ _ALREADY_EXISTS = "ResourceAlreadyExistsException"
 
 _EVENT_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _EVENT_ID = re.compile(r"[0-9a-fA-F-]{36}")
-_STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:[a-z0-9-]+::/(restapis|apis)/([^/]+)/stages/([^/]+)")
 
 
 def cause_of(event: Mapping[str, Any]) -> Cause:
@@ -114,6 +115,9 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
             return StageNamed(named, blocking_log_group=group)
         case "apigateway.amazonaws.com", _ if name in API_GATEWAY_EVENTS:
             return _read_api_gateway(name, detail, account, _looked_after(region, regions))
+        case "tagging.amazonaws.com", "TagResources" | "UntagResources":
+            refs = tuple(tagged_stages(detail, account, _looked_after(region, regions)))
+            return StagesTagged(refs) if refs else Nothing(Ignored.NO_STAGE, name)
     return Nothing(Ignored.UNKNOWN_EVENT, name)
 
 
@@ -213,11 +217,8 @@ def _named_by(body: str | None) -> Callable[[Mapping[Any, Any]], _Names]:
 
 
 def _resource_arn(parameters: Mapping[Any, Any]) -> _Names:
-    arn = parameters.get("resourceArn", parameters.get("resource-arn"))
-    match = _STAGE_ARN.fullmatch(unquote(arn)) if isinstance(arn, str) else None
-    if match is None:
-        return _NO_STAGE
-    return ApiVersion.V1 if match[1] == "restapis" else ApiVersion.V2, match[2], match[3]
+    named = stage_of_arn(parameters.get("resourceArn", parameters.get("resource-arn")))
+    return _NO_STAGE if named is None else named[1:]
 
 
 _STAGE_EVENTS: Mapping[str, Callable[[Mapping[Any, Any]], _Names]] = {

@@ -50,6 +50,13 @@ class StageNamed:
 
 
 @dataclass(frozen=True, slots=True)
+class StagesTagged:
+    """The Resource Groups Tagging API, which Tag Editor uses, changed tags of these stages: up to 20 in one call."""
+
+    refs: tuple[StageRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ApiNamed:
     """The event is about an HTTP or WebSocket API, which may have been born with stages that no event names."""
 
@@ -72,7 +79,7 @@ class Nothing:
     event_name: str
 
 
-type Hint = StageNamed | ApiNamed | LogRoleNamed | Nothing
+type Hint = StageNamed | StagesTagged | ApiNamed | LogRoleNamed | Nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,22 @@ def test_tagged_stage_gets_info_and_untagged_error(stack: Deployed) -> None:
     stack.wait_until_in_line(api_id)
 
 
+@pytest.mark.parametrize("shows_service_calls", [False, True])
+def test_stage_tagged_in_tag_editor_gets_info_and_untagged_error(stack: Deployed, *, shows_service_calls: bool) -> None:
+    """Whether or not CloudTrail shows the calls that the Resource Groups Tagging API makes of API Gateway."""
+    stack.sandbox.tagging_api_shows_service_calls = shows_service_calls
+    api_id, other_id = make_stage(stack.sandbox), make_stage(stack.sandbox)
+    for each in (api_id, other_id):
+        stack.wait_until_in_line(each)
+    arns = [f"arn:aws:apigateway:us-east-1::/restapis/{each}/stages/prod" for each in (api_id, other_id)]
+    tagging = stack.sandbox.client("resourcegroupstaggingapi")
+    tagging.tag_resources(ResourceARNList=arns, Tags={"execution-logs": "INFO"})
+    for each in (api_id, other_id):
+        stack.wait_until_in_line(each, level="INFO")
+    tagging.untag_resources(ResourceARNList=arns[:1], TagKeys=["execution-logs"])
+    stack.wait_until_in_line(api_id)
+
+
 def test_stage_born_with_the_tag_gets_info(stack: Deployed) -> None:
     client, api_id = stack.sandbox.client("apigateway"), make_api(stack.sandbox)
     deployment_id = client.create_deployment(restApiId=api_id)["id"]

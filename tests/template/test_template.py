@@ -71,6 +71,13 @@ def test_our_own_call_is_left_out() -> None:
     assert rules_that_match(event) == []
 
 
+def test_tags_of_other_resources_are_left_out() -> None:
+    event = sample("tag-resources")
+    arns = event["detail"]["requestParameters"]["resourceARNList"]
+    event["detail"]["requestParameters"]["resourceARNList"] = [arn for arn in arns if "/stages/" not in arn]
+    assert rules_that_match(event) == []
+
+
 @pytest.mark.parametrize(
     "identity",
     [
@@ -106,7 +113,9 @@ def test_role_of_another_name_is_left_out() -> None:
 
 def test_code_reads_what_the_rules_let_through() -> None:
     assert set(pattern("LogRoleChangedRule")["detail"]["eventName"]) == cloudtrail.LOG_ROLE_EVENTS
-    assert set(pattern("StageChangedRule")["detail"]["eventName"]) == cloudtrail.API_GATEWAY_EVENTS
+    by_api_gateway, by_tag_editor = pattern("StageChangedRule")["detail"]["$or"]
+    assert set(by_api_gateway["eventName"]) == cloudtrail.API_GATEWAY_EVENTS
+    assert by_tag_editor["eventName"] == ["TagResources", "UntagResources"]
 
 
 def test_environment_is_what_the_settings_read() -> None:

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
 from log_keeper.cloudtrail import API_GATEWAY_EVENTS, cause_of, log_role_to_look_at, read_event, stage_to_look_at
-from log_keeper.hints import ApiNamed, Cause, Hint, Ignored, LogRoleNamed, Nothing, StageNamed, UnreadableEventError
+from log_keeper.hints import (
+    ApiNamed,
+    Cause,
+    Hint,
+    Ignored,
+    LogRoleNamed,
+    Nothing,
+    StageNamed,
+    StagesTagged,
+    UnreadableEventError,
+)
 from log_keeper.stages import ApiVersion, StageRef
 
 
@@ -46,8 +56,10 @@ SAMPLES: dict[str, Hint] = {
     "stage-to-look-at": PROD,
     "tag-resource": TAGGED,
     "tag-resource-v2": replace(V2_DEFAULT, tags_changed=True),
+    "tag-resources": StagesTagged((REF, V2_DEFAULT.ref)),
     "untag-resource": TAGGED,
     "untag-resource-v2": replace(V2_DEFAULT, tags_changed=True),
+    "untag-resources": StagesTagged((REF,)),
     "update-account": LOG_ROLE,
     "update-stage-failed": Nothing(Ignored.FAILED_CALL, "UpdateStage"),
     "update-stage-logging-off": PROD,
@@ -62,6 +74,25 @@ def test_every_sample_is_known() -> None:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_sample_is_read(name: str) -> None:
     assert read(sample(name)) == SAMPLES[name]
+
+
+def test_a_call_of_the_tagging_api_names_the_stages_whose_tags_it_changed() -> None:
+    def tagged(arns: object, failed: object = None) -> Hint:
+        return read(
+            record(
+                "TagResources",
+                {"resourceARNList": arns, "tags": {}},
+                eventSource="tagging.amazonaws.com",
+                responseElements={"failedResourcesMap": failed},
+            )
+        )
+
+    other, elsewhere = STAGE_ARN.replace("/prod", "/test"), STAGE_ARN.replace(REGION, "eu-west-1")
+    impossible = STAGE_ARN.replace("/prod", "/no name")
+    failed = {other: {"StatusCode": 404}}
+    assert tagged([STAGE_ARN, other, elsewhere, impossible, 7, ["x"]], failed) == StagesTagged((REF,))
+    for arns in ([other], [], "truncated", None, [elsewhere]):
+        assert tagged(arns, failed) == Nothing(Ignored.NO_STAGE, "TagResources")
 
 
 @pytest.mark.parametrize(

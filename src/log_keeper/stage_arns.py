@@ -1,0 +1,42 @@
+"""The ARNs of stages, as calls that change tags name them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from log_keeper.stages import ApiVersion, StageRef
+
+_STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:([a-z0-9-]+)::/(restapis|apis)/([^/]+)/stages/([^/]+)")
+
+
+def stage_of_arn(arn: object) -> tuple[str, ApiVersion, str, str] | None:
+    """Return region, version, API and stage, or None if it is not the ARN of a stage. It may be percent-encoded."""
+    match = _STAGE_ARN.fullmatch(unquote(arn)) if isinstance(arn, str) else None
+    if match is None:
+        return None
+    region, collection, api_id, stage_name = match.groups()
+    return region, ApiVersion.V1 if collection == "restapis" else ApiVersion.V2, api_id, stage_name
+
+
+def tagged_stages(detail: Mapping[Any, Any], account: str, region: str) -> Iterator[StageRef]:
+    """Yield the stages whose tags a call of the Resource Groups Tagging API changed; ``detail``: CloudTrail's record.
+
+    The call takes any text for an ARN, and its answer names those that it could not change. These are left out, and
+    so are ARNs of other resources and of other regions.
+    *Source:* the record in AWS's user guide of Tag Editor, "Logging Tag Editor API calls with CloudTrail".
+    """
+    parameters, answer = detail.get("requestParameters"), detail.get("responseElements")
+    arns = parameters.get("resourceARNList") if isinstance(parameters, Mapping) else None
+    failed = answer.get("failedResourcesMap") if isinstance(answer, Mapping) else None
+    unchanged = failed.keys() if isinstance(failed, Mapping) else ()
+    for arn in arns if isinstance(arns, list) else ():
+        named = stage_of_arn(arn)
+        if named is None or named[0] != region or arn in unchanged:
+            continue
+        try:
+            yield StageRef(account, *named)
+        except ValueError:  # a name that API Gateway cannot have given
+            continue

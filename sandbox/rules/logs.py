@@ -14,7 +14,7 @@ from moto.logs.models import logs_backends
 
 from sandbox.call import AwsError
 from sandbox.gateway import rule
-from sandbox.rules import log_keys
+from sandbox.rules import log_filters, log_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,6 +88,7 @@ def _delete(sandbox: Sandbox, call: Call, proceed: Proceed) -> None:
         message = "The log group cannot be deleted because deletion protection is enabled for it."
         raise AwsError("ValidationException", message)
     proceed()
+    log_filters.delete_of_group(sandbox, call.region, call.params["logGroupName"])
 
 
 @rule("logs", "PutLogGroupDeletionProtection")
@@ -234,6 +235,7 @@ def _described(sandbox: Sandbox, region: str, group: Any) -> dict[str, Any]:
     answer: dict[str, Any] = group.to_describe_dict()
     answer["logGroupClass"] = _class_of(group)
     answer["deletionProtectionEnabled"] = vars(group).get("deletion_protection", False)
+    answer["metricFilterCount"] = len(log_filters.of_group(sandbox, region, group.name))
     answer["bearerTokenAuthenticationEnabled"] = False
     for policy in sandbox.log_retention_policies.get(region, {}).values():
         if _covers(policy, group):

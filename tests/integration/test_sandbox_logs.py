@@ -147,6 +147,28 @@ def test_a_protected_group_stays_until_it_is_protected_no_more(sandbox: Sandbox)
     assert missing == ("ResourceNotFoundException", "The specified log group does not exist.")
 
 
+def test_metric_filters_are_deleted_with_their_group(sandbox: Sandbox) -> None:
+    """*Source* of the members: localstack/localstack test_logs_metric_filters.snapshot.json."""
+    logs = client(sandbox, "logs")
+    make(sandbox, "/g", "/other")
+    counted = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
+    put = {"filterName": "errors", "filterPattern": "ERROR", "metricTransformations": [counted]}
+    for name in ("/g", "/other"):
+        logs.put_metric_filter(logGroupName=name, **{**put, "filterPattern": "WARN"})
+        logs.put_metric_filter(logGroupName=name, **put)
+    (found,) = logs.describe_metric_filters(logGroupName="/g")["metricFilters"]
+    assert found.pop("creationTime") > 0
+    assert found == {**put, "logGroupName": "/g", "applyOnTransformedLogs": False}
+    assert [group["metricFilterCount"] for group in logs.describe_log_groups()["logGroups"]] == [1, 1]
+    logs.delete_log_group(logGroupName="/g")
+    missing = ("ResourceNotFoundException", "The specified log group does not exist.")
+    assert refusal(lambda: logs.describe_metric_filters(logGroupName="/g")) == missing
+    assert refusal(lambda: logs.put_metric_filter(logGroupName="/g", **put)) == missing
+    make(sandbox, "/g")
+    assert [group["metricFilterCount"] for group in logs.describe_log_groups()["logGroups"]] == [0, 1]
+    assert logs.describe_metric_filters(logGroupName="/g")["metricFilters"] == []
+
+
 def test_names_and_tags_that_log_groups_do_not_take(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     long = refusal(lambda: over_the_wire(sandbox, logGroupName="x" * 513))

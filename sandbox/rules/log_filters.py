@@ -1,0 +1,69 @@
+"""Metric and subscription filters of log groups: they belong to their group, and are deleted with it.
+
+*Source*: localstack/localstack ``test_logs_{metric,subscription}_filters.snapshot.json`` of 2026-02; that a missing
+group is refused for metric filters too, and that filters are deleted with their group, is inferred from the service
+model (ResourceNotFoundException) and from what they are part of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from moto.logs.models import logs_backends
+
+from sandbox.call import AwsError
+from sandbox.gateway import rule
+
+if TYPE_CHECKING:
+    from sandbox.account import Sandbox
+    from sandbox.call import Call
+    from sandbox.gateway import Proceed
+
+
+def of_group(sandbox: Sandbox, region: str, group_name: str) -> list[dict[str, Any]]:
+    """Return the group's metric filters, as moto keeps them."""
+    kept: list[dict[str, Any]] = logs_backends[sandbox.account_id][region].filters.metric_filters
+    return [each for each in kept if each["logGroupName"] == group_name]
+
+
+def delete_of_group(sandbox: Sandbox, region: str, group_name: str) -> None:
+    """Delete the group's metric filters; its subscription filters are deleted with moto's group."""
+    kept: list[dict[str, Any]] = logs_backends[sandbox.account_id][region].filters.metric_filters
+    kept[:] = [each for each in kept if each["logGroupName"] != group_name]
+
+
+@rule("logs", "PutMetricFilter")
+def _put(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """A filter of the same name is replaced. *Source:* botocore's documentation ("Creates or updates")."""
+    _check_group(sandbox, call)
+    proceed()
+    kept: list[dict[str, Any]] = logs_backends[sandbox.account_id][call.region].filters.metric_filters
+    name, group_name = call.params["filterName"], call.params["logGroupName"]
+    *earlier, made = [each for each in kept if (each["filterName"], each["logGroupName"]) == (name, group_name)]
+    kept[:] = [each for each in kept if all(each is not other for other in earlier)]
+    made["applyOnTransformedLogs"] = call.params.get("applyOnTransformedLogs", False)
+    made["creationTime"] = int(sandbox.now().timestamp() * 1000)
+    return {}
+
+
+@rule("logs", "DescribeMetricFilters")
+def _describe(sandbox: Sandbox, call: Call, _: Proceed) -> None:
+    if call.params.get("logGroupName"):
+        _check_group(sandbox, call)
+
+
+@rule("logs", "DescribeSubscriptionFilters")
+def _describe_subscriptions(_: Sandbox, __: Call, proceed: Proceed) -> dict[str, Any]:
+    """Without a role there is no ``roleArn``."""
+    answer = proceed()
+    shown = [{**each, "applyOnTransformedLogs": False} for each in answer["subscriptionFilters"]]
+    return {**answer, "subscriptionFilters": [_without_none(each) for each in shown]}
+
+
+def _without_none(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _check_group(sandbox: Sandbox, call: Call) -> None:
+    if call.params["logGroupName"] not in logs_backends[sandbox.account_id][call.region].groups:
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")

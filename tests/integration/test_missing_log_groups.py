@@ -14,6 +14,7 @@ from log_keeper.judgement import Problem
 from published import Refusal, findings, outcomes, published_changes
 from sandbox import stacks
 from sandbox.account import Sandbox
+from sandbox.rest_requests import write_access_log
 
 THEIRS = "/aws/api-gateway/shop-prod"
 
@@ -114,6 +115,24 @@ def test_group_that_comes_back_is_left_and_what_it_lost_is_reported(sandbox: San
     assert log_groups(sandbox)[THEIRS] is None, "its retention is its owner's"
     [(problem, detail)] = findings(sandbox, since)
     assert (problem, detail.split(",")[0]) == (Problem.DESTINATION_RECREATED, THEIRS)
+
+
+@pytest.mark.parametrize("recreates", [True, False])
+def test_stage_logs_again_whether_or_not_api_gateway_creates_the_group(
+    sandbox: Sandbox, deliver: Deliver, recreates: bool
+) -> None:
+    """*Source:* serverless/serverless issue 6906: API Gateway creates it at the next request, without retention."""
+    sandbox.recreates_rest_access_log_groups = recreates
+    api_id = rest_stage(sandbox)
+    deliver(updated(api_id))
+    [check] = checks(sandbox)
+    assert write_access_log(sandbox, api_id, "prod") == (THEIRS if recreates else None)
+    wait(sandbox, 60)
+    assert deliver(check["input"]) == []
+    own = f"/aws/vendedlogs/apigateway/{api_id}/prod"
+    assert write_access_log(sandbox, api_id, "prod") == (THEIRS if recreates else own)
+    assert log_groups(sandbox).get(own) == (None if recreates else 365)
+    assert log_groups(sandbox).get(THEIRS) is None, "its retention is its owner's"
 
 
 def owned_stage(sandbox: Sandbox) -> str:

@@ -127,6 +127,8 @@ def settings(arguments: argparse.Namespace, account: str, partition: str, region
         schedule_group="",
         schedule_role_arn="",
         forwarding_rules=(),
+        forwarding_queue="",
+        forwarding_stack_set="",
         stage_queue_arn="",
         stage_queue_url="",
         sweep_queue_url="",

@@ -78,6 +78,7 @@ class Sandbox:
         refuses_missing_websocket_log_groups: bool = False,
         partial_route_settings: Literal["keeps", "resets"] = "keeps",
         managed_stage_is_locked: bool = False,
+        stack_sets_read_all_stacks: bool = True,
         log_delivery_policy: Literal["group", "account"] = "group",
         resource_policy_limit: int = 51_200,
         refuses_past_schedules: bool = False,
@@ -119,6 +120,9 @@ class Sandbox:
         self.partial_route_settings = partial_route_settings
         #: UpdateStage refuses the stage that quick create made: the model says so, AWS has taken access logs for it.
         self.managed_stage_is_locked = managed_stage_is_locked
+        #: A stack set's execution role must be allowed to read all stacks, as AWS's own managed policy for one allows.
+        #: Whether that is needed is not recorded.
+        self.stack_sets_read_all_stacks = stack_sets_read_all_stacks
         #: Where AWS allows log delivery: in the log group's own policy (seen in 2026-09), or in the account's.
         self.log_delivery_policy = log_delivery_policy
         #: The longest resource policy of CloudWatch Logs; documented as 5,120 for long, in use as 51,200 since 2025-11.
@@ -147,6 +151,8 @@ class Sandbox:
         self.dropped_events: list[Dropped] = []
         #: Role name -> when it, its trust or its policies were last made or changed.
         self.role_changes: dict[str, datetime] = {}
+        #: Region and name of queues that were deleted -> when that was.
+        self.deleted_queues: dict[tuple[str, str], datetime] = {}
         #: Region -> account-level retention policies of CloudWatch Logs by name.
         self.log_retention_policies: dict[str, dict[str, dict[str, Any]]] = {}
         #: Region -> saved queries of Logs Insights by id.

@@ -179,7 +179,11 @@ def _sqs(call: Call, _: ArnOf) -> list[Need]:
         return needed
     name = call.params.get("QueueName") or call.params.get("QueueUrl", "").rsplit("/", 1)[-1]
     resource = _arn(call, "sqs", name) if name else "*"
-    return [Need(f"sqs:{call.operation.removesuffix('Batch')}", resource, _tag_context(call.params.get("tags")))]
+    tags = _tag_context(call.params.get("tags"))
+    needed = [Need(f"sqs:{call.operation.removesuffix('Batch')}", resource, tags)]
+    if call.operation == "CreateQueue" and tags:  # *Source:* botocore's documentation of CreateQueue
+        needed.append(Need("sqs:TagQueue", resource, tags))
+    return needed
 
 
 def _events(call: Call, _: ArnOf) -> list[Need]:
@@ -187,6 +191,8 @@ def _events(call: Call, _: ArnOf) -> list[Need]:
     if call.operation == "PutEvents":
         buses = {entry.get("EventBusName", "default").rsplit("/", 1)[-1] for entry in params.get("Entries", [])}
         return [Need("events:PutEvents", _arn(call, "events", f"event-bus/{bus}")) for bus in sorted(buses)]
+    if "ResourceARN" in params:
+        return [Need(f"events:{call.operation}", params["ResourceARN"], _tag_context(params.get("Tags")))]
     rule = params.get("Rule") or (params.get("Name") if call.operation.endswith("Rule") else None)
     if rule:
         bus = params.get("EventBusName", "default").rsplit("/", 1)[-1]

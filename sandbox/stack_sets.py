@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _ADMINISTRATION, _EXECUTION = "AWSCloudFormationStackSetAdministrationRole", "AWSCloudFormationStackSetExecutionRole"
 #: A child stack takes no longer.
 _LONGEST = 600.0
+_READS = ("DescribeStacks", "ListStacks", "DescribeStackDriftDetectionStatus")
 _CANCELLED = "Cancelled since failure tolerance has exceeded"
 
 
@@ -221,8 +222,23 @@ class StackSets:
             raise InstanceFailedError(
                 f"User: {session} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             )
+        if sandbox.stack_sets_read_all_stacks:
+            self._check_reads(execution, instance)
         credentials = sandbox.caller_of_role(arn, stack_set.name[:64].ljust(2, "_"))
         return sandbox.caller_of_key(credentials["AccessKeyId"])
+
+    def _check_reads(self, execution: Any, instance: Instance) -> None:
+        """Check that the role may read every stack.
+
+        *Source:* AWS's managed policy AWSQuickSetupPatchPolicyDeploymentRolePolicy, which allows these on everything
+        """
+        needs = [Need(f"cloudformation:{action}", "*") for action in _READS]
+        lacks = iam.lacking(
+            self.sandbox, execution, needs, service=PRINCIPAL, operation="cloudformation:ListStacks",
+            region=instance.region,
+        )  # fmt: skip
+        if lacks is not None:
+            raise InstanceFailedError(f"The execution role is not authorized to perform: {lacks.action}")
 
     def _client(self, stack_set: StackSet, instance: Instance) -> Any:
         caller = self._execution_session(stack_set, instance)
@@ -398,7 +414,10 @@ def delete_stack_set(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]
 
 @rule("cloudformation", "CreateStackInstances", blocking=True)
 def create_stack_instances(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, str]:
-    """The instances are being made; those that exist are updated."""
+    """The instances are being made; those that exist and are OUTDATED are tried again, the others stay as they are.
+
+    *Source:* botocore's documentation of CreateStackInstances, OperationId
+    """
     sets = of(sandbox)
     stack_set, targets = sets.named(call), _targets(call)
     overrides = call.params.get("ParameterOverrides") or []

@@ -15,6 +15,7 @@ from sandbox.resource_types.base import (
     Simple,
     key_values,
     resource_type,
+    retag,
     shaped,
     without,
 )
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 class Rule(ResourceType):
     """Its calls and their order; what it reads back needs permissions too.
 
-    *Source:* aws-cloudformation/aws-cloudformation-resource-providers-events, ``software/amazon/events/rule``
+    *Source:* aws-cloudformation/aws-cloudformation-resource-providers-events, ``software/amazon/events/rule``, and the
+    handlers' permissions in the type's schema of 2026-10, which reads tags too.
     """
 
     name = "AWS::Events::Rule"
@@ -48,7 +50,7 @@ class Rule(ResourceType):
         physical_id = f"{bus['EventBusName'].rsplit('/', 1)[-1]}|{name}" if bus else name
         context.created(physical_id)
         self._put_targets(context, name, properties)
-        self._read(context, name, properties)
+        self._read(context, name, properties, arn)
         return Made(physical_id, {"Arn": arn})
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
@@ -56,12 +58,17 @@ class Rule(ResourceType):
         events, bus = context.client("events"), self._bus(new)
         events.describe_rule(Name=name, **bus)
         arn = self._put(context, name, new)
+        put, gone_keys = retag(context.tags(old, system=False), context.tags(new, system=False))
+        if put:
+            events.tag_resource(ResourceARN=arn, Tags=key_values(put))
+        if gone_keys:
+            events.untag_resource(ResourceARN=arn, TagKeys=gone_keys)
         wanted = {each["Id"] for each in new.get("Targets") or []}
         found = {each["Id"] for each in events.list_targets_by_rule(Rule=name, **bus)["Targets"]}
         if gone := found - wanted:
             events.remove_targets(Rule=name, **bus, Ids=sorted(gone))
         self._put_targets(context, name, new)
-        self._read(context, name, new)
+        self._read(context, name, new, arn)
         return {"Arn": arn}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
@@ -94,10 +101,11 @@ class Rule(ResourceType):
             if answer.get("FailedEntryCount"):
                 raise TemplateError(f"Targets were refused: {json.dumps(answer['FailedEntries'])}")
 
-    def _read(self, context: Context, name: str, properties: Properties) -> None:
+    def _read(self, context: Context, name: str, properties: Properties, arn: str) -> None:
         events, bus = context.client("events"), self._bus(properties)
         events.describe_rule(Name=name, **bus)
         events.list_targets_by_rule(Rule=name, **bus)
+        events.list_tags_for_resource(ResourceARN=arn)
 
 
 @resource_type

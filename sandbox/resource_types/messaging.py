@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.resource_types.base import (
     Context,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 @resource_type
 class Queue(ResourceType):
+    """Its calls; what it reads back needs permissions too. *Source:* the handlers' permissions in the type's schema."""
+
     name = "AWS::SQS::Queue"
     replaced_by = frozenset({"QueueName", "FifoQueue"})
     _defaults: ClassVar[Mapping[str, str]] = {
@@ -44,6 +46,8 @@ class Queue(ResourceType):
         url = sqs.create_queue(QueueName=name, Attributes=self._attributes(properties), tags=context.tags(properties))[
             "QueueUrl"
         ]
+        sqs.get_queue_url(QueueName=name)
+        self._read(sqs, url)
         return Made(url, {"Arn": context.arn("sqs", name), "QueueName": name, "QueueUrl": url})
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
@@ -59,10 +63,16 @@ class Queue(ResourceType):
             sqs.tag_queue(QueueUrl=physical_id, Tags=put)
         if gone:
             sqs.untag_queue(QueueUrl=physical_id, TagKeys=gone)
+        self._read(sqs, physical_id)
         return {}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         context.client("sqs").delete_queue(QueueUrl=physical_id)
+
+    @staticmethod
+    def _read(sqs: Any, url: str) -> None:
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        sqs.list_queue_tags(QueueUrl=url)
 
     @staticmethod
     def _attributes(properties: Properties) -> dict[str, str]:

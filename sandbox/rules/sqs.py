@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from sandbox.call import AwsError
 from sandbox.gateway import rule
 
 if TYPE_CHECKING:
@@ -32,6 +33,32 @@ def _receive(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] |
         if received.get("Messages") or time.monotonic() >= deadline or sandbox.is_stopping.is_set():
             return None
         sandbox.is_stopping.wait(_LOOK_AGAIN)
+
+
+#: Seconds after a queue was deleted in which its name cannot be used again.
+_NAME_IS_FREE_AFTER = 60
+
+
+@rule("sqs", "CreateQueue")
+def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """A name is free a minute after the queue that had it was deleted.
+
+    *Source:* botocore's documentation of CreateQueue, and its error QueueDeletedRecently; the wording as tools quote it
+    """
+    deleted = sandbox.deleted_queues.get((call.region, call.params["QueueName"]))
+    if deleted is not None and (sandbox.now() - deleted).total_seconds() < _NAME_IS_FREE_AFTER:
+        raise AwsError(
+            "QueueDeletedRecently",
+            "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+        )
+    return proceed()
+
+
+@rule("sqs", "DeleteQueue")
+def _delete(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    answer = proceed()
+    sandbox.deleted_queues[call.region, call.params["QueueUrl"].rsplit("/", 1)[-1]] = sandbox.now()
+    return answer
 
 
 @rule("sqs", "SetQueueAttributes")

@@ -128,6 +128,11 @@ class Clients:
         return self._new_client("sqs", config=_CONFIG)
 
     @_kept
+    def regional_sqs(self, region: str) -> SQSClient:
+        """In a further region, where the queue of undelivered events is."""
+        return self._new_client("sqs", region_name=region, config=_CONFIG)
+
+    @_kept
     def scheduler(self) -> EventBridgeSchedulerClient:
         """In the region of the function: schedules of all regions are there, with the queue."""
         return self._new_client("scheduler", config=_CONFIG)

@@ -36,7 +36,8 @@ class Problem(StrEnum):
     LOG_GROUP_IN_THE_WAY = "a deployment could not create a log group that exists already"
     CHANGE_FAILED = "a required change could not be made; it is tried again"
     NO_TRAIL = "no CloudTrail trail logs management write events: changes are found by the sweep only"
-    NO_FORWARDERS = "changes in the region are not told: a forwarding rule is missing or off"
+    NO_FORWARDERS = "changes in the region are found by the sweep only: its forwarder is incomplete"
+    NOT_FORWARDED = "events of the region could not be delivered to the stack's own region"
     REGION_CLOSED = "the region cannot be reached: it is disabled, or denied to Log Keeper"
 
 

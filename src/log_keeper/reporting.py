@@ -89,6 +89,11 @@ class Reporter:
             }
             self._put_by_protocol(swept.region, protocol, counts)
             self._logger.info("Swept", region=swept.region, protocol=protocol, counts=counts)
+        if not swept.has_events:
+            self._logger.info(
+                "Changes are found by the sweep only: EventBridge has no cross-region event buses here",
+                region=swept.region,
+            )
         for finding in swept.findings:
             self._finding(swept.region, finding)
         if swept.role is not None:

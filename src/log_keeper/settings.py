@@ -17,15 +17,16 @@ class SettingsError(ValueError):
 class Settings:
     """The parameters of the template, under their own names.
 
-    ``regions``: whose stages are looked after, the stack's own first. ``forwarding_rules``: the names of the rules
-    that in each other one send its changes to the stack's own. ``own_role_arn``: the role this function runs with.
-    ``log_role_arn``: of a role that the owner made; None: ``log_role_name`` is made and mended as needed, with
-    path ``log_role_path`` and ``log_role_boundary_arn`` as its permissions boundary if there is one. Retentions are in
-    days.
-    ``is_audit``: everything is read, planned and reported, and nothing is changed. ``schedule_group``,
-    ``schedule_role_arn``: of the schedules that end opt-ins; they send to ``stage_queue_arn``.
-    ``sweep_rate``: API Gateway calls a second. ``missing_log_group_minutes``: how long an access log destination that
-    its owner chose may be missing before it is replaced.
+    ``regions``: the managed regions, the stack's own first. ``forwarding_rules``: the names of the rules that send the
+    changes of each other region to the stack's own, none where there can be no such rules; ``forwarding_queue``: of the
+    queue there with the events that they could not deliver; ``forwarding_stack_set``: of the stack set that creates
+    both. ``own_role_arn``: the role this function runs with. ``log_role_arn``: of a role that the owner made; None:
+    ``log_role_name`` is created and repaired as needed, on ``log_role_path`` and with ``log_role_boundary_arn`` as its
+    permissions boundary if there is one. Retentions are in days. ``is_audit``: everything is read, planned and
+    reported, and nothing is changed. ``schedule_group``, ``schedule_role_arn``: of the schedules that end opt-ins; they
+    send to ``stage_queue_arn``. ``sweep_rate``: API Gateway calls a second.
+    ``missing_log_group_minutes``: how long an access log destination that its owner chose may be missing before it is
+    replaced.
     """
 
     account: str
@@ -48,6 +49,8 @@ class Settings:
     schedule_group: str
     schedule_role_arn: str
     forwarding_rules: tuple[str, ...]
+    forwarding_queue: str
+    forwarding_stack_set: str
     stage_queue_arn: str
     stage_queue_url: str
     sweep_queue_url: str
@@ -128,7 +131,9 @@ class Settings:
             exempt_tag_key=optional("EXEMPT_TAG_KEY"),
             schedule_group=text("SCHEDULE_GROUP"),
             schedule_role_arn=text("SCHEDULE_ROLE_ARN"),
-            forwarding_rules=names("FORWARDING_RULES"),
+            forwarding_rules=names("FORWARDING_RULES") if choice("FORWARDS", "true", "false") == "true" else (),
+            forwarding_queue=text("FORWARDING_QUEUE"),
+            forwarding_stack_set=text("FORWARDING_STACK_SET"),
             stage_queue_arn=text("STAGE_QUEUE_ARN"),
             stage_queue_url=text("STAGE_QUEUE_URL"),
             sweep_queue_url=text("SWEEP_QUEUE_URL"),

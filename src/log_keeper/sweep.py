@@ -20,6 +20,7 @@ from log_keeper.account_role import AccountRole, Verdict, look
 from log_keeper.aws import Clients, error_code, error_message, is_disabled
 from log_keeper.cloudtrail import log_role_to_look_at, stage_to_look_at
 from log_keeper.facts import FactReader
+from log_keeper.forwarding import check_forwarding, is_forwarded
 from log_keeper.judgement import Finding, Judgement, Problem, judge
 from log_keeper.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
@@ -27,7 +28,6 @@ from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRe
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
-    from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 #: The largest page of GetRestApis. *Source:* botocore's model. GetApis documents none, and is asked for the same.
@@ -153,20 +153,6 @@ def has_trail(client: CloudTrailClient) -> bool:
     return False
 
 
-def missing_rules(client: EventBridgeClient, names: Iterable[str]) -> list[str]:
-    """Those of the rules that are not there, or off, so that events pass them by."""
-    missing = []
-    for name in names:
-        try:
-            if client.describe_rule(Name=name)["State"] == "DISABLED":
-                missing.append(name)
-        except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
-                raise
-            missing.append(name)
-    return missing
-
-
 class UnreadableWorkError(ValueError):
     """Not what is put on SweepQueue. It belongs in the dead-letter queue, where somebody can look at it."""
 
@@ -231,14 +217,16 @@ class Count:
 class Swept:
     """What a sweep of a region, or of a part of it, found: of the stages a count only, however many they are.
 
-    ``left``: what there was no time for, and what could not be read. ``errors``: why nothing can be said of the rest,
-    for which the whole work is to be done again.
+    ``has_events``: changes of the region reach Log Keeper as they happen. ``left``: what there was no time for, and
+    what could not be read. ``errors``: why nothing can be said of the rest, for which the whole work is to be done
+    again.
     """
 
     region: str
     counts: dict[Protocol, Count] = field(default_factory=lambda: defaultdict(Count))
     findings: list[Finding] = field(default_factory=list)
     role: AccountRole | None = None
+    has_events: bool = True
     left: Work | None = None
     errors: list[Exception] = field(default_factory=list)
 
@@ -307,17 +295,17 @@ def sweep(
 
 
 def _look_around(clients: Clients, settings: Settings, swept: Swept, apis: Sequence[Api]) -> None:
-    """The trail and the log role of the region are looked at, and the rules that a further one needs."""
-    try:
-        if not has_trail(clients.cloudtrail(swept.region)):
-            swept.findings.append(Finding(Problem.NO_TRAIL, swept.region))
-    except (BotoCoreError, ClientError) as error:
-        swept.errors.append(error)
-    if swept.region != settings.regions[0]:
+    """Check the region's trail and log role, and what forwards the events of a further region."""
+    swept.has_events = is_forwarded(settings, swept.region)
+    if swept.has_events:
         try:
-            # The stack is there although its stack set made none: it puts up with any region that fails.
-            if missing := missing_rules(clients.events(swept.region), settings.forwarding_rules):
-                swept.findings.append(Finding(Problem.NO_FORWARDERS, f"{swept.region}: {', '.join(missing)}"))
+            if not has_trail(clients.cloudtrail(swept.region)):
+                swept.findings.append(Finding(Problem.NO_TRAIL, swept.region))
+        except (BotoCoreError, ClientError) as error:
+            swept.errors.append(error)
+        try:
+            if swept.region != settings.regions[0]:
+                swept.findings += check_forwarding(clients, settings, swept.region)
         except (BotoCoreError, ClientError) as error:
             swept.errors.append(error)
     try:

@@ -15,6 +15,14 @@ EXCEPTIONS = {
         "CloudFormation asks for all of its actions in the execution role of a stack set, and does not tell which it "
         "uses (its user guide, 'Grant self-managed permissions'). They reach the forwarders' own stacks alone."
     ),
+    **dict.fromkeys(
+        (
+            ("ForwardersExecutionRole", "MakeTheForwardersRules", "events:UntagResource"),
+            ("ForwardersExecutionRole", "MakeTheForwardersQueues", "sqs:UntagQueue"),
+        ),
+        "A tag taken from the stack is taken from its resources, by the schemas of their types. The sandbox's "
+        "CloudFormation hands changed tags to those resources only that change otherwise.",
+    ),
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from builders import FORMATS
 from log_keeper.stages import Protocol
 from sandbox import deployment
 from sandbox.account import Sandbox
+from sandbox.clock import MovableClock
 from stacks import Deployed
 
 #: As long as it may be; CloudFormation cuts the names that it makes of it.
@@ -25,8 +28,13 @@ STAGES = ("dev", "test", "live", "old")
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Sandbox]:
-    with Sandbox(iam_propagation_seconds=0) as sandbox:
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture(scope="module")
+def account(clock: MovableClock) -> Iterator[Sandbox]:
+    with Sandbox(iam_propagation_seconds=0, clock=clock) as sandbox:
         yield sandbox
 
 
@@ -93,17 +101,36 @@ def test_stage_made_in_a_further_region_is_in_line(stack: Deployed, region: str)
 def test_region_that_is_closed_is_reported_and_stops_no_other(stack: Deployed) -> None:
     _, closed = FURTHER
     stack.sandbox.disabled_regions.add(closed)
-    stack.sandbox.client("sqs").send_message(QueueUrl=stack.outputs["SweepQueueUrl"], MessageBody='{"detail": {}}')
-
-    def log() -> str:
-        pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
-        found = [page["events"] for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])]
-        return "\n".join(event["message"] for events in found for event in events)
-
-    swept = log().count('"message":"Swept"')
-    stack.sandbox.wait_until(lambda: "the region cannot be reached" in log() and closed in log())
-    stack.sandbox.wait_until(lambda: log().count('"message":"Swept"') >= swept + 2)
+    swept = log(stack).count('"message":"Swept"')
+    sweep(stack)
+    stack.sandbox.wait_until(lambda: "the region cannot be reached" in log(stack) and closed in log(stack))
+    stack.sandbox.wait_until(lambda: log(stack).count('"message":"Swept"') >= swept + 2)
     stack.sandbox.disabled_regions.remove(closed)
+
+
+def test_event_that_cannot_be_delivered_is_kept_and_reported(stack: Deployed) -> None:
+    """And what it is about is found by the sweep."""
+    region, _ = FURTHER
+    iam = stack.sandbox.client("iam")
+    [role] = [each["RoleName"] for each in iam.list_roles()["Roles"] if "-ForwardRole-" in each["RoleName"]]
+    deny = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "events:*", "Resource": "*"}}
+    iam.put_role_policy(RoleName=role, PolicyName="Deny", PolicyDocument=json.dumps(deny))
+    stage = region, make_stage(stack.sandbox, region=region), "prod"
+    sqs, queue = stack.sandbox.client("sqs", region), f"{STACK['stack_name']}-undelivered"
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+
+    def count() -> int:
+        name = "ApproximateNumberOfMessages"
+        return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
+    assert stack.sandbox.wait_until(count) == 1
+    assert not is_in_line(stack.sandbox, *stage)
+    sweep(stack)
+    [detail] = stack.sandbox.wait_until(lambda: findings(stack, "could not be delivered"))
+    assert detail == f"{region}: 1 in the last two days, in queue {queue}"
+    stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, *stage))
+    iam.delete_role_policy(RoleName=role, PolicyName="Deny")
+    sqs.purge_queue(QueueUrl=url)
 
 
 def test_region_that_is_dropped_is_not_looked_after(stack: Deployed) -> None:
@@ -111,36 +138,61 @@ def test_region_that_is_dropped_is_not_looked_after(stack: Deployed) -> None:
     kept, dropped = FURTHER
     deployment.deploy(stack.sandbox, {"SettleSeconds": "0", "SweepRate": "10", "Regions": kept}, **STACK)
     assert stack.sandbox.client("events", dropped).list_rules()["Rules"] == []
+    assert stack.sandbox.client("sqs", dropped).list_queues().get("QueueUrls", []) == []
     assert stack.sandbox.client("events", kept).list_rules()["Rules"] != []
     assert log_role(stack.sandbox, dropped) is not None
 
 
-def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed) -> None:
-    """The stack is complete all the same. Once the reason is mended, the region is taken out and put back."""
+def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed, clock: MovableClock) -> None:
+    """The stack is complete all the same. Once the reason is mended, the command in the finding deploys the forwarder.
+
+    It may take a minute after the failure, in which SQS does not give away the name of a queue that was deleted.
+    """
     kept, failing = FURTHER
+    clock.advance(timedelta(minutes=1))
     names = [f"{STACK['stack_name']}-{each}" for each in ("stages", "role", "groups")]
     events = stack.sandbox.client("events", failing)
     events.put_rule(Name=names[1], EventPattern='{"source": ["somebody.elses"]}', State="DISABLED")
     parameters = {"SettleSeconds": "0", "SweepRate": "10"}
     deployment.deploy(stack.sandbox, parameters | {"Regions": f"{kept},{failing}"}, **STACK)
-    assert stack.sandbox.wait_until(lambda: _missing_rules(stack)) == [f"{failing}: {', '.join(names)}"]
+    [detail] = stack.sandbox.wait_until(lambda: findings(stack, "its forwarder is incomplete"))
+    missing, command = detail.split(" To create them: ")
+    assert missing == f"{failing}: {', '.join(names)}, {STACK['stack_name']}-undelivered."
 
     events.delete_rule(Name=names[1])
-    deployment.deploy(stack.sandbox, parameters | {"Regions": kept}, **STACK)
-    deployment.deploy(stack.sandbox, parameters | {"Regions": f"{kept},{failing}"}, **STACK)
+    clock.advance(timedelta(minutes=1))
+    deployment.run(stack.sandbox, *shlex.split(command), region=kept)  # whatever region the shell has
     assert sorted(rule["Name"] for rule in events.list_rules()["Rules"]) == sorted(names)
+    api_id = make_stage(stack.sandbox, region=failing)
+    stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, failing, api_id, "prod"))
     assert stack.wait_until_quiet() == 0
-    assert len(_missing_rules(stack)) == 1
+    swept = log(stack).count('"message":"Swept"')
+    sweep(stack)
+    stack.sandbox.wait_until(lambda: log(stack).count('"message":"Swept"') >= swept + 3)
+    assert len(findings(stack, "its forwarder is incomplete")) == 1
 
 
-def _missing_rules(stack: Deployed) -> list[str]:
-    """Where sweeps so far found forwarding rules missing."""
+def sweep(stack: Deployed) -> None:
+    stack.sandbox.client("sqs").send_message(QueueUrl=stack.outputs["SweepQueueUrl"], MessageBody='{"detail": {}}')
+
+
+def log(stack: Deployed) -> str:
+    """Everything that sweeps have logged so far."""
     pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
-    found = pages.paginate(logGroupName=stack.outputs["SweepLogGroup"], filterPattern='"forwarding rule"')
+    found = [page["events"] for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])]
+    return "\n".join(event["message"] for events in found for event in events)
+
+
+def findings(stack: Deployed, problem: str) -> list[str]:
+    """Details of the findings so far whose problem has these words."""
+    pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
+    found = pages.paginate(logGroupName=stack.outputs["SweepLogGroup"], filterPattern=f'"{problem}"')
     return [json.loads(event["message"])["detail"] for page in found for event in page["events"]]
 
 
 def test_removal_leaves_no_rule_in_any_region(stack: Deployed) -> None:
     name = STACK["stack_name"]
     deployment.run(stack.sandbox, "sam", "delete", "--stack-name", name, "--no-prompts", "--region", HOME)
-    assert [stack.sandbox.client("events", region).list_rules()["Rules"] for region in REGIONS] == [[], [], []]
+    for region in REGIONS:
+        assert stack.sandbox.client("events", region).list_rules()["Rules"] == []
+        assert stack.sandbox.client("sqs", region).list_queues().get("QueueUrls", []) == []

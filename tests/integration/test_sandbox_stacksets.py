@@ -153,6 +153,38 @@ def arrived(sandbox: Sandbox) -> set[tuple[str, str]]:
 
 
 GOOD = ("CURRENT", "SUCCEEDED")
+FAILED = ("OUTDATED", "FAILED")
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_execution_role_that_may_touch_the_sets_own_stacks_only(*, reads: bool) -> None:
+    """Whether it must be allowed to read all others is not known."""
+    own = f"arn:aws:cloudformation:*:{ACCOUNT}:stack/StackSet-forwarding-*/*"
+    execution = [
+        {"Effect": "Allow", "Action": "cloudformation:*", "Resource": own},
+        {"Effect": "Allow", "Action": ["events:*", "iam:PassRole"], "Resource": "*"},
+    ]
+    with Sandbox(iam_propagation_seconds=0, stack_sets_read_all_stacks=reads) as sandbox:
+        body = json.loads(forwarding(ABROAD))
+        [policy] = body["Resources"]["Execution"]["Properties"]["Policies"]
+        policy["PolicyDocument"]["Statement"] = execution
+        deploy(sandbox, json.dumps(body))
+        assert instances(sandbox) == {ABROAD: FAILED if reads else GOOD}
+
+
+def test_instance_that_failed_is_tried_again_by_create_stack_instances(sandbox: Sandbox) -> None:
+    """The one that is CURRENT stays as it is."""
+    name = client(sandbox, "events", ABROAD).put_rule(Name="forward", EventPattern=json.dumps(PATTERN))
+    child = json.loads(CHILD)
+    child["Resources"]["Forward"]["Properties"]["Name"] = "forward"
+    assert name["RuleArn"].endswith("rule/forward")
+    deploy(sandbox, forwarding(ABROAD, FURTHER, TemplateBody=json.dumps(child)))
+    assert instances(sandbox) == {ABROAD: FAILED, FURTHER: GOOD}
+    client(sandbox, "events", ABROAD).delete_rule(Name="forward")
+    client(sandbox, "cloudformation").create_stack_instances(
+        StackSetName="forwarding", Accounts=[ACCOUNT], Regions=[ABROAD, FURTHER]
+    )
+    assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
 
 
 def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
@@ -172,7 +204,9 @@ def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
         if record.call.user_agent == record.call.caller.invoked_by
         for need in record.needs
     }
+    reads = ("ListStacks", "DescribeStacks", "DescribeStackDriftDetectionStatus")
     assert asked == {
+        *(("cloudformation.amazonaws.com", "ListStacks", f"cloudformation:{action}", "*") for action in reads),
         ("cloudformation.amazonaws.com", "AssumeRole", "sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/execution"),
         ("events.amazonaws.com", "PutEvents", "events:PutEvents", f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"),
     }

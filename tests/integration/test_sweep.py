@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from accounts import make_http_stage, make_stage, make_websocket_stage, v2_arn
 from builders import SETTINGS
 from log_keeper.aws import Clients
-from log_keeper.judgement import Judgement, Problem
+from log_keeper.judgement import Finding, Judgement, Problem
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
@@ -127,13 +127,41 @@ def test_forwarding_rules_that_are_missing_or_off_are_a_finding_of_a_further_reg
         return [finding.detail for finding in part.findings if finding.problem is Problem.NO_FORWARDERS]
 
     stages, role, groups = settings.forwarding_rules
+    command = (
+        "To create them: aws cloudformation create-stack-instances --region us-east-1 --stack-set-name "
+        "log-keeper-forwarders --accounts 123456789012 --regions eu-west-1"
+    )
     assert found("us-east-1") == []
-    assert found("eu-west-1") == [f"eu-west-1: {stages}, {role}, {groups}"]
+    assert found("eu-west-1") == [f"eu-west-1: {stages}, {role}, {groups}, log-keeper-undelivered. {command}"]
     for name in settings.forwarding_rules:
         events.put_rule(Name=name, EventPattern='{"source": ["aws.logs"]}')
+    assert found("eu-west-1") == [f"eu-west-1: log-keeper-undelivered. {command}"]
+    sandbox.client("sqs", "eu-west-1").create_queue(QueueName=settings.forwarding_queue)
     assert found("eu-west-1") == []
     events.disable_rule(Name=role)
-    assert found("eu-west-1") == [f"eu-west-1: {role}"]
+    assert found("eu-west-1") == [f"eu-west-1: {role}. {command}"]
+
+
+def test_events_that_were_not_delivered_are_a_finding(sandbox: Sandbox, settings: Settings) -> None:
+    settings = replace(settings, regions=("us-east-1", "eu-west-1"), forwarding_rules=("log-keeper-stages",))
+    sandbox.client("events", "eu-west-1").put_rule(Name="log-keeper-stages", EventPattern='{"source": ["aws.logs"]}')
+    sqs = sandbox.client("sqs", "eu-west-1")
+    url = sqs.create_queue(QueueName=settings.forwarding_queue)["QueueUrl"]
+    assert swept(settings, Work("eu-west-1"), Clock()).findings == []
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert swept(settings, Work("eu-west-1"), Clock()).findings == [
+        Finding(Problem.NOT_FORWARDED, "eu-west-1: 1 in the last two days, in queue log-keeper-undelivered")
+    ]
+
+
+def test_region_from_which_nothing_can_be_forwarded_lacks_nothing(sandbox: Sandbox, settings: Settings) -> None:
+    """In China and GovCloud. A trail would not help there either, so none is asked for."""
+    settings = replace(settings, regions=("us-gov-west-1", "us-gov-east-1"), forwarding_rules=())
+    before = len(sandbox.calls)
+    part = swept(settings, Work("us-gov-east-1"), Clock())
+    assert (part.findings, part.errors, part.has_events) == ([], [], False)
+    assert {made.call.service for made in sandbox.calls[before:]} <= {"apigateway", "apigatewayv2"}
+    assert swept(settings, Work("us-gov-west-1"), Clock()).has_events
 
 
 def test_region_whose_rules_cannot_be_read_is_swept_again(sandbox: Sandbox, settings: Settings) -> None:

@@ -121,10 +121,14 @@ def test_code_reads_what_the_rules_let_through() -> None:
 def test_environment_is_what_the_settings_read() -> None:
     """None is missing, and none is set that nobody reads."""
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    choices = {"ACCESS_LOG_FORMAT": "CLF", "ALLOW_BODIES": "true", "DETAILED_METRICS": "On", "MODE": "Audit"}
-    given = {
-        name: choices.get(name, "1" if name.endswith(("_DAYS", "_MINUTES", "_RATE")) else "x") for name in variables
+    choices = {
+        "ACCESS_LOG_FORMAT": "CLF",
+        "ALLOW_BODIES": "true",
+        "DETAILED_METRICS": "On",
+        "FORWARDS": "true",
+        "MODE": "Audit",
     }
+    given = {name: choices.get(name, "1" if name.endswith(("_DAYS", "_MINUTES", "_RATE")) else "x") for name in variables}
     read: set[str] = set()
 
     class Environment(dict[str, str]):
@@ -158,7 +162,7 @@ def statements() -> list[dict[str, Any]]:
 
 
 #: Statements on every resource, each because none of its actions takes a resource.
-ON_EVERYTHING = {"LetHttpApisDeliverLogs", "LookForLogGroups", "LookForTrails"}
+ON_EVERYTHING = {"LetHttpApisDeliverLogs", "LookForLogGroups", "LookForTrails", "ReadStacks"}
 #: Statements of every action of a service: CloudFormation's own, on the forwarders' stacks alone.
 EVERY_ACTION = {"MakeTheForwardersStacks"}
 
@@ -251,6 +255,53 @@ def test_forwarding_rules_are_named_alike_wherever_they_are_named() -> None:
     ):
         names = [{"Fn::Sub": arn["Fn::Sub"].split(":rule/")[1]} for arn in arns]
         assert [name_behind_the_stacks(name) for name in names] == forwarding_rules()
+
+
+def test_stack_set_and_queue_of_forwarders_are_named_alike_wherever_they_are_named() -> None:
+    """The queue holds what the rules could not deliver; its policy names each of them."""
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    forwarders = RESOURCES["Forwarders"]["Properties"]
+    assert variables["FORWARDING_STACK_SET"] == forwarders["StackSetName"]
+    child = templates.parse(forwarders["TemplateBody"])["Resources"]
+    queue = name_behind_the_stacks(child["UndeliveredQueue"]["Properties"]["QueueName"])
+    assert name_behind_the_stacks(variables["FORWARDING_QUEUE"]) == queue
+    by_sid = {statement["Sid"]: statement["Resource"] for statement in statements()}
+    for sid in ("MakeTheForwardersQueues", "CountUndeliveredEvents"):
+        assert name_behind_the_stacks({"Fn::Sub": by_sid[sid]["Fn::Sub"].split("{AWS::AccountId}:")[1]}) == queue
+    rules = {name: each for name, each in child.items() if each["Type"] == "AWS::Events::Rule"}
+    [statement] = child["UndeliveredQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"] == [{"Fn::GetAtt": [name, "Arn"]} for name in rules]
+    for rule in rules.values():
+        [target] = rule["Properties"]["Targets"]
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}}
+
+
+@pytest.mark.parametrize(
+    ("region", "regions", "forwards"),
+    [
+        ("eu-west-1", "", False),
+        ("eu-west-1", "us-east-1", True),
+        ("us-gov-west-1", "us-gov-east-1", False),
+        ("cn-north-1", "cn-northwest-1", False),
+    ],
+)
+def test_nothing_is_forwarded_where_event_buses_do_not_cross_regions(
+    region: str, regions: str, *, forwards: bool
+) -> None:
+    """Further regions are managed there all the same: changes are allowed in them."""
+    template = translate.translated()
+    values = templates.parameter_values(template, {"Regions": regions}, _nothing)
+    values |= templates.pseudo_parameters("123456789012", region, "log-keeper", "id")
+    scope = templates.Scope(
+        template, values, lambda name: name, lambda name, attribute: f"{name}.{attribute}", _nothing
+    )
+    created = {name for name, resource in template["Resources"].items() if scope.wanted(resource)}
+    of_forwarders = {name for name in template["Resources"] if "Forward" in name}
+    assert len(of_forwarders) == 6
+    assert of_forwarders & created == (of_forwarders if forwards else set())
+    told = scope.evaluate(template["Resources"]["SweepFunction"]["Properties"]["Environment"]["Variables"])
+    assert told["FORWARDS"] == ("true" if forwards else "false")
+    assert told["REGIONS"] == f"{region},{regions}"
 
 
 def test_longest_name_of_a_stack() -> None:

@@ -46,6 +46,7 @@ class Queue(ResourceType):
         url = sqs.create_queue(QueueName=name, Attributes=self._attributes(properties), tags=context.tags(properties))[
             "QueueUrl"
         ]
+        context.created(url)
         sqs.get_queue_url(QueueName=name)
         self._read(sqs, url)
         return Made(url, {"Arn": context.arn("sqs", name), "QueueName": name, "QueueUrl": url})

@@ -292,7 +292,7 @@ def test_nothing_is_forwarded_where_event_buses_do_not_cross_regions(
     template = translate.translated()
     values = templates.parameter_values(template, {"Regions": regions}, _nothing)
     values |= templates.pseudo_parameters("123456789012", region, "log-keeper", "id")
-    scope = templates.Scope(
+    scope = template_functions.Scope(
         template, values, lambda name: name, lambda name, attribute: f"{name}.{attribute}", _nothing
     )
     created = {name for name, resource in template["Resources"].items() if scope.wanted(resource)}

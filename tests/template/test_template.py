@@ -128,7 +128,9 @@ def test_environment_is_what_the_settings_read() -> None:
         "FORWARDS": "true",
         "MODE": "Audit",
     }
-    given = {name: choices.get(name, "1" if name.endswith(("_DAYS", "_MINUTES", "_RATE")) else "x") for name in variables}
+    given = {
+        name: choices.get(name, "1" if name.endswith(("_DAYS", "_MINUTES", "_RATE")) else "x") for name in variables
+    }
     read: set[str] = set()
 
     class Environment(dict[str, str]):

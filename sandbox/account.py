@@ -79,6 +79,7 @@ class Sandbox:
         partial_route_settings: Literal["keeps", "resets"] = "keeps",
         managed_stage_is_locked: bool = False,
         stack_sets_read_all_stacks: bool = True,
+        takes_delivery_sources_without_account: bool = False,
         log_delivery_policy: Literal["group", "account"] = "group",
         resource_policy_limit: int = 51_200,
         refuses_past_schedules: bool = False,
@@ -123,6 +124,9 @@ class Sandbox:
         #: A stack set's execution role must be allowed to read all stacks, as AWS's own managed policy for one allows.
         #: Whether that is needed is not recorded.
         self.stack_sets_read_all_stacks = stack_sets_read_all_stacks
+        #: PutDeliverySource takes the ARN of a REST stage in the form of API Gateway's own calls too, without the
+        #: account's id. Documented is the form with the id; whether the other is refused is unknown.
+        self.takes_delivery_sources_without_account = takes_delivery_sources_without_account
         #: Where AWS allows log delivery: in the log group's own policy (seen in 2026-09), or in the account's.
         self.log_delivery_policy = log_delivery_policy
         #: The longest resource policy of CloudWatch Logs; documented as 5,120 for long, in use as 51,200 since 2025-11.

@@ -1,7 +1,6 @@
-"""Requests to a REST stage, so far as they reach CloudWatch Logs: access logs, written with the account's role.
+"""Requests to a REST stage, so far as they reach CloudWatch Logs: access logs and execution logs.
 
-Nothing is executed and no execution log is written; a test asks for a line of the access log and sees what becomes of
-its group.
+Nothing is executed; a test asks for a line of either log and sees what becomes of its group.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from moto.apigateway.models import apigateway_backends
 
 from sandbox import iam, identity
 from sandbox.event_bus import trusts
+from sandbox.rules import log_deliveries
 
 if TYPE_CHECKING:
     from sandbox.account import Sandbox
@@ -34,25 +34,54 @@ def write_access_log(
     """
     backend = apigateway_backends[sandbox.account_id][region]
     destination = (backend.apis[api_id].stages[stage_name].access_log_settings or {}).get("destinationArn", "")
-    role = iam.role_by_arn(sandbox, backend.account.cloudwatch_role_arn or "")
-    if ":log-group:" not in destination or role is None or not sandbox.is_propagated(role.name):
-        return None
-    if not trusts(role, _PRINCIPAL):
+    logs = _client_of_log_role(sandbox, region)
+    if ":log-group:" not in destination or logs is None:
         return None
     name = destination.split(":log-group:", 1)[1].removesuffix(":*")
+    return name if _write(sandbox, logs, name, line, creates=sandbox.recreates_rest_access_log_groups) else None
+
+
+def write_execution_log(
+    sandbox: Sandbox, api_id: str, stage_name: str, line: str = "{}", *, region: str = "us-east-1"
+) -> list[str]:
+    """Serve one request: write a line to the stage's execution log. Return the names of the log groups that got it.
+
+    A stage that has log deliveries writes to their destinations, of which only log groups get the line here, and not to
+    ``API-Gateway-Execution-Logs_*``; any other stage writes there with the account's role, and creates the group,
+    without retention, if it is missing.
+
+    *Source:* API Gateway developer guide, "Delete a log delivery for REST API execution logs"; of a delivery whose log
+    group is missing nothing is recorded: its lines are lost here.
+    """
+    settings = apigateway_backends[sandbox.account_id][region].apis[api_id].stages[stage_name].method_settings or {}
+    if not any((each.get("loggingLevel") or "OFF").upper() != "OFF" for each in settings.values()):
+        return []
+    if destinations := log_deliveries.destinations_of_stage(sandbox, region, api_id, stage_name):
+        names = [arn.split(":log-group:", 1)[1].removesuffix(":*") for arn in destinations if ":log-group:" in arn]
+        deliverer = sandbox.client("logs", region, invoked_by="delivery.logs.amazonaws.com")
+        return [name for name in names if _write(sandbox, deliverer, name, line, creates=False)]
+    logs, name = _client_of_log_role(sandbox, region), f"API-Gateway-Execution-Logs_{api_id}/{stage_name}"
+    return [name] if logs is not None and _write(sandbox, logs, name, line, creates=True) else []
+
+
+def _client_of_log_role(sandbox: Sandbox, region: str) -> Any:
+    """Return a client that speaks as API Gateway with the account's role; None where it has no role to speak with."""
+    backend = apigateway_backends[sandbox.account_id][region]
+    role = iam.role_by_arn(sandbox, backend.account.cloudwatch_role_arn or "")
+    if role is None or not sandbox.is_propagated(role.name) or not trusts(role, _PRINCIPAL):
+        return None
     session = identity.new_session(sandbox, role.arn, "BackplaneAssumeRoleSession", region)
-    logs = sandbox.client("logs", region, caller=identity.assumed_role(sandbox, session), invoked_by=_PRINCIPAL)
-    return name if _write(sandbox, logs, name, line) else None
+    return sandbox.client("logs", region, caller=identity.assumed_role(sandbox, session), invoked_by=_PRINCIPAL)
 
 
-def _write(sandbox: Sandbox, logs: Any, group: str, line: str) -> bool:
+def _write(sandbox: Sandbox, logs: Any, group: str, line: str, *, creates: bool) -> bool:
     stream, event = uuid.uuid4().hex, {"timestamp": int(sandbox.now().timestamp() * 1000), "message": line}
     errors = logs.exceptions
     try:
         try:
             logs.create_log_stream(logGroupName=group, logStreamName=stream)
         except errors.ResourceNotFoundException:
-            if not sandbox.recreates_rest_access_log_groups:
+            if not creates:
                 return False
             logs.create_log_group(logGroupName=group)
             logs.create_log_stream(logGroupName=group, logStreamName=stream)

@@ -25,6 +25,7 @@ from sandbox.rules import dashboards as dashboards
 from sandbox.rules import gateway_checks as gateway_checks
 from sandbox.rules import iam as iam
 from sandbox.rules import iam_documents as iam_documents
+from sandbox.rules import log_deliveries as log_deliveries
 from sandbox.rules import log_filters as log_filters
 from sandbox.rules import log_resource_policies as log_resource_policies
 from sandbox.rules import logs as logs

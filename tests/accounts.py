@@ -117,3 +117,21 @@ def v2_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod") -> dict[st
 
 def v2_arn(api_id: str, stage_name: str) -> str:
     return f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/{stage_name}"
+
+
+def stage_arn(api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> str:
+    """The ARN of a REST stage as a source of log delivery, in its documented form."""
+    return f"arn:aws:apigateway:{region}:{Sandbox.account_id}:/restapis/{api_id}/stages/{stage_name}"
+
+
+def make_delivery(
+    sandbox: Sandbox, api_id: str, destination: str, name: str = "shop", *, source_arn: str | None = None
+) -> str:
+    """The id of a new delivery of a stage's execution logs; its source and its destination have the name."""
+    logs = sandbox.client("logs")
+    logs.put_delivery_source(name=name, resourceArn=source_arn or stage_arn(api_id), logType="EXECUTION_LOGS")
+    put = logs.put_delivery_destination(
+        name=name, deliveryDestinationConfiguration={"destinationResourceArn": destination}
+    )
+    arn = put["deliveryDestination"]["arn"]
+    return str(logs.create_delivery(deliverySourceName=name, deliveryDestinationArn=arn)["delivery"]["id"])

@@ -6,13 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper.access_log_format import FormatName
 from log_keeper.aws import Clients
@@ -22,8 +21,9 @@ from preview.outlook import Preview
 from preview.reading import Tell, enabled_regions, explain, gather, identify, tell_nobody
 from preview.report_data import to_csv, to_json
 from preview.report_html import to_html
+from tools.aws_session import ERROR, ToolError, exit_with, open_session, run
 
-ALL_IN_LINE, ERROR, WRONG_USE, OUT_OF_LINE = 0, 1, 2, 3
+ALL_IN_LINE, WRONG_USE, OUT_OF_LINE = 0, 2, 3
 
 _EPILOG = """\
 exit codes:
@@ -42,10 +42,6 @@ asked who you are (sts:GetCallerIdentity), and one that does not take your
 credentials is not enabled, and left out by name. A region younger than your
 botocore has to be named with --region.
 """
-
-
-class _Failure(Exception):  # noqa: N818 - its message is what the user reads
-    """One sentence on what is wrong and what to do about it."""
 
 
 def _days(text: str) -> int:
@@ -77,7 +73,10 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--profile", help="profile of your AWS configuration; default: boto3's usual chain")
     regions = where.add_mutually_exclusive_group()
     regions.add_argument(
-        "--region", action="append", default=[], help="a region; may be repeated; default: your configuration's"
+        "--region",
+        action="append",
+        default=[],
+        help="a region; may be repeated; default: AWS_REGION, or your configuration's",
     )
     regions.add_argument("--all-regions", action="store_true", help="every region that the account has enabled")
     where.add_argument(
@@ -143,19 +142,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parse_args(argv)
     if arguments.json + arguments.csv + (arguments.html == "-") > 1:
         command_line.error("--json, --csv and --html - all write to stdout: choose one")
-    try:
+
+    def show() -> int:
         _look_before(arguments)
         preview = _read(arguments)
         _show(preview, arguments)
-    except _Failure as failure:
-        print(f"preview: {failure}", file=sys.stderr)
-        return ERROR
-    except KeyboardInterrupt:
-        print("preview: stopped; nothing was changed.", file=sys.stderr)
-        return ERROR
-    if preview.errors:
-        return ERROR
-    return ALL_IN_LINE if preview.is_in_line else OUT_OF_LINE
+        if preview.errors:
+            return ERROR
+        return ALL_IN_LINE if preview.is_in_line else OUT_OF_LINE
+
+    return run("preview", show, "stopped; nothing was changed.")
 
 
 def _writes_tables(arguments: argparse.Namespace) -> bool:
@@ -165,23 +161,23 @@ def _writes_tables(arguments: argparse.Namespace) -> bool:
 def _look_before(arguments: argparse.Namespace) -> None:
     """What would be in the way of showing is found before the reading, which can take minutes."""
     if _writes_tables(arguments) and find_spec("rich") is None:
-        raise _Failure("the tables need the package rich: pip install rich, or choose --json, --csv or --html -.")
+        raise ToolError("the tables need the package rich: pip install rich, or choose --json, --csv or --html -.")
     if arguments.html not in (None, "-"):
         page = Path(arguments.html)
         if page.is_dir() or not os.access(page if page.exists() else page.parent, os.W_OK):
-            raise _Failure(f"{page} cannot be written: name a file in a directory that exists and is yours.")
+            raise ToolError(f"{page} cannot be written: name a file in a directory that exists and is yours.")
 
 
 def _read(arguments: argparse.Namespace) -> Preview:
     with _progress() as tell:
         try:
-            session = boto3.Session(profile_name=arguments.profile)
+            session = open_session(arguments.profile, None)
             home = session.region_name
             asked = tuple(dict.fromkeys(arguments.region)) or ((home,) if home and not arguments.all_regions else ())
             for region in asked:
                 session.get_partition_for_region(region)
             if not asked and not arguments.all_regions:
-                raise NoRegionError
+                raise ToolError("no region is set: name one with --region, set AWS_REGION, or choose --all-regions.")
             clients = Clients(lambda: Pace(arguments.rate), session)
             doors = [*([home] if home else []), *asked]
             account, partition = identify(clients, doors or ["us-east-1"])
@@ -189,7 +185,7 @@ def _read(arguments: argparse.Namespace) -> Preview:
             if arguments.all_regions:
                 asked, left_out = enabled_regions(clients, session, partition, tell)
         except (BotoCoreError, ClientError) as error:
-            raise _Failure(explain(error)) from error
+            raise ToolError(explain(error)) from error
         policy = settings(arguments, account, partition, asked)
         regions = gather(clients, policy, lambda: datetime.now(UTC), tell)
         return Preview(policy, datetime.now(UTC), regions, left_out)
@@ -214,7 +210,7 @@ def _show(preview: Preview, arguments: argparse.Namespace) -> None:
         try:
             Path(arguments.html).write_text(to_html(preview), encoding="utf-8")
         except OSError as error:
-            raise _Failure(f"{arguments.html} could not be written: {error.strerror}.") from error
+            raise ToolError(f"{arguments.html} could not be written: {error.strerror}.") from error
     if arguments.json:
         sys.stdout.write(to_json(preview))
     elif arguments.csv:
@@ -229,12 +225,4 @@ def _show(preview: Preview, arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        code = main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has seen enough of it.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ERROR
-    sys.exit(code)
+    exit_with("preview", main)

@@ -14,11 +14,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
-    NoCredentialsError,
     NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    UnknownRegionError,
 )
 
 from log_keeper.account_role import look
@@ -29,6 +25,8 @@ from log_keeper.stages import Protocol
 from log_keeper.sweep import Api, has_trail, judge_all, list_apis
 from preview.outlook import RegionPreview, StagePreview
 from preview.words import printable
+from tools import aws_session
+from tools.aws_session import one_line
 
 if TYPE_CHECKING:
     import boto3
@@ -137,31 +135,16 @@ def _rank(stage: StagePreview) -> tuple[bool, bool, str, str, str]:
 
 
 def explain(error: Exception) -> str:
-    """The error and what to do about it, in one line."""
+    """Return the error and what to do about it, in one line."""
     match error:
-        case NoCredentialsError() | PartialCredentialsError():
-            return "no complete AWS credentials were found: log in (aws sso login, aws configure) or name a --profile."
-        case ProfileNotFound():
-            return f"{error}: name one that `aws configure list-profiles` shows."
-        case NoRegionError():
-            return "no region is set: name one with --region, or choose --all-regions."
-        case UnknownRegionError():
-            return f"{error} Name a region such as eu-west-1."
-        case EndpointConnectionError() | ConnectTimeoutError():
-            return f"{_line(error)} Look at the region's name, and at your connection and proxy."
         case ClientError() if error_code(error) in ("AccessDenied", "AccessDeniedException"):
-            return f"it is denied to these credentials: allow it, or leave this out. {_line(error_message(error))}"
+            message = one_line(error_message(error)).rstrip(".")
+            return f"it is denied to these credentials: allow it, or leave this out. {message}."
         case ClientError() if is_closed(error):
+            message = one_line(error_message(error)).rstrip(".")
             return (
                 "the region is not enabled for the account, or these credentials are not valid there: enable it, leave "
-                f"it out, or log in again. {_line(error_message(error))}"
+                f"it out, or log in again. {message}."
             )
-        case ClientError() if "Expired" in error_code(error):
-            return "the credentials have expired: log in again (aws sso login)."
         case _:
-            return f"{_line(error)} Log in again if it is about credentials; otherwise try again."
-
-
-def _line(text: object) -> str:
-    """As one sentence of one line."""
-    return printable(" ".join(str(text).split())).rstrip(".") + "."
+            return aws_session.explain(error)

@@ -18,24 +18,24 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, assert_never
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from log_keeper.aws import error_code, error_message
+from log_keeper.aws import error_code
 from log_keeper.cloudtrail import cause_of, read_event
 from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged
 from log_keeper.stages import ApiVersion
 from log_keeper.sweep import Work
+from tools.aws_session import ERROR, ToolError, complain, exit_with, open_session, printable, run
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.client import CloudFormationClient
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.type_defs import ListMessageMoveTasksResultEntryTypeDef, MessageTypeDef
 
-DONE, ERROR, WRONG_USE, SOMETHING_LIES_THERE = 0, 1, 2, 3
+DONE, WRONG_USE, SOMETHING_LIES_THERE = 0, 2, 3
 
 #: Each dead-letter queue, and the queue that its messages go back to.
 _QUEUES = {"StageDeadLetterQueue": "StageQueue", "SweepDeadLetterQueue": "SweepQueue"}
@@ -58,10 +58,6 @@ sqs:ReceiveMessage and sqs:DeleteMessage (with --look only the first and
 sqs:ReceiveMessage, sqs:ChangeMessageVisibility); and of StageQueue and SweepQueue
 sqs:GetQueueAttributes and sqs:SendMessage.
 """
-
-
-class RedriveError(Exception):
-    """One sentence on what is wrong and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +90,13 @@ class Letter:
 
 
 def read_queues(cloudformation: CloudFormationClient, sqs: SQSClient, stack_name: str) -> list[DeadLetterQueue]:
-    """The stack's dead-letter queues as they are now. Raises RedriveError, or what botocore raises."""
+    """The stack's dead-letter queues as they are now. Raises ToolError, or what botocore raises."""
     try:
         [stack] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
     except ClientError as error:
         if error_code(error) != "ValidationError":
             raise
-        raise RedriveError(
+        raise ToolError(
             f"there is no stack {stack_name} in {cloudformation.meta.region_name} of this account: "
             "name it with --stack-name, --region or --profile."
         ) from error
@@ -108,7 +104,7 @@ def read_queues(cloudformation: CloudFormationClient, sqs: SQSClient, stack_name
     found = []
     for name, destination in _QUEUES.items():
         if not {f"{name}Url", f"{destination}Url"} <= urls.keys():
-            raise RedriveError(
+            raise ToolError(
                 f"the stack {stack_name} has no output {name}Url: it is not Log Keeper's, or older than this."
             )
         here = _attributes(sqs, urls[f"{name}Url"])
@@ -178,7 +174,7 @@ def read_letter(message: MessageTypeDef) -> Letter:
     event, about, remark = _in_words(message["Body"])
     if (told := message.get("MessageAttributes", {}).get("ERROR_MESSAGE")) is not None:
         remark = f"EventBridge could not deliver it: {told.get('StringValue')}"
-    return Letter(message["MessageId"], sent, _printable(event), _printable(about), _printable(remark))
+    return Letter(message["MessageId"], sent, printable(event), printable(about), printable(remark))
 
 
 def _in_words(body: str) -> tuple[str, str, str]:
@@ -218,11 +214,6 @@ def _unreadable(body: str, why: str) -> tuple[str, str, str]:
     return "?", body[:60], f"It cannot be read ({why[:200]}) and would be back: delete it instead."
 
 
-def _printable(text: str) -> str:
-    """Without what a terminal would obey: a message may come from anybody who may write to the queue."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 # ---- moving
 
 #: Told how many messages were moved, of how many.
@@ -230,7 +221,7 @@ type Tell = Callable[[int, int], None]
 
 
 def move(sqs: SQSClient, queue: DeadLetterQueue, rate: int | None, tell: Tell, pause: Callable[[float], None]) -> int:
-    """How many messages are back in the queue that they belong to. Raises RedriveError or ClientError.
+    """How many messages are back in the queue that they belong to. Raises ToolError or ClientError.
 
     A task that runs already is followed, and no other is begun.
     """
@@ -253,9 +244,7 @@ def move(sqs: SQSClient, queue: DeadLetterQueue, rate: int | None, tell: Tell, p
                     return moved
                 case "FAILED" | "CANCELLED":
                     why = task.get("FailureReason", "somebody cancelled it")
-                    raise RedriveError(
-                        f"SQS moved {_messages(moved)} of {queue.name} and then stopped: {_printable(why)}."
-                    )
+                    raise ToolError(f"SQS moved {_messages(moved)} of {queue.name} and then stopped: {printable(why)}.")
         pause(_PAUSE)
 
 
@@ -278,7 +267,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--look", action="store_true", help="show what lies there, and move nothing")
     parser.add_argument("--stack-name", default="log-keeper", metavar="NAME", help="default: log-keeper")
-    parser.add_argument("--region", help="the stack's region; default: your configuration's")
+    parser.add_argument("--region", help="the stack's region; default: AWS_REGION, or your configuration's")
     parser.add_argument("--profile", help="profile of your AWS configuration; default: boto3's usual chain")
     parser.add_argument(
         "--most",
@@ -306,34 +295,16 @@ def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = tim
     """What was asked for is done; gives the exit code."""
     arguments = parser().parse_args(argv)
     out = Console(highlight=False, markup=False, emoji=False)
-    try:
-        session = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
+
+    def redrive() -> int:
+        session = open_session(arguments.profile, arguments.region)
         sqs = session.client("sqs")
         queues = read_queues(session.client("cloudformation"), sqs, arguments.stack_name)
         if arguments.look:
             return _show(out, sqs, queues, arguments.most)
         return _move_all(out, sqs, queues, arguments.rate, pause)
-    except (RedriveError, BotoCoreError, ClientError) as error:
-        _complain(error)
-    except KeyboardInterrupt:
-        print("redrive: stopped looking; a move that has begun goes on in SQS.", file=sys.stderr)  # noqa: T201
-    return ERROR
 
-
-def _complain(error: Exception) -> None:
-    print(f"redrive: {_explain(error)}", file=sys.stderr)  # noqa: T201 -- a command line program
-
-
-def _explain(error: Exception) -> str:
-    match error:
-        case NoCredentialsError():
-            return "no AWS credentials were found: log in (aws sso login, aws configure) or name a --profile."
-        case NoRegionError():
-            return "no region is set: name the stack's with --region."
-        case ClientError() if error_code(error) in ("AccessDenied", "AccessDeniedException"):
-            return f"it is denied to these credentials; --help lists what it takes. {_printable(error_message(error))}"
-        case _:
-            return _printable(str(error))
+    return run("redrive", redrive, "stopped looking; a move that has begun goes on in SQS.")
 
 
 def _show(out: Console, sqs: SQSClient, queues: list[DeadLetterQueue], most: int) -> int:
@@ -376,8 +347,8 @@ def _move_all(
         try:
             with _progress(queue) as tell:
                 moved = move(sqs, queue, rate, tell, pause)
-        except (RedriveError, ClientError) as error:
-            _complain(error)
+        except (ToolError, ClientError) as error:
+            complain("redrive", error)
             code = ERROR
             continue
         _say(out, f"{queue.name}: {_messages(moved)} moved to {queue.destination}{_held(queue)}.", "green")
@@ -411,4 +382,4 @@ def _progress(queue: DeadLetterQueue) -> Iterator[Tell]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with("redrive", main)

@@ -376,8 +376,8 @@ def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:
     ("arguments", "variables", "says"),
     [
         (("--profile", "nobody"), {}, "The config profile (nobody) could not be found"),
-        ((), {"AWS_DEFAULT_REGION": ""}, "name one with --region"),
-        ((), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no complete AWS credentials were found"),
+        ((), {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "name one with --region"),
+        ((), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no AWS credentials were found"),
         ((), {"AWS_ACCESS_KEY_ID": "AKIAUNKNOWNTOANYBODY"}, "log in again"),
         ((), {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "connection"),
         (("--region", "nowhere"), {}, "Name a region such as"),

@@ -96,6 +96,8 @@ PREVIEW: dict[str, set[str]] = {
         "log_keeper.sweep",
         "preview.outlook",
         "preview.words",
+        # What the command line tools share.
+        "tools.aws_session",
     },
     "report_data": {"log_keeper.settings", "preview.outlook", "preview.words"},
     "report_html": {
@@ -122,6 +124,7 @@ PREVIEW: dict[str, set[str]] = {
         "preview.report_data",
         "preview.report_html",
         "preview.terminal",
+        "tools.aws_session",
     },
 }
 PURE = {
@@ -145,7 +148,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            is_package = node.module in ("log_keeper", "preview")
+            is_package = node.module in ("log_keeper", "preview", "tools")
             names |= {f"{node.module}.{alias.name}" for alias in node.names} if is_package else {node.module}
     return names
 
@@ -164,7 +167,7 @@ def test_room_imports_only_what_stands_further_along(room: str) -> None:
     names = imported(SRC / "log_keeper" / f"{room}.py")
     ours = {name.removeprefix("log_keeper.") for name in names if name.startswith("log_keeper")}
     assert ours <= ROOMS[room]
-    assert not {"handlers", "preview", "sandbox"} & packages(names)
+    assert not {"handlers", "preview", "sandbox", "tools"} & packages(names)
     if room in PURE:
         assert not packages(names) & IMPURE_MODULES
 
@@ -172,12 +175,18 @@ def test_room_imports_only_what_stands_further_along(room: str) -> None:
 @pytest.mark.parametrize("room", PREVIEW)
 def test_room_of_the_preview_imports_only_what_stands_further_along(room: str) -> None:
     names = imported(ROOT / "preview" / f"{room}.py")
-    assert {name for name in names if name.startswith(("log_keeper", "preview"))} <= PREVIEW[room]
+    assert {name for name in names if name.startswith(("log_keeper", "preview", "tools"))} <= PREVIEW[room]
     assert not {"handlers", "sandbox"} & packages(names)
     if room in PURE_OF_PREVIEW:
         assert not packages(names) & IMPURE_MODULES
     # Who has no rich can still have JSON, CSV and the page.
     assert ("rich" in packages(names)) == (room == "terminal")
+
+
+def test_what_the_tools_share_knows_none_of_them() -> None:
+    names = imported(ROOT / "tools" / "aws_session.py")
+    assert {name for name in names if name.startswith(("log_keeper", "preview", "tools"))} == {"log_keeper.aws"}
+    assert "rich" not in packages(names)
 
 
 def test_no_handler_reaches_what_its_package_lacks() -> None:
@@ -188,7 +197,7 @@ def test_no_handler_reaches_what_its_package_lacks() -> None:
         path = waiting.pop()
         reached.add(path)
         names = imported(path)
-        assert not {"preview", "rich", "sandbox"} & packages(names)
+        assert not {"preview", "rich", "sandbox", "tools"} & packages(names)
         ours = {SRC / f"{name.replace('.', '/')}.py" for name in names if name.startswith("log_keeper.")}
         waiting += ours - reached
     assert len(reached) > 10

@@ -1,0 +1,211 @@
+"""Ways of having AWS credentials: the files of a home directory, and a local AWS that answers as it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from sandbox.account import Sandbox
+
+ROOT = Path(__file__).resolve().parents[1]
+PAST = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+DEFAULT = "[default]\nregion = us-east-1\n"
+KEY, SECRET = Sandbox.access_key, Sandbox.secret_key
+ENVIRONMENT_KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+FUTURE = (datetime.now(UTC) + timedelta(hours=8)).strftime("%Y-%m-%dT%H:%M:%SZ")
+START_URL = "https://example.awsapps.com/start"
+LOGIN_SESSION = "arn:aws:iam::123456789012:user/somebody"
+SSO_PROFILE = f"""\
+[default]
+region = us-east-1
+sso_session = work
+sso_account_id = 123456789012
+sso_role_name = Reader
+[sso-session work]
+sso_region = us-east-1
+sso_start_url = {START_URL}
+"""
+LEGACY_SSO_PROFILE = f"""\
+[default]
+region = us-east-1
+sso_start_url = {START_URL}
+sso_region = us-east-1
+sso_account_id = 123456789012
+sso_role_name = Reader
+"""
+
+
+def keys(access_key: str, secret_key: str, **more: str) -> str:
+    """What a credential process prints."""
+    return json.dumps({"Version": 1, "AccessKeyId": access_key, "SecretAccessKey": secret_key} | more)
+
+
+def process(directory: Path, text: str, *, code: int = 0, error: str = "") -> str:
+    """The command line of a program that prints the text to stdout and the error to stderr."""
+    (directory / "text").write_text(text, encoding="utf-8")
+    (directory / "error").write_text(error, encoding="utf-8")
+    script = directory / "process.sh"
+    script.write_text(f'cat "{directory}/text"; cat "{directory}/error" >&2; exit {code}\n')
+    return f'sh "{script}"'
+
+
+def sso_token(home: Path, *, name: str = "work", expires: str = FUTURE, text: str | None = None) -> None:
+    """The token that `aws sso login` leaves. ``name``: of the sso-session, or the start URL without one."""
+    cache = home / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True)
+    token = {"startUrl": START_URL, "region": "us-east-1", "accessToken": "token", "expiresAt": expires}
+    key = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+    (cache / f"{key}.json").write_text(json.dumps(token) if text is None else text)
+
+
+def login_token(
+    home: Path, access_key: str, secret_key: str, *, expires: str = FUTURE, without: str = "", key: str | None = None
+) -> None:
+    """The token that `aws login` leaves, with a key pair of its own."""
+    cache = home / ".aws" / "login" / "cache"
+    cache.mkdir(parents=True)
+    pair = ec.generate_private_key(ec.SECP256R1())
+    pem = pair.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    token: dict[str, object] = {
+        "accessToken": {
+            "accessKeyId": access_key,
+            "secretAccessKey": secret_key,
+            "sessionToken": "token",
+            "accountId": "123456789012",
+            "expiresAt": expires,
+        },
+        "tokenType": "urn:aws:params:oauth:token-type:access_token_sigv4",
+        "clientId": "arn:aws:signin:::devtools/same-device",
+        "refreshToken": "refresh",
+        "dpopKey": pem if key is None else key,
+    }
+    token.pop(without, None)
+    (cache / f"{hashlib.sha256(LOGIN_SESSION.encode()).hexdigest()}.json").write_text(json.dumps(token))
+
+
+@dataclass
+class Answer:
+    """What a service answers, and with which status."""
+
+    body: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def query_error(code: str, message: str, status: int = 403) -> Answer:
+    """An error of a service that speaks XML."""
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+    return Answer(f"<ErrorResponse>{error}</ErrorResponse>", status, {"Content-Type": "text/xml"})
+
+
+def json_error(code: str, message: str, status: int = 400, **more: str) -> Answer:
+    """An error of a service that speaks JSON."""
+    return Answer(json.dumps({"message": message} | more), status, {"x-amzn-ErrorType": code})
+
+
+@dataclass
+class OddAws:
+    """A server on 127.0.0.1 that gives one answer to every call, or none before it is told to."""
+
+    url: str
+    is_called: threading.Event
+    may_answer: threading.Event
+
+
+@contextmanager
+def odd_aws(answer: Answer, *, waits: bool = False) -> Iterator[OddAws]:
+    """A running OddAws. ``waits``: it answers only once ``may_answer`` is set."""
+    is_called, may_answer = threading.Event(), threading.Event()
+    if not waits:
+        may_answer.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            is_called.set()
+            may_answer.wait()
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body.encode())))
+            self.end_headers()
+            self.wfile.write(answer.body.encode())
+
+        do_GET = do_POST = _answer  # noqa: N815 -- their names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name
+            """Nobody reads it."""
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A client that has gone gets no answer."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield OddAws(f"http://127.0.0.1:{server.server_port}", is_called, may_answer)
+    finally:
+        may_answer.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class User:
+    """Somebody with a home directory of their own, and nothing else of AWS's."""
+
+    home: Path
+    endpoint: str
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.home / ".aws" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "PYTHONPATH": f"{ROOT}/src:{ROOT}",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
+        } | variables
+
+    def run(self, *arguments: str, tool: str = "tools.redrive", **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", tool, *arguments],
+            env=self.environment(**variables),
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            start_new_session=True,  # without a terminal, also where the tests have one
+        )
+
+    def complaint(self, *arguments: str, tool: str = "tools.redrive", **variables: str) -> str:
+        """The one line that the tool says, and nothing else; it fails."""
+        done = self.run(*arguments, tool=tool, **variables)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        [line] = done.stderr.splitlines()
+        assert line.startswith(f"{tool.removeprefix('tools.')}: ")
+        assert "Traceback" not in line
+        return line

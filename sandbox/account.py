@@ -84,6 +84,9 @@ class Sandbox:
         resource_policy_limit: int = 51_200,
         refuses_past_schedules: bool = False,
         tagging_api_shows_service_calls: bool = False,
+        update_account_tests_all_groups: bool = False,
+        log_role_needs_create_log_group: bool = True,
+        service_control_policies: Collection[str] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``port`` 0 takes a free one.
@@ -136,6 +139,13 @@ class Sandbox:
         #: A call of the Resource Groups Tagging API also leaves a record of API Gateway's own TagResource; otherwise
         #: there is only the record of ``tagging.amazonaws.com``, which is documented. AWS's way is unknown.
         self.tagging_api_shows_service_calls = tagging_api_shows_service_calls
+        #: UpdateAccount takes only a role that may write any log group, and not one that may write the welcome group.
+        self.update_account_tests_all_groups = update_account_tests_all_groups
+        #: API Gateway loses the lines of a role without logs:CreateLogGroup, also where the group exists. Not known.
+        self.log_role_needs_create_log_group = log_role_needs_create_log_group
+        #: Policies of the organization, as JSON: their denials hold for every principal but the administrator. What
+        #: they do not deny is allowed. May be changed at any time.
+        self.service_control_policies = list(service_control_policies)
         self.clock = clock
         self.gateway = Gateway(self)
         self.gateway.recorders.append(cloudtrail.record)

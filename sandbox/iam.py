@@ -59,7 +59,9 @@ def authorise(sandbox: Sandbox, call: Call, wanted: tuple[Need, ...]) -> None:
             decision = policies.decide(need.or_action, need.resource, context)
         if decision is Decision.ALLOWED:
             continue
-        if decision is Decision.EXPLICIT_DENY:
+        if policies.is_denied_by_organization(need.action, need.resource, {**shared, **need.context}):
+            why = "with an explicit deny in a service control policy"
+        elif decision is Decision.EXPLICIT_DENY:
             why = "with an explicit deny in an identity-based policy"
         elif (
             policies.boundary
@@ -102,7 +104,7 @@ def policies_of(sandbox: Sandbox, caller: Caller) -> Policies:
     """The policies of the caller's role or user as they are now; a role or user that is gone has none."""
     if caller.role_arn:
         role = role_by_arn(sandbox, caller.role_arn)
-        return Policies(()) if role is None else policies_of_role(sandbox, role)
+        return Policies((), organization=_organization(sandbox)) if role is None else policies_of_role(sandbox, role)
     user = iam_backends[sandbox.account_id]["aws"].users.get(caller.arn.rsplit("/", 1)[-1])
     return Policies(()) if user is None else policies_of_user(sandbox, user)
 
@@ -112,7 +114,7 @@ def policies_of_user(sandbox: Sandbox, user: Any) -> Policies:
     documents = _documents(user)
     for group in iam_backends[sandbox.account_id]["aws"].get_groups_for_user(user.name):
         documents += _documents(group)
-    return Policies(documents)
+    return Policies(documents, organization=_organization(sandbox))
 
 
 def policies_of_role(sandbox: Sandbox, role: Any) -> Policies:
@@ -124,7 +126,11 @@ def policies_of_role(sandbox: Sandbox, role: Any) -> Policies:
     if role.permissions_boundary_arn:
         policy = iam_backends[sandbox.account_id]["aws"].managed_policies.get(role.permissions_boundary_arn)
         boundary = load(default_version(policy)) if policy else {}
-    return Policies(_documents(role), boundary)
+    return Policies(_documents(role), boundary, _organization(sandbox))
+
+
+def _organization(sandbox: Sandbox) -> tuple[dict[str, Any], ...]:
+    return tuple(load(document) for document in sandbox.service_control_policies)
 
 
 def default_version(policy: Any) -> str:

@@ -30,19 +30,45 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What limits a principal: what its identity policies say and, if it has one, its permissions boundary."""
+    """What limits a principal: its identity policies, its permissions boundary, and its organization's policies.
+
+    ``organization``: service control policies that deny; what they do not deny is allowed (FullAWSAccess).
+    """
 
     identity: tuple[Document, ...]
     boundary: Document | None = None
+    organization: tuple[Document, ...] = ()
 
     def decide(self, action: str, resource: str, context: Context) -> Decision:
         """A deny anywhere wins; then both the identity policies and the boundary must allow."""
         verdicts = [evaluate(self.identity, action, resource, context)]
+        if self.is_denied_by_organization(action, resource, context):
+            verdicts.append(Decision.EXPLICIT_DENY)
         if self.boundary is not None:
             verdicts.append(evaluate((self.boundary,), action, resource, context))
         if Decision.EXPLICIT_DENY in verdicts:
             return Decision.EXPLICIT_DENY
         return Decision.IMPLICIT_DENY if Decision.IMPLICIT_DENY in verdicts else Decision.ALLOWED
+
+    def is_denied_by_organization(self, action: str, resource: str, context: Context) -> bool:
+        return evaluate(self.organization, action, resource, context) is Decision.EXPLICIT_DENY
+
+    def missing_keys(self, context: Context) -> list[str]:
+        """Return the keys that conditions and resources of the policies name, and the context has not; sorted.
+
+        Those of every statement, also of one about another action or resource, and none of service control policies.
+
+        *Source:* radkawar/stackd, testdata/aws/iam/simulation.json, cases ``missing_irrelevant_*``; the model's
+        MissingContextValues.
+        """
+        known, named = {key.lower() for key in context}, set[str]()
+        for document in (*self.identity, *([] if self.boundary is None else [self.boundary])):
+            for statement in _listed(document.get("Statement")):
+                for keys in statement.get("Condition", {}).values():
+                    named |= set(keys)
+                for resource in _listed(statement.get("Resource")):
+                    named |= set(re.findall(r"\$\{([^}*?$]+)\}", resource))
+        return sorted(key for key in named if key.lower() not in known)
 
 
 def load(text: str | Document) -> Document:

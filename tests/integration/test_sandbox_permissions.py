@@ -182,7 +182,13 @@ def test_simulation_agrees_with_the_checks(sandbox: Sandbox) -> None:
         ActionNames=["logs:PutLogEvents", "logs:DeleteLogGroup", "s3:GetObject", "sqs:SendMessage"],
         ResourceArns=[f"{group}/mine/x:*", f"{group}/other:*"],
     )["EvaluationResults"]
-    verdicts = {(r["EvalActionName"], r["EvalResourceName"].split(":")[6]): r["EvalDecision"] for r in results}
+    verdicts = {
+        (result["EvalActionName"], each["EvalResourceName"].split(":")[6]): each["EvalResourceDecision"]
+        for result in results
+        for each in result["ResourceSpecificResults"]
+    }
+    # The strictest stands at the top.
+    assert [result["EvalDecision"] for result in results] == ["allowed", "explicitDeny", "implicitDeny", "implicitDeny"]
     assert verdicts == {
         ("logs:PutLogEvents", "/mine/x"): "allowed",
         ("logs:PutLogEvents", "/other"): "allowed",
@@ -241,3 +247,61 @@ def test_a_role_for_logging_may_be_read(sandbox: Sandbox) -> None:
     assert iam.get_role(RoleName="logs")["Role"]["Arn"] == arn
     results = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["logs:PutLogEvents"])
     assert results["EvaluationResults"][0]["EvalDecision"] == "allowed"
+
+
+def test_simulation_names_the_keys_it_was_not_given_of_whichever_statement(sandbox: Sandbox) -> None:
+    statements = [
+        {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "arn:aws:logs:*:*:log-group:mine:*"},
+        {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"StringEquals": {"a:key": "v"}}},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    arn = role(sandbox, "r", policy=document)
+    group = "arn:aws:logs:us-east-1:123456789012:log-group:"
+
+    def missing(**more: Any) -> list[tuple[str, list[str]]]:
+        [result] = client(sandbox, "iam").simulate_principal_policy(
+            PolicySourceArn=arn,
+            ActionNames=["logs:PutLogEvents"],
+            ResourceArns=[f"{group}mine:log-stream:x", f"{group}other:log-stream:x"],
+            **more,
+        )["EvaluationResults"]
+        specific = result["ResourceSpecificResults"]
+        return [(each["EvalResourceDecision"], each["MissingContextValues"]) for each in specific]
+
+    assert missing() == [("allowed", []), ("implicitDeny", ["a:key"])]
+    given = {"ContextKeyName": "a:key", "ContextKeyValues": ["w"], "ContextKeyType": "string"}
+    assert missing(ContextEntries=[given]) == [("allowed", []), ("implicitDeny", [])]
+
+
+def test_simulation_takes_arns_only(sandbox: Sandbox) -> None:
+    arn = set_log_role(sandbox)
+    code, message = refusal(
+        lambda: client(sandbox, "iam").simulate_principal_policy(
+            PolicySourceArn=arn, ActionNames=["logs:PutLogEvents"], ResourceArns=["mine"]
+        )
+    )
+    assert (code, message) == ("InvalidInput", "ResourceNames are not in a valid ARN format: mine.")
+
+
+def test_what_the_organization_denies_is_denied(sandbox: Sandbox) -> None:
+    arn = set_log_role(sandbox)
+    deny = {"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*"}
+    sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    results = client(sandbox, "iam").simulate_principal_policy(
+        PolicySourceArn=arn,
+        ActionNames=["logs:PutLogEvents", "logs:CreateLogGroup"],
+        ResourceArns=["arn:aws:logs:us-east-1:123456789012:log-group:mine:log-stream:x"],
+    )["EvaluationResults"]
+    assert [
+        (each["EvalDecision"], each["OrganizationsDecisionDetail"]["AllowedByOrganizations"]) for each in results
+    ] == [("explicitDeny", False), ("allowed", True)]
+    logs = as_role(sandbox, "logs", allow("logs:*"))
+    logs.create_log_group(logGroupName="mine")
+    logs.create_log_stream(logGroupName="mine", logStreamName="x")
+    code, message = refusal(
+        lambda: logs.put_log_events(
+            logGroupName="mine", logStreamName="x", logEvents=[{"timestamp": 1, "message": "line"}]
+        )
+    )
+    assert code == "AccessDeniedException"
+    assert message.endswith("with an explicit deny in a service control policy")

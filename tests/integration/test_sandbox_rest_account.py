@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sandbox.account import Sandbox
+from sandbox.rules.rest_account import writes_to
 from tests.integration.sandbox_support import (
     PUSH_POLICY,
     allow,
@@ -24,7 +25,6 @@ PERMISSIONS = (
     "The role ARN does not have required permissions configured. "
     "Please grant trust permission for API Gateway and add the required role policy."
 )
-CANNOT_WRITE = "API Gateway could not successfully write to CloudWatch Logs using the ARN specified"
 
 
 def test_a_new_account_has_no_role(sandbox: Sandbox) -> None:
@@ -54,7 +54,7 @@ def test_roles_that_will_not_do(sandbox: Sandbox) -> None:
     distrustful = role(sandbox, "distrustful", "lambda.amazonaws.com", allow("logs:*"))
     assert refusal(lambda: patch_account(sandbox, distrustful)) == ("BadRequestException", PERMISSIONS)
     mute = role(sandbox, "mute", "apigateway.amazonaws.com")
-    assert refusal(lambda: patch_account(sandbox, mute)) == ("BadRequestException", CANNOT_WRITE)
+    assert refusal(lambda: patch_account(sandbox, mute)) == ("BadRequestException", PERMISSIONS)
     assert log_role(sandbox) is None
 
 
@@ -65,7 +65,75 @@ def test_a_boundary_can_make_a_role_mute(sandbox: Sandbox) -> None:
         RoleName="bounded", AssumeRolePolicyDocument=trust("apigateway.amazonaws.com"), PermissionsBoundary=boundary
     )["Role"]["Arn"]
     iam.attach_role_policy(RoleName="bounded", PolicyArn=PUSH_POLICY)
-    assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", CANNOT_WRITE)
+    assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
+
+
+SEVEN = (
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogGroups",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "logs:GetLogEvents",
+    "logs:FilterLogEvents",
+)
+GROUPS = "arn:aws:logs:us-east-1:123456789012:log-group:"
+OWN_GROUPS = [f"{GROUPS}{name}:*" for name in ("/shop/rest", "/shop/ws", "API-Gateway-Execution-Logs_a/p", "/aws/x")]
+WELCOME = f"{GROUPS}/aws/apigateway/welcome:*"
+
+
+def test_role_limited_to_four_groups_is_refused_until_the_managed_policy_is_attached(sandbox: Sandbox) -> None:
+    """As recorded in radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json."""
+    arn = role(sandbox, "limited", "apigateway.amazonaws.com", allow(*SEVEN, resource=OWN_GROUPS))
+    assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
+    client(sandbox, "iam").attach_role_policy(RoleName="limited", PolicyArn=PUSH_POLICY)
+    patch_account(sandbox, arn)
+    assert log_role(sandbox) == arn
+
+
+@pytest.mark.parametrize("tests_all_groups", [False, True])
+def test_role_that_may_write_the_welcome_group_is_taken_unless_all_groups_are_tested(
+    sandbox: Sandbox, tests_all_groups: bool
+) -> None:
+    sandbox.update_account_tests_all_groups = tests_all_groups
+    arn = role(sandbox, "limited", "apigateway.amazonaws.com", allow(*SEVEN, resource=[*OWN_GROUPS, WELCOME]))
+    if tests_all_groups:
+        assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
+    else:
+        patch_account(sandbox, arn)
+    assert log_role(sandbox) == (None if tests_all_groups else arn)
+
+
+def test_organization_that_demands_tags_makes_a_good_role_be_refused(sandbox: Sandbox) -> None:
+    condition = {"Null": {"aws:RequestTag/owner": "true"}}
+    deny = {"Effect": "Deny", "Action": "logs:CreateLogGroup", "Resource": "*", "Condition": condition}
+    sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    assert refusal(lambda: set_log_role(sandbox)) == ("BadRequestException", PERMISSIONS)
+    sandbox.service_control_policies.clear()
+    patch_account(sandbox, "arn:aws:iam::123456789012:role/logs")
+
+
+def test_lines_reach_only_the_groups_that_the_role_may_write(sandbox: Sandbox) -> None:
+    assert not writes_to(sandbox, "us-east-1", "/shop/rest")
+    arn = role(sandbox, "limited", "apigateway.amazonaws.com", allow(*SEVEN, resource=[*OWN_GROUPS, WELCOME]))
+    patch_account(sandbox, arn)
+    assert writes_to(sandbox, "us-east-1", "/shop/rest")
+    assert not writes_to(sandbox, "us-east-1", "/aws/vendedlogs/apigateway/a/p")
+
+
+@pytest.mark.parametrize("needs_create", [False, True])
+def test_role_that_creates_no_group_writes_to_one_that_exists_as_the_switch_says(
+    sandbox: Sandbox, needs_create: bool
+) -> None:
+    sandbox.log_role_needs_create_log_group = needs_create
+    arn = set_log_role(sandbox)
+    name = arn.rsplit("/", 1)[-1]
+    client(sandbox, "iam").detach_role_policy(RoleName=name, PolicyArn=PUSH_POLICY)
+    document = allow("logs:CreateLogStream", "logs:PutLogEvents", resource=OWN_GROUPS)
+    client(sandbox, "iam").put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document)
+    assert not writes_to(sandbox, "us-east-1", "/shop/rest")
+    client(sandbox, "logs").create_log_group(logGroupName="/shop/rest")
+    assert writes_to(sandbox, "us-east-1", "/shop/rest") is not needs_create
 
 
 @pytest.mark.parametrize("operation", [{"op": "remove"}, {"op": "replace", "value": ""}], ids=["remove", "empty"])

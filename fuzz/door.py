@@ -81,7 +81,11 @@ class Aws:
             case "GetRole":
                 return {"Role": {"Arn": _LOG_ROLE, "AssumeRolePolicyDocument": {"Statement": [_TRUST]}}}
             case "SimulatePrincipalPolicy":
-                return {"EvaluationResults": [{"EvalDecision": "allowed"}]}
+                return {
+                    "EvaluationResults": [
+                        {"EvalActionName": action, "EvalDecision": "allowed"} for action in params["ActionNames"]
+                    ]
+                }
             case "DescribeLogGroups":
                 return {"logGroups": []}
             case "GetSchedule":

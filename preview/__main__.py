@@ -34,8 +34,10 @@ exit codes:
 
 It reads with your own credentials: apigateway:GET, logs:DescribeLogGroups,
 iam:GetRole, iam:SimulatePrincipalPolicy, cloudtrail:DescribeTrails,
-cloudtrail:GetTrailStatus and cloudtrail:GetEventSelectors. AWS's managed policy
-ReadOnlyAccess has them all.
+cloudtrail:GetTrailStatus and cloudtrail:GetEventSelectors; for a log role that
+may write to none of the usual log groups also iam:ListRolePolicies,
+iam:GetRolePolicy, iam:ListAttachedRolePolicies, iam:GetPolicy and
+iam:GetPolicyVersion. AWS's managed policy ReadOnlyAccess has them all.
 
 --all-regions takes no further permission: each region that botocore knows is
 asked who you are (sts:GetCallerIdentity), and one that does not take your

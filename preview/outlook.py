@@ -33,7 +33,9 @@ class StagePreview:
     def outcome(self) -> Outcome:
         if self.judgement.plan.is_exempt:
             return Outcome.EXEMPT
-        return Outcome.IN_LINE if self.judgement.is_in_line else Outcome.WOULD_CHANGE
+        if self.judgement.requires_changes:
+            return Outcome.WOULD_CHANGE
+        return Outcome.IN_LINE if self.judgement.is_in_line else Outcome.NON_COMPLIANT
 
     @property
     def is_at_info(self) -> bool:
@@ -75,7 +77,11 @@ class RegionPreview:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        return (Finding(Problem.NO_TRAIL, self.region),) if self.has_trail is False else ()
+        findings = [Finding(Problem.NO_TRAIL, self.region)] if self.has_trail is False else []
+        role = self.role
+        if role is not None and role.log_role is not None and role.log_role.is_denied_by_organization:
+            findings.append(Finding(Problem.DENIED_BY_ORGANIZATION, f"{self.region}: {role.role_arn}"))
+        return tuple(findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ class Preview:
     @property
     def is_in_line(self) -> bool:
         """Whether all that could be read is: every stage that is not exempt, and every log role that is needed."""
-        return not any(stage.outcome is Outcome.WOULD_CHANGE for stage in self.stages) and not any(
+        bad = (Outcome.WOULD_CHANGE, Outcome.NON_COMPLIANT)
+        return not any(stage.outcome in bad for stage in self.stages) and not any(
             region.is_role_out_of_line for region in self.regions
         )
 
@@ -115,11 +122,15 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Stages by what would become of them; those at INFO are among the others."""
+    """Stages by what would become of them; those at INFO are among the others.
+
+    ``non_compliant``: those of which nothing can be changed, and whose lines are lost.
+    """
 
     seen: int
     in_line: int
     out_of_line: int
+    non_compliant: int
     exempt: int
     at_info: int
 
@@ -129,6 +140,7 @@ class Count:
         return {
             Outcome.IN_LINE: self.in_line,
             Outcome.WOULD_CHANGE: self.out_of_line,
+            Outcome.NON_COMPLIANT: self.non_compliant,
             Outcome.EXEMPT: self.exempt,
         }
 
@@ -146,6 +158,7 @@ def count(stages: Iterable[StagePreview]) -> Count:
         seen=len(stages),
         in_line=outcomes[Outcome.IN_LINE],
         out_of_line=outcomes[Outcome.WOULD_CHANGE],
+        non_compliant=outcomes[Outcome.NON_COMPLIANT],
         exempt=outcomes[Outcome.EXEMPT],
         at_info=sum(stage.is_at_info for stage in stages),
     )

@@ -105,14 +105,6 @@ def _read_region(
 
     errors: list[str] = []
     stages: list[StagePreview] = []
-    try:
-        for api, judgements in judge_all(clients, settings, region, counted(), now):
-            if isinstance(judgements, Exception):
-                errors.append(f"{region}: the stages of {api.api_id} could not be read: {explain(judgements)}")
-            else:
-                stages += [StagePreview(printable(api.name), judgement) for judgement in judgements]
-    except (BotoCoreError, ClientError) as error:
-        errors.append(f"{region}: not all stages could be read: {explain(error)}")
 
     def attempt[Found](what: str, read: Callable[[], Found]) -> Found | None:
         try:
@@ -122,6 +114,16 @@ def _read_region(
             return None
 
     role = attempt("the account's log role", lambda: look(clients, settings, region))
+    log_role = None if role is None else role.log_role
+    try:
+        for api, judgements in judge_all(clients, settings, region, counted(), now, log_role):
+            if isinstance(judgements, Exception):
+                errors.append(f"{region}: the stages of {api.api_id} could not be read: {explain(judgements)}")
+            else:
+                stages += [StagePreview(printable(api.name), judgement) for judgement in judgements]
+    except (BotoCoreError, ClientError) as error:
+        errors.append(f"{region}: not all stages could be read: {explain(error)}")
+
     trail = attempt("its trails", lambda: has_trail(clients.cloudtrail(region)))
     needs_role = any(api.protocol is not Protocol.HTTP for api in apis)
     return RegionPreview(region, tuple(sorted(stages, key=_rank)), role, needs_role, trail, tuple(errors))

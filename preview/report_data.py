@@ -67,6 +67,7 @@ def _region(region: RegionPreview, settings: Settings) -> dict[str, Any]:
             "verdict": role.verdict,
             "role_arn": role.role_arn,
             "fault": role.fault,
+            "limits": role.limits,
             "is_needed": region.needs_role,
         },
         "has_trail": region.has_trail,

@@ -74,6 +74,7 @@ code { font: .87em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; ove
 .bar { display: block; width: 100%; height: .6rem; border-radius: .3rem; margin-bottom: .3rem; }
 .bar .in-line, .key .in-line { fill: #2e9e5b; color: #2e9e5b; }
 .bar .would-change, .key .would-change { fill: #e08a00; color: #e08a00; }
+.bar .non-compliant, .key .non-compliant { fill: #c9303e; color: #c9303e; }
 .bar .exempt, .key .exempt { fill: #7f84d6; color: #7f84d6; }
 .key { margin-bottom: 1.1rem; }
 .key span + span { margin-left: 1.1rem; }
@@ -95,6 +96,7 @@ td.words { overflow-wrap: anywhere; }
 .pill { display: inline-block; padding: .05rem .6rem; border-radius: 1rem; font-size: .85rem; white-space: nowrap; }
 .pill.in-line { background: var(--ok-card); color: var(--ok); }
 .pill.would-change { background: var(--act-card); color: var(--act); font-weight: 600; }
+.pill.non-compliant { background: var(--bad-card); color: var(--bad); font-weight: 600; }
 .pill.exempt { background: var(--exempt-card); color: var(--exempt); }
 
 form { display: flex; flex-wrap: wrap; gap: .6rem; align-items: end; margin: 0 0 .6rem; }

@@ -21,7 +21,12 @@ from preview.outlook import Preview, RegionPreview, StagePreview, count, count_b
 from preview.reading import Tell, tell_nobody
 from preview.words import finding_in_words, headline, points, printable, role_in_words, trail_in_words
 
-_STYLES = {Outcome.IN_LINE: "green", Outcome.WOULD_CHANGE: "yellow", Outcome.EXEMPT: "cyan"}
+_STYLES = {
+    Outcome.IN_LINE: "green",
+    Outcome.WOULD_CHANGE: "yellow",
+    Outcome.NON_COMPLIANT: "red",
+    Outcome.EXEMPT: "cyan",
+}
 
 
 @contextmanager

@@ -37,6 +37,8 @@ def headline(preview: Preview) -> str:
     roles = [region.region for region in preview.regions if region.is_role_out_of_line]
     if counted.seen == 0:
         said = "There are no stages"
+    elif counted.out_of_line == 0 and counted.non_compliant > 0:
+        said = f"{counted.non_compliant} of {counted.seen} {_plural(counted.seen, 'stage')} cannot be made compliant"
     elif counted.out_of_line == 0:
         said = f"No stage is out of line, of {counted.seen}"
     else:
@@ -112,6 +114,8 @@ def role_in_words(region: RegionPreview) -> str:
         return "could not be read"
     if role.verdict is Verdict.LIVE:
         return f"live: {role.role_arn}"
+    if role.verdict is Verdict.LIMITED:
+        return f"limited: {role.limits}; it would be left"
     fault = "none" if role.role_arn is None else f"{role.role_arn} {role.fault}"
     return f"{fault}: a live one would be set" if region.needs_role else f"{fault}; no API here needs one"
 

@@ -99,7 +99,7 @@ def _result(policies: Policies, action: str, resources: list[str], context: Cont
     """A denial by a service control policy ends the simulation: nothing is said of the resources then."""
     asked = resources or ["*"]
     decisions = [policies.decide(action, resource, context) for resource in asked]
-    result = {
+    result: dict[str, Any] = {
         "EvalActionName": action,
         # Of several resources AWS shows the ARN's form, such as arn:aws:s3:::${BucketName}/${KeyName}.
         "EvalResourceName": asked[0] if len(asked) == 1 else f"arn:aws:{action.split(':', maxsplit=1)[0]}:::${{Name}}",

@@ -19,6 +19,7 @@ from log_keeper.judgement import Finding, Judgement, Problem, judge
 from log_keeper.policy import Setting
 from log_keeper.remediation import NEED_LOG_ROLE, Remediation
 from log_keeper.results import Outcome, Result, by_name, required
+from log_keeper.role_reading import LogRole
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
 
@@ -37,6 +38,7 @@ class _Known:
 
     until: datetime
     failure: AccountRoleError | None
+    role: LogRole | None = None
 
 
 _STREAM = "the Firehose stream of the access logs could not be read"
@@ -112,7 +114,7 @@ class Enforcer:
         except AccountRoleError as error:
             self._roles[region] = _Known(self._clock() + _FAILED_FOR, error)
             raise
-        self._roles[region] = _Known(self._clock() + _LIVE_FOR, None)
+        self._roles[region] = _Known(self._clock() + _LIVE_FOR, None, role.log_role)
         return role
 
     def _role_if_due(self, region: str) -> AccountRole | None:
@@ -180,7 +182,7 @@ class Enforcer:
         has_changed = remediation.has_changed
         if is_refused:
             outcome = Outcome.REFUSED
-        elif errors:
+        elif errors or judgement.is_silenced:
             outcome = Outcome.PARTLY if has_changed else Outcome.NON_COMPLIANT
         elif judgement.missing_destination is not None:
             outcome = Outcome.CHANGED if has_changed else Outcome.NON_COMPLIANT
@@ -207,18 +209,17 @@ class Enforcer:
         findings: tuple[Finding, ...],
         role_error: AccountRoleError | None,
     ) -> Result:
-        outcome = Outcome.EXEMPT
-        if not judgement.plan.is_exempt:
-            outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.WOULD_CHANGE
-        errors = _errors(remediation, role_error)
-        return replace(required(judgement), outcome=outcome, findings=findings + remediation.findings, errors=errors)
+        found, errors = required(judgement), _errors(remediation, role_error)
+        outcome = Outcome.EXEMPT if judgement.plan.is_exempt else found.outcome
+        return replace(found, outcome=outcome, findings=findings + remediation.findings, errors=errors)
 
     def _evaluate(
         self, hint: StageNamed, stage: Stage, remediation: Remediation
     ) -> tuple[Judgement, tuple[Finding, ...]]:
         """Evaluate the stage, and decide what becomes of an access log destination that does not exist."""
         now, settings = self._clock(), self._settings
-        reader = FactReader(self._clients, settings, stage.ref.region)
+        known = self._roles.get(stage.ref.region)
+        reader = FactReader(self._clients, settings, stage.ref.region, None if known is None else known.role)
         facts = reader.read([stage])
         judgement = judge(stage, settings, facts, now)
         findings = judgement.findings + about_log_groups(hint, judgement, facts, settings)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, lack
+from log_keeper.log_role import LogRoleFacts, in_words
 from log_keeper.policy import Plan, plan, uses_own_access_log_group
 from log_keeper.settings import Settings
 from log_keeper.stages import Stage, access_log_group, execution_log_group
@@ -35,6 +36,10 @@ class Problem(StrEnum):
     LOG_GROUP_DELETED = "a log group of the stage was deleted: its lines, retention, key and filters are lost"
     LOG_GROUP_IN_THE_WAY = "a deployment could not create a log group that exists already"
     CHANGE_FAILED = "a required change could not be made; it is tried again"
+    LIMITED_LOG_ROLE = (
+        "the CloudWatch log role may not write to log groups of the stage: what it does not write is lost"
+    )
+    DENIED_BY_ORGANIZATION = "a service control policy may keep the CloudWatch log role from writing"
     NO_TRAIL = "no CloudTrail trail logs management write events: changes are found by the sweep only"
     NO_FORWARDERS = "changes in the region are found by the sweep only: its forwarder is incomplete"
     NOT_FORWARDED = "events of the region could not be delivered to the stack's own region"
@@ -54,19 +59,26 @@ class Facts:
     """What is known of everything that a stage's logs depend on, besides the stage itself.
 
     ``log_groups``: those that exist, by name, of the groups that ``log_groups_of`` names.
+    ``log_role``: the account's CloudWatch log role in the region; None where it is not known, or not valid.
     """
 
     log_groups: Mapping[str, LogGroupFacts] = field(default_factory=dict)
+    log_role: LogRoleFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a stage lacks. ``log_groups``: what each group lacks that it logs to or, by its plan, will."""
+    """What a stage lacks.
+
+    ``log_groups``: what each group lacks that it logs to or, by its plan, will. ``is_silenced``: whether lines of the
+    stage are lost for a reason that no change of the stage removes: see the findings.
+    """
 
     stage: Stage
     plan: Plan
     log_groups: Mapping[LogGroup, LogGroupChange]
     findings: tuple[Finding, ...]
+    is_silenced: bool = False
 
     @property
     def required_log_groups(self) -> dict[LogGroup, LogGroupChange]:
@@ -81,14 +93,21 @@ class Judgement:
         return missing[0] if missing else None
 
     @property
+    def requires_changes(self) -> bool:
+        """Whether there is something that can be changed to make the stage compliant."""
+        is_missing = self.missing_destination is not None
+        return not self.plan.is_in_line or bool(self.required_log_groups) or is_missing
+
+    @property
     def is_in_line(self) -> bool:
-        return self.plan.is_in_line and not self.required_log_groups and self.missing_destination is None
+        return not self.requires_changes and not self.is_silenced
 
 
 def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judgement:
     """Evaluate the stage against the policy: return the changes it requires, and the findings about it."""
     missing = plan(stage, settings.policy, now)
-    lacks = {group: lack(group, facts.log_groups.get(group.name), now) for group in log_groups_of(stage, settings)}
+    groups = log_groups_of(stage, settings)
+    lacks = {group: lack(group, facts.log_groups.get(group.name), now) for group in groups}
     changes = {group: change for group, change in lacks.items() if change is not None}
     findings = [
         Finding(Problem.KEPT_FOR_EVER, group.name)
@@ -102,7 +121,18 @@ def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judg
     ]
     if missing.opt_in.unreadable_tag is not None:
         findings.append(Finding(Problem.UNREADABLE_TAG, missing.opt_in.unreadable_tag))
-    return Judgement(stage, missing, changes, tuple(findings))
+    denied = _denied(stage, groups, facts.log_role)
+    if denied and facts.log_role is not None:
+        detail = in_words(facts.log_role.role_arn, denied, region=stage.ref.region)
+        findings.append(Finding(Problem.LIMITED_LOG_ROLE, detail))
+    return Judgement(stage, missing, changes, tuple(findings), is_silenced=bool(denied))
+
+
+def _denied(stage: Stage, groups: Iterable[LogGroup], role: LogRoleFacts | None) -> dict[str, tuple[str, ...]]:
+    """Return what the log role may not do on which log groups of the stage. HTTP APIs write without the role."""
+    if role is None or not stage.needs_account_role:
+        return {}
+    return {group.name: role.denied[group.name] for group in groups if group.name in role.denied}
 
 
 def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:

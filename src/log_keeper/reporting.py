@@ -30,6 +30,12 @@ _STAGE_METRICS = {
     Outcome.GONE: "StagesGone",
 }
 
+_ROLE_METRICS = {
+    Verdict.LIMITED: "AccountRolesLimited",
+    Verdict.MENDED: "AccountRolesMended",
+    Verdict.DEAD: "AccountRolesDead",
+}
+
 
 class Reporter:
     """Writes one structured log line and one metric for each thing that happened."""
@@ -122,9 +128,15 @@ class Reporter:
         metrics.flush_metrics()
 
     def account_role(self, region: str, role: AccountRole) -> None:
-        if role.verdict is not Verdict.LIVE:
-            self._counts["AccountRolesMended" if role.verdict is Verdict.MENDED else "AccountRolesDead"] += 1
-        self._logger.info(f"Account log role {role.verdict}", region=region, role_arn=role.role_arn, fault=role.fault)
+        if role.verdict in _ROLE_METRICS:
+            self._counts[_ROLE_METRICS[role.verdict]] += 1
+        self._logger.info(
+            f"Account log role {role.verdict}",
+            region=region,
+            role_arn=role.role_arn,
+            fault=role.fault,
+            limits=role.limits,
+        )
 
     def ignored(self, nothing: Nothing) -> None:
         self._counts["RecordsIgnored"] += 1

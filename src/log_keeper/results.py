@@ -18,7 +18,8 @@ class Outcome(StrEnum):
 
     IN_LINE = "in line"
     CHANGED = "changed"
-    #: Some of its required changes were made, the others could not be: see the findings. The message is tried again.
+    #: Some of its required changes were made, the others could not be, and the message is tried again; or all were
+    #: made, and its lines are lost all the same: see the findings.
     PARTLY = "partly remediated"
     #: It does not follow the policy, and nothing can be done about it at this moment: see the findings.
     NON_COMPLIANT = "non-compliant"
@@ -55,9 +56,12 @@ class Result:
 def required(judgement: Judgement) -> Result:
     """Return the stage's result before anything was changed: what it requires, and what was found."""
     stage = judgement.stage
+    outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.NON_COMPLIANT
+    if judgement.requires_changes:
+        outcome = Outcome.WOULD_CHANGE
     return Result(
         stage.ref,
-        Outcome.IN_LINE if judgement.is_in_line else Outcome.WOULD_CHANGE,
+        outcome,
         stage.protocol,
         stage.owner,
         judgement.plan.changes,

@@ -23,6 +23,7 @@ from log_keeper.facts import FactReader
 from log_keeper.forwarding import check_forwarding, is_forwarded
 from log_keeper.judgement import Finding, Judgement, Problem, judge
 from log_keeper.pace import ENVIRONMENTS
+from log_keeper.role_reading import LogRole
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef, check_name
 
@@ -91,10 +92,18 @@ def _ref(settings: Settings, region: str, version: ApiVersion, api: Api, stage_n
 
 
 def judge_all(
-    clients: Clients, settings: Settings, region: str, apis: Iterable[Api], now: Callable[[], datetime]
+    clients: Clients,
+    settings: Settings,
+    region: str,
+    apis: Iterable[Api],
+    now: Callable[[], datetime],
+    log_role: LogRole | None = None,
 ) -> Iterator[tuple[Api, list[Judgement] | Exception]]:
-    """Each API with how its stages stand, or why that cannot be said; log groups are looked for in batches."""
-    reader = FactReader(clients, settings, region)
+    """Each API with how its stages stand, or why that cannot be said; log groups are looked for in batches.
+
+    ``log_role``: the region's CloudWatch log role; None: the stages are evaluated as if it were valid.
+    """
+    reader = FactReader(clients, settings, region, log_role)
     waiting: list[tuple[Api, list[Stage]]] = []
     count = 0
     for api in apis:
@@ -265,7 +274,11 @@ def sweep(
                 raise
             swept.findings.append(Finding(Problem.REGION_CLOSED, f"{work.region}: {error_message(error)}"))
             return swept
-        _look_around(clients, settings, swept, apis)
+        _look_around(clients, settings, swept)
+    role = _read_role(clients, settings, swept, apis)
+    log_role = None if role is None else role.log_role
+    if role is not None and work.apis is None:
+        _report_role(clients, settings, swept, role)
     begun: list[Api] = []
 
     def while_there_is_time() -> Iterator[Api]:
@@ -277,7 +290,7 @@ def sweep(
 
     unread: dict[Api, Exception] = {}
     repairs = _Repairs(clients, settings, work.region)
-    for api, judgements in judge_all(clients, settings, work.region, while_there_is_time(), now):
+    for api, judgements in judge_all(clients, settings, work.region, while_there_is_time(), now, log_role):
         if isinstance(judgements, Exception):
             unread[api] = judgements
             continue
@@ -294,8 +307,8 @@ def sweep(
     return swept
 
 
-def _look_around(clients: Clients, settings: Settings, swept: Swept, apis: Sequence[Api]) -> None:
-    """Check the region's trail and log role, and what forwards the events of a further region."""
+def _look_around(clients: Clients, settings: Settings, swept: Swept) -> None:
+    """Check the region's trail, and what forwards the events of a further region."""
     swept.has_events = is_forwarded(settings, swept.region)
     if swept.has_events:
         try:
@@ -308,12 +321,25 @@ def _look_around(clients: Clients, settings: Settings, swept: Swept, apis: Seque
                 swept.findings += check_forwarding(clients, settings, swept.region)
         except (BotoCoreError, ClientError) as error:
             swept.errors.append(error)
+
+
+def _read_role(clients: Clients, settings: Settings, swept: Swept, apis: Iterable[Api]) -> AccountRole | None:
+    """Return the region's log role; None if no API of these writes with it, or if it could not be read."""
+    if all(api.protocol is Protocol.HTTP for api in apis):
+        return None
     try:
-        if any(api.protocol is not Protocol.HTTP for api in apis):
-            swept.role = look(clients, settings, swept.region)
+        return look(clients, settings, swept.region)
     except (BotoCoreError, ClientError) as error:
         swept.errors.append(error)
-    if swept.role is not None and swept.role.verdict is Verdict.DEAD and not settings.is_audit:
+        return None
+
+
+def _report_role(clients: Clients, settings: Settings, swept: Swept, role: AccountRole) -> None:
+    """An invalid role is put on StageQueue, once in a sweep."""
+    swept.role = role
+    if role.log_role is not None and role.log_role.is_denied_by_organization:
+        swept.findings.append(Finding(Problem.DENIED_BY_ORGANIZATION, f"{swept.region}: {role.role_arn}"))
+    if role.verdict is Verdict.DEAD and not settings.is_audit:
         _send(clients, settings, [log_role_to_look_at(settings.account, swept.region)], [0])
 
 
@@ -329,8 +355,8 @@ class _Repairs:
     kinds: int = 0
 
     def ask(self, api: Api, judgements: Iterable[Judgement]) -> None:
-        """The stages of the API that are out of line are, or soon will be, on StageQueue."""
-        refs = [found.stage.ref for found in judgements if not found.is_in_line and not found.plan.is_exempt]
+        """The stages of the API that require changes are, or soon will be, on StageQueue."""
+        refs = [found.stage.ref for found in judgements if found.requires_changes and not found.plan.is_exempt]
         if self.settings.is_audit:
             return
         self.waiting += refs

@@ -30,7 +30,7 @@ from sandbox.account import Sandbox
 from sandbox.call import Call, Caller, CallRecord
 from sandbox.simulation import Function, VirtualTime, caller_of_new_role
 
-ENFORCE_TIMEOUT, SWEEP_TIMEOUT = 60, 900
+ENFORCE_TIMEOUT, SWEEP_TIMEOUT = 75, 900
 LIVE_ROLE = "Logs"
 
 

@@ -130,7 +130,14 @@ def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look:
     outcomes = {api_id: stage["outcome"] for (_, api_id), stage in stages(document).items()}
     assert outcomes == dict.fromkeys(good, "in line") | dict.fromkeys(bad | {elsewhere}, "would change")
     assert [region["log_role"]["verdict"] for region in document["regions"]] == ["live", "dead"]
-    assert document["summary"]["stages"] == {"seen": 7, "in_line": 3, "out_of_line": 4, "exempt": 0, "at_info": 0}
+    assert document["summary"]["stages"] == {
+        "seen": 7,
+        "in_line": 3,
+        "out_of_line": 4,
+        "non_compliant": 0,
+        "exempt": 0,
+        "at_info": 0,
+    }
     assert {name: counted["out_of_line"] for name, counted in document["summary"]["by_protocol"].items()} == {
         "REST": 2,
         "HTTP": 1,
@@ -266,7 +273,7 @@ def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:
         "regions_left_out",
     ]
     assert list(region) == ["region", "log_role", "has_trail", "findings", "errors", "stages"]
-    assert list(region["log_role"]) == ["verdict", "role_arn", "fault", "is_needed"]
+    assert list(region["log_role"]) == ["verdict", "role_arn", "fault", "limits", "is_needed"]
     assert list(stage) == [
         "region",
         "protocol",

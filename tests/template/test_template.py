@@ -182,7 +182,7 @@ def test_statement_is_exact(statement: dict[str, Any]) -> None:
 
 #: What only reads, and what the function needs to run at all: all that is left in Audit mode.
 LOOKING = {"LookPolicy"}
-READS = ("Get", "Describe", "Simulate", "GET")
+READS = ("Get", "Describe", "List", "Simulate", "GET")
 
 
 def test_audit_mode_has_no_permission_to_change_anything() -> None:

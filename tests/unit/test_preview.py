@@ -145,7 +145,7 @@ def test_http_api_is_never_at_info(until: str) -> None:
 
 def test_counts() -> None:
     stages = [looked_at(rest_stage()), looked_at(rest_stage("OFF")), looked_at(rest_stage("OFF"))]
-    assert count(stages) == Count(seen=3, in_line=1, out_of_line=2, exempt=0, at_info=0)
+    assert count(stages) == Count(seen=3, in_line=1, out_of_line=2, non_compliant=0, exempt=0, at_info=0)
     assert headline(preview(*stages)) == "2 of 3 stages would change."
     assert headline(preview()) == "There are no stages."
     assert not preview(*stages).is_in_line

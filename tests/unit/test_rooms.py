@@ -29,9 +29,11 @@ ROOMS: dict[str, set[str]] = {
     "destinations": {"aws", "hints", "judgement", "schedules", "settings", "stages"},
     "results": {"judgement", "log_groups", "policy", "stages"},
     "remediation": {"aws", "http_websocket", "judgement", "log_groups", "policy", "rest", "stages"},
-    "judgement": {"log_groups", "policy", "settings", "stages"},
-    "account_role": {"aws", "settings"},
-    "facts": {"aws", "judgement", "log_group_reading", "settings", "stages"},
+    "log_role": {"log_groups", "stages"},
+    "judgement": {"log_groups", "log_role", "policy", "settings", "stages"},
+    "role_reading": {"aws", "log_groups", "log_role", "settings"},
+    "account_role": {"aws", "log_role", "role_reading", "settings"},
+    "facts": {"aws", "judgement", "log_group_reading", "role_reading", "settings", "stages"},
     "enforcement": {
         "destinations",
         "facts",
@@ -46,6 +48,7 @@ ROOMS: dict[str, set[str]] = {
         "aws",
         "log_groups",
         "policy",
+        "role_reading",
         "settings",
         "stages",
     },
@@ -61,6 +64,7 @@ ROOMS: dict[str, set[str]] = {
         "judgement",
         "pace",
         "rest",
+        "role_reading",
         "settings",
         "stages",
     },
@@ -128,6 +132,7 @@ PREVIEW: dict[str, set[str]] = {
     },
 }
 PURE = {
+    "log_role",
     "judgement",
     "stages",
     "settings",

@@ -1,0 +1,437 @@
+"""A log role that may write to some log groups only: left as it is, reported, and its stages are not compliant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from accounts import (
+    PUSH_POLICY,
+    get_stage,
+    levels,
+    log_role,
+    make_http_stage,
+    make_role,
+    make_stage,
+    make_websocket_stage,
+    patch_stage,
+    set_log_role,
+)
+from builders import ACCOUNT, MADE_ROLE, SETTINGS, record, updated
+from deliveries import Context, Deliver
+from handlers import enforce
+from log_keeper.account_role import AccountRoleError, Verdict, look
+from log_keeper.aws import Clients
+from log_keeper.judgement import Judgement, Problem
+from log_keeper.pace import Pace
+from log_keeper.settings import Settings
+from log_keeper.sweep import Swept, Work, sweep
+from preview.outlook import count
+from preview.reading import gather, tell_nobody
+from preview.words import role_in_words
+from sandbox.account import Sandbox
+from sandbox.faults import Fault, Kind
+from sandbox.rules.rest_account import writes_to
+
+GROUPS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
+THEIRS = f"arn:aws:iam::{ACCOUNT}:role/Theirs"
+ACTIONS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+WELCOME = "/aws/apigateway/welcome"
+EXECUTION = "API-Gateway-Execution-Logs_*"
+
+
+def allow(*groups: str, effect: str = "Allow", actions: list[str] = ACTIONS, **more: Any) -> dict[str, Any]:
+    return {"Effect": effect, "Action": actions, "Resource": [f"{GROUPS}{group}:*" for group in groups], **more}
+
+
+def narrow(sandbox: Sandbox, *statements: dict[str, Any]) -> str:
+    """The account's log role is a role of the owner with these statements; it was once allowed more."""
+    arn = make_role(sandbox, "Theirs")
+    set_log_role(sandbox, arn)
+    iam = sandbox.client("iam")
+    iam.detach_role_policy(RoleName="Theirs", PolicyArn=PUSH_POLICY)
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    iam.put_role_policy(RoleName="Theirs", PolicyName="logs", PolicyDocument=document)
+    return arn
+
+
+def least_privilege(sandbox: Sandbox) -> str:
+    """As dod-iac/terraform-aws-api-gateway-cloudwatch-role makes it, set with UpdateAccount."""
+    arn = make_role(sandbox, "Theirs", policy=None)
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow(EXECUTION, WELCOME)]})
+    sandbox.client("iam").put_role_policy(RoleName="Theirs", PolicyName="logs", PolicyDocument=document)
+    set_log_role(sandbox, arn)
+    return arn
+
+
+def own_destination(sandbox: Sandbox, name: str = "mine") -> str:
+    """The id of a REST API whose stage is compliant, and logs to a group that its owner chose."""
+    api_id = make_stage(sandbox)
+    logs = sandbox.client("logs")
+    logs.create_log_group(logGroupName=name)
+    patch_stage(
+        sandbox,
+        api_id,
+        ("replace", "/accessLogSettings/destinationArn", f"{GROUPS}{name}"),
+        ("replace", "/accessLogSettings/format", "$context.requestId"),
+    )
+    return api_id
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, list[str]]]:
+    """The outcome of each stage, with the details of the findings about the log role."""
+    return [
+        (line.outcome, [each["detail"] for each in line.findings if each["problem"] == Problem.LIMITED_LOG_ROLE])
+        for line in caplog.records
+        if hasattr(line, "outcome")
+    ]
+
+
+def test_stage_that_the_role_may_not_write_for_is_remediated_and_then_not_compliant(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arn = least_privilege(sandbox)
+    api_id = make_stage(sandbox)
+    access = f"/aws/vendedlogs/apigateway/{api_id}/prod"
+    assert deliver(updated(api_id)) == []
+    assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
+    assert log_role(sandbox) == arn
+    assert not writes_to(sandbox, "us-east-1", access)
+    assert writes_to(sandbox, "us-east-1", f"API-Gateway-Execution-Logs_{api_id}/prod")
+    lacks = f"{arn} lacks logs:CreateLogGroup, logs:CreateLogStream, logs:PutLogEvents on {GROUPS}{access}:*"
+    assert told(caplog) == [("partly remediated", [lacks])]
+
+    caplog.clear()
+    capsys.readouterr()
+    before = len(sandbox.calls)
+    assert deliver(updated(api_id)) == []
+    assert told(caplog) == [("non-compliant", [lacks])]
+    assert not [made for made in sandbox.calls[before:] if made.call.operation in ("UpdateStage", "CreateLogGroup")]
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert metrics["StagesNonCompliant"] == [1.0]
+    assert "StagesInLine" not in metrics
+    [entries] = [made.call.params["Entries"] for made in sandbox.calls[before:] if made.call.operation == "PutEvents"]
+    assert [json.loads(entry["Detail"])["detail"] for entry in entries] == [lacks]
+
+
+def test_stage_becomes_compliant_when_the_owner_allows_the_role_more(
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    least_privilege(sandbox)
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    sandbox.client("iam").attach_role_policy(RoleName="Theirs", PolicyArn=PUSH_POLICY)
+    enforce.door()._clock.sleep(timedelta(minutes=6).total_seconds())  # type: ignore[attr-defined]
+    caplog.clear()
+    deliver(updated(api_id))
+    assert told(caplog) == [("in line", [])]
+
+
+def test_websocket_stage_needs_other_groups_than_a_rest_stage(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    least_privilege(sandbox)
+    api_id = make_websocket_stage(sandbox)
+    names = [f"/aws/apigateway/{api_id}/prod", f"/aws/vendedlogs/apigatewayv2/{api_id}/prod"]
+    deliver(record("CreateStage", {"apiId": api_id, "stageName": "prod"}))
+    [(_, [detail])] = told(caplog)
+    assert [f"{GROUPS}{name}:*" in detail for name in names] == [True, True]
+    assert [writes_to(sandbox, "us-east-1", name) for name in names] == [False, False]
+
+
+def test_http_stage_does_not_need_the_role(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    least_privilege(sandbox)
+    api_id = make_http_stage(sandbox)
+    event = record("CreateStage", {"apiId": api_id, "stageName": "$default"})
+    deliver(event)
+    caplog.clear()
+    before = len(sandbox.calls)
+    deliver(event)
+    assert told(caplog) == [("in line", [])]
+    assert not [made for made in sandbox.calls[before:] if made.call.service == "iam"]
+
+
+@pytest.mark.parametrize("has_welcome", [True, False])
+def test_role_for_its_owners_group_only_is_left(sandbox: Sandbox, deliver: Deliver, has_welcome: bool) -> None:
+    """Whoever deploys, and although no standard log group may be written to."""
+    arn = narrow(sandbox, allow("mine", *([WELCOME] if has_welcome else [])))
+    another = make_stage(sandbox)
+    assert deliver(record("UpdateAccount", {}), updated(own_destination(sandbox)), updated(another)) == []
+    assert log_role(sandbox) == arn
+    assert [role["RoleName"] for role in sandbox.client("iam").list_roles()["Roles"]] == ["Theirs"]
+
+
+@pytest.mark.parametrize(("group", "is_silenced"), [("mine", False), ("another", True)])
+def test_owners_destination_is_evaluated_by_its_own_name(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, group: str, is_silenced: bool
+) -> None:
+    narrow(sandbox, allow(EXECUTION, "mine"))
+    api_id = own_destination(sandbox, group)
+    deliver(updated(api_id))
+    caplog.clear()
+    before = len(sandbox.calls)
+    deliver(updated(api_id))
+    [(outcome, details)] = told(caplog)
+    assert outcome == ("non-compliant" if is_silenced else "in line")
+    assert [f"{GROUPS}another:*" in detail for detail in details] == [True] * is_silenced
+    assert writes_to(sandbox, "us-east-1", group) is not is_silenced
+    # The answer is kept as long as the role is believed.
+    assert not [made for made in sandbox.calls[before:] if made.call.service == "iam"]
+
+
+def test_destination_of_an_owner_costs_one_simulation(sandbox: Sandbox, deliver: Deliver) -> None:
+    set_log_role(sandbox, make_role(sandbox))
+    deliver(updated(make_stage(sandbox)))
+    api_id = own_destination(sandbox)
+    before = len(sandbox.calls)
+    deliver(updated(api_id))
+    asked = [made.call.operation for made in sandbox.calls[before:] if made.call.service == "iam"]
+    assert asked == ["SimulatePrincipalPolicy"]
+
+
+def test_role_that_may_write_for_one_api_is_right_for_that_one(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = make_stage(sandbox), make_stage(sandbox)
+    narrow(sandbox, allow(f"API-Gateway-Execution-Logs_{ours}/*", f"/aws/vendedlogs/apigateway/{ours}/*"))
+    deliver(updated(ours), updated(theirs))
+    caplog.clear()
+    deliver(updated(ours))
+    deliver(updated(theirs))
+    assert [outcome for outcome, _ in told(caplog)] == ["in line", "non-compliant"]
+
+
+ROLE_CASES: dict[str, Callable[[Sandbox], None]] = {
+    "explicit deny": lambda sandbox: _deny(sandbox, "/aws/vendedlogs/*"),
+    "permissions boundary": lambda sandbox: _bound(sandbox, allow(EXECUTION, WELCOME)),
+}
+
+
+def _deny(sandbox: Sandbox, group: str) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow(group, effect="Deny")]})
+    sandbox.client("iam").put_role_policy(RoleName="Theirs", PolicyName="deny", PolicyDocument=document)
+
+
+def _bound(sandbox: Sandbox, statement: dict[str, Any]) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    boundary = sandbox.client("iam").create_policy(PolicyName="Boundary", PolicyDocument=document)["Policy"]["Arn"]
+    sandbox.client("iam").put_role_permissions_boundary(RoleName="Theirs", PermissionsBoundary=boundary)
+
+
+@pytest.mark.parametrize("case", ROLE_CASES)
+def test_what_a_role_is_denied_it_may_not_write(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    set_log_role(sandbox, arn := make_role(sandbox, "Theirs"))
+    ROLE_CASES[case](sandbox)
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    caplog.clear()
+    deliver(updated(api_id))
+    assert [outcome for outcome, _ in told(caplog)] == ["non-compliant"]
+    assert log_role(sandbox) == arn
+
+
+@pytest.mark.parametrize(
+    "make", [lambda sandbox: _deny(sandbox, "*"), lambda sandbox: _bound(sandbox, allow("*", actions=["s3:*"]))]
+)
+def test_role_that_may_write_nothing_is_replaced(sandbox: Sandbox, deliver: Deliver, make: Any) -> None:
+    set_log_role(sandbox, make_role(sandbox, "Theirs"))
+    make(sandbox)
+    assert deliver(record("UpdateAccount", {})) == []
+    assert log_role(sandbox) == MADE_ROLE
+
+
+def test_boundary_that_leaves_the_owners_group_leaves_the_role(sandbox: Sandbox, deliver: Deliver) -> None:
+    set_log_role(sandbox, arn := make_role(sandbox, "Theirs"))
+    _bound(sandbox, allow("mine"))
+    deliver(record("UpdateAccount", {}))
+    assert log_role(sandbox) == arn
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_condition_on_the_region_is_evaluated(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, region: str
+) -> None:
+    condition = {"StringEquals": {"aws:RequestedRegion": region}}
+    narrow(sandbox, allow(EXECUTION), allow("/aws/vendedlogs/*", Condition=condition))
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    caplog.clear()
+    deliver(updated(api_id))
+    assert [outcome for outcome, _ in told(caplog)] == ["in line" if region == "us-east-1" else "non-compliant"]
+    assert writes_to(sandbox, "us-east-1", f"/aws/vendedlogs/apigateway/{api_id}/prod") is (region == "us-east-1")
+
+
+def test_condition_that_cannot_be_simulated_is_not_held_against_the_role(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    arn = narrow(sandbox, allow("*", Condition={"StringEquals": {"aws:PrincipalTag/team": "shop"}}))
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    caplog.clear()
+    deliver(updated(api_id))
+    assert told(caplog) == [("in line", [])]
+    assert log_role(sandbox) == arn
+
+
+def test_role_without_leave_to_create_groups_is_left_and_reported(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """AWS says that a role needs it; whether also where the group exists is not known."""
+    arn = narrow(sandbox, allow("*", actions=["logs:CreateLogStream", "logs:PutLogEvents"]))
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    caplog.clear()
+    deliver(updated(api_id))
+    [(outcome, [detail])] = told(caplog)
+    assert outcome == "non-compliant"
+    assert f"{arn} lacks logs:CreateLogGroup on " in detail
+    assert log_role(sandbox) == arn
+
+
+def test_audit_tells_what_the_role_lacks(
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    least_privilege(sandbox)
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    environment.setenv("MODE", "Audit")
+    enforce.door.cache_clear()
+    caplog.clear()
+    before = len(sandbox.calls)
+    deliver(updated(api_id), updated(make_stage(sandbox)))
+    assert [outcome for outcome, _ in told(caplog)] == ["non-compliant", "would change"]
+    assert not [
+        made for made in sandbox.calls[before:] if made.call.caller.arn != "" and made.call.operation == "UpdateStage"
+    ]
+
+
+@pytest.fixture
+def settings(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> Settings:
+    url = sandbox.client("sqs").create_queue(QueueName="StageQueue")["QueueUrl"]
+    return replace(SETTINGS, stage_queue_url=url)
+
+
+def swept(settings: Settings) -> tuple[Swept, list[Judgement]]:
+    found: list[Judgement] = []
+    part = sweep(
+        Clients(lambda: Pace(1_000)),
+        settings,
+        Work("us-east-1"),
+        now=lambda: datetime.now(UTC),
+        has_time=lambda: True,
+        tell=found.append,
+    )
+    return part, found
+
+
+def test_sweep_counts_the_stage_as_not_compliant_and_does_not_queue_it(
+    sandbox: Sandbox, settings: Settings, deliver: Deliver
+) -> None:
+    least_privilege(sandbox)
+    silenced, changed = make_stage(sandbox), make_stage(sandbox)
+    deliver(updated(silenced))
+    part, found = swept(settings)
+    assert part.role is not None
+    assert part.role.verdict is Verdict.LIMITED
+    assert "/aws/vendedlogs/apigateway/*" in str(part.role.limits)
+    assert {each.stage.ref.api_id: each.is_in_line for each in found} == {silenced: False, changed: False}
+    [(_, counted)] = part.counts.items()
+    assert (counted.seen, counted.in_line) == (2, 0)
+    received = sandbox.client("sqs").receive_message(QueueUrl=settings.stage_queue_url, MaxNumberOfMessages=10)
+    assert [json.loads(each["Body"])["detail"]["apiId"] for each in received["Messages"]] == [changed]
+
+
+def test_sweep_simulates_once_for_a_valid_role_and_in_batches_for_owners_destinations(
+    sandbox: Sandbox, settings: Settings, deliver: Deliver
+) -> None:
+    set_log_role(sandbox, make_role(sandbox))
+    deliver(*(updated(make_stage(sandbox)) for _ in range(3)))
+
+    def simulations() -> int:
+        before = len(sandbox.calls)
+        swept(settings)
+        return sum(made.call.operation == "SimulatePrincipalPolicy" for made in sandbox.calls[before:])
+
+    assert simulations() == 1
+    for number in range(3):
+        own_destination(sandbox, f"mine-{number}")
+    assert simulations() == 2
+
+
+def test_preview_shows_the_limits_of_the_role(sandbox: Sandbox, settings: Settings, deliver: Deliver) -> None:
+    least_privilege(sandbox)
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    [region] = gather(Clients(lambda: Pace(1_000)), settings, lambda: datetime.now(UTC), tell_nobody)
+    assert role_in_words(region).startswith(f"limited: {THEIRS} lacks logs:CreateLogGroup")
+    [stage] = region.stages
+    assert stage.outcome == "non-compliant"
+    assert [finding.problem for finding in stage.findings] == [Problem.LIMITED_LOG_ROLE]
+    assert (count(region.stages).in_line, count(region.stages).non_compliant) == (0, 1)
+
+
+def test_policy_of_the_organization_is_reported_and_the_role_is_left(
+    sandbox: Sandbox, settings: Settings, deliver: Deliver
+) -> None:
+    set_log_role(sandbox, arn := make_role(sandbox, "Theirs"))
+    api_id = make_stage(sandbox)
+    deliver(updated(api_id))
+    deny = {"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*"}
+    sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    assert deliver(record("UpdateAccount", {})) == []
+    assert log_role(sandbox) == arn
+    part, found = swept(settings)
+    assert [finding.problem for finding in part.findings] == [Problem.DENIED_BY_ORGANIZATION]
+    assert [each.is_in_line for each in found] == [True]
+
+
+def test_refused_role_is_explained(sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver) -> None:
+    """The role is right, and the organization demands tags on the group that API Gateway creates without."""
+    condition = {"Null": {"aws:RequestTag/owner": "true"}}
+    deny = {"Effect": "Deny", "Action": "logs:CreateLogGroup", "Resource": "*", "Condition": condition}
+    sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    environment.setenv("LOG_ROLE_ARN", make_role(sandbox, "Theirs"))
+    with pytest.raises(AccountRoleError) as caught:
+        enforce.handler(updated(make_stage(sandbox)), Context(remaining=80_000))  # type: ignore[arg-type]
+    said = str(caught.value)
+    assert "tests the role on log group /aws/apigateway/welcome" in said
+    assert "logs:CreateLogGroup, logs:DescribeLogStreams, logs:CreateLogStream, logs:PutLogEvents" in said
+    assert "demands tags on new log groups" in said
+
+
+@pytest.mark.parametrize("tests_all_groups", [False, True])
+def test_limited_role_of_the_owner_is_set_where_api_gateway_takes_it(
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, tests_all_groups: bool
+) -> None:
+    sandbox.update_account_tests_all_groups = tests_all_groups
+    arn = make_role(sandbox, "Theirs", policy=None)
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow(EXECUTION, WELCOME)]})
+    sandbox.client("iam").put_role_policy(RoleName="Theirs", PolicyName="logs", PolicyDocument=document)
+    environment.setenv("LOG_ROLE_ARN", arn)
+    failed = deliver(record("UpdateAccount", {}), remaining=80_000)
+    assert (failed, log_role(sandbox)) == ((["0"], None) if tests_all_groups else ([], arn))
+
+
+def test_role_that_cannot_be_read_keeps_no_stage_from_being_swept(sandbox: Sandbox, settings: Settings) -> None:
+    set_log_role(sandbox, make_role(sandbox))
+    make_stage(sandbox)
+    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "iam", "GetRole", of=lambda _: True))
+    part, found = swept(settings)
+    assert len(part.errors) == 1
+    assert len(found) == 1
+
+
+def test_look_changes_nothing(sandbox: Sandbox, settings: Settings) -> None:
+    narrow(sandbox, allow("mine"))
+    found = look(Clients(lambda: Pace(1_000)), settings, "us-east-1")
+    assert found.verdict is Verdict.LIMITED
+    assert log_role(sandbox) == THEIRS

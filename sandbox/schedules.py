@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -122,6 +123,8 @@ def _timer(sandbox: Sandbox, params: dict[str, Any]) -> Timer:
 
 
 def _check_target(target: dict[str, Any]) -> None:
+    if not re.fullmatch(r"arn:aws[a-z-]*:[\w-]+:[^:]*:[^:]*:.+", target["Arn"]):
+        raise _invalid("Provided Arn is not in correct format.")
     service = target["Arn"].split(":")[2:3]
     if not _TARGETS & set(service):
         raise AwsError("NotImplemented", f"The sandbox's Scheduler reaches no targets like {target['Arn']}", 501)

@@ -218,6 +218,8 @@ def test_names_groups_and_expressions_are_checked(sandbox: Sandbox) -> None:
         f"Invalid Schedule Expression {wrong}.",
     )
     schedule(sandbox, "cron(0 9 LW * ? *)", Name="monthly")
+    refused = ("ValidationException", "Provided Arn is not in correct format.")
+    assert refusal(lambda: schedule(sandbox, Name="b", Target={"Arn": "nonsense"})) == refused
     topic = {"Target": {"Arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:topic"}}
     assert refusal(lambda: schedule(sandbox, Name="b", **topic))[0] == "NotImplemented"
 

@@ -78,6 +78,7 @@ class Sandbox:
         refuses_missing_websocket_log_groups: bool = False,
         partial_route_settings: Literal["keeps", "resets"] = "keeps",
         managed_stage_is_locked: bool = False,
+        cross_region_buses_elsewhere: Literal["refused", "lost"] = "refused",
         stack_sets_read_all_stacks: bool = True,
         takes_delivery_sources_without_account: bool = False,
         log_delivery_policy: Literal["group", "account"] = "group",
@@ -124,6 +125,9 @@ class Sandbox:
         self.partial_route_settings = partial_route_settings
         #: UpdateStage refuses the stage that quick create made: the model says so, AWS has taken access logs for it.
         self.managed_stage_is_locked = managed_stage_is_locked
+        #: In China and GovCloud no rule reaches a bus of another region: PutTargets refuses such a target, or takes it
+        #: and its events are lost. Which of the two is not recorded.
+        self.cross_region_buses_elsewhere = cross_region_buses_elsewhere
         #: A stack set's execution role must be allowed to read all stacks, as AWS's own managed policy for one allows.
         #: Whether that is needed is not recorded.
         self.stack_sets_read_all_stacks = stack_sets_read_all_stacks

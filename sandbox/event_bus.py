@@ -171,6 +171,8 @@ def _to_bus(sandbox: Sandbox, delivery: Delivery) -> None:
     *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
     """
     region, name = delivery.arn.split(":")[3], delivery.arn.rsplit("/", 1)[-1]
+    if is_out_of_reach(delivery.arn, delivery.rule_arn.split(":")[3]):
+        raise Undeliverable(f"the bus {delivery.arn} is in another region, which this partition's rules do not reach")
     bus = events_backends[sandbox.account_id][region].event_buses.get(name)
     if bus is None:
         raise Undeliverable(f"there is no bus {delivery.arn}")
@@ -192,6 +194,16 @@ def _to_bus(sandbox: Sandbox, delivery: Delivery) -> None:
         if evaluate(documents, "events:PutEvents", delivery.arn, {}, principal) is not Decision.ALLOWED:
             raise Undeliverable("the target has no role, and the bus's policy does not let EventBridge in")
     put(sandbox, region, json.loads(delivery.payload), name)
+
+
+def is_out_of_reach(bus_arn: str, region: str) -> bool:
+    """Return whether no rule of the region reaches the bus: in China and GovCloud, one of another region.
+
+    *Source:* AWS Compute Blog, "Expanding cross-Region event routing with Amazon EventBridge": "between any AWS
+    Regions, except AWS GovCloud (US) and China"
+    """
+    service, bus_region = bus_arn.split(":")[2:4]
+    return service == "events" and bus_region != region and region.startswith(("cn-", "us-gov-"))
 
 
 @target("logs")

@@ -1,7 +1,7 @@
 """EventBridge Scheduler, and EventBridge's rules with a schedule: what comes due is started, on the account's clock.
 
-moto keeps schedules and rules; nothing of moto's ever fires. Not here: universal targets and those other than queues,
-functions and buses. A flexible time window is used at its very start.
+moto keeps schedules and rules; nothing of moto's ever fires. Not here: universal targets but that of SQS SendMessage,
+and targets other than queues, functions and buses. A flexible time window is used at its very start.
 
 *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html and the pages beside it.
 """
@@ -39,6 +39,9 @@ _PRINCIPAL = "scheduler.amazonaws.com"
 ROLE_REFUSED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
 #: Before the first retry, and at most. AWS names no numbers: these fill a day with about 185 tries, its default.
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(minutes=8)
+#: The call whose parameters are the input, in place of a resource. *Source:*
+#: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
+UNIVERSAL_TARGET = ":scheduler:::aws-sdk:sqs:sendMessage"
 #: A clock that stands still just before something is due must not keep the scheduler busy.
 _SHORTEST_WAIT = 0.05
 
@@ -247,8 +250,13 @@ class Scheduler:
     def _deliver(self, timed: _Timed, target: dict[str, Any], payload: str) -> None:
         """The target's API was called with the role of the schedule, and took it."""
         service, region = target["Arn"].split(":")[2:4]
-        client = self.sandbox.client(service, region, caller=self._session(timed, target), invoked_by=_PRINCIPAL)
+        if target["Arn"].endswith(UNIVERSAL_TARGET):
+            service, region = "scheduler", timed.region
+        called = "sqs" if service == "scheduler" else service
+        client = self.sandbox.client(called, region, caller=self._session(timed, target), invoked_by=_PRINCIPAL)
         match service:
+            case "scheduler":
+                client.send_message(**json.loads(payload))
             case "sqs":
                 client.send_message(
                     QueueUrl=self._queue_url(target["Arn"]), MessageBody=payload, **target.get("SqsParameters", {})

@@ -16,7 +16,7 @@ from moto.scheduler.models import scheduler_backends
 from sandbox.call import AwsError
 from sandbox.gateway import rule
 from sandbox.schedule_expressions import At, parse
-from sandbox.scheduler import ROLE_REFUSED, Timer, of, role_of
+from sandbox.scheduler import ROLE_REFUSED, UNIVERSAL_TARGET, Timer, of, role_of
 
 if TYPE_CHECKING:
     from sandbox.account import Sandbox
@@ -126,7 +126,7 @@ def _check_target(target: dict[str, Any]) -> None:
     if not re.fullmatch(r"arn:aws[a-z-]*:[\w-]+:[^:]*:[^:]*:.+", target["Arn"]):
         raise _invalid("Provided Arn is not in correct format.")
     service = target["Arn"].split(":")[2:3]
-    if not _TARGETS & set(service):
+    if not _TARGETS & set(service) and not target["Arn"].endswith(UNIVERSAL_TARGET):
         raise AwsError("NotImplemented", f"The sandbox's Scheduler reaches no targets like {target['Arn']}", 501)
     if service == ["events"] and "EventBridgeParameters" not in target:
         raise _invalid("EventBridgeParameters is required for this target.")  # the wording is not recorded

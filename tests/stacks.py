@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from accounts import get_stage, levels, log_role
 from sandbox import deployment
 from sandbox.account import Sandbox
+from sandbox.clock import MovableClock
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Deployed:
         self, api_id: str, stage_name: str = "prod", level: str = "ERROR", timeout: float = 30
     ) -> None:
         self.sandbox.wait_until(lambda: self.is_in_line(api_id, stage_name, level), timeout)
+
+    def pass_second_sweep(self) -> None:
+        """Let the quarter of an hour pass after which the schedule begins a sweep, beside that of the deployment."""
+        clock = self.sandbox.clock
+        assert isinstance(clock, MovableClock)
+        clock.advance(timedelta(minutes=15))
 
     def wait_until_quiet(self) -> int:
         """How many messages lie in the dead-letter queue once nothing is on its way."""

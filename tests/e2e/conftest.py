@@ -11,6 +11,7 @@ from accounts import make_role, set_log_role
 from permissions import Usage
 from sandbox import deployment
 from sandbox.account import Sandbox
+from sandbox.clock import MovableClock
 from stacks import Deployed
 
 #: What all accounts of the session's end-to-end tests saw of the stack's permissions.
@@ -20,7 +21,7 @@ USAGE = pytest.StashKey[Usage]()
 @pytest.fixture(scope="module")
 def account(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """With a live log role, since making one takes ten seconds; unless the module says ``HAS_LOG_ROLE = False``."""
-    with Sandbox(iam_propagation_seconds=1) as sandbox:
+    with Sandbox(iam_propagation_seconds=1, clock=MovableClock()) as sandbox:
         if getattr(request.module, "HAS_LOG_ROLE", True):
             arn = make_role(sandbox, "LongThere")
             sandbox.role_changes.clear()
@@ -37,11 +38,16 @@ def built() -> None:
 
 @pytest.fixture(scope="module")
 def deploy(account: Sandbox, built: None) -> Callable[..., Deployed]:
-    """Deploys the application, with parameters of the template; it waits and paces itself little."""
+    """Deploys the application, with parameters of the template; it waits and paces itself little.
+
+    The second sweep has begun: a test that waits until nothing is under way need not wait for that one.
+    """
 
     def deploy(**parameters: Any) -> Deployed:
         quick = {"SettleSeconds": "0", "SweepRate": "10"}
-        return Deployed(account, deployment.deploy(account, quick | parameters))
+        deployed = Deployed(account, deployment.deploy(account, quick | parameters))
+        deployed.pass_second_sweep()
+        return deployed
 
     return deploy
 

@@ -27,7 +27,9 @@ def stack(built: None, clock: MovableClock) -> Iterator[Deployed]:
     with Sandbox(iam_propagation_seconds=0, has_trail=False, clock=clock) as sandbox:
         set_log_role(sandbox, make_role(sandbox))  # to make one takes ten seconds
         parameters = {"SettleSeconds": "0", "AlarmEmail": "ops@example.com", "CreateTrail": "Yes"}
-        yield Deployed(sandbox, deployment.deploy(sandbox, parameters))
+        deployed = Deployed(sandbox, deployment.deploy(sandbox, parameters))
+        deployed.pass_second_sweep()
+        yield deployed
 
 
 def state(stack: Deployed, alarm: str) -> str:
@@ -112,6 +114,12 @@ def test_tug_of_war_rings_and_costs_one_look_and_one_write_a_change(stack: Deplo
     assert (ours(stack, calls), Counter(stack.log()) - older) == (Counter(), Counter())
 
 
+def test_sweep_is_not_overdue_in_the_first_hours(stack: Deployed) -> None:
+    assert state(stack, "SweepOverdueAlarm") == "INSUFFICIENT_DATA"
+    history = stack.sandbox.client("cloudwatch").describe_alarm_history(HistoryItemType="StateUpdate")
+    assert not any("SweepOverdueAlarm" in item["AlarmName"] for item in history["AlarmHistoryItems"])
+
+
 def test_message_in_the_dead_letter_queue_rings(stack: Deployed, clock: MovableClock) -> None:
     stack.set_queue(VisibilityTimeout="1")
     sqs, name = stack.sandbox.client("sqs"), "ApproximateNumberOfMessages"
@@ -132,6 +140,22 @@ def test_schedule_begins_a_sweep(stack: Deployed, clock: MovableClock) -> None:
     before = sweeps(stack)
     clock.advance(timedelta(days=1))
     stack.sandbox.wait_until(lambda: sweeps(stack) > before)
+
+
+def test_sweep_that_is_overdue_rings(stack: Deployed, clock: MovableClock) -> None:
+    """Two days after the last one: here its rule is disabled."""
+    events, cloudwatch = stack.sandbox.client("events"), stack.sandbox.client("cloudwatch")
+    [rule] = [each["Name"] for each in events.list_rules()["Rules"] if "ScheduleExpression" in each]
+    events.disable_rule(Name=rule)
+    stack.sandbox.wait_until(event_sources.of(stack.sandbox).is_idle)
+    clock.advance(timedelta(days=1))
+    clock.advance(timedelta(hours=22))
+    stack.sandbox.wait_until(lambda: state(stack, "SweepOverdueAlarm") == "OK")
+    clock.advance(timedelta(hours=3))
+    stack.sandbox.wait_until(lambda: state(stack, "SweepOverdueAlarm") == "ALARM")
+    history = cloudwatch.describe_alarm_history(HistoryItemType="Action")["AlarmHistoryItems"]
+    assert any("SweepOverdueAlarm" in item["AlarmName"] for item in history)
+    events.enable_rule(Name=rule)
 
 
 def test_alarm_reaches_the_topic(stack: Deployed) -> None:

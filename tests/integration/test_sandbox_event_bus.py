@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from moto.core.utils import get_service_model
@@ -153,6 +153,28 @@ def test_a_bus_does_not_target_itself(sandbox: Sandbox) -> None:
     forwarder = role(sandbox, "forward", "events.amazonaws.com", allow("events:PutEvents", resource=BUS))
     to_itself = {"Arn": BUS, "RoleArn": forwarder}
     assert refusal(lambda: put_targets(sandbox, to_itself, EventBusName="mine"))[0] == "ValidationException"
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1"])
+@pytest.mark.parametrize("way", ["refused", "lost"])
+def test_buses_of_other_regions_are_out_of_reach_in_china_and_govcloud(
+    way: Literal["refused", "lost"], region: str
+) -> None:
+    with Sandbox(iam_propagation_seconds=0, cross_region_buses_elsewhere=way) as sandbox:
+        other = {"us-gov-west-1": "us-gov-east-1", "cn-north-1": "cn-northwest-1"}[region]
+        events = client(sandbox, "events", region)
+        bus = f"arn:aws:events:{other}:{ACCOUNT}:event-bus/default"
+        forwarder = role(sandbox, "forward", "events.amazonaws.com", allow("events:PutEvents"))
+        events.put_rule(Name="r", EventPattern='{"source": ["shop"]}')
+        target = {"Id": "t", "Arn": bus, "RoleArn": forwarder}
+        if way == "refused":
+            code, message = refusal(lambda: events.put_targets(Rule="r", Targets=[target]))
+            assert (code, "no bus of another region" in message) == ("ValidationException", True)
+        else:
+            events.put_targets(Rule="r", Targets=[target])
+            events.put_events(Entries=[ENTRY])
+            [dropped] = sandbox.dropped_events
+            assert dropped.target_arn == bus
 
 
 def test_ten_events_are_taken_and_eleven_refused_as_a_whole(sandbox: Sandbox) -> None:

@@ -141,6 +141,23 @@ def test_a_rate_begins_at_once_and_all_that_came_due_is_in_order(sandbox: Sandbo
     assert [body[11:13] for body in bodies(sandbox)] == ["13", "13", "14", "15"]
 
 
+def test_a_universal_target_calls_sqs_with_the_schedules_input(sandbox: Sandbox, clock: MovableClock) -> None:
+    """So the message can have a delay. A rate without a start is due at once."""
+    url = client(sandbox, "sqs").get_queue_url(QueueName="work")["QueueUrl"]
+    message = {"QueueUrl": url, "MessageBody": "later", "DelaySeconds": 900}
+    target = {
+        "Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage",
+        "RoleArn": ROLE,
+        "Input": json.dumps(message),
+    }
+    schedule(sandbox, "rate(30 days)", Target=target)
+    clock.advance(timedelta())
+    clock.advance(timedelta(minutes=14))
+    assert bodies(sandbox) == []
+    clock.advance(timedelta(minutes=1))
+    assert bodies(sandbox) == ["later"]
+
+
 def test_a_disabled_schedule_waits_until_it_is_enabled(sandbox: Sandbox, clock: MovableClock) -> None:
     schedule(sandbox, State="DISABLED")
     clock.advance(timedelta(hours=2))

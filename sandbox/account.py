@@ -82,6 +82,8 @@ class Sandbox:
         stack_sets_read_all_stacks: bool = True,
         takes_delivery_sources_without_account: bool = False,
         log_delivery_policy: Literal["group", "account"] = "group",
+        unchanged_update_runs_log_delivery_admission: bool = True,
+        resource_policies_without_arn: Literal["all", "none", "refused"] = "all",
         resource_policy_limit: int = 51_200,
         refuses_past_schedules: bool = False,
         tagging_api_shows_service_calls: bool = False,
@@ -136,6 +138,12 @@ class Sandbox:
         self.takes_delivery_sources_without_account = takes_delivery_sources_without_account
         #: Where AWS allows log delivery: in the log group's own policy (seen in 2026-09), or in the account's.
         self.log_delivery_policy = log_delivery_policy
+        #: UpdateStage of an HTTP API with the access log settings that it has already allows log delivery again, as
+        #: when they were set. Each recorded call with access log settings did so, but none was without a change.
+        self.unchanged_update_runs_log_delivery_admission = unchanged_update_runs_log_delivery_admission
+        #: What DescribeResourcePolicies of scope RESOURCE answers without the ARN of a log group: the policies of all
+        #: groups, of none, or a refusal. Every recorded call names one; the model lets it out.
+        self.resource_policies_without_arn = resource_policies_without_arn
         #: The longest resource policy of CloudWatch Logs; documented as 5,120 for long, in use as 51,200 since 2025-11.
         self.resource_policy_limit = resource_policy_limit
         #: EventBridge Scheduler refuses one-time schedules of times gone by; otherwise they are invoked at once.

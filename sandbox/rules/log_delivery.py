@@ -93,6 +93,12 @@ def authorise(sandbox: Sandbox, call: Call, actions: tuple[str, ...]) -> None:
                        f"perform: {need.action} {why}")  # fmt: skip
 
 
+def reaches(sandbox: Sandbox, region: str, group_name: str) -> bool:
+    """Return whether access logs of an HTTP API reach the log group: it exists, and log delivery may write to it."""
+    group = logs_backends[sandbox.account_id][region].groups.get(group_name)
+    return group is not None and _is_allowed(sandbox, region, group)
+
+
 def _is_allowed(sandbox: Sandbox, region: str, group: Any) -> bool:
     """Log delivery may write to the group, by the account's policies or by the group's own."""
     documents = [load(text) for text in policies.documents(sandbox, region, group)]

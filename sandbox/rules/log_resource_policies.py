@@ -117,13 +117,18 @@ def _check_grammar(document: str) -> None:
 
 @rule("logs", "DescribeResourcePolicies")
 def _describe(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
-    """Of the account unless ``policyScope`` is RESOURCE; then of the one log group that is named, or of all."""
+    """Return the policies of the account unless ``policyScope`` is RESOURCE; then that of the log group that is named,
+    or what the sandbox is told to answer where none is."""
     params = call.params
     arn = params.get("resourceArn")
     if params.get("policyScope", "ACCOUNT") == "ACCOUNT":
         if arn:
             raise _invalid("Cannot provide ResourceArn for PolicyScope ACCOUNT")
         found = [_described(name, policy) for name, policy in sorted(of_account(sandbox, call.region).items())]
+    elif not arn and sandbox.resource_policies_without_arn == "refused":
+        raise _invalid("ResourceArn is required for PolicyScope RESOURCE")  # the wording is not recorded
+    elif not arn and sandbox.resource_policies_without_arn == "none":
+        found = []
     else:
         groups = logs_backends[sandbox.account_id][call.region].groups
         wanted = [_group(sandbox, call, arn)] if arn else [groups[name] for name in sorted(groups)]

@@ -54,8 +54,10 @@ _VARIABLE = {
 }
 
 
-def accept(sandbox: Sandbox, call: Call, protocol: str, settings: dict[str, str]) -> dict[str, str]:
-    """The settings as API Gateway keeps them; otherwise AwsError."""
+def accept(
+    sandbox: Sandbox, call: Call, protocol: str, settings: dict[str, str], before: dict[str, str]
+) -> dict[str, str]:
+    """Return the settings as API Gateway keeps them; raise AwsError if it refuses them. ``before``: those set now."""
     destination, text = settings.get("DestinationArn"), settings.get("Format")
     if not destination or not text:
         raise bad("Access Log value missing. Expected destinationArn and format.")
@@ -63,9 +65,11 @@ def accept(sandbox: Sandbox, call: Call, protocol: str, settings: dict[str, str]
     _check_format(text, protocol)
     if protocol == "HTTP":
         assert group is not None, "an HTTP API has no other destination"
-        log_delivery.enable(sandbox, call, group)
         # Source: approov/quickstart-aws-api-gateway-v2, in 2021: given with ":*", answered without.
         destination = destination.removesuffix(":*")
+        is_change = {"DestinationArn": destination, "Format": text} != before
+        if is_change or sandbox.unchanged_update_runs_log_delivery_admission:
+            log_delivery.enable(sandbox, call, group)
     else:
         check_role(sandbox, call.region)
         known = logs_backends[sandbox.account_id][call.region].groups

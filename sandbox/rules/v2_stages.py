@@ -147,7 +147,7 @@ def _change(sandbox: Sandbox, call: Call, api: Any, stage: Stage) -> None:
     if params.get("AccessLogSettings") is not None:
         # A member not sent stays, so an empty object changes nothing, and is refused where there is no access log.
         merged = {**stage.access_log, **params["AccessLogSettings"]}
-        stage.access_log = v2_access_logs.accept(sandbox, call, api.protocol_type, merged)
+        stage.access_log = v2_access_logs.accept(sandbox, call, api.protocol_type, merged, stage.access_log)
 
 
 def _set_deployment(sandbox: Sandbox, params: dict[str, Any], api: Any, stage: Stage) -> None:

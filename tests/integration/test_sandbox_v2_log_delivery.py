@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from sandbox.rules.log_delivery import ACCOUNT_POLICY, ACTIONS
+from sandbox.rules.log_delivery import ACCOUNT_POLICY, ACTIONS, reaches
 from tests.integration.sandbox_support import allow, client, refusal, role
 from tests.integration.v2_support import FORMAT, access_log, group_arn, http_api, make_group, update_v2, v2_stage
 
@@ -118,6 +118,37 @@ def test_the_groups_own_policy_lets_log_delivery_in(sandbox: Sandbox) -> None:
     assert again[0]["revisionId"] == "1"
     streams = logs.describe_log_streams(logGroupName="/x")["logStreams"]
     assert len(streams) == 1
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_settings_that_are_set_already_may_allow_delivery_again(sandbox: Sandbox, *, runs: bool) -> None:
+    sandbox.unchanged_update_runs_log_delivery_admission = runs
+    api_id = http_api(sandbox)
+    enable(sandbox, api_id, "/x")
+    assert reaches(sandbox, "us-east-1", "/x")
+    client(sandbox, "logs").delete_log_group(logGroupName="/x")
+    make_group(sandbox, "/x")
+    assert not reaches(sandbox, "us-east-1", "/x")
+    update_v2(sandbox, api_id, AccessLogSettings=access_log("/x"))
+    assert reaches(sandbox, "us-east-1", "/x") is runs
+    update_v2(sandbox, api_id, AccessLogSettings={"Format": f"{FORMAT} $context.path"})
+    assert reaches(sandbox, "us-east-1", "/x")
+
+
+@pytest.mark.parametrize("answer", ["all", "none", "refused"])
+def test_policies_of_all_groups_may_be_listed(sandbox: Sandbox, answer: Any) -> None:
+    sandbox.resource_policies_without_arn = answer
+    enable(sandbox, http_api(sandbox), "/x")
+
+    def listed(**criteria: str) -> list[str]:
+        found = client(sandbox, "logs").describe_resource_policies(policyScope="RESOURCE", **criteria)
+        return [policy["resourceArn"] for policy in found["resourcePolicies"]]
+
+    assert listed(resourceArn=group_arn("/x")) == [group_arn("/x")]
+    if answer == "refused":
+        assert refusal(listed)[0] == "InvalidParameterException"
+    else:
+        assert listed() == ([group_arn("/x")] if answer == "all" else [])
 
 
 def test_a_policy_of_the_owners_is_enough(sandbox: Sandbox) -> None:

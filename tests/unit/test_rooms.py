@@ -34,6 +34,8 @@ ROOMS: dict[str, set[str]] = {
     "role_reading": {"aws", "log_groups", "log_role", "settings"},
     "account_role": {"aws", "log_role", "role_reading", "settings"},
     "facts": {"aws", "judgement", "log_group_reading", "role_reading", "settings", "stages"},
+    "log_delivery": set(),
+    "resource_policies": {"aws", "log_delivery"},
     "enforcement": {
         "destinations",
         "facts",
@@ -134,6 +136,7 @@ PREVIEW: dict[str, set[str]] = {
 PURE = {
     "log_role",
     "judgement",
+    "log_delivery",
     "stages",
     "settings",
     "policy",

@@ -153,8 +153,11 @@ class Enforcer:
             findings += remediation.attempt(_STREAM, streams) or ()
             return self._only_evaluated(judgement, remediation, findings, role_error)
         # Before the stage: API Gateway would create the execution log group itself, and it would never expire.
-        remediation.create_log_groups(self._clients.logs(hint.ref.region), judgement)
+        logs = self._clients.logs(hint.ref.region)
+        remediation.create_log_groups(logs, judgement)
         excluded = set(NEED_LOG_ROLE if role_error is not None else ())
+        if not remediation.allow_delivery(logs, judgement):
+            excluded.add(Setting.LOG_DELIVERY)
         # Before the level: an opt-in whose end could not be scheduled must not begin.
         until, may_end = judgement.plan.opt_in.until, hint.tags_changed and reading.stage.has_execution_logs
         schedule = partial(self._schedule, hint.ref, until, may_end=may_end)

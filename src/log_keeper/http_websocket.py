@@ -91,6 +91,10 @@ class V2Stage:
         """Return UpdateStage's parameters. No deployment id: a stage that deploys by itself takes none."""
         request: dict[str, Any] = {"ApiId": self.stage.ref.api_id, "StageName": self.stage.ref.stage_name}
         for change in changes:
+            if change.setting is Setting.LOG_DELIVERY:
+                # The format as it is: API Gateway then allows the delivery to whatever destination the stage has.
+                request.setdefault("AccessLogSettings", {}).setdefault("Format", self.stage.access_log.format)
+                continue
             member, value = _MEMBERS[change.setting], change.after
             if change.setting in _ACCESS_LOG:
                 request.setdefault("AccessLogSettings", {})[member] = value

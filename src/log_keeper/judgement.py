@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from log_keeper.log_delivery import DeliveryFacts, DeliveryPermission
 from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, lack
 from log_keeper.log_role import LogRoleFacts, in_words
-from log_keeper.policy import Plan, plan, uses_own_access_log_group
+from log_keeper.policy import Change, Plan, Setting, plan, uses_own_access_log_group
 from log_keeper.settings import Settings
-from log_keeper.stages import Stage, access_log_group, execution_log_group
+from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
 
 #: The names of log groups that an account can make. *Source:* botocore's model of CreateLogGroup, and its refusal:
 #: "Log groups starting with AWS/ are reserved for AWS."
@@ -20,6 +21,13 @@ _GROUP_NAME = re.compile(r"(?!(?i:aws)/)[.\-_/#A-Za-z0-9]{1,512}")
 #: The names of streams that API Gateway takes. *Source:* API Gateway developer guide, "Set up access logging to Amazon
 #: Data Firehose"; botocore's model of firehose.
 _STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
+
+
+#: For an HTTP API whose log group lets no delivery in. API Gateway allows it when access logs are switched on, in a
+#: resource policy of the group, which is deleted with the group.
+_ALLOW_DELIVERY = Change(
+    Setting.LOG_DELIVERY, None, "not allowed", "allowed", "no resource policy lets access logs into their log group"
+)
 
 
 class Problem(StrEnum):
@@ -33,6 +41,7 @@ class Problem(StrEnum):
     KEPT_FOR_EVER = "a log group has no retention; one set now would delete old lines"
     DESTINATION_MISSING = "the log group that access logs go to does not exist: no access log is kept"
     DESTINATION_RECREATED = "the log group of the access logs was deleted and created again: older lines are lost"
+    DELIVERY_DENIED = "a resource policy denies log delivery to the log group: no access log is kept"
     LOG_GROUP_DELETED = "a log group of the stage was deleted: its lines, retention, key and filters are lost"
     LOG_GROUP_IN_THE_WAY = "a deployment could not create a log group that exists already"
     CHANGE_FAILED = "a required change could not be made; it is tried again"
@@ -60,10 +69,12 @@ class Facts:
 
     ``log_groups``: those that exist, by name, of the groups that ``log_groups_of`` names.
     ``log_role``: the account's CloudWatch log role in the region; None where it is not known, or not valid.
+    ``deliveries``: by name, of the groups that ``delivery_group_of`` names.
     """
 
     log_groups: Mapping[str, LogGroupFacts] = field(default_factory=dict)
     log_role: LogRoleFacts | None = None
+    deliveries: Mapping[str, DeliveryFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,8 @@ class Judgement:
 
     ``log_groups``: what each group lacks that it logs to or, by its plan, will. ``is_silenced``: whether lines of the
     stage are lost for a reason that no change of the stage removes: see the findings.
+    ``delivery``: of an HTTP API's access logs, to the log group that they go to; None if there is none, or it is not
+    to be changed before the group exists.
     """
 
     stage: Stage
@@ -79,6 +92,7 @@ class Judgement:
     log_groups: Mapping[LogGroup, LogGroupChange]
     findings: tuple[Finding, ...]
     is_silenced: bool = False
+    delivery: DeliveryFacts | None = None
 
     @property
     def required_log_groups(self) -> dict[LogGroup, LogGroupChange]:
@@ -119,13 +133,33 @@ def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judg
         for group, change in changes.items()
         if change is LogGroupChange.MISSING
     ]
+    delivery = _delivery(stage, settings, facts, changes)
+    is_delivery_denied = delivery is not None and delivery.permission is DeliveryPermission.DENIED
+    if delivery is not None and is_delivery_denied:
+        findings.append(Finding(Problem.DELIVERY_DENIED, delivery.log_group_arn))
+    if delivery is not None and delivery.permission is DeliveryPermission.MISSING:
+        missing = replace(missing, changes=(*missing.changes, _ALLOW_DELIVERY))
     if missing.opt_in.unreadable_tag is not None:
         findings.append(Finding(Problem.UNREADABLE_TAG, missing.opt_in.unreadable_tag))
     denied = _denied(stage, groups, facts.log_role)
     if denied and facts.log_role is not None:
         detail = in_words(facts.log_role.role_arn, denied, region=stage.ref.region)
         findings.append(Finding(Problem.LIMITED_LOG_ROLE, detail))
-    return Judgement(stage, missing, changes, tuple(findings), is_silenced=bool(denied))
+    is_silenced = bool(denied) or is_delivery_denied
+    return Judgement(stage, missing, changes, tuple(findings), is_silenced=is_silenced, delivery=delivery)
+
+
+def _delivery(
+    stage: Stage, settings: Settings, facts: Facts, changes: Mapping[LogGroup, LogGroupChange]
+) -> DeliveryFacts | None:
+    awaited = [group.name for group, change in changes.items() if change is LogGroupChange.MISSING]
+    name = delivery_group_of(stage, settings)
+    return None if name is None or name in awaited else facts.deliveries.get(name)
+
+
+def delivery_group_of(stage: Stage, settings: Settings) -> str | None:
+    """Return the name of the log group that access logs of an HTTP API are delivered to; None for any other stage."""
+    return _destination_group(stage, settings) if stage.protocol is Protocol.HTTP else None
 
 
 def _denied(stage: Stage, groups: Iterable[LogGroup], role: LogRoleFacts | None) -> dict[str, tuple[str, ...]]:
@@ -145,15 +179,21 @@ def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:
         groups.append(LogGroup(access_log_group(ref), settings.access_log_retention, key))
     if stage.has_canary:
         groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
-    if stage.access_log.is_lost:
-        return groups
-    arn = (stage.access_log.destination_arn or "").removesuffix(":*")
-    # API Gateway keeps a destination that does not exist, and is silent about it.
-    prefix = f"arn:{settings.partition}:logs:{ref.region}:{settings.account}:log-group:"
-    name = arn.removeprefix(prefix) if arn.startswith(prefix) else ""
-    if _GROUP_NAME.fullmatch(name) and name not in [group.name for group in groups]:
+    name = _destination_group(stage, settings)
+    if name is not None and name not in [group.name for group in groups]:
         groups.append(LogGroup(name, settings.access_log_retention, key, is_owners=True))
     return groups
+
+
+def _destination_group(stage: Stage, settings: Settings) -> str | None:
+    """Return the name of the log group of this account and region that access logs go to; None if they go elsewhere."""
+    if stage.access_log.is_lost:
+        return None
+    arn = (stage.access_log.destination_arn or "").removesuffix(":*")
+    # API Gateway keeps a destination that does not exist, and is silent about it.
+    prefix = f"arn:{settings.partition}:logs:{stage.ref.region}:{settings.account}:log-group:"
+    name = arn.removeprefix(prefix) if arn.startswith(prefix) else ""
+    return name if _GROUP_NAME.fullmatch(name) else None
 
 
 def firehose_stream_of(stage: Stage) -> str | None:

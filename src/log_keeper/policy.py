@@ -26,6 +26,8 @@ class Setting(StrEnum):
     LOGGING_LEVEL = "execution logging level"
     DATA_TRACE = "data trace"
     DETAILED_METRICS = "detailed metrics"
+    #: Not of the stage but of its log group: whether access logs of an HTTP API may be delivered to it.
+    LOG_DELIVERY = "log delivery"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from log_keeper.aws import is_moving, is_transient, is_without_log_role
 from log_keeper.judgement import Finding, Problem
 from log_keeper.log_groups import LogGroupChange, apply_log_group
 from log_keeper.policy import Change, Plan, Setting
+from log_keeper.resource_policies import allow_delivery
 from log_keeper.stages import access_log_group
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _CREATED = LogGroupChange.MADE
 #: Without a CloudWatch log role API Gateway takes none of these for a REST or WebSocket API.
 NEED_LOG_ROLE = (Setting.LOGGING_LEVEL, Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT)
-_ACCESS_LOG = (Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT)
+_ACCESS_LOG = (Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT, Setting.LOG_DELIVERY)
 #: What API Gateway refuses together, it may take apart. Data trace first: request and response bodies are being logged.
 _PARTS = ((Setting.DATA_TRACE,), (Setting.LOGGING_LEVEL,), _ACCESS_LOG, (Setting.DETAILED_METRICS,))
 
@@ -82,6 +83,24 @@ class Remediation:
                 self.failures.append(Failure(f"log group {group.name} could not be {verb}", error))
             else:
                 self.log_groups[group.name] = change
+
+    def allow_delivery(self, client: CloudWatchLogsClient, judgement: Judgement) -> bool:
+        """Allow log delivery to the access log group if that is required; return whether it may go on from there.
+
+        Raises ClientError where another program changes the same policy or log group (``aws.is_moving``).
+        """
+        required = any(change.setting is Setting.LOG_DELIVERY for change in judgement.plan.changes)
+        if judgement.delivery is None or not required:
+            return True
+        try:
+            allow_delivery(client, judgement.delivery)
+        except (ClientError, HTTPClientError, ValueError) as error:
+            if isinstance(error, ClientError) and is_moving(error):
+                raise
+            what = f"log delivery to {judgement.delivery.log_group_arn} could not be allowed"
+            self.failures.append(Failure(what, error))
+            return False
+        return True
 
     def attempt[Made](self, what: str, make: Callable[[], Made]) -> Made | None:
         """Return what ``make`` returns; None if an API call in it failed, which ``what`` then describes."""

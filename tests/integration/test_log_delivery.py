@@ -1,0 +1,257 @@
+"""An HTTP API's access logs reach their log group, whatever became of the group or of the policies that let them in."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from accounts import log_groups, make_http_stage, make_stage, v2_stage
+from builders import ACCOUNT, SETTINGS, record
+from deliveries import Deliver
+from log_keeper.aws import Clients
+from log_keeper.judgement import Problem
+from log_keeper.pace import Pace
+from log_keeper.policy import Setting
+from log_keeper.sweep import Api, judge_all, list_apis
+from published import Refusal, findings, outcomes, published_changes
+from sandbox.account import Sandbox
+from sandbox.call import Call
+from sandbox.rules.log_delivery import reaches
+
+WRITE = ["logs:CreateLogStream", "logs:PutLogEvents"]
+
+
+def arn(group: str) -> str:
+    return f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}"
+
+
+def own_group(api_id: str) -> str:
+    return f"/aws/vendedlogs/apigatewayv2/{api_id}/.default"
+
+
+def document(effect: str, resource: str = "*", service: str = "delivery.logs.amazonaws.com") -> str:
+    statement = {"Effect": effect, "Principal": {"Service": service}, "Action": WRITE, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def updated(api_id: str) -> dict[str, Any]:
+    return record("UpdateStage", {"apiId": api_id, "stageName": "%24default"})
+
+
+def compliant_stage(sandbox: Sandbox, deliver: Deliver) -> str:
+    """The id of an HTTP API whose stage logs to the group that was created for it."""
+    api_id = make_http_stage(sandbox)
+    assert deliver(updated(api_id)) == []
+    assert reaches(sandbox, "us-east-1", own_group(api_id))
+    return api_id
+
+
+def stage_of_owner(sandbox: Sandbox, group: str = "/team/web") -> str:
+    """The id of an HTTP API whose stage logs to a group that its owner created."""
+    api_id = make_http_stage(sandbox)
+    sandbox.client("logs").create_log_group(logGroupName=group)
+    access = {"DestinationArn": arn(group), "Format": "$context.requestId mine"}
+    sandbox.client("apigatewayv2").update_stage(ApiId=api_id, StageName="$default", AccessLogSettings=access)
+    return api_id
+
+
+def delete_policy_of(sandbox: Sandbox, group: str) -> None:
+    logs = sandbox.client("logs")
+    [policy] = logs.describe_resource_policies(policyScope="RESOURCE", resourceArn=arn(group))["resourcePolicies"]
+    logs.delete_resource_policy(resourceArn=arn(group), expectedRevisionId=policy["revisionId"])
+
+
+def logs_calls(sandbox: Sandbox, since: int) -> list[str]:
+    return [made.call.operation for made in sandbox.calls[since:] if made.call.service == "logs"]
+
+
+@pytest.fixture(params=list(itertools.product([True, False], ["group", "account"])), ids=str)
+def delivering(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
+    """Accounts that allow delivery again at an unchanged UpdateStage or not; in the group's policy or the account's."""
+    sandbox.unchanged_update_runs_log_delivery_admission, sandbox.log_delivery_policy = request.param
+    return sandbox
+
+
+# ---- what is restored
+
+
+def test_delivery_to_a_group_that_was_deleted_works_again(delivering: Sandbox, deliver: Deliver) -> None:
+    api_id = compliant_stage(delivering, deliver)
+    group, since = own_group(api_id), len(delivering.calls)
+    delivering.client("logs").delete_log_group(logGroupName=group)
+    assert deliver(record("DeleteLogGroup", {"logGroupName": group}, eventSource="logs.amazonaws.com")) == []
+    assert log_groups(delivering)[group] == 365
+    assert reaches(delivering, "us-east-1", group)
+    # The account's policy outlives the group.
+    is_lost = delivering.log_delivery_policy == "group"
+    assert published_changes(delivering, since) == ([Setting.LOG_DELIVERY] if is_lost else [])
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_delivery_whose_policy_was_deleted_works_again(sandbox: Sandbox, deliver: Deliver, *, runs: bool) -> None:
+    sandbox.unchanged_update_runs_log_delivery_admission = runs
+    api_id, since = compliant_stage(sandbox, deliver), len(sandbox.calls)
+    delete_policy_of(sandbox, own_group(api_id))
+    settings = v2_stage(sandbox, api_id, "$default")["AccessLogSettings"]
+    assert deliver(updated(api_id)) == []
+    assert reaches(sandbox, "us-east-1", own_group(api_id))
+    assert published_changes(sandbox, since) == [Setting.LOG_DELIVERY]
+    assert v2_stage(sandbox, api_id, "$default")["AccessLogSettings"] == settings
+
+
+def test_delivery_to_a_group_of_the_owner_is_restored_and_nothing_else_is(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = stage_of_owner(sandbox)
+    delete_policy_of(sandbox, "/team/web")
+    settings = v2_stage(sandbox, api_id, "$default")["AccessLogSettings"]
+    assert deliver(updated(api_id)) == []
+    assert reaches(sandbox, "us-east-1", "/team/web")
+    assert v2_stage(sandbox, api_id, "$default")["AccessLogSettings"] == settings
+    assert log_groups(sandbox)["/team/web"] is None
+
+
+def test_policy_that_was_replaced_keeps_what_it_says(sandbox: Sandbox, deliver: Deliver) -> None:
+    """A group has one policy: another service's permission must not be lost."""
+    api_id = compliant_stage(sandbox, deliver)
+    logs, group = sandbox.client("logs"), own_group(api_id)
+    theirs = document("Allow", service="events.amazonaws.com")
+    logs.put_resource_policy(resourceArn=arn(group), policyDocument=theirs, expectedRevisionId="1")
+    assert deliver(updated(api_id)) == []
+    assert reaches(sandbox, "us-east-1", group)
+    [policy] = logs.describe_resource_policies(policyScope="RESOURCE", resourceArn=arn(group))["resourcePolicies"]
+    assert "events.amazonaws.com" in policy["policyDocument"]
+
+
+def test_account_policy_that_was_deleted_is_made_up_for(sandbox: Sandbox, deliver: Deliver) -> None:
+    sandbox.log_delivery_policy = "account"
+    api_id = compliant_stage(sandbox, deliver)
+    sandbox.client("logs").delete_resource_policy(policyName="AWSLogDeliveryWrite20150319")
+    assert not reaches(sandbox, "us-east-1", own_group(api_id))
+    assert deliver(updated(api_id)) == []
+    assert reaches(sandbox, "us-east-1", own_group(api_id))
+
+
+def test_policy_that_changes_meanwhile_is_read_again(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = compliant_stage(sandbox, deliver)
+    logs, group = sandbox.client("logs"), own_group(api_id)
+    delete_policy_of(sandbox, group)
+    theirs = document("Allow", service="events.amazonaws.com")
+
+    def overtake(_: Sandbox, call: Call) -> None:
+        if call.operation == "PutResourcePolicy" and "log-keeper" in call.user_agent:
+            sandbox.gateway.hooks.remove(overtake)
+            logs.put_resource_policy(resourceArn=arn(group), policyDocument=theirs)
+
+    sandbox.gateway.hooks.append(overtake)
+    assert deliver(updated(api_id)) == []
+    assert reaches(sandbox, "us-east-1", group)
+    [policy] = logs.describe_resource_policies(policyScope="RESOURCE", resourceArn=arn(group))["resourcePolicies"]
+    assert "events.amazonaws.com" in policy["policyDocument"]
+
+
+# ---- what is not
+
+
+def test_delivery_that_somebody_denies_is_a_finding_and_no_fight(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    api_id, logs = stage_of_owner(sandbox), sandbox.client("logs")
+    deny = document("Deny")
+    logs.put_resource_policy(resourceArn=arn("/team/web"), policyDocument=deny, expectedRevisionId="1")
+    caplog.clear()
+    since = len(sandbox.calls)
+    assert deliver(updated(api_id)) == []
+    assert findings(sandbox, since) == [(Problem.DELIVERY_DENIED, arn("/team/web"))]
+    assert outcomes(caplog) == ["non-compliant"]
+    assert "PutResourcePolicy" not in logs_calls(sandbox, since)
+    assert "UpdateStage" not in [made.call.operation for made in sandbox.calls[since:]]
+
+
+def test_policy_that_may_not_be_put_is_reported_and_the_message_comes_back(
+    sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    api_id = compliant_stage(sandbox, deliver)
+    delete_policy_of(sandbox, own_group(api_id))
+    caplog.clear()
+    since, refusal = len(sandbox.calls), Refusal(sandbox, "PutResourcePolicy")
+    assert deliver(updated(api_id)) == ["0"]
+    assert [problem for problem, _ in findings(sandbox, since)] == [Problem.CHANGE_FAILED]
+    assert outcomes(caplog) == ["non-compliant"]
+    refusal.end()
+    assert deliver(updated(api_id)) == []
+    assert reaches(sandbox, "us-east-1", own_group(api_id))
+
+
+def test_nothing_is_changed_in_audit_mode(
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    api_id = stage_of_owner(sandbox)
+    delete_policy_of(sandbox, "/team/web")
+    environment.setenv("MODE", "Audit")
+    assert deliver(updated(api_id)) == []
+    [planned] = [line.changes for line in caplog.records if hasattr(line, "changes")]
+    assert [change["setting"] for change in planned] == [Setting.LOG_DELIVERY]
+    assert outcomes(caplog) == ["would change"]
+    assert not reaches(sandbox, "us-east-1", "/team/web")
+
+
+# ---- what it costs
+
+
+def test_compliant_stage_costs_one_more_call(sandbox: Sandbox, deliver: Deliver) -> None:
+    api_id = compliant_stage(sandbox, deliver)
+    since = len(sandbox.calls)
+    assert deliver(updated(api_id)) == []
+    assert logs_calls(sandbox, since) == ["DescribeLogGroups", "DescribeResourcePolicies"]
+
+
+def test_new_stage_costs_none(sandbox: Sandbox, deliver: Deliver) -> None:
+    """API Gateway itself allows delivery when access logs are switched on."""
+    api_id, since = make_http_stage(sandbox), len(sandbox.calls)
+    deliver(updated(api_id))
+    assert "DescribeResourcePolicies" not in logs_calls(sandbox, since)
+
+
+# ---- a region
+
+
+@pytest.fixture(params=["all", "none", "refused"])
+def listing(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
+    """Accounts that list the policies of all groups, or do not."""
+    sandbox.resource_policies_without_arn = request.param
+    return sandbox
+
+
+def in_line(sandbox: Sandbox) -> dict[str, bool]:
+    """What the evaluation of the region says of each API's stage."""
+    clock = sandbox.clock
+    clients = Clients(lambda: Pace(4, clock=clock.monotonic, sleep=clock.sleep))  # type: ignore[attr-defined]
+    settings = replace(SETTINGS, missing_log_group_minutes=60)
+    apis: list[Api] = list_apis(clients, "us-east-1")
+    found = {}
+    for api, judgements in judge_all(clients, settings, "us-east-1", apis, lambda: datetime.now(UTC)):
+        assert not isinstance(judgements, Exception)
+        [judgement] = judgements
+        found[api.api_id] = judgement.is_in_line
+    return found
+
+
+def test_sweep_finds_deliveries_that_cannot_work(listing: Sandbox, deliver: Deliver) -> None:
+    apis = [compliant_stage(listing, deliver) for _ in range(6)]
+    delete_policy_of(listing, own_group(apis[2]))
+    since = len(listing.calls)
+    assert in_line(listing) == {api_id: api_id != apis[2] for api_id in apis}
+    calls = logs_calls(listing, since).count("DescribeResourcePolicies")
+    # The account's policies, the list, and what it does not say.
+    assert calls == 1 + 1 + (1 if listing.resource_policies_without_arn == "all" else 6)
+
+
+def test_region_without_http_apis_costs_no_call(sandbox: Sandbox, deliver: Deliver) -> None:
+    make_stage(sandbox)
+    since = len(sandbox.calls)
+    in_line(sandbox)
+    assert "DescribeResourcePolicies" not in logs_calls(sandbox, since)

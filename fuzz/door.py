@@ -35,7 +35,7 @@ _TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"
 _WRITES = {
     "apigateway": {"UpdateStage"},
     "apigatewayv2": {"UpdateStage"},
-    "logs": {"CreateLogGroup", "PutRetentionPolicy"},
+    "logs": {"CreateLogGroup", "PutResourcePolicy", "PutRetentionPolicy"},
     "scheduler": {"CreateSchedule", "UpdateSchedule", "DeleteSchedule"},
     "events": {"PutEvents"},
     "sqs": {"SendMessage", "SendMessageBatch"},
@@ -88,6 +88,8 @@ class Aws:
                 }
             case "DescribeLogGroups":
                 return {"logGroups": []}
+            case "DescribeResourcePolicies":
+                return {"resourcePolicies": []}
             case "GetSchedule":
                 raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, operation)
             case "PutEvents":

@@ -122,9 +122,6 @@ CALLS: dict[tuple[str, str, int], Callable[[Client, Scene], Any]] = {
     ("LetHttpApisDeliverLogs", "logs:PutResourcePolicy", 0): lambda client, _: client("logs").put_resource_policy(
         **_POLICY
     ),
-    ("LetHttpApisDeliverLogs", "logs:DescribeResourcePolicies", 0): lambda client, _: client(
-        "logs"
-    ).describe_resource_policies(),
     ("EndOptIns", "scheduler:GetSchedule", 0): lambda client, _: client("scheduler").get_schedule(
         GroupName="log-keeper-opt-ins", Name="x"
     ),

@@ -43,6 +43,9 @@ LOG_ROLE_EVENTS = frozenset(
     }
 )
 
+#: The calls of CloudWatch Logs that can take from log delivery the permission to write to a log group.
+LOG_GROUP_POLICY_EVENTS = frozenset({"DeleteResourcePolicy", "PutResourcePolicy"})
+
 #: Our own events, put on the queue by a schedule when an opt-in ends, and by the sweep.
 STAGE_TO_LOOK_AT = "Stage To Look At"
 LOG_ROLE_TO_LOOK_AT = "Log Role To Look At"
@@ -113,6 +116,10 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
             if name == "DeleteLogGroup":
                 return StageNamed(named, deleted_log_group=group)
             return StageNamed(named, blocking_log_group=group)
+        case "logs.amazonaws.com", _ if name in LOG_GROUP_POLICY_EVENTS:
+            group = str(_dig(detail, "requestParameters", "resourceArn")).partition(":log-group:")[2]
+            named = stage_of_log_group(group.removesuffix(":*"), account, _looked_after(region, regions))
+            return Nothing(Ignored.NO_STAGE, name) if named is None else StageNamed(named)
         case "apigateway.amazonaws.com", _ if name in API_GATEWAY_EVENTS:
             return _read_api_gateway(name, detail, account, _looked_after(region, regions))
         case "tagging.amazonaws.com", "TagResources" | "UntagResources":

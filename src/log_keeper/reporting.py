@@ -85,7 +85,7 @@ class Reporter:
                 self._finding(judgement.stage.ref.region, finding)
 
     def swept(self, swept: Swept) -> None:
-        """One line and one set of metrics for each protocol."""
+        """Write one line for each protocol; and, of a sweep of all APIs, its metrics, which are added up by day."""
         for protocol, count in sorted(swept.counts.items()):
             counts = {
                 "StagesSeen": count.seen,
@@ -93,7 +93,8 @@ class Reporter:
                 "StagesSeenOutOfLine": count.seen - count.in_line,
                 "StagesOptedIn": count.opted_in,
             }
-            self._put_by_protocol(swept.region, protocol, counts)
+            if swept.is_whole:
+                self._put_by_protocol(swept.region, protocol, counts)
             self._logger.info("Swept", region=swept.region, protocol=protocol, counts=counts)
         if not swept.has_events:
             self._logger.info(
@@ -104,7 +105,7 @@ class Reporter:
             self._finding(swept.region, finding)
         if swept.role is not None:
             self.account_role(swept.region, swept.role)
-        if swept.left is None and not swept.errors:
+        if swept.is_whole and swept.left is None and not swept.errors:
             self._counts["RegionsSwept"] += 1
         self.flush()
 

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from log_keeper import http_websocket, rest
 from log_keeper.account_role import AccountRole, Verdict, look
 from log_keeper.aws import Clients, error_code, error_message, is_disabled
-from log_keeper.cloudtrail import log_role_to_look_at, stage_to_look_at
+from log_keeper.cloudtrail import LOG_GROUP_POLICY_EVENTS, log_role_to_look_at, stage_to_look_at
 from log_keeper.facts import FactReader
 from log_keeper.forwarding import check_forwarding, is_forwarded
 from log_keeper.judgement import Finding, Judgement, Problem, judge
@@ -168,20 +168,27 @@ class UnreadableWorkError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A region to sweep; ``apis``: those that are left of it, None before they are listed."""
+    """A region to sweep.
+
+    ``apis``: those that are left of it, None before they are listed. ``protocol``: of the APIs that are evaluated; None
+    for a whole sweep, of all APIs and of what is the region's.
+    """
 
     region: str
     apis: tuple[Api, ...] | None = None
+    protocol: Protocol | None = None
 
     def to_message(self) -> str:
         """The work as a message of SweepQueue. The largest region, 1,920 APIs, takes 50 KB of the 1 MB there are."""
         left = None if self.apis is None else [[api.api_id, api.protocol] for api in self.apis]
-        return json.dumps({"region": self.region, "apis": left}, separators=(",", ":"))
+        message = {"region": self.region, "apis": left, "protocol": self.protocol}
+        return json.dumps(message, separators=(",", ":"))
 
     @classmethod
     def from_message(cls, body: str, regions: tuple[str, ...]) -> Work | None:
-        """The work that a message names; None for any other event: a new sweep, of all regions.
+        """Return the work that a message names; None for any other event: a new sweep, of all regions.
 
+        A change to the account's policy for log delivery is an event about all HTTP APIs of its region.
         Raises UnreadableWorkError for what is neither.
         """
         try:
@@ -189,13 +196,21 @@ class Work:
         except (RecursionError, ValueError) as error:
             raise UnreadableWorkError(f"not JSON: {error}") from error
         match message:
+            case {"detail": {"eventName": str() as name}, "region": region} if name in LOG_GROUP_POLICY_EVENTS:
+                return cls(_managed(region, regions), protocol=Protocol.HTTP)
             case {"detail": _}:
                 return None
             case {"region": region, "apis": None | list() as left}:
-                if region not in regions:
-                    raise UnreadableWorkError("a region that is not looked after")
-                return cls(region, None if left is None else tuple(map(_api, left)))
+                # A message of the version before has no protocol.
+                protocol = Protocol.HTTP if message.get("protocol") == Protocol.HTTP else None
+                return cls(_managed(region, regions), None if left is None else tuple(map(_api, left)), protocol)
         raise UnreadableWorkError("neither an event nor a region to sweep")
+
+
+def _managed(region: object, regions: tuple[str, ...]) -> str:
+    if not isinstance(region, str) or region not in regions:
+        raise UnreadableWorkError("a region that is not looked after")
+    return region
 
 
 def _api(message: object) -> Api:
@@ -228,7 +243,7 @@ class Swept:
 
     ``has_events``: changes of the region reach Log Keeper as they happen. ``left``: what there was no time for, and
     what could not be read. ``errors``: why nothing can be said of the rest, for which the whole work is to be done
-    again.
+    again. ``is_whole``: it is a part of a sweep of all APIs.
     """
 
     region: str
@@ -238,6 +253,7 @@ class Swept:
     has_events: bool = True
     left: Work | None = None
     errors: list[Exception] = field(default_factory=list)
+    is_whole: bool = True
 
 
 #: What putting a stage in line takes of API Gateway: a read and a write; and, for an HTTP or WebSocket API, in each
@@ -262,11 +278,11 @@ def sweep(
     that the repairs will take count in the pace: their messages are delayed along it. What fails does not stop the
     rest.
     """
-    swept = Swept(work.region)
+    swept = Swept(work.region, is_whole=work.protocol is None)
     apis = work.apis
     if apis is None:
         try:
-            apis = tuple(list_apis(clients, work.region))
+            apis = tuple(api for api in list_apis(clients, work.region) if work.protocol in (None, api.protocol))
         except ClientError as error:
             # A region that denies us, or does not answer, may do so for the moment only: that is tried again, and at
             # last in the dead-letter queue.
@@ -274,7 +290,8 @@ def sweep(
                 raise
             swept.findings.append(Finding(Problem.REGION_CLOSED, f"{work.region}: {error_message(error)}"))
             return swept
-        _look_around(clients, settings, swept)
+        if swept.is_whole:
+            _look_around(clients, settings, swept)
     role = _read_role(clients, settings, swept, apis)
     log_role = None if role is None else role.log_role
     if role is not None and work.apis is None:
@@ -303,7 +320,7 @@ def sweep(
     if unread and len(unread) == len(begun):
         swept.errors += unread.values()  # else the same would be left for ever
     elif left or unread:
-        swept.left = Work(work.region, (*left, *unread))
+        swept.left = Work(work.region, (*left, *unread), work.protocol)
     return swept
 
 

@@ -12,13 +12,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from accounts import make_http_stage, make_stage, make_websocket_stage, v2_arn
-from builders import SETTINGS
+from builders import SETTINGS, sample
 from log_keeper.aws import Clients
 from log_keeper.judgement import Finding, Judgement, Problem
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
-from log_keeper.sweep import Count, Swept, Work, sweep
+from log_keeper.sweep import Count, Swept, UnreadableWorkError, Work, sweep
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
 
@@ -200,3 +200,36 @@ def test_stage_without_execution_logs_does_not_count_as_opted_in(sandbox: Sandbo
         Protocol.HTTP: Count(seen=1),
         Protocol.WEBSOCKET: Count(seen=1, opted_in=1),
     }
+
+
+def test_change_to_the_accounts_policy_begins_a_sweep_of_the_http_apis_of_its_region(
+    sandbox: Sandbox, settings: Settings
+) -> None:
+    names = {make_http_stage(sandbox), make_http_stage(sandbox)}
+    make_stage(sandbox)
+    make_websocket_stage(sandbox)
+    work = Work.from_message(json.dumps(sample("delete-resource-policy-of-account")), settings.regions)
+    assert work is not None
+    found: list[str] = []
+    clock = Clock()
+    first = swept(settings, work, clock, apis=1, tell=lambda judgement: found.append(judgement.stage.ref.api_id))
+    assert first.left is not None
+    rest = Work.from_message(first.left.to_message(), settings.regions)
+    assert rest is not None
+    last = swept(settings, rest, clock, tell=lambda judgement: found.append(judgement.stage.ref.api_id))
+    assert (sorted(found), last.left) == (sorted(names), None)
+    # What is the region's is left to the sweep of all APIs, and so are the metrics of a day.
+    assert (first.is_whole, last.is_whole, first.findings, first.role) == (False, False, [], None)
+    assert Problem.NO_TRAIL not in [finding.problem for finding in last.findings]
+
+
+def test_change_to_the_accounts_policy_in_another_region_is_refused(settings: Settings) -> None:
+    event = sample("delete-resource-policy-of-account") | {"region": "eu-north-1"}
+    with pytest.raises(UnreadableWorkError):
+        Work.from_message(json.dumps(event), settings.regions)
+
+
+def test_message_of_the_version_before_is_a_whole_sweep(settings: Settings) -> None:
+    work = Work.from_message('{"region": "us-east-1", "apis": [["a1", "HTTP"]]}', settings.regions)
+    assert work is not None
+    assert work.protocol is None

@@ -10,6 +10,7 @@ import pytest
 
 from builders import EVENTS, OWN_ROLE_ARN, sample
 from log_keeper import cloudtrail
+from log_keeper.log_delivery import ACCOUNT_POLICY
 from log_keeper.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
 from sandbox import event_bus, template_functions, templates
@@ -51,6 +52,9 @@ def rules_that_match(event: dict[str, Any]) -> list[str]:
 EXPECTED = {
     "delete-log-group": ["LogGroupDeletedRule"],
     "create-log-group-exists": ["LogGroupDeletedRule"],
+    "delete-resource-policy": ["LogGroupPolicyChangedRule"],
+    "put-resource-policy": ["LogGroupPolicyChangedRule"],
+    "delete-resource-policy-of-account": ["AccountLogPolicyChangedRule"],
     "delete-role": ["LogRoleChangedRule"],
     # Schedules and the sweep put these on the queue, past all rules.
     "log-role-to-look-at": [],
@@ -116,6 +120,9 @@ def test_code_reads_what_the_rules_let_through() -> None:
     by_api_gateway, by_tag_editor = pattern("StageChangedRule")["detail"]["$or"]
     assert set(by_api_gateway["eventName"]) == cloudtrail.API_GATEWAY_EVENTS
     assert by_tag_editor["eventName"] == ["TagResources", "UntagResources"]
+    for rule in ("LogGroupPolicyChangedRule", "AccountLogPolicyChangedRule"):
+        assert set(pattern(rule)["detail"]["eventName"]) == cloudtrail.LOG_GROUP_POLICY_EVENTS
+    assert pattern("AccountLogPolicyChangedRule")["detail"]["requestParameters"]["policyName"] == [ACCOUNT_POLICY]
 
 
 def test_environment_is_what_the_settings_read() -> None:
@@ -225,9 +232,14 @@ def test_forwarders_send_what_the_rules_at_home_take() -> None:
                 return value
 
     rules = {name: resource for name, resource in forwarders.items() if resource["Type"] == "AWS::Events::Rule"}
-    assert {name: at_home(rule["Properties"]["EventPattern"]) for name, rule in rules.items()} == {
-        name: pattern(name) for name in ("StageChangedRule", "LogRoleChangedRule", "LogGroupDeletedRule")
-    }
+    sent = {name: at_home(rule["Properties"]["EventPattern"]) for name, rule in rules.items()}
+    # What two rules take at home, since it goes to different queues, is sent by one.
+    policies = sent.pop("LogPolicyChangedRule")
+    for number, name in enumerate(("LogGroupPolicyChangedRule", "AccountLogPolicyChangedRule")):
+        sent[name] = policies | {"detail": policies["detail"]["$or"][number]}
+    at_home_only = {"StackDeployedRule"}
+    taken = {name for name, resource in RESOURCES.items() if "EventPattern" in resource.get("Properties", {})}
+    assert sent == {name: pattern(name) for name in taken - at_home_only}
 
 
 def name_behind_the_stacks(value: Any) -> str:

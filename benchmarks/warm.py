@@ -36,6 +36,7 @@ sys.path[:0] = [str(Path(__file__).parent.parent / folder) for folder in ("src",
 from builders import ACCOUNT, FORMATS, REGION, SETTINGS, sample  # noqa: E402
 from deliveries import Context  # noqa: E402
 from fuzz.api_gateway import FRESH_METHOD  # noqa: E402
+from log_keeper.log_delivery import with_delivery  # noqa: E402
 from log_keeper.stages import ApiVersion, Protocol, StageRef, access_log_group  # noqa: E402
 
 #: The part that is not ours.
@@ -174,6 +175,10 @@ class Aws:
                 names = json.loads(request)["logGroupIdentifiers"] if self.case.is_in_line else []
                 facts = {"creationTime": int(_BORN * 1000), "retentionInDays": 30, "storedBytes": 0}
                 answer = {"logGroups": [{"logGroupName": name} | facts for name in names]}
+            case "DescribeResourcePolicies":
+                arn = json.loads(request)["resourceArn"]
+                policy = {"policyDocument": with_delivery(None, arn), "resourceArn": arn, "revisionId": "1"}
+                answer = {"resourcePolicies": [policy | {"policyScope": "RESOURCE"}]}
             case "GetApi":
                 answer = {"protocolType": self.case.protocol}
             case "GetAccount":

@@ -22,6 +22,7 @@ from accounts import (
 from builders import ACCOUNT, FORMATS
 from log_keeper.stages import Protocol
 from sandbox import deployment
+from sandbox.rules import log_delivery
 from stacks import Deployed
 
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
@@ -170,6 +171,37 @@ def test_deleted_log_group_is_made_again_without_touching_the_stage(stack: Deplo
     stack.sandbox.client("logs").delete_log_group(logGroupName=group.format(api_id=api_id))
     stack.sandbox.wait_until(lambda: log_groups(stack.sandbox).get(group.format(api_id=api_id)) == retention)
     assert updates_of(stack, api_id) == writes
+
+
+def test_delivery_to_a_deleted_log_group_of_an_http_stage_works_again(stack: Deployed) -> None:
+    api_id = make_http_stage(stack.sandbox)
+    wait_until_logged(stack, api_id, "$default")
+    stack.wait_until_quiet()
+    group = f"/aws/vendedlogs/apigatewayv2/{api_id}/.default"
+    stack.sandbox.client("logs").delete_log_group(logGroupName=group)
+    stack.sandbox.wait_until(lambda: log_groups(stack.sandbox).get(group) == 365)
+    stack.sandbox.wait_until(lambda: log_delivery.reaches(stack.sandbox, "us-east-1", group))
+
+
+@pytest.mark.parametrize("place", ["account", "group"])
+def test_delivery_whose_policy_is_deleted_works_again(stack: Deployed, place: str) -> None:
+    """The policy of the account, in which API Gateway had the permission before 2026, or that of the log group."""
+    sandbox, logs = stack.sandbox, stack.sandbox.client("logs")
+    sandbox.log_delivery_policy = place  # type: ignore[assignment]
+    try:
+        api_id = make_http_stage(sandbox)
+        wait_until_logged(stack, api_id, "$default")
+        stack.wait_until_quiet()
+    finally:
+        sandbox.log_delivery_policy = "group"
+    group = f"/aws/vendedlogs/apigatewayv2/{api_id}/.default"
+    if place == "account":
+        logs.delete_resource_policy(policyName=log_delivery.ACCOUNT_POLICY)
+    else:
+        logs.delete_resource_policy(resourceArn=LOGS + group, expectedRevisionId="1")
+    assert not log_delivery.reaches(sandbox, "us-east-1", group)
+    sandbox.wait_until(lambda: log_delivery.reaches(sandbox, "us-east-1", group))
+    assert stack.wait_until_quiet() == 0
 
 
 def test_missing_destination_of_the_owner_is_awaited(stack: Deployed) -> None:

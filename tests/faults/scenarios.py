@@ -210,6 +210,26 @@ def stage_whose_log_role_trusts_nobody(world: World) -> Callable[[], bool]:
 
 
 @scenario
+def stage_whose_log_role_is_for_another_owners_groups(world: World) -> Callable[[], bool]:
+    """The role is left: its policies, read one by one, say that it may write somewhere."""
+    _live_role(world)
+    iam = world.sandbox.client("iam")
+    iam.detach_role_policy(RoleName=LIVE_ROLE, PolicyArn=PUSH_POLICY)
+    for name, actions in (("own", "logs:*"), ("other", "s3:*")):
+        resource = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:theirs:*"
+        statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        if name == "own":
+            iam.put_role_policy(RoleName=LIVE_ROLE, PolicyName=name, PolicyDocument=document)
+        else:
+            arn = iam.create_policy(PolicyName=name, PolicyDocument=document)["Policy"]["Arn"]
+            iam.attach_role_policy(RoleName=LIVE_ROLE, PolicyArn=arn)
+    api_id = make_stage(world.sandbox)
+    world.send(updated(api_id))
+    return _rest_is_in_line(world, api_id)
+
+
+@scenario
 def stage_with_overrides_and_bodies(world: World) -> Callable[[], bool]:
     _live_role(world)
     api_id = make_stage(world.sandbox)

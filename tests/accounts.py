@@ -135,3 +135,35 @@ def make_delivery(
     )
     arn = put["deliveryDestination"]["arn"]
     return str(logs.create_delivery(deliverySourceName=name, deliveryDestinationArn=arn)["delivery"]["id"])
+
+
+def make_stack(sandbox: Sandbox, name: str, **stage: Any) -> str:
+    """The id of the REST API of a new CloudFormation stack, with one stage, ``prod``, of these further properties."""
+    resources = {
+        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": name}},
+        "Get": {
+            "Type": "AWS::ApiGateway::Method",
+            "Properties": {
+                "RestApiId": {"Ref": "Api"},
+                "ResourceId": {"Fn::GetAtt": ["Api", "RootResourceId"]},
+                "HttpMethod": "GET",
+                "AuthorizationType": "NONE",
+                "Integration": {"Type": "MOCK"},
+            },
+        },
+        "Deployment": {
+            "Type": "AWS::ApiGateway::Deployment",
+            "DependsOn": "Get",
+            "Properties": {"RestApiId": {"Ref": "Api"}},
+        },
+        "Stage": {
+            "Type": "AWS::ApiGateway::Stage",
+            "Properties": {"RestApiId": {"Ref": "Api"}, "DeploymentId": {"Ref": "Deployment"}, "StageName": "prod"}
+            | stage,
+        },
+    }
+    client = sandbox.client("cloudformation")
+    client.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    found = client.describe_stack_resource(StackName=name, LogicalResourceId="Api")
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])

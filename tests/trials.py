@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -93,6 +94,28 @@ def schedule(client: Client, call: str, role: str = f"arn:aws:iam::{Sandbox.acco
     )
 
 
+#: A log group under each of the names that Log Keeper creates, in the order of the statement's resources.
+CREATED_LOG_GROUPS = (
+    "API-Gateway-Execution-Logs_a1b2c3d4e5/tried",
+    "/aws/apigateway/a1b2c3d4e5/tried",
+    "/aws/vendedlogs/apigateway/a1b2c3d4e5/tried",
+    "/aws/vendedlogs/apigatewayv2/a1b2c3d4e5/tried",
+)
+
+
+def _create_log_group(name: str, client: Client, _: Scene) -> None:
+    client("logs").create_log_group(logGroupName=name)
+
+
+def _set_retention(name: str, client: Client, _: Scene) -> None:
+    client("logs").put_retention_policy(logGroupName=name, retentionInDays=1)
+
+
+def _tag_log_group(name: str, client: Client, scene: Scene) -> None:
+    arn = f"arn:aws:logs:{scene.region}:{Sandbox.account_id}:log-group:{name}"
+    client("logs").tag_resource(resourceArn=arn, tags={"tried": "tried"})
+
+
 _RENAMED = [{"op": "replace", "path": "/description", "value": "tried"}]
 _STATEMENT = {"Effect": "Allow", "Principal": {"Service": "es.amazonaws.com"}, "Action": "logs:*", "Resource": "*"}
 _POLICY = {"policyName": "tried", "policyDocument": json.dumps({"Version": "2012-10-17", "Statement": [_STATEMENT]})}
@@ -105,12 +128,15 @@ CALLS: dict[tuple[str, str, int], Callable[[Client, Scene], Any]] = {
     ("ChangeStages", "apigateway:PATCH", 1): lambda client, scene: client("apigatewayv2").update_stage(
         ApiId=scene.websocket, StageName="prod", Description="tried"
     ),
-    ("MakeLogGroupsThatExpire", "logs:CreateLogGroup", 0): lambda client, _: client("logs").create_log_group(
-        logGroupName="tried"
-    ),
-    ("MakeLogGroupsThatExpire", "logs:PutRetentionPolicy", 0): lambda client, _: client("logs").put_retention_policy(
-        logGroupName=LOG_GROUP, retentionInDays=1
-    ),
+    **{
+        ("MakeLogGroupsThatExpire", action, number): partial(call, name)
+        for action, call in {
+            "logs:CreateLogGroup": _create_log_group,
+            "logs:PutRetentionPolicy": _set_retention,
+            "logs:TagResource": _tag_log_group,
+        }.items()
+        for number, name in enumerate(CREATED_LOG_GROUPS)
+    },
     ("ReadStacksOfStages", "cloudformation:DescribeStacks", 0): lambda client, _: client(
         "cloudformation"
     ).describe_stacks(StackName=f"arn:aws:cloudformation:us-east-1:{Sandbox.account_id}:stack/log-keeper/x"),

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from accounts import get_stage, levels, log_groups, make_http_stage, make_role, make_stage, patch_stage, set_log_role
+from accounts import (
+    get_stage,
+    levels,
+    log_groups,
+    make_http_stage,
+    make_role,
+    make_stack,
+    make_stage,
+    patch_stage,
+    set_log_role,
+)
 from builders import ACCOUNT, record, updated
 from deliveries import Deliver
 from log_keeper.judgement import Problem
@@ -138,38 +148,7 @@ def test_stage_logs_again_whether_or_not_api_gateway_creates_the_group(
 def owned_stage(sandbox: Sandbox) -> str:
     """The id of an API of the stack ``shop``, whose stage logs to a group that does not exist any more."""
     set_log_role(sandbox, make_role(sandbox))
-    resources = {
-        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "shop"}},
-        "Get": {
-            "Type": "AWS::ApiGateway::Method",
-            "Properties": {
-                "RestApiId": {"Ref": "Api"},
-                "ResourceId": {"Fn::GetAtt": ["Api", "RootResourceId"]},
-                "HttpMethod": "GET",
-                "AuthorizationType": "NONE",
-                "Integration": {"Type": "MOCK"},
-            },
-        },
-        "Deployment": {
-            "Type": "AWS::ApiGateway::Deployment",
-            "DependsOn": "Get",
-            "Properties": {"RestApiId": {"Ref": "Api"}},
-        },
-        "Stage": {
-            "Type": "AWS::ApiGateway::Stage",
-            "Properties": {
-                "RestApiId": {"Ref": "Api"},
-                "DeploymentId": {"Ref": "Deployment"},
-                "StageName": "prod",
-                "AccessLogSetting": {"DestinationArn": arn(THEIRS), "Format": "$context.requestId"},
-            },
-        },
-    }
-    client = sandbox.client("cloudformation")
-    client.create_stack(StackName="shop", TemplateBody=json.dumps({"Resources": resources}))
-    client.get_waiter("stack_create_complete").wait(StackName="shop", WaiterConfig={"Delay": 1})
-    found = client.describe_stack_resource(StackName="shop", LogicalResourceId="Api")
-    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+    return make_stack(sandbox, "shop", AccessLogSetting={"DestinationArn": arn(THEIRS), "Format": "$context.requestId"})
 
 
 def test_stack_that_is_changing_is_waited_for(sandbox: Sandbox, deliver: Deliver) -> None:

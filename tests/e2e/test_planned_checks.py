@@ -16,8 +16,8 @@ from accounts import (
     log_groups,
     make_http_stage,
     make_role,
+    make_stack,
     make_stage,
-    patch_stage,
     set_log_role,
     v2_arn,
 )
@@ -122,23 +122,35 @@ def test_http_stage_has_no_level_to_end(stack: Deployed, clock: MovableClock) ->
     assert stack.wait_until_quiet() == 0
 
 
-def test_destination_that_stays_missing_is_replaced_after_an_hour(
-    stack: Deployed, clock: MovableClock, api_id: str
-) -> None:
+def test_destination_that_stays_missing_is_replaced_after_an_hour(stack: Deployed, clock: MovableClock) -> None:
     """Its owner deletes the log group that they chose, and forgets about it."""
-    logs, chosen = stack.sandbox.client("logs"), f"/aws/apigateway/{api_id}/prod"
-    logs.create_log_group(logGroupName=chosen)
-    destination = f"arn:aws:logs:us-east-1:{stack.sandbox.account_id}:log-group:{chosen}"
-    patch_stage(stack.sandbox, api_id, ("replace", "/accessLogSettings/destinationArn", destination))
-    stack.wait_until_quiet()
-    logs.delete_log_group(logGroupName=chosen)
-    stack.wait_until_logged("non-compliant", api_id, "DeleteLogGroup")
-    assert len(schedules(stack, api_id)) == 1
+    logs = stack.sandbox.client("logs")
+    chosen = f"arn:aws:logs:us-east-1:{stack.sandbox.account_id}:log-group:team/shop"
+    logs.create_log_group(logGroupName="team/shop")
+    logs.delete_log_group(logGroupName="team/shop")
+    api_id = make_stack(
+        stack.sandbox, "shop", AccessLogSetting={"DestinationArn": chosen, "Format": "$context.requestId"}
+    )
+    stack.wait_until_logged("changed", api_id, "no access log is kept")
+    stack.sandbox.wait_until(lambda: len(schedules(stack, api_id)) == 1)
     clock.advance(timedelta(minutes=59))
     stack.wait_until_quiet()
-    assert get_stage(stack.sandbox, api_id)["accessLogSettings"]["destinationArn"] == destination
+    assert get_stage(stack.sandbox, api_id)["accessLogSettings"]["destinationArn"] == chosen
     clock.advance(timedelta(minutes=1, seconds=1))
-    own = destination.replace(chosen, f"/aws/vendedlogs/apigateway/{api_id}/prod")
+    own = chosen.replace("team/shop", f"/aws/vendedlogs/apigateway/{api_id}/prod")
     stack.sandbox.wait_until(lambda: get_stage(stack.sandbox, api_id)["accessLogSettings"]["destinationArn"] == own)
-    assert chosen not in log_groups(stack.sandbox)
+    assert "team/shop" not in log_groups(stack.sandbox)
     assert stack.wait_until_quiet() == 0
+
+
+def test_stack_that_cannot_create_a_log_group_of_ours_is_reported(stack: Deployed, api_id: str) -> None:
+    """A team declares the execution log group for a retention of its own, after Log Keeper has created it."""
+    group = f"API-Gateway-Execution-Logs_{api_id}/prod"
+    resource = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": 7}}
+    client = stack.sandbox.client("cloudformation")
+    client.create_stack(StackName="late", TemplateBody=json.dumps({"Resources": {"Group": resource}}))
+    line = json.loads(stack.wait_until_logged("in line", api_id, "CreateLogGroup"))
+    assert line["findings"] == [
+        {"problem": "a deployment could not create a log group that exists already", "detail": group}
+    ]
+    assert log_groups(stack.sandbox)[group] == 30

@@ -43,7 +43,7 @@ test: setup .venv-lint/.installed ## Lint, types, template, then all tests
 	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/template.json
 	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json --framework cloudformation --compact --quiet --skip-download
 	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies
-	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=2 --dist=loadscope
+	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 
 # The tests with many more examples (half a minute), then SECONDS under a coverage-guided fuzzer, which exists for Linux
 # on x86-64. For example: make fuzz SECONDS=600, or: make fuzz ARGS=deliveries (ARGS=--help).

@@ -24,10 +24,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 class _ByFile(LoadScopeScheduling):
-    """Every file is run by one process; so are all end-to-end tests, whose use of permissions is counted together."""
+    """Every file is run by one process, which starts an account for it once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+        return nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sandbox import iam
@@ -102,6 +103,19 @@ class Usage:
                     if key not in seen:
                         seen[key] = _allowing(sandbox, record, need, versions)
                     self._count(role, record, need, seen[key])
+
+    def write(self, path: Path) -> None:
+        """Write the usage to a file, which is there as a whole or not at all."""
+        needed = [[each.role, each.sid, each.action, each.number] for each in sorted(self.needed)]
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps({"needed": needed, "missing": sorted(self.missing)}))
+        part.rename(path)
+
+    def read(self, path: Path) -> None:
+        """Add the usage that ``write`` has put into the file."""
+        written = json.loads(path.read_text())
+        self.needed |= {Permission(*each) for each in written["needed"]}
+        self.missing |= set(written["missing"])
 
     def _count(self, role: str, record: CallRecord, need: Need, allowing: list[Permission]) -> None:
         if not allowing:

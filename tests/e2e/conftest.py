@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,6 @@ from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
 from stacks import Deployed
-
-#: What all accounts of the session's end-to-end tests saw of the stack's permissions.
-USAGE = pytest.StashKey[Usage]()
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +29,26 @@ def account(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def built() -> None:
-    """The application, built once for all deployments."""
-    with Sandbox() as sandbox:
-        deployment.build(sandbox)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shared_folder(request.config, tmp_path_factory)
+
+
+def shared_folder(config: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of the tests share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(config, "workerinput") else base
+
+
+@pytest.fixture(scope="session")
+def built(shared: Path) -> None:
+    """The application, built once for all deployments, by the process that comes first."""
+    done = shared / "built"
+    with (shared / "built.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            with Sandbox() as sandbox:
+                deployment.build(sandbox)
+            done.touch()
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +67,10 @@ def deploy(account: Sandbox, built: None) -> Callable[..., Deployed]:
     return deploy
 
 
-@pytest.fixture(scope="session")
-def usage(pytestconfig: pytest.Config) -> Usage:
-    """What the modules before this one have used."""
-    return pytestconfig.stash.setdefault(USAGE, Usage())
-
-
 @pytest.fixture(scope="module", autouse=True)
-def _counted(usage: Usage) -> Iterator[None]:
-    """The calls in every account that the module starts are counted, once the module has ended."""
-    started: list[Sandbox] = []
+def _counted(request: pytest.FixtureRequest, shared: Path) -> Iterator[None]:
+    """The calls in every account that the module starts are counted, once the module has ended, and written down."""
+    usage, started = Usage(), list[Sandbox]()
     start = Sandbox.start
 
     def start_and_tell(sandbox: Sandbox) -> Sandbox:
@@ -73,6 +82,15 @@ def _counted(usage: Usage) -> Iterator[None]:
         yield
     for sandbox in started:
         usage.add(sandbox)
+    usage.write(shared / f"{request.path.stem}.usage.json")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Once the last test of a module and its fixtures have ended, other processes see that it has."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        (shared_folder(item.config, item.session.config._tmp_path_factory) / f"{item.path.stem}.ended").touch()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

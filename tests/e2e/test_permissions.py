@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -26,9 +28,16 @@ EXCEPTIONS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _whole_session(request: pytest.FixtureRequest) -> None:
-    """All other end-to-end tests have run before, and none has failed; otherwise there is nothing to compare."""
+#: Seconds that the other processes may take to end the modules that they have begun.
+_LONGEST_MODULE = 240
+
+
+@pytest.fixture(scope="module")
+def usage(request: pytest.FixtureRequest, shared: Path) -> Usage:
+    """What all other end-to-end tests have used: these come last, and wait for the other processes.
+
+    Skips unless all end-to-end tests were chosen; otherwise there is nothing to compare with.
+    """
     folder = Path(__file__).parent
     defined = {
         (path.name, node.name)
@@ -43,8 +52,18 @@ def _whole_session(request: pytest.FixtureRequest) -> None:
     }
     if left_out := sorted(defined - chosen):
         pytest.skip(f"wants all end-to-end tests in one session; left out are {len(left_out)}, as {left_out[0]}")
-    if request.session.testsfailed:
-        pytest.skip("wants all tests before it to have passed")
+    others = [shared / path.stem for path in folder.glob("test_*.py") if path != Path(__file__)]
+    deadline = time.monotonic() + _LONGEST_MODULE
+    while waited_for := [path.name for path in others if not path.with_suffix(".ended").exists()]:
+        if time.monotonic() > deadline:
+            pytest.fail(f"no other process has ended {waited_for}")
+        threading.Event().wait(0.2)
+    usage = Usage()
+    for path in others:
+        # A module whose tests were all skipped has started no account.
+        if (written := path.with_suffix(".usage.json")).exists():
+            usage.read(written)
+    return usage
 
 
 def test_nothing_is_missing(usage: Usage) -> None:

@@ -58,6 +58,7 @@ OTHERS = {
     "OwnLogRetentionDays": "1",
     "MissingLogGroupMinutes": "30",
     "LogGroupKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
+    "MissingLogGroupMinutes": "1",
     "LogRoleName": "Other",
     "LogRoleArn": "arn:aws:iam::123456789012:role/Other",
     "LogRolePermissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",

@@ -185,10 +185,8 @@ class Enforcer:
         has_changed = remediation.has_changed
         if is_refused:
             outcome = Outcome.REFUSED
-        elif errors or judgement.is_silenced:
+        elif errors or judgement.is_silenced or judgement.missing_destination is not None:
             outcome = Outcome.PARTLY if has_changed else Outcome.NON_COMPLIANT
-        elif judgement.missing_destination is not None:
-            outcome = Outcome.CHANGED if has_changed else Outcome.NON_COMPLIANT
         else:
             outcome = Outcome.CHANGED if has_changed else Outcome.IN_LINE
         left = {

@@ -56,7 +56,6 @@ OTHERS = {
     "AccessLogRetentionDays": "1",
     "ExecutionLogRetentionDays": "1",
     "OwnLogRetentionDays": "1",
-    "MissingLogGroupMinutes": "30",
     "LogGroupKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
     "MissingLogGroupMinutes": "1",
     "LogRoleName": "Other",

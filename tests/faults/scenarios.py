@@ -28,6 +28,7 @@ from log_keeper.hints import MissingLogGroup
 from log_keeper.stages import ApiVersion, StageRef
 from sandbox.account import Sandbox
 from sandbox.call import Call, Caller, CallRecord
+from sandbox.rules import log_delivery
 from sandbox.simulation import Function, VirtualTime, caller_of_new_role
 
 ENFORCE_TIMEOUT, SWEEP_TIMEOUT = 75, 900
@@ -180,9 +181,11 @@ def _expires(world: World, name: str) -> bool:
 def _v2_is_in_line(world: World, api_id: str, stage_name: str, level: str | None) -> Callable[[], bool]:
     def is_in_line() -> bool:
         stage = v2_stage(world.sandbox, api_id, stage_name)
-        return "DestinationArn" in stage.get("AccessLogSettings", {}) and (
-            level is None or stage["DefaultRouteSettings"].get("LoggingLevel") == level
-        )
+        destination = stage.get("AccessLogSettings", {}).get("DestinationArn")
+        if level is None:  # an HTTP API, whose lines are delivered
+            group = str(destination).partition(":log-group:")[2]
+            return log_delivery.reaches(world.sandbox, REGION, group)
+        return destination is not None and stage["DefaultRouteSettings"].get("LoggingLevel") == level
 
     return is_in_line
 
@@ -327,6 +330,21 @@ def http_api(world: World) -> Callable[[], bool]:
     api_id = make_http_stage(world.sandbox)
     world.send(record("CreateStage", {"apiId": api_id, "stageName": "%24default"}))
     return _v2_is_in_line(world, api_id, "$default", None)
+
+
+@scenario
+def http_api_whose_log_group_was_deleted(world: World) -> Callable[[], bool]:
+    """And with it the permission to deliver to it, which API Gateway does not give again for settings that it has."""
+    world.sandbox.unchanged_update_runs_log_delivery_admission = False
+    api_id = make_http_stage(world.sandbox)
+    world.send(record("CreateStage", {"apiId": api_id, "stageName": "%24default"}))
+    world.settle()
+    is_in_line = _v2_is_in_line(world, api_id, "$default", None)
+    assert is_in_line()
+    group = f"/aws/vendedlogs/apigatewayv2/{api_id}/.default"
+    world.sandbox.client("logs").delete_log_group(logGroupName=group)
+    world.send(record("DeleteLogGroup", {"logGroupName": group}, eventSource="logs.amazonaws.com"))
+    return is_in_line
 
 
 @scenario

@@ -18,6 +18,7 @@ from log_keeper.judgement import Problem
 from log_keeper.pace import Pace
 from log_keeper.policy import Setting
 from log_keeper.sweep import Api, judge_all, list_apis
+from preview import __main__ as command
 from published import Refusal, findings, outcomes, published_changes
 from sandbox.account import Sandbox
 from sandbox.call import Call
@@ -196,6 +197,18 @@ def test_nothing_is_changed_in_audit_mode(
     [planned] = [line.changes for line in caplog.records if hasattr(line, "changes")]
     assert [change["setting"] for change in planned] == [Setting.LOG_DELIVERY]
     assert outcomes(caplog) == ["would change"]
+    assert not reaches(sandbox, "us-east-1", "/team/web")
+
+
+def test_preview_tells_of_it(sandbox: Sandbox, deliver: Deliver, capsys: pytest.CaptureFixture[str]) -> None:
+    compliant_stage(sandbox, deliver)
+    stage_of_owner(sandbox)
+    delete_policy_of(sandbox, "/team/web")
+    capsys.readouterr()
+    assert command.main(["--json", "--rate", "10"]) == command.OUT_OF_LINE
+    document = json.loads(capsys.readouterr().out)
+    steps = [step for region in document["regions"] for stage in region["stages"] for step in stage["changes"]]
+    assert [step["setting"] for step in steps] == [Setting.LOG_DELIVERY]
     assert not reaches(sandbox, "us-east-1", "/team/web")
 
 

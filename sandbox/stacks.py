@@ -237,6 +237,7 @@ class CloudFormation:
                 f"Template format error: Unrecognized resource types: [{', '.join(unknown)}] (the sandbox lacks them)"
             )
         template_functions.check(template)
+        template_functions.check_rules(template, {**pseudo, **values})
         capabilities = tuple(params.get("Capabilities") or ())
         check_capabilities(template, capabilities)
         tags = (

@@ -70,6 +70,26 @@ def check(template: Mapping[str, Any]) -> None:
             )
 
 
+def check_rules(template: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Check the parameters' values against the template's rules; TemplateError where an assertion does not hold.
+
+    *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html ; that the
+    refusal carries the assertion's description is documented, the words before it are not recorded.
+    """
+
+    def nothing(name: str, *_: str) -> str:
+        raise TemplateError(f"Template format error: Rules refer to parameters alone, and {name} is none.")
+
+    scope = Scope({**template, "Resources": {}}, values, nothing, nothing, nothing)
+    for name, rule in (template.get("Rules") or {}).items():
+        if "RuleCondition" in rule and not scope.holds(rule["RuleCondition"]):
+            continue
+        for assertion in rule["Assertions"]:
+            if not scope.holds(assertion["Assert"]):
+                description = assertion.get("AssertDescription", "an assertion does not hold")
+                raise TemplateError(f"Template validation error: Rule {name} failed: {description}")
+
+
 @dataclass(slots=True)
 class Scope:
     """What the names in one template mean while one stack is made or changed."""
@@ -91,27 +111,37 @@ class Scope:
             declared = self.template.get("Conditions") or {}
             if name not in declared:
                 raise TemplateError(f"Template format error: Unresolved condition dependency {name}")
-            self._conditions[name] = self._holds(declared[name])
+            self._conditions[name] = self.holds(declared[name])
         return self._conditions[name]
 
     def wanted(self, declaration: Mapping[str, Any]) -> bool:
         """Whether this resource or output is to exist."""
         return "Condition" not in declaration or self.condition(declaration["Condition"])
 
-    def _holds(self, expression: Any) -> bool:
+    def holds(self, expression: Any) -> bool:
+        """Whether a condition's or a rule's expression is true."""
         if isinstance(expression, dict) and len(expression) == 1:
             ((function, argument),) = expression.items()
             if function == "Condition":
                 return self.condition(argument)
             if function == "Fn::Not":
-                return not self._holds(argument[0])
+                return not self.holds(argument[0])
             if function == "Fn::And":
-                return all(self._holds(each) for each in argument)
+                return all(self.holds(each) for each in argument)
             if function == "Fn::Or":
-                return any(self._holds(each) for each in argument)
+                return any(self.holds(each) for each in argument)
             if function == "Fn::Equals":
                 left, right = (self.evaluate(each) for each in argument)
                 return bool(_comparable(left) == _comparable(right))
+            if function == "Fn::Contains":
+                items, wanted = (self.evaluate(each) for each in argument)
+                return _comparable(wanted) in map(_comparable, items)
+            if function == "Fn::EachMemberEquals":
+                items, wanted = (self.evaluate(each) for each in argument)
+                return all(_comparable(item) == _comparable(wanted) for item in items)
+            if function == "Fn::EachMemberIn":
+                items, allowed = (self.evaluate(each) for each in argument)
+                return all(_comparable(item) in map(_comparable, allowed) for item in items)
         return bool(self.evaluate(expression) in (True, "true"))
 
     def dependencies(self, value: Any) -> set[str]:
@@ -217,7 +247,7 @@ class Scope:
         return len(self.evaluate(argument))
 
     def _equals(self, argument: list[Any]) -> bool:
-        return self._holds({"Fn::Equals": argument})
+        return self.holds({"Fn::Equals": argument})
 
 
 def _comparable(value: Any) -> Any:

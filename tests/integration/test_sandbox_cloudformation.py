@@ -237,6 +237,38 @@ def test_a_wrong_template_is_refused(sandbox: Sandbox, resource: dict[str, Any],
     assert says in message
 
 
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [({"Size": "small"}, True), ({"Size": "big"}, False), ({"Size": "big", "Stage": "prod"}, True)],
+)
+def test_a_rule_is_checked_before_anything_is_created(sandbox: Sandbox, given: dict[str, str], accepted: bool) -> None:
+    rules = {
+        "Small": {
+            "RuleCondition": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Stage"}, "prod"]}]},
+            "Assertions": [
+                {
+                    "Assert": {"Fn::Contains": [["small", "tiny"], {"Ref": "Size"}]},
+                    "AssertDescription": "Only production is big.",
+                }
+            ],
+        }
+    }
+    body = template(
+        {"Topic": {"Type": "AWS::SNS::Topic"}},
+        Rules=rules,
+        Parameters={"Size": {"Type": "String"}, "Stage": {"Type": "String", "Default": "test"}},
+    )
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+
+    if accepted:
+        assert create(sandbox, body, Parameters=parameters)["StackStatus"] == "CREATE_COMPLETE"
+    else:
+        code, message = refusal(lambda: create(sandbox, body, Parameters=parameters))
+        assert code == "ValidationError"
+        assert message.endswith("Only production is big.")
+        assert client(sandbox, "sns").list_topics()["Topics"] == []
+
+
 def test_a_change_set_of_an_unknown_type_fails_and_names_it(sandbox: Sandbox) -> None:
     cloudformation = client(sandbox, "cloudformation")
     answer = cloudformation.create_change_set(

@@ -34,7 +34,7 @@ sandbox: setup ## Start that account and keep it, for aws, sam and boto3 to try 
 	@$(PYTHON) -m sandbox $(ARGS)
 
 .PHONY: test
-test: setup .venv-lint/.installed ## Lint, types, template, then all tests
+test: setup .venv-lint/.installed .venv-applications/.installed ## Lint, types, template, then all tests
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
@@ -86,14 +86,14 @@ deploy: build ## Deploy to your account; asks its questions the first time (ASK=
 
 .PHONY: lock
 lock: .venv-uv/.installed ## Renew the pinned requirements from their .in files
-	for name in src/requirements requirements/bench requirements/dev requirements/fuzz requirements/lint requirements/tools; do \
+	for name in src/requirements requirements/applications requirements/bench requirements/dev requirements/fuzz requirements/lint requirements/tools; do \
 	  .venv-uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate \
 	    $$name.in --output-file $$name.txt || exit 1; \
 	done
 
 .PHONY: clean
 clean: ## Remove all that was made here
-	rm -rf .venv .venv-bench .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf .venv .venv-applications .venv-bench .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 .PHONY: setup
 setup: .venv/.installed .venv-tools/.installed
@@ -108,6 +108,12 @@ setup: .venv/.installed .venv-tools/.installed
 	@echo "Setting up .venv-tools, with the SAM and AWS command lines (half a minute, once)"
 	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-tools
 	@.venv-tools/bin/python $(PIP_INSTALL) -r $<
+	@touch $@
+
+.venv-applications/.installed: requirements/applications.txt
+	@echo "Setting up .venv-applications, with what the tests of applications deploy with (once)"
+	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-applications
+	@.venv-applications/bin/python $(PIP_INSTALL) -r $<
 	@touch $@
 
 .venv-bench/.installed: requirements/bench.txt

@@ -51,6 +51,10 @@ def create_change_set(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any
         raise AwsError("ValidationError", f"{already} [{params['ChangeSetName']}].")
     if stack is not None and kind == "UPDATE":
         _check_updatable(stack)
+    if stack is not None and any(
+        each.stack is stack and each.name == params["ChangeSetName"] for each in cloudformation.change_sets.values()
+    ):
+        raise AwsError("AlreadyExistsException", f"ChangeSet {params['ChangeSetName']} already exists")
     reason, desired = None, None
     try:
         desired = cloudformation.desired(call, stack)
@@ -146,9 +150,17 @@ def list_change_sets(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]
 
 @rule("cloudformation", "DeleteChangeSet")
 def delete_change_set(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
-    """The change set is gone; the stack is as it was."""
+    """Delete the change set; the stack stays as it was. One that is not there is nothing to refuse.
+
+    *Source:* Serverless Framework 3 deletes its change set before each update, whether or not there is one.
+    """
     cloudformation = of(sandbox)
-    change_set = cloudformation.change_set(call.region, call.params["ChangeSetName"], call.params.get("StackName"))
+    try:
+        change_set = cloudformation.change_set(call.region, call.params["ChangeSetName"], call.params.get("StackName"))
+    except AwsError as error:
+        if error.code != "ChangeSetNotFound":
+            raise
+        return {}
     del cloudformation.change_sets[change_set.change_set_id]
     return {}
 

@@ -156,10 +156,19 @@ class CloudFormation:
         raise AwsError("ValidationError", f"Stack with id {name_or_id} does not exist")
 
     def change_set(self, region: str, name_or_id: str, stack_name: str | None) -> ChangeSet:
-        """The change set, by ARN, or by name together with its stack."""
+        """The change set, by ARN, or by name together with its stack.
+
+        *Source* of the refusals: LocalStack's ``test_delete_change_set_exception`` and beside.
+        """
         found = self.change_sets.get(name_or_id)
-        if found is None and stack_name is not None:
-            stack = self.stack(region, stack_name)
+        if found is None and not name_or_id.startswith("arn:"):
+            if stack_name is None:
+                message = "StackName must be specified if ChangeSetName is not specified as an ARN."
+                raise AwsError("ValidationError", message)
+            try:
+                stack = self.stack(region, stack_name)
+            except AwsError as error:
+                raise AwsError(error.code, f"Stack [{stack_name}] does not exist") from error
             found = next(
                 (each for each in self.change_sets.values() if each.stack is stack and each.name == name_or_id), None
             )

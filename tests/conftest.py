@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from processes import shared_folder
+from sandbox import deployment
 from sandbox.account import Sandbox
 
 
@@ -23,11 +27,30 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="session")
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of the tests share."""
+    return shared_folder(request.config, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def built(shared: Path) -> None:
+    """The application, built once for all deployments, by the process that comes first."""
+    done = shared / "built"
+    with (shared / "built.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            with Sandbox() as sandbox:
+                deployment.build(sandbox)
+            done.touch()
+
+
 class _ByFile(LoadScopeScheduling):
-    """Every file is run by one process, which starts an account for it once."""
+    """Every file is run by one process, which starts an account for it once; the applications share one too."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.partition("::")[0]
+        applications = "tests/applications/"
+        return applications if nodeid.startswith(applications) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from accounts import make_role, set_log_role
 from permissions import Usage
+from processes import shared_folder
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
@@ -26,29 +26,6 @@ def account(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
             sandbox.role_changes.clear()
             set_log_role(sandbox, arn)
         yield sandbox
-
-
-@pytest.fixture(scope="session")
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shared_folder(request.config, tmp_path_factory)
-
-
-def shared_folder(config: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this run of the tests share."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if hasattr(config, "workerinput") else base
-
-
-@pytest.fixture(scope="session")
-def built(shared: Path) -> None:
-    """The application, built once for all deployments, by the process that comes first."""
-    done = shared / "built"
-    with (shared / "built.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            with Sandbox() as sandbox:
-                deployment.build(sandbox)
-            done.touch()
 
 
 @pytest.fixture(scope="module")

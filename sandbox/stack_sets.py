@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sandbox import event_bus, iam, stacks, template_functions, templates
+from sandbox import event_bus, iam, stacks, template_validation, templates
 from sandbox.account import SERVICES
 from sandbox.call import AwsError
 from sandbox.gateway import rule
@@ -373,7 +373,7 @@ def _settings(sandbox: Sandbox, call: Call, before: dict[str, Any]) -> dict[str,
         raise AwsError("ValidationError", "Either Template URL or Template Body must be specified.")
     try:
         template = templates.parse(settings["TemplateBody"])
-        template_functions.check(template)
+        template_validation.check_names(template)
     except TemplateError as error:
         raise AwsError("ValidationError", str(error)) from error
     given = {each["ParameterKey"] for each in settings.get("Parameters") or []}

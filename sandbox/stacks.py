@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import ClientError
 
-from sandbox import template_functions, templates
+from sandbox import template_validation, templates
 from sandbox.account import SERVICES
 from sandbox.call import AwsError
 from sandbox.resource_types import is_known
@@ -215,6 +215,8 @@ class CloudFormation:
             body = self.fetch(call, params["TemplateURL"])
         if not body:
             raise AwsError("ValidationError", "Either Template URL or Template Body must be specified.")
+        if params.get("TemplateBody"):
+            template_validation.check_length(body)
         given: dict[str, str] = {}
         for parameter in params.get("Parameters") or []:
             key = parameter["ParameterKey"]
@@ -245,8 +247,10 @@ class CloudFormation:
             raise TemplateError(
                 f"Template format error: Unrecognized resource types: [{', '.join(unknown)}] (the sandbox lacks them)"
             )
-        template_functions.check(template)
-        template_functions.check_rules(template, {**pseudo, **values})
+        template_validation.check_structure(template)
+        template_validation.check_names(template)
+        template_validation.check_rules(template, {**pseudo, **values})
+        template_validation.check_conditions(template, {**pseudo, **values})
         capabilities = tuple(params.get("Capabilities") or ())
         check_capabilities(template, capabilities)
         tags = (

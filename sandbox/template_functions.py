@@ -45,51 +45,6 @@ def references(value: Any, branches: Callable[[list[Any]], list[Any]]) -> Iterat
         yield from references(each, branches)
 
 
-def check(template: Mapping[str, Any]) -> None:
-    """Every name that the template uses is declared in it; TemplateError otherwise."""
-    resources, conditions = template["Resources"], template.get("Conditions") or {}
-    known = resources.keys() | (template.get("Parameters") or {}).keys()
-    outputs = template.get("Outputs") or {}
-    for block, declared in (("Resources", resources), ("Outputs", outputs)):
-        missing: set[str] = set()
-        for declaration in declared.values():
-            condition = declaration.get("Condition")
-            if condition is not None and condition not in conditions:
-                raise TemplateError(f"Template format error: Unresolved condition dependency {condition}")
-            used = {key: each for key, each in declaration.items() if key not in {"Metadata", "DependsOn"}}
-            named = set(references(used, lambda choice: choice[1:]))
-            if block == "Resources":
-                explicit = declaration.get("DependsOn") or []
-                named |= {explicit} if isinstance(explicit, str) else set(explicit)
-            missing |= {name for name in named - known if not name.startswith("AWS::")}
-        if missing:
-            names = ", ".join(sorted(missing))
-            raise TemplateError(
-                f"Template format error: Unresolved resource dependencies [{names}] "
-                f"in the {block} block of the template"
-            )
-
-
-def check_rules(template: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Check the parameters' values against the template's rules; TemplateError where an assertion does not hold.
-
-    *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html ; that the
-    refusal carries the assertion's description is documented, the words before it are not recorded.
-    """
-
-    def nothing(name: str, *_: str) -> str:
-        raise TemplateError(f"Template format error: Rules refer to parameters alone, and {name} is none.")
-
-    scope = Scope({**template, "Resources": {}}, values, nothing, nothing, nothing)
-    for name, rule in (template.get("Rules") or {}).items():
-        if "RuleCondition" in rule and not scope.holds(rule["RuleCondition"]):
-            continue
-        for assertion in rule["Assertions"]:
-            if not scope.holds(assertion["Assert"]):
-                description = assertion.get("AssertDescription", "an assertion does not hold")
-                raise TemplateError(f"Template validation error: Rule {name} failed: {description}")
-
-
 @dataclass(slots=True)
 class Scope:
     """What the names in one template mean while one stack is made or changed."""
@@ -131,6 +86,9 @@ class Scope:
             if function == "Fn::Or":
                 return any(self.holds(each) for each in argument)
             if function == "Fn::Equals":
+                if not isinstance(argument, list) or len(argument) != 2:
+                    message = "Template error: every Fn::Equals object requires a list of 2 string parameters."
+                    raise TemplateError(message)
                 left, right = (self.evaluate(each) for each in argument)
                 return bool(_comparable(left) == _comparable(right))
             if function == "Fn::Contains":
@@ -183,7 +141,13 @@ class Scope:
         )
 
     def _getatt(self, argument: str | list[Any]) -> Any:
-        name, attribute = argument.split(".", 1) if isinstance(argument, str) else (argument[0], argument[1])
+        parts = argument.split(".", 1) if isinstance(argument, str) else argument
+        if not isinstance(parts, list) or len(parts) != 2 or not all(parts):
+            raise TemplateError(
+                "Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name and the "
+                "resource attribute"
+            )
+        name, attribute = parts
         if name not in self.template["Resources"]:
             raise TemplateError(f"Template error: instance of Fn::GetAtt references undefined resource {name}")
         return self.attribute(name, self.evaluate(attribute))
@@ -208,14 +172,24 @@ class Scope:
         return str(argument[0]).join(as_text(item) for item in self.evaluate(argument[1]))
 
     def _split(self, argument: list[Any]) -> list[str]:
+        if not isinstance(argument, list) or len(argument) != 2:
+            raise TemplateError(
+                "Template error: every Fn::Split object requires two parameters, (1) a string delimiter and (2) a "
+                "string to be split or a function that returns a string to be split."
+            )
         return str(self.evaluate(argument[1])).split(argument[0])
 
     def _select(self, argument: list[Any]) -> Any:
-        items = self.evaluate(argument[1])
-        index = int(self.evaluate(argument[0]))
-        if not 0 <= index < len(items):
-            raise TemplateError(f"Template error: Fn::Select cannot select nonexistent value at index {index}")
-        return items[index]
+        wrong = "Template error: Fn::Select requires a list argument with two elements: an integer index and a list"
+        if not isinstance(argument, list) or len(argument) != 2:
+            raise TemplateError(wrong)
+        items, index = self.evaluate(argument[1]), str(self.evaluate(argument[0]))
+        if not isinstance(items, list) or not index.isdecimal():
+            raise TemplateError(wrong)
+        if int(index) >= len(items):
+            late = f"Template error: Fn::Select cannot select nonexistent value at index {index}"
+            raise TemplateError(wrong if isinstance(argument[1], list) else late)
+        return items[int(index)]
 
     def _findinmap(self, argument: list[Any]) -> Any:
         names = [self.evaluate(each) for each in argument[:3]]

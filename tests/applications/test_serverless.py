@@ -149,12 +149,14 @@ def test_a_stage_whose_logs_serverless_turns_off_goes_on_logging_errors(keeper: 
     assert destination(keeper, api, sls.STAGE) is not None
 
 
-@pytest.mark.xfail(strict=True, reason="the group that Serverless deleted is re-created at once, under its name")
 def test_logs_that_serverless_turned_off_can_be_turned_on_again(keeper: Deployed, sandbox: Sandbox) -> None:
     api = deploy(sandbox, 1)
     keeper.wait_until_quiet()
+    assert destination(keeper, api, sls.STAGE) == GROUP + sls.REST_GROUP
     deploy(sandbox, 2, rest_logs=False)
     keeper.wait_until_quiet()
+    assert sls.REST_GROUP not in log_group_names(keeper), "or the next deployment finds its name taken"
 
     assert deploy(sandbox, 3) == api
     keeper.wait_until_in_line(api, sls.STAGE)
+    assert destination(keeper, api, sls.STAGE) == GROUP + sls.REST_GROUP

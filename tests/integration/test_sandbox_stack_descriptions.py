@@ -113,3 +113,24 @@ def test_the_events_of_a_stack_that_never_was_are_refused_in_their_own_words(san
         "ValidationError",
         "Stack with id none does not exist",
     )
+
+
+def test_a_change_set_that_is_not_there_is_deleted_without_a_word_and_its_name_is_taken_once(sandbox: Sandbox) -> None:
+    create(sandbox, TOPIC)
+    cloudformation = client(sandbox, "cloudformation")
+
+    cloudformation.delete_change_set(StackName=NAME, ChangeSetName="first")
+    assert refusal(lambda: cloudformation.delete_change_set(StackName="none", ChangeSetName="first")) == (
+        "ValidationError",
+        "Stack [none] does not exist",
+    )
+    assert refusal(lambda: cloudformation.delete_change_set(ChangeSetName="first")) == (
+        "ValidationError",
+        "StackName must be specified if ChangeSetName is not specified as an ARN.",
+    )
+    change = template({"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": "news"}}})
+    cloudformation.create_change_set(StackName=NAME, ChangeSetName="first", TemplateBody=change)
+    code, _ = refusal(
+        lambda: cloudformation.create_change_set(StackName=NAME, ChangeSetName="first", TemplateBody=change)
+    )
+    assert code == "AlreadyExistsException"

@@ -1,8 +1,7 @@
 """The templates that Serverless Framework 3 compiles for a small service, written by hand in the shape that 3.40 gives.
 
 The service has one function with an ``http``, an ``httpApi`` (JWT authorizer) and two ``websocket`` events, and
-``provider.logs`` for all three. The function that makes the account's log role is JavaScript in Serverless; this one
-makes the same calls with the same role in Python, which the sandbox runs.
+``provider.logs`` for all three.
 """
 
 from __future__ import annotations
@@ -30,65 +29,6 @@ WEBSOCKET_FORMAT = (
     "$context.identity.sourceIp $context.identity.caller $context.identity.user [$context.requestTime] "
     '"$context.eventType $context.routeKey $context.connectionId" $context.requestId'
 )
-
-#: What ``custom-resources/resources/api-gateway-cloud-watch-role/handler.js`` does, with its physical id and its tries.
-LOG_ROLE_HANDLER = """
-import json, time, urllib.request
-import boto3
-
-PUSH = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
-
-
-def create(account):
-    gateway, iam = boto3.client("apigateway"), boto3.client("iam")
-    assigned = gateway.get_account().get("cloudwatchRoleArn")
-    name = "serverlessApiGatewayCloudWatchRole"
-    arn = f"arn:aws:iam::{account}:role/{name}"
-    try:
-        attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    except iam.exceptions.NoSuchEntityException:
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": ["apigateway.amazonaws.com"]},
-            "Action": ["sts:AssumeRole"],
-        }
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.create_role(AssumeRolePolicyDocument=trust, Path="/", RoleName=name)
-        attached = []
-    if not any(policy["PolicyArn"] == PUSH for policy in attached):
-        iam.attach_role_policy(PolicyArn=PUSH, RoleName=name)
-    if arn == assigned:
-        return
-    for attempt in range(1, 11):
-        try:
-            gateway.update_account(patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": arn}])
-            return
-        except gateway.exceptions.ClientError:
-            if attempt == 10:
-                raise
-            time.sleep(10)
-
-
-def handler(event, context):
-    status, reason = "SUCCESS", ""
-    try:
-        if event["RequestType"] == "Create":
-            create(context.invoked_function_arn.split(":")[4])
-    except Exception as error:
-        status, reason = "FAILED", f"{error} See details in CloudWatch Log: {context.log_stream_name}"
-    answer = {
-        "StackId": event["StackId"],
-        "RequestId": event["RequestId"],
-        "LogicalResourceId": event["LogicalResourceId"],
-        "PhysicalResourceId": "CustomResourceApiGatewayAccountCloudWatchRole",
-        "Status": status,
-        "Reason": reason,
-        "Data": {},
-    }
-    body = json.dumps(answer).encode()
-    request = urllib.request.Request(event["ResponseURL"], body, {"Content-Type": ""}, method="PUT")
-    urllib.request.urlopen(request).close()
-"""
 
 
 def package(**files: str) -> bytes:

@@ -27,6 +27,7 @@ from applications.account_view import (
     stack,
     wait_until_v2_compliant,
 )
+from applications.serverless_log_role import LOG_ROLE_HANDLER
 from sandbox.account import Sandbox
 from stacks import Deployed
 
@@ -47,7 +48,7 @@ def deploy(sandbox: Sandbox, number: int, *, rest_logs: bool = True) -> str:
     for name, content in {
         "compiled-cloudformation-template.json": json.dumps(template).encode(),
         f"{sls.SERVICE}.zip": sls.package(handler=code),
-        "custom-resources.zip": sls.package(handler=sls.LOG_ROLE_HANDLER),
+        "custom-resources.zip": sls.package(handler=LOG_ROLE_HANDLER),
     }.items():
         sandbox.client("s3").put_object(Bucket=bucket, Key=f"{folder}/{name}", Body=content)
     url = {"TemplateURL": f"https://s3.amazonaws.com/{bucket}/{folder}/compiled-cloudformation-template.json"}

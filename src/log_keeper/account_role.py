@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
-from log_keeper.aws import Clients, error_code, error_message, is_moving, is_transient
+from log_keeper.aws import CALL_ERRORS, Clients, error_code, error_message, is_moving, is_transient
 from log_keeper.log_role import PROBES, TEST_ACTIONS, WELCOME_GROUP, listed
 from log_keeper.role_reading import API_GATEWAY, LogRole, RoleReader, get_role, trusts_api_gateway
 from log_keeper.settings import Settings
@@ -111,7 +111,7 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
             clients.account_settings(region).update_account(
                 patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": str(wanted.role_arn)}]
             )
-        except (ClientError, HTTPClientError) as error:
+        except CALL_ERRORS as error:
             if pause is None or not _is_worth_another_try(error):
                 raise AccountRoleError(f"{_refusal(region, wanted, error)} The role that is set {fault}.") from error
         else:
@@ -126,7 +126,7 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
     raise AssertionError("the last try returns or raises")
 
 
-def _refusal(region: str, role: LogRole, error: ClientError | HTTPClientError) -> str:
+def _refusal(region: str, role: LogRole, error: Exception) -> str:
     """Say what API Gateway did not take, and what its test of the role needs where that is what failed.
 
     *Source:* field reports of 2026-11: a service control policy that demands tags on log groups, which API Gateway does
@@ -143,11 +143,11 @@ def _refusal(region: str, role: LogRole, error: ClientError | HTTPClientError) -
     )
 
 
-def _is_worth_another_try(error: ClientError | HTTPClientError) -> bool:
-    return is_transient(error) or (isinstance(error, ClientError) and is_moving(error)) or _is_about_permissions(error)
+def _is_worth_another_try(error: Exception) -> bool:
+    return is_transient(error) or is_moving(error) or _is_about_permissions(error)
 
 
-def _is_about_permissions(error: ClientError | HTTPClientError) -> bool:
+def _is_about_permissions(error: Exception) -> bool:
     return isinstance(error, ClientError) and any(text in error_message(error) for text in _NOT_SPREAD)
 
 

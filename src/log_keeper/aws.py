@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Concatenate
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sts.client import STSClient
 
     from log_keeper.pace import Pace
+
+#: Why a call brought no answer: AWS refused it, the way to AWS broke, or there was none.
+CALL_ERRORS = (BotoCoreError, ClientError)
 
 #: boto3 repeats throttled calls, dropped connections and 5xx by itself, this many tries in all.
 _TRIES = 5
@@ -185,9 +189,11 @@ def is_throttle(error: ClientError) -> bool:
     )
 
 
-def is_transient(error: ClientError | HTTPClientError) -> bool:
+def is_transient(error: Exception) -> bool:
     """The service, or the way to it, fails at this moment. Whether the call was done is not known."""
-    return isinstance(error, HTTPClientError) or status(error) >= 500 or is_throttle(error)
+    if isinstance(error, ClientError):
+        return status(error) >= 500 or is_throttle(error)
+    return isinstance(error, HTTPClientError | NoConnectionError)
 
 
 def is_disabled(error: ClientError) -> bool:
@@ -203,15 +209,15 @@ def is_closed(error: ClientError) -> bool:
     return is_disabled(error) or error_code(error) in ("AccessDenied", "AccessDeniedException")
 
 
-def is_without_log_role(error: ClientError) -> bool:
+def is_without_log_role(error: Exception) -> bool:
     """API Gateway refuses to log: the account settings of the region name no role.
 
     *Source:* aws-samples/amazon-bedrock-knowledgebase-slackbot, issue 6; anomalyco/sst, issue 4663.
     """
-    return "CloudWatch Logs role ARN must be set" in error_message(error)
+    return isinstance(error, ClientError) and "CloudWatch Logs role ARN must be set" in error_message(error)
 
 
-def is_moving(error: ClientError) -> bool:
+def is_moving(error: Exception) -> bool:
     """Somebody else is changing the same things at this moment: read them again and look what is left to do.
 
     *Source:* API Gateway's "Unable to complete operation due to concurrent modification"
@@ -219,7 +225,7 @@ def is_moving(error: ClientError) -> bool:
     for an HTTP API's log group that is (radkawar/stackd, testdata/aws/apigateway/http_logs.json); CloudWatch Logs'
     errors of CreateLogGroup and PutRetentionPolicy.
     """
-    return error_code(error) in (
+    return isinstance(error, ClientError) and error_code(error) in (
         "ConflictException",
         "NotFoundException",
         "OperationAbortedException",

@@ -7,6 +7,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from log_keeper.hints import Cause
+from log_keeper.log_groups import LogGroupChange
 from log_keeper.results import Outcome, Result
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ def put_events(client: Callable[[], EventBridgeClient], result: Result, cause: C
         "cause": {"eventName": cause.event_name, "eventId": cause.event_id},
     }
     entries = [_entry(FINDING, about | {"problem": each.problem, "detail": each.detail}) for each in result.findings]
-    if result.outcome in (Outcome.CHANGED, Outcome.PARTLY):
+    is_changed = any(
+        change in (LogGroupChange.MADE, LogGroupChange.RETENTION_SET) for change in result.log_groups.values()
+    )
+    is_changed |= bool(result.changes)
+    if is_changed and result.outcome not in (Outcome.WOULD_CHANGE, Outcome.EXEMPT):
         changes = [change.to_dict() for change in result.changes]
         entries.insert(0, _entry(CHANGED, about | {"changes": changes, "logGroups": result.log_groups}))
     lost = []

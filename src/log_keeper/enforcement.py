@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -11,14 +11,14 @@ from botocore.exceptions import ClientError
 
 from log_keeper import destinations, http_websocket, rest, schedules
 from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
-from log_keeper.aws import Clients, is_moving, is_without_log_role
+from log_keeper.aws import CALL_ERRORS, Clients, is_moving, is_without_log_role
 from log_keeper.destinations import about_log_groups
 from log_keeper.facts import FactReader
 from log_keeper.hints import StageNamed
 from log_keeper.judgement import Finding, Judgement, Problem, judge
-from log_keeper.policy import Setting
-from log_keeper.remediation import NEED_LOG_ROLE, Remediation
-from log_keeper.results import Outcome, Result, by_name, required
+from log_keeper.policy import Setting, plan
+from log_keeper.remediation import NEED_LOG_ROLE, Failure, Remediation
+from log_keeper.results import Result
 from log_keeper.role_reading import LogRole
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
@@ -46,11 +46,6 @@ _STREAM = "the Firehose stream of the access logs could not be read"
 type _Reading = rest.RestStage | http_websocket.V2Stage
 
 
-def _errors(remediation: Remediation, role_error: AccountRoleError | None) -> tuple[Exception, ...]:
-    errors = tuple(failure.error for failure in remediation.failures)
-    return errors if role_error is None else (*errors, role_error)
-
-
 class Enforcer:
     """Puts stages in line, one at a time.
 
@@ -72,21 +67,33 @@ class Enforcer:
     def enforce(self, hint: StageNamed) -> tuple[Result, AccountRole | None]:
         """Make the stage compliant; return what came of it, and of the account's log role if that was due for a check.
 
-        Raises ClientError where the stage could not be read. What else keeps it from being compliant is in the errors
-        of the result.
+        Raises what kept the stage from being read or the work from its end, if nothing was changed before. What else
+        keeps it from being compliant is in the errors of the result.
         """
-        role, remediation = None, Remediation()
+        remediation = Remediation()
+        try:
+            result = self._enforce(hint, remediation)
+        except Exception as error:
+            interrupted = remediation.interrupted(hint.ref, error)
+            if interrupted is None:
+                raise
+            result = interrupted
+        return result, remediation.role
+
+    def _enforce(self, hint: StageNamed, remediation: Remediation) -> Result:
         for pause in (*_PAUSES, None):
             try:
                 reading, role_error = self._read(hint.ref), None
                 if reading is not None and reading.stage.needs_account_role:
+                    role = None
                     try:
-                        role = self._role_if_due(hint.ref.region) or role
-                    except AccountRoleError as error:
+                        role = self._role_if_due(hint.ref.region)
+                        remediation.role = role or remediation.role
+                    except Exception as error:  # noqa: BLE001 - in the result, whose errors the caller raises
                         role_error = error
                     if role_error is not None or (role is not None and role.verdict is Verdict.MENDED):
                         reading = self._read(hint.ref)  # to repair a role takes a while
-                return self._remediate(hint, reading, remediation, role_error, is_last_try=pause is None), role
+                return self._remediate(hint, reading, remediation, role_error, is_last_try=pause is None)
             except ClientError as error:
                 # What is left to do is known only after another look.
                 if pause is None or not (is_moving(error) or is_without_log_role(error)):
@@ -140,23 +147,26 @@ class Enforcer:
         hint: StageNamed,
         reading: _Reading | None,
         remediation: Remediation,
-        role_error: AccountRoleError | None,
+        role_error: Exception | None,
         *,
         is_last_try: bool,
     ) -> Result:
         if reading is None:
-            return Result(hint.ref, Outcome.GONE)
-        remediation.failures.clear()  # what failed before is tried again
-        judgement, findings = self._evaluate(hint, reading.stage, remediation)
+            return remediation.gone(hint.ref)
+        remediation.begin_try(reading.stage)
+        try:
+            judgement, findings = self._evaluate(hint, reading.stage, remediation)
+        except CALL_ERRORS as error:
+            return self._remediate_unknown(reading, remediation, role_error, error, is_last_try=is_last_try)
         streams = partial(destinations.missing_stream, self._clients, reading.stage)
         if judgement.plan.is_exempt or self._settings.is_audit:
             findings += remediation.attempt(_STREAM, streams) or ()
-            return self._only_evaluated(judgement, remediation, findings, role_error)
+            return remediation.only_evaluated(judgement, findings, role_error)
         # Before the stage: API Gateway would create the execution log group itself, and it would never expire.
         logs = self._clients.logs(hint.ref.region)
-        remediation.create_log_groups(logs, judgement)
+        remediation.create_log_groups(logs, judgement, is_last_try=is_last_try)
         excluded = set(NEED_LOG_ROLE if role_error is not None else ())
-        if not remediation.allow_delivery(logs, judgement):
+        if not remediation.allow_delivery(logs, judgement, is_last_try=is_last_try):
             excluded.add(Setting.LOG_DELIVERY)
         # Before the level: an opt-in whose end could not be scheduled must not begin.
         until, may_end = judgement.plan.opt_in.until, hint.tags_changed and reading.stage.has_execution_logs
@@ -170,49 +180,29 @@ class Enforcer:
             is_refused = True
             findings += (Finding(Problem.MANAGED_STAGE, str(error)),)
         findings += remediation.attempt(_STREAM, streams) or ()  # last: it holds up nothing else
-        return self._remediated(judgement, remediation, findings, role_error, is_refused=is_refused)
+        return remediation.remediated(judgement, findings, role_error, is_refused=is_refused)
 
-    def _remediated(
+    def _remediate_unknown(
         self,
-        judgement: Judgement,
+        reading: _Reading,
         remediation: Remediation,
-        findings: tuple[Finding, ...],
-        role_error: AccountRoleError | None,
+        role_error: Exception | None,
+        error: Exception,
         *,
-        is_refused: bool,
+        is_last_try: bool,
     ) -> Result:
-        errors = _errors(remediation, role_error)
-        has_changed = remediation.has_changed
-        if is_refused:
-            outcome = Outcome.REFUSED
-        elif errors or judgement.is_silenced or judgement.missing_destination is not None:
-            outcome = Outcome.PARTLY if has_changed else Outcome.NON_COMPLIANT
-        else:
-            outcome = Outcome.CHANGED if has_changed else Outcome.IN_LINE
-        left = {
-            group: change
-            for group, change in judgement.log_groups.items()
-            if group not in judgement.required_log_groups
-        }
-        return replace(
-            required(judgement),
-            outcome=outcome,
-            changes=tuple(remediation.changes),
-            log_groups=by_name(left) | remediation.log_groups,
-            findings=findings + remediation.findings,
-            errors=errors,
-        )
+        """End the data traces of a stage although what its logs depend on could not be read; ``error``: why not.
 
-    def _only_evaluated(
-        self,
-        judgement: Judgement,
-        remediation: Remediation,
-        findings: tuple[Finding, ...],
-        role_error: AccountRoleError | None,
-    ) -> Result:
-        found, errors = required(judgement), _errors(remediation, role_error)
-        outcome = Outcome.EXEMPT if judgement.plan.is_exempt else found.outcome
-        return replace(found, outcome=outcome, findings=findings + remediation.findings, errors=errors)
+        Raises the error where the stage is not to be changed.
+        """
+        stage, settings = reading.stage, self._settings
+        judgement = Judgement(stage, plan(stage, settings.policy, self._clock()), {}, ())
+        if judgement.plan.is_exempt or settings.is_audit:
+            raise error
+        remediation.failures.append(Failure("what the logs of the stage depend on could not be read", error))
+        excluded = [setting for setting in Setting if setting is not Setting.DATA_TRACE]
+        remediation.change_stage(reading, judgement, excluded, is_last_try=is_last_try)
+        return remediation.remediated(judgement, (), role_error)
 
     def _evaluate(
         self, hint: StageNamed, stage: Stage, remediation: Remediation
@@ -230,7 +220,7 @@ class Enforcer:
         if remediation.attempt("the next check of the missing log group could not be planned", is_lost):
             lost = destinations.without_destination(stage)
             judgement = judge(lost, settings, reader.read([lost]), now)
-        return judgement, findings
+        return judgement, tuple(dict.fromkeys((*findings, *judgement.findings)))
 
     def _schedule(self, ref: StageRef, until: datetime | None, *, may_end: bool) -> bool:
         """Have the stage checked again when its opt-in ends. A schedule that outlives its tag does no harm."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -50,6 +50,10 @@ class V2Stage:
     client: ApiGatewayV2Client
     stage: Stage
     answer: StageTypeDef | GetStageResponseTypeDef
+
+    def split(self, changes: Sequence[Change]) -> Iterator[tuple[Change, ...]]:
+        """Return the changes as one part: UpdateStage takes any number."""
+        yield tuple(changes)
 
     def apply(self, plan: Plan) -> Applied:
         """Make the changes of the plan in one UpdateStage that names their members only: API Gateway keeps the others.
@@ -129,14 +133,16 @@ class V2Stage:
             route = next(iter(whole))
             if self._replaces(route, whole[route], after[route]):
                 self._update_routes(whole)
-        except ClientError as error:
-            return tuple(f"{route}: {settings}: {error_message(error)}" for route, settings in whole.items())
+        except Exception as error:  # noqa: BLE001 - a finding: whatever it is, the settings are lost
+            why = error_message(error) if isinstance(error, ClientError) else error
+            return tuple(f"{route}: {settings}: {why}" for route, settings in whole.items())
         return ()
 
     def _replaces(self, route: str, wanted: RouteSettingsTypeDef, now_set: RouteSettingsTypeDef) -> bool:
         """Return whether API Gateway drops the one of the route's two logging settings that is not sent."""
         if "DataTraceEnabled" in now_set:
-            answer = self._update_routes({route: {"LoggingLevel": wanted["LoggingLevel"]}})
+            # A level that is absent is off.
+            answer = self._update_routes({route: {"LoggingLevel": wanted.get("LoggingLevel", "OFF")}})
             return "DataTraceEnabled" not in answer[route]
         answer = self._update_routes({route: {"DataTraceEnabled": wanted.get("DataTraceEnabled", False)}})
         return "LoggingLevel" not in answer[route]

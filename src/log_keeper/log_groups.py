@@ -61,13 +61,17 @@ def lack(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGro
     return LogGroupChange.LEFT_WITHOUT_RETENTION if is_old else LogGroupChange.RETENTION_SET
 
 
-def apply_log_group(client: CloudWatchLogsClient, group: LogGroup, change: LogGroupChange) -> None:
-    """Create the log group, or set its retention, as the change says.
+def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> None:
+    """Create the log group, which never expires yet.
 
-    Raises ClientError, such as aws.is_moving knows where somebody else created or changed the group just now.
+    Raises ClientError, such as aws.is_moving knows where somebody else created the group just now.
     """
-    if change is LogGroupChange.MADE and group.kms_key_arn is None:
+    if group.kms_key_arn is None:
         client.create_log_group(logGroupName=group.name, tags=TAGS)
-    elif change is LogGroupChange.MADE and group.kms_key_arn is not None:
+    else:
         client.create_log_group(logGroupName=group.name, kmsKeyId=group.kms_key_arn, tags=TAGS)
+
+
+def set_retention(client: CloudWatchLogsClient, group: LogGroup) -> None:
+    """Set the retention of the log group. Raises ClientError, as above."""
     client.put_retention_policy(logGroupName=group.name, retentionInDays=group.retention)

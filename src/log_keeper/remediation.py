@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError, HTTPClientError
-
-from log_keeper.aws import is_moving, is_transient, is_without_log_role
+from log_keeper.account_role import AccountRole, Verdict
+from log_keeper.aws import CALL_ERRORS, is_moving, is_transient, is_without_log_role
 from log_keeper.judgement import Finding, Problem
-from log_keeper.log_groups import LogGroupChange, apply_log_group
+from log_keeper.log_groups import LogGroupChange, create_log_group, set_retention
 from log_keeper.policy import Change, Plan, Setting
 from log_keeper.resource_policies import allow_delivery
-from log_keeper.stages import access_log_group
+from log_keeper.results import Outcome, Result, by_name, required
+from log_keeper.stages import Stage, StageRef, access_log_group
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -46,7 +46,8 @@ class Failure:
 class Remediation:
     """What was made of a stage's required changes, and what could not be, over all tries of one event.
 
-    ``log_groups``: by name.
+    ``log_groups``: by name. ``left_out``: changes that other settings of the stage stand in the way of: see the
+    findings. ``stage``: as it was read last. ``role``: the account's log role, if it was checked for this event.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -54,6 +55,15 @@ class Remediation:
     failures: list[Failure] = field(default_factory=list)
     stale_routes: dict[str, None] = field(default_factory=dict)
     lost: dict[str, None] = field(default_factory=dict)
+    left_out: list[Change] = field(default_factory=list)
+    stage: Stage | None = None
+    role: AccountRole | None = None
+
+    def begin_try(self, stage: Stage) -> None:
+        """Start the work on the stage, or start it again: what failed before is tried again."""
+        self.stage = stage
+        self.failures.clear()
+        self.left_out.clear()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -68,34 +78,42 @@ class Remediation:
     def has_changed(self) -> bool:
         return bool(self.changes or self.log_groups)
 
-    def create_log_groups(self, client: CloudWatchLogsClient, judgement: Judgement) -> None:
+    def create_log_groups(self, client: CloudWatchLogsClient, judgement: Judgement, *, is_last_try: bool) -> None:
         """Create each required log group, and set each required retention.
 
-        Raises ClientError where another program changes the same log group at this moment (``aws.is_moving``).
+        Raises ClientError where another program changes the same log group at this moment (``aws.is_moving``), unless
+        ``is_last_try``.
         """
         for group, change in judgement.required_log_groups.items():
+            what = f"log group {group.name} could not be created"
             try:
-                apply_log_group(client, group, change)
-            except (ClientError, HTTPClientError) as error:
-                if isinstance(error, ClientError) and is_moving(error):
+                if change is _CREATED:
+                    create_log_group(client, group)
+                    self.log_groups[group.name] = change
+                what = f"log group {group.name} could not be given a retention"
+                set_retention(client, group)
+            except CALL_ERRORS as error:
+                if is_moving(error) and not is_last_try:
                     raise
-                verb = "created" if change is _CREATED else "given a retention"
-                self.failures.append(Failure(f"log group {group.name} could not be {verb}", error))
+                self.failures.append(Failure(what, error))
             else:
-                self.log_groups[group.name] = change
+                self.log_groups.setdefault(group.name, change)
 
-    def allow_delivery(self, client: CloudWatchLogsClient, judgement: Judgement) -> bool:
+    def allow_delivery(self, client: CloudWatchLogsClient, judgement: Judgement, *, is_last_try: bool) -> bool:
         """Allow log delivery to the access log group if that is required; return whether it may go on from there.
 
-        Raises ClientError where another program changes the same policy or log group (``aws.is_moving``).
+        Raises ClientError where another program changes the same policy or log group (``aws.is_moving``), unless
+        ``is_last_try``.
         """
         required = any(change.setting is Setting.LOG_DELIVERY for change in judgement.plan.changes)
         if judgement.delivery is None or not required:
             return True
+        if self._lacks_access_log_group(judgement):
+            return False
         try:
             allow_delivery(client, judgement.delivery)
-        except (ClientError, HTTPClientError, ValueError) as error:
-            if isinstance(error, ClientError) and is_moving(error):
+        except (*CALL_ERRORS, ValueError) as error:
+            if is_moving(error) and not is_last_try:
                 raise
             what = f"log delivery to {judgement.delivery.log_group_arn} could not be allowed"
             self.failures.append(Failure(what, error))
@@ -106,7 +124,7 @@ class Remediation:
         """Return what ``make`` returns; None if an API call in it failed, which ``what`` then describes."""
         try:
             return make()
-        except (ClientError, HTTPClientError) as error:
+        except CALL_ERRORS as error:
             self.failures.append(Failure(what, error))
             return None
 
@@ -120,21 +138,26 @@ class Remediation:
         Raises ManagedStageError; and, unless ``is_last_try``, the ClientError that another look at the stage settles.
         """
         changes = [change for change in judgement.plan.changes if change.setting not in excluded]
-        required = {group.name for group, change in judgement.required_log_groups.items() if change is _CREATED}
-        if access_log_group(reading.stage.ref) in required - set(self.log_groups):
+        if self._lacks_access_log_group(judgement):
             # API Gateway would log to a group that does not exist, and say nothing about it.
             changes = [change for change in changes if change.setting not in _ACCESS_LOG]
         if not changes:
             return
         try:
             self._apply(reading, judgement.plan, changes)
-        except (ClientError, HTTPClientError) as error:
-            if isinstance(error, ClientError) and (is_moving(error) or is_without_log_role(error)) and not is_last_try:
+        except CALL_ERRORS as error:
+            if (is_moving(error) or is_without_log_role(error)) and not is_last_try:
                 raise
+            left = [change for change in changes if change not in self.changes]
             if is_transient(error):
-                self.failures.append(Failure(_in_words(changes), error))
+                self.failures.append(Failure(_in_words(left), error))
                 return
-            self._change_in_parts(reading, judgement.plan, changes, error)
+            self._change_in_parts(reading, judgement.plan, left, error)
+
+    def _lacks_access_log_group(self, judgement: Judgement) -> bool:
+        """Return whether the log group that is created for the stage's access logs could not be created."""
+        required = {group.name for group, change in judgement.required_log_groups.items() if change is _CREATED}
+        return access_log_group(judgement.stage.ref) in required - set(self.log_groups)
 
     def _change_in_parts(
         self, reading: RestStage | V2Stage, plan: Plan, changes: Sequence[Change], refusal: Exception
@@ -148,10 +171,71 @@ class Remediation:
             self.attempt(_in_words(part), partial(self._apply, reading, plan, part))
 
     def _apply(self, reading: RestStage | V2Stage, plan: Plan, changes: Sequence[Change]) -> None:
-        applied = reading.apply(replace(plan, changes=tuple(changes)))
-        self.changes += applied.made
-        self.stale_routes |= dict.fromkeys(applied.stale_routes)
-        self.lost |= dict.fromkeys(applied.lost)
+        for part in reading.split(changes):
+            applied = reading.apply(replace(plan, changes=part))
+            self.changes += applied.made
+            self.left_out += applied.left_out
+            self.stale_routes |= dict.fromkeys(applied.stale_routes)
+            self.lost |= dict.fromkeys(applied.lost)
+
+    def remediated(
+        self,
+        judgement: Judgement,
+        findings: tuple[Finding, ...],
+        role_error: Exception | None,
+        *,
+        is_refused: bool = False,
+    ) -> Result:
+        """Return what came of a stage of which each required change was tried."""
+        errors, has_changed = self._errors(role_error), self.has_changed
+        if is_refused:
+            outcome = Outcome.REFUSED
+        elif errors or self.left_out or judgement.is_silenced or judgement.missing_destination is not None:
+            outcome = Outcome.PARTLY if has_changed else Outcome.NON_COMPLIANT
+        else:
+            outcome = Outcome.CHANGED if has_changed else Outcome.IN_LINE
+        left = {
+            group: change
+            for group, change in judgement.log_groups.items()
+            if group not in judgement.required_log_groups
+        }
+        return replace(
+            required(judgement),
+            outcome=outcome,
+            changes=tuple(self.changes),
+            log_groups=by_name(left) | self.log_groups,
+            findings=findings + self.findings,
+            errors=errors,
+        )
+
+    def only_evaluated(
+        self, judgement: Judgement, findings: tuple[Finding, ...], role_error: Exception | None
+    ) -> Result:
+        """Return what was found of a stage that is not to be changed."""
+        found = required(judgement)
+        outcome = Outcome.EXEMPT if judgement.plan.is_exempt else found.outcome
+        return replace(found, outcome=outcome, findings=findings + self.findings, errors=self._errors(role_error))
+
+    def gone(self, ref: StageRef) -> Result:
+        """Return what came of a stage that does not exist, or not any more."""
+        return self._unfinished(ref, Outcome.GONE)
+
+    def interrupted(self, ref: StageRef, error: Exception) -> Result | None:
+        """Return what had been changed when the error ended the work on the stage; None if nothing had."""
+        is_repaired = self.role is not None and self.role.verdict is Verdict.MENDED
+        if not (self.has_changed or is_repaired):
+            return None
+        self.failures.append(Failure("the work on the stage ended", error))
+        outcome = Outcome.PARTLY if self.has_changed else Outcome.NON_COMPLIANT
+        return replace(self._unfinished(ref, outcome), findings=self.findings, errors=self._errors(None))
+
+    def _unfinished(self, ref: StageRef, outcome: Outcome) -> Result:
+        protocol, owner = (None, None) if self.stage is None else (self.stage.protocol, self.stage.owner)
+        return Result(ref, outcome, protocol, owner, tuple(self.changes), dict(self.log_groups))
+
+    def _errors(self, role_error: Exception | None) -> tuple[Exception, ...]:
+        errors = tuple(failure.error for failure in self.failures)
+        return errors if role_error is None else (*errors, role_error)
 
 
 def _in_words(changes: Sequence[Change]) -> str:

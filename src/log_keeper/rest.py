@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING
@@ -38,15 +39,19 @@ class RestStage:
     client: APIGatewayClient
     stage: Stage
 
+    def split(self, changes: Sequence[Change]) -> Iterator[tuple[Change, ...]]:
+        """Return the changes in parts, each of as many as one UpdateStage takes."""
+        return batched(changes, MAX_PATCH_OPERATIONS, strict=False)
+
     def apply(self, plan: Plan) -> Applied:
-        """Make each change of the plan, in one UpdateStage unless it takes more operations than a call may have.
+        """Make each change of the plan in one UpdateStage: see ``split`` for how many it may be.
 
         Raises ClientError: ConflictException while another change of the stage is under way, NotFoundException if it
         is gone meanwhile.
         """
         ref = self.stage.ref
-        for operations in batched(patch_operations(plan), MAX_PATCH_OPERATIONS, strict=False):
-            self.client.update_stage(restApiId=ref.api_id, stageName=ref.stage_name, patchOperations=list(operations))
+        operations = patch_operations(plan)
+        self.client.update_stage(restApiId=ref.api_id, stageName=ref.stage_name, patchOperations=operations)
         return Applied(plan.changes)
 
 

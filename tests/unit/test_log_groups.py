@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from log_keeper.log_group_reading import read_log_groups
-from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, apply_log_group, lack
+from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, create_log_group, lack, set_retention
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 WANTED = LogGroup("group", retention=30, kms_key_arn=None)
@@ -51,8 +51,10 @@ def born(days_ago: float) -> int:
 def test_group(logs: Any, change: LogGroupChange | None, calls: list[str]) -> None:
     found = lack(WANTED, read_log_groups(logs, [WANTED]).get("group"), NOW)
     assert found == change
+    if found is LogGroupChange.MADE:
+        create_log_group(logs, WANTED)
     if found in (LogGroupChange.MADE, LogGroupChange.RETENTION_SET):
-        apply_log_group(logs, WANTED, found)
+        set_retention(logs, WANTED)
     assert logs.calls == calls
 
 

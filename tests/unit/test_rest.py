@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from builders import FORMATS, OWN_DESTINATION, POLICY, REF, method_settings, rest_stage
 from log_keeper import rest
-from log_keeper.policy import Applied, plan
+from log_keeper.policy import plan
 from log_keeper.stages import LoggingLevel, Protocol
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
@@ -50,7 +51,9 @@ def test_a_hundred_overrides_take_as_few_calls_as_there_can_be() -> None:
     client: Any = RecordingClient()
     stage = rest_stage("OFF", overrides=overrides)
     planned = plan(stage, POLICY, NOW)
-    assert rest.RestStage(client, stage).apply(planned) == Applied(planned.changes)
+    reading = rest.RestStage(client, stage)
+    made = [reading.apply(replace(planned, changes=part)) for part in reading.split(planned.changes)]
+    assert [change for applied in made for change in applied.made] == list(planned.changes)
     operations = [operation for call in client.calls for operation in call]
     assert [len(call) for call in client.calls] == [80, 80, 41]
     assert [operation["path"].endswith("dataTrace") for operation in operations] == [True] * 100 + [False] * 101

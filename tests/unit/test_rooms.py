@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "destinations": {"aws", "hints", "judgement", "schedules", "settings", "stages"},
     "results": {"judgement", "log_groups", "policy", "stages"},
     "remediation": {
+        "account_role",
         "aws",
         "http_websocket",
         "judgement",
@@ -36,6 +37,7 @@ ROOMS: dict[str, set[str]] = {
         "policy",
         "resource_policies",
         "rest",
+        "results",
         "stages",
     },
     "log_role": {"log_groups", "stages"},
@@ -74,7 +76,7 @@ ROOMS: dict[str, set[str]] = {
         "stages",
     },
     "forwarding": {"aws", "judgement", "settings"},
-    "change_events": {"hints", "results"},
+    "change_events": {"hints", "log_groups", "results"},
     "sweep": {
         "account_role",
         "aws",

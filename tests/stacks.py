@@ -42,12 +42,12 @@ class Deployed:
         """How many messages lie in the dead-letter queue once nothing is on its way."""
         return deployment.wait_until_quiet(self.sandbox, self.outputs)
 
-    def log(self) -> list[str]:
-        """The lines of the function's own log."""
+    def log(self, function: str = "enforce") -> list[str]:
+        """The lines of a function's own log, ``enforce`` or ``sweep``."""
         pages = self.sandbox.client("logs").get_paginator("filter_log_events")
         return [
             event["message"]
-            for page in pages.paginate(logGroupName=self.outputs["EnforceLogGroup"])
+            for page in pages.paginate(logGroupName=self.outputs[f"{function.title()}LogGroup"])
             for event in page["events"]
         ]
 
@@ -61,8 +61,8 @@ class Deployed:
 
         return self.sandbox.wait_until(found)[0]
 
-    def invocations(self) -> int:
-        return sum(line.startswith("REPORT ") for line in self.log())
+    def invocations(self, function: str = "enforce") -> int:
+        return sum(line.startswith("REPORT ") for line in self.log(function))
 
     def set_queue(self, **attributes: str) -> None:
         self.sandbox.client("sqs").set_queue_attributes(QueueUrl=self.outputs["StageQueueUrl"], Attributes=attributes)

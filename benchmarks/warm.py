@@ -185,6 +185,8 @@ class Aws:
                 answer = {"cloudwatchRoleArn": _LOG_ROLE}
             case "PutEvents":
                 answer = {"FailedEntryCount": 0, "Entries": [{"EventId": "00000000-0000-4000-8000-000000000000"}]}
+            case "DescribeDeliverySources":
+                answer = {"deliverySources": []}
             case "UpdateStage" | "CreateLogGroup" | "PutRetentionPolicy":
                 answer = {}
             case _:

@@ -17,7 +17,15 @@ from fuzz.answers import NOW
 from fuzz.api_gateway import FRESH_METHOD, LEAVES, METHOD_KEY, RefusedError, patched, updated
 from log_keeper import http_websocket, rest, schedules
 from log_keeper.cloudtrail import cause_of, read_event, stage_to_look_at
-from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged, UnreadableEventError
+from log_keeper.hints import (
+    ApiNamed,
+    DeliveryNamed,
+    LogRoleNamed,
+    Nothing,
+    StageNamed,
+    StagesTagged,
+    UnreadableEventError,
+)
 from log_keeper.judgement import Facts, firehose_stream_of, judge, log_groups_of
 from log_keeper.policy import Applied, plan, read_opt_in
 from log_keeper.settings import Settings
@@ -71,6 +79,8 @@ def check_message(body: str) -> None:
         case ApiNamed(region, api_id):
             assert region in REGIONS
             assert API_ID.match(api_id)
+        case DeliveryNamed(region):
+            assert region in REGIONS
         case LogRoleNamed(regions):
             assert set(regions) <= set(REGIONS)
         case Nothing(_, event_name):

@@ -31,6 +31,18 @@ from log_keeper.sweep import UnreadableWorkError
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
+#: A delivery of the execution logs of a stage that both functions meet.
+_CONFIGURATION = {"destinationResourceArn": "arn:aws:s3:::execution-logs"}
+_SOURCE = {
+    "name": "shop",
+    "resourceArns": [f"arn:aws:apigateway:{REGION}:{ACCOUNT}:/restapis/a1b2c3d4e5/stages/prod"],
+    "logType": "EXECUTION_LOGS",
+}
+_DELIVERY = {
+    "deliverySourceName": "shop",
+    "deliveryDestinationArn": f"arn:aws:logs:{REGION}:{ACCOUNT}:delivery-destination:shop",
+}
+
 #: All that the functions may do but look, in an account whose log role is live.
 _WRITES = {
     "apigateway": {"UpdateStage"},
@@ -90,6 +102,12 @@ class Aws:
                 return {"logGroups": []}
             case "DescribeResourcePolicies":
                 return {"resourcePolicies": []}
+            case "DescribeDeliverySources":
+                return {"deliverySources": [_SOURCE]}
+            case "DescribeDeliveries":
+                return {"deliveries": [_DELIVERY]}
+            case "GetDeliveryDestination":
+                return {"deliveryDestination": {"deliveryDestinationConfiguration": _CONFIGURATION}}
             case "GetSchedule":
                 raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, operation)
             case "PutEvents":

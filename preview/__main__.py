@@ -33,11 +33,14 @@ exit codes:
   3  a stage, or the account's log role, is out of line
 
 It reads with your own credentials: apigateway:GET, logs:DescribeLogGroups,
-iam:GetRole, iam:SimulatePrincipalPolicy, cloudtrail:DescribeTrails,
-cloudtrail:GetTrailStatus and cloudtrail:GetEventSelectors; for a log role that
-may write to none of the usual log groups also iam:ListRolePolicies,
-iam:GetRolePolicy, iam:ListAttachedRolePolicies, iam:GetPolicy and
-iam:GetPolicyVersion. AWS's managed policy ReadOnlyAccess has them all.
+logs:DescribeDeliverySources, iam:GetRole, iam:SimulatePrincipalPolicy,
+cloudtrail:DescribeTrails, cloudtrail:GetTrailStatus and
+cloudtrail:GetEventSelectors; where log delivery takes execution logs elsewhere
+also logs:DescribeDeliveries, logs:GetDeliveryDestination and
+firehose:DescribeDeliveryStream; for a log role that may write to none of the
+usual log groups also iam:ListRolePolicies, iam:GetRolePolicy,
+iam:ListAttachedRolePolicies, iam:GetPolicy and iam:GetPolicyVersion. AWS's
+managed policy ReadOnlyAccess has them all.
 
 --all-regions takes no further permission: each region that botocore knows is
 asked who you are (sts:GetCallerIdentity), and one that does not take your

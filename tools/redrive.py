@@ -25,7 +25,7 @@ from rich.text import Text
 
 from log_keeper.aws import error_code
 from log_keeper.cloudtrail import cause_of, read_event
-from log_keeper.hints import ApiNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged
+from log_keeper.hints import ApiNamed, DeliveryNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged
 from log_keeper.stages import ApiVersion
 from log_keeper.sweep import Work
 from tools.aws_session import ERROR, ToolError, complain, exit_with, open_session, printable, run
@@ -203,6 +203,8 @@ def _in_words(body: str) -> tuple[str, str, str]:
             return name, f"{refs[0].region}: tags of {stages}", ""
         case ApiNamed(in_region, api_id):
             return name, f"{in_region}: HTTP or WebSocket API {api_id}", ""
+        case DeliveryNamed(in_region):
+            return name, f"{in_region}: a delivery of logs", ""
         case LogRoleNamed(regions):
             return name, f"{', '.join(regions)}: the account's log role", ""
         case Nothing(why):

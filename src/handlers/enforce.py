@@ -21,6 +21,7 @@ from log_keeper.enforcement import Enforcer
 from log_keeper.hints import (
     ApiNamed,
     Cause,
+    DeliveryNamed,
     Hint,
     LogRoleNamed,
     Nothing,
@@ -154,6 +155,10 @@ class Door:
                 stages = self._enforcer.stages_of(region, api_id)
                 if errors := _errors_of(lambda ref: self._follow(StageNamed(ref), cause), stages):
                     raise ExceptionGroup(f"{len(errors)} stages of {api_id} could not be put in line", errors)
+            case DeliveryNamed():
+                named = [StageNamed(ref, is_about_delivery=True) for ref in self._enforcer.stages_with_delivery(hint)]
+                if errors := _errors_of(lambda stage: self._enforce(stage, cause), named):
+                    raise ExceptionGroup(f"{len(errors)} stages with a log delivery are not compliant yet", errors)
             case LogRoleNamed(regions):
                 if errors := _errors_of(self._mend_log_role, regions):
                     raise ExceptionGroup(f"the log role could not be looked after in {len(errors)} regions", errors)

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+from log_keeper.delivery_events import DELIVERY_EVENTS, read_delivery_event
 from log_keeper.hints import (
     ApiNamed,
     Cause,
@@ -120,6 +121,8 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
             group = str(_dig(detail, "requestParameters", "resourceArn")).partition(":log-group:")[2]
             named = stage_of_log_group(group.removesuffix(":*"), account, _looked_after(region, regions))
             return Nothing(Ignored.NO_STAGE, name) if named is None else StageNamed(named)
+        case "logs.amazonaws.com", _ if name in DELIVERY_EVENTS:
+            return read_delivery_event(name, detail.get("requestParameters"), account, _looked_after(region, regions))
         case "apigateway.amazonaws.com", _ if name in API_GATEWAY_EVENTS:
             return _read_api_gateway(name, detail, account, _looked_after(region, regions))
         case "tagging.amazonaws.com", "TagResources" | "UntagResources":

@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError
 from log_keeper import destinations, http_websocket, rest, schedules
 from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
 from log_keeper.aws import CALL_ERRORS, Clients, is_moving, is_without_log_role
+from log_keeper.delivery_reading import DeliveryReader
 from log_keeper.destinations import about_log_groups
 from log_keeper.facts import FactReader
-from log_keeper.hints import StageNamed
+from log_keeper.hints import DeliveryNamed, StageNamed
 from log_keeper.judgement import Finding, Judgement, Problem, judge
 from log_keeper.policy import Setting, plan
 from log_keeper.remediation import NEED_LOG_ROLE, Failure, Remediation
@@ -107,6 +108,10 @@ class Enforcer:
         """The stages that an HTTP or WebSocket API has now."""
         names = http_websocket.list_stage_names(self._clients.apigatewayv2(region), api_id)
         return [StageRef(self._settings.account, region, ApiVersion.V2, api_id, name) for name in names]
+
+    def stages_with_delivery(self, named: DeliveryNamed) -> list[StageRef]:
+        """Return the stages that an event about a log delivery may concern, from one or two lists of the region."""
+        return DeliveryReader(self._clients, self._settings, named.region).stages_of(named)
 
     def mend_account_role(self, region: str) -> AccountRole:
         """The region's account settings name a live log role, whatever was believed before; in audit mode, a look.
@@ -210,7 +215,8 @@ class Enforcer:
         """Evaluate the stage, and decide what becomes of an access log destination that does not exist."""
         now, settings = self._clock(), self._settings
         known = self._roles.get(stage.ref.region)
-        reader = FactReader(self._clients, settings, stage.ref.region, None if known is None else known.role)
+        role, always = None if known is None else known.role, hint.is_about_delivery
+        reader = FactReader(self._clients, settings, stage.ref.region, role, always_reads_deliveries=always)
         facts = reader.read([stage])
         judgement = judge(stage, settings, facts, now)
         findings = judgement.findings + about_log_groups(hint, judgement, facts, settings)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from log_keeper.aws import Clients
+from log_keeper.delivery_reading import DeliveryReader
+from log_keeper.execution_logs import Delivery, needs_deliveries
 from log_keeper.judgement import Facts, delivery_group_of, log_groups_of
 from log_keeper.log_delivery import DeliveryFacts
 from log_keeper.log_group_reading import read_log_groups
-from log_keeper.log_groups import LogGroupFacts
+from log_keeper.log_groups import LogGroup, LogGroupFacts
+from log_keeper.log_role import LogRoleFacts
 from log_keeper.resource_policies import ResourcePolicies
 from log_keeper.role_reading import LogRole, RoleReader
 from log_keeper.settings import Settings
-from log_keeper.stages import Stage
+from log_keeper.stages import Protocol, Stage, StageRef
 
 
 class FactReader:
@@ -21,14 +23,25 @@ class FactReader:
 
     Make one for each event and one for each sweep of a region: what a list tells about the whole region is read once
     and kept. ``log_role``: the region's CloudWatch log role, as far as it is known; None: nothing is said of it.
+    ``always_reads_deliveries``: of execution logs, also where they decide nothing about what the stages require.
     """
 
-    def __init__(self, clients: Clients, settings: Settings, region: str, log_role: LogRole | None = None) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        settings: Settings,
+        region: str,
+        log_role: LogRole | None = None,
+        *,
+        always_reads_deliveries: bool = True,
+    ) -> None:
         self._clients = clients
         self._settings = settings
         self._region = region
         self._log_role = log_role
         self._policies = ResourcePolicies(clients.logs(region))
+        self._execution_log_deliveries = DeliveryReader(clients, settings, region)
+        self._always_reads_deliveries = always_reads_deliveries
 
     def read(self, stages: Iterable[Stage]) -> Facts:
         """Return the facts about these stages of the region: one call for each 50 log groups.
@@ -36,19 +49,37 @@ class FactReader:
         One more call for each 25 log groups of which the log role is not known to allow the use: those that an owner
         chose, and all where the role is limited.
         For stages of HTTP APIs one more call for each of a few, or for each 50 of many: see ``ResourcePolicies.read``.
+        For REST stages also the list of the region's sources of log delivery, once; and where one of them stands for a
+        stage, the list of deliveries, and their destinations.
 
         Raises BotoCoreError and ClientError, which the caller reports.
         """
-        stages = list(stages)
+        logs, stages = self._clients.logs(self._region), list(stages)
+        taken = self._read_deliveries(stages) if self._always_reads_deliveries else {}
         groups = [group for stage in stages for group in log_groups_of(stage, self._settings)]
-        log_groups = read_log_groups(self._clients.logs(self._region), groups)
-        facts = Facts(log_groups, deliveries=self._deliveries(stages, log_groups))
+        log_groups = read_log_groups(logs, [*groups, *_receivers(taken)])
+        log_role = self._read_log_role(stages)
+        denied = {} if log_role is None else log_role.denied
+        if not self._always_reads_deliveries and any(
+            needs_deliveries(stage, log_groups.keys(), denied) for stage in stages
+        ):
+            taken, known = self._read_deliveries(stages), {group.name for group in groups}
+            log_groups |= read_log_groups(logs, [group for group in _receivers(taken) if group.name not in known])
+        return Facts(log_groups, log_role, self._deliveries(stages, log_groups), taken)
+
+    def _read_log_role(self, stages: Iterable[Stage]) -> LogRoleFacts | None:
+        """Return what the log role may not do on the log groups that it writes to for the stages."""
         writers = [stage for stage in stages if stage.needs_account_role]
         if self._log_role is None or not writers:
-            return facts
+            return None
         written = [group for stage in writers for group in log_groups_of(stage, self._settings)]
-        reader = RoleReader(self._clients, self._settings, self._region)
-        return replace(facts, log_role=reader.facts(self._log_role, written))
+        return RoleReader(self._clients, self._settings, self._region).facts(self._log_role, written)
+
+    def _read_deliveries(self, stages: Iterable[Stage]) -> dict[StageRef, tuple[Delivery, ...]]:
+        """Return the deliveries of execution logs of those stages that have any."""
+        refs = [stage.ref for stage in stages if stage.protocol is Protocol.REST]
+        found = self._execution_log_deliveries.read() if refs else {}
+        return {ref: found[ref] for ref in refs if ref in found}
 
     def _deliveries(self, stages: Iterable[Stage], log_groups: Mapping[str, LogGroupFacts]) -> dict[str, DeliveryFacts]:
         """Return the facts about log delivery to the access log groups of the stages, by name of the group."""
@@ -58,3 +89,9 @@ class FactReader:
             [place + name for name in names], missing=[place + name for name in names - log_groups.keys()]
         )
         return {arn.removeprefix(place): facts for arn, facts in found.items()}
+
+
+def _receivers(deliveries: Mapping[StageRef, tuple[Delivery, ...]]) -> list[LogGroup]:
+    """Return the log groups that deliveries go to: their owners', whose retention is not looked at."""
+    names = {each.log_group for some in deliveries.values() for each in some if each.log_group is not None}
+    return [LogGroup(name, 0, None, is_owners=True) for name in sorted(names)]

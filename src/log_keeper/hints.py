@@ -35,6 +35,7 @@ class StageNamed:
     ``tags_changed``: and perhaps about when its opt-in ends. ``deleted_log_group``: the name of a log group that was
     deleted; the stage may log to it. ``blocking_log_group``: the name of one that a deployment could not create, since
     it exists. ``missing``: the message checks again whether the access logs' destination is missing.
+    ``is_about_delivery``: a delivery of the stage's execution logs was created, changed or deleted.
     """
 
     ref: StageRef
@@ -42,6 +43,7 @@ class StageNamed:
     deleted_log_group: str | None = None
     blocking_log_group: str | None = None
     missing: MissingLogGroup | None = None
+    is_about_delivery: bool = False
 
     @property
     def is_about_log_group(self) -> bool:
@@ -72,6 +74,19 @@ class LogRoleNamed:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryNamed:
+    """The event is about a delivery of logs, of any service: which stages it concerns, only the region's lists tell.
+
+    ``source``: the name of its source. ``destination``: the name of a destination that deliveries may have.
+    Neither: a delivery was deleted.
+    """
+
+    region: str
+    source: str | None = None
+    destination: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """The event is about nothing of ours."""
 
@@ -79,7 +94,7 @@ class Nothing:
     event_name: str
 
 
-type Hint = StageNamed | StagesTagged | ApiNamed | LogRoleNamed | Nothing
+type Hint = StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed | Nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from log_keeper.execution_logs import Delivery, execution_log_groups, lost_deliveries
 from log_keeper.log_delivery import DeliveryFacts, DeliveryPermission
 from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, lack
 from log_keeper.log_role import LogRoleFacts, in_words
 from log_keeper.policy import Change, Plan, Setting, plan, uses_own_access_log_group
 from log_keeper.settings import Settings
-from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
+from log_keeper.stages import Protocol, Stage, StageRef, access_log_group, execution_log_group
 
 #: The names of log groups that an account can make. *Source:* botocore's model of CreateLogGroup, and its refusal:
 #: "Log groups starting with AWS/ are reserved for AWS."
@@ -44,6 +45,8 @@ class Problem(StrEnum):
     DELIVERY_DENIED = "a resource policy denies log delivery to the log group: no access log is kept"
     LOG_GROUP_DELETED = "a log group of the stage was deleted: its lines, retention, key and filters are lost"
     LOG_GROUP_IN_THE_WAY = "a deployment could not create a log group that exists already"
+    DELIVERED_ELSEWHERE = "execution logs go where a log delivery takes them, not to the standard log group"
+    DELIVERY_LOST = "a log delivery takes execution logs to something that does not exist: they are lost"
     CHANGE_FAILED = "a required change could not be made; it is tried again"
     LIMITED_LOG_ROLE = (
         "the CloudWatch log role may not write to log groups of the stage: what it does not write is lost"
@@ -70,11 +73,13 @@ class Facts:
     ``log_groups``: those that exist, by name, of the groups that ``log_groups_of`` names.
     ``log_role``: the account's CloudWatch log role in the region; None where it is not known, or not valid.
     ``deliveries``: by name, of the groups that ``delivery_group_of`` names.
+    ``execution_log_deliveries``: of the REST stages that have any; empty where they decide nothing, see ``FactReader``.
     """
 
     log_groups: Mapping[str, LogGroupFacts] = field(default_factory=dict)
     log_role: LogRoleFacts | None = None
     deliveries: Mapping[str, DeliveryFacts] = field(default_factory=dict)
+    execution_log_deliveries: Mapping[StageRef, tuple[Delivery, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,11 @@ class Judgement:
 def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judgement:
     """Evaluate the stage against the policy: return the changes it requires, and the findings about it."""
     missing = plan(stage, settings.policy, now)
-    groups = log_groups_of(stage, settings)
+    deliveries = facts.execution_log_deliveries.get(stage.ref, ())
+    # While there is a delivery API Gateway writes to none of these, and does not create them.
+    unwritten = execution_log_groups(stage) if deliveries else set()
+    unneeded = unwritten - {delivery.log_group for delivery in deliveries} - facts.log_groups.keys()
+    groups = [group for group in log_groups_of(stage, settings) if group.name not in unneeded]
     lacks = {group: lack(group, facts.log_groups.get(group.name), now) for group in groups}
     changes = {group: change for group, change in lacks.items() if change is not None}
     findings = [
@@ -141,11 +150,16 @@ def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judg
         missing = replace(missing, changes=(*missing.changes, _ALLOW_DELIVERY))
     if missing.opt_in.unreadable_tag is not None:
         findings.append(Finding(Problem.UNREADABLE_TAG, missing.opt_in.unreadable_tag))
-    denied = _denied(stage, groups, facts.log_role)
+    denied = _denied(stage, [group for group in groups if group.name not in unwritten], facts.log_role)
     if denied and facts.log_role is not None:
         detail = in_words(facts.log_role.role_arn, denied, region=stage.ref.region)
         findings.append(Finding(Problem.LIMITED_LOG_ROLE, detail))
-    is_silenced = bool(denied) or is_delivery_denied
+    created = {group.name for group, change in changes.items() if change is LogGroupChange.MADE}
+    lost = lost_deliveries(deliveries, created | facts.log_groups.keys())
+    for each in deliveries:
+        problem = Problem.DELIVERY_LOST if each in lost else Problem.DELIVERED_ELSEWHERE
+        findings.append(Finding(problem, each.receiver))
+    is_silenced = bool(denied) or is_delivery_denied or (bool(deliveries) and len(lost) == len(deliveries))
     return Judgement(stage, missing, changes, tuple(findings), is_silenced=is_silenced, delivery=delivery)
 
 

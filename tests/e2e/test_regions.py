@@ -150,7 +150,7 @@ def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed, 
     """
     kept, failing = FURTHER
     clock.advance(timedelta(minutes=1))
-    names = [f"{STACK['stack_name']}-{each}" for each in ("stages", "role", "groups", "policy")]
+    names = [f"{STACK['stack_name']}-{each}" for each in ("stages", "role", "groups", "policy", "sources")]
     events = stack.sandbox.client("events", failing)
     events.put_rule(Name=names[1], EventPattern='{"source": ["somebody.elses"]}', State="DISABLED")
     parameters = {"SettleSeconds": "0", "SweepRate": "10"}

@@ -15,6 +15,7 @@ from accounts import (
     log_groups,
     log_role,
     make_api,
+    make_delivery,
     make_role,
     make_stage,
     patch_stage,
@@ -22,6 +23,7 @@ from accounts import (
 )
 from builders import MADE_ROLE, record, updated
 from sandbox import deployment
+from sandbox.rest_requests import write_execution_log
 from stacks import Deployed
 from trials import OF_LAMBDA
 
@@ -72,6 +74,26 @@ def test_stage_tagged_in_tag_editor_gets_info_and_untagged_error(stack: Deployed
         stack.wait_until_in_line(each, level="INFO")
     tagging.untag_resources(ResourceARNList=arns[:1], TagKeys=["execution-logs"])
     stack.wait_until_in_line(api_id)
+
+
+def test_stage_whose_execution_logs_are_delivered_elsewhere_gets_the_standard_log_group_afterwards(
+    stack: Deployed,
+) -> None:
+    sandbox, logs = stack.sandbox, stack.sandbox.client("logs")
+    logs.create_log_group(logGroupName="/teams/shop/execution")
+    api_id = make_stage(sandbox)
+    stack.wait_until_in_line(api_id)
+    standard = f"API-Gateway-Execution-Logs_{api_id}/prod"
+    arn = f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:/teams/shop/execution"
+    delivery_id = make_delivery(sandbox, api_id, arn)
+    stack.wait_until_logged("in line", api_id, "execution logs go where a log delivery takes them", arn)
+    logs.delete_log_group(logGroupName=standard)
+    stack.wait_until_logged("in line", api_id, "a log group of the stage was deleted")
+    assert standard not in log_groups(sandbox)
+    assert write_execution_log(sandbox, api_id, "prod") == ["/teams/shop/execution"]
+    logs.delete_delivery(id=delivery_id)
+    sandbox.wait_until(lambda: log_groups(sandbox).get(standard) == 30)
+    assert write_execution_log(sandbox, api_id, "prod") == [standard]
 
 
 def test_stage_born_with_the_tag_gets_info(stack: Deployed) -> None:

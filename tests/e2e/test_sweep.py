@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from accounts import log_role, make_http_stage, make_stage, make_websocket_stage, patch_stage, set_log_role, v2_stage
+from accounts import (
+    log_role,
+    make_delivery,
+    make_http_stage,
+    make_stage,
+    make_websocket_stage,
+    patch_stage,
+    set_log_role,
+    v2_stage,
+)
 from sandbox import deployment
 from sandbox.account import Sandbox
 from stacks import Deployed
@@ -95,6 +104,23 @@ def test_sweep_finds_what_no_event_told(stack: Deployed, older: dict[str, list[s
     sweep(stack)
     stack.wait_until_in_line(api_id)
     stack.sandbox.wait_until(lambda: log_role(stack.sandbox) is not None)
+    assert stack.wait_until_quiet() == 0
+
+
+def test_sweep_reports_execution_logs_that_are_delivered_to_nothing(
+    stack: Deployed, older: dict[str, list[str]]
+) -> None:
+    """Once a sweep, and without a message for a stage about which nothing can be done."""
+    stream = f"arn:aws:firehose:us-east-1:{stack.sandbox.account_id}:deliverystream/gone"
+    delivery_id = make_delivery(stack.sandbox, older["rest"][2], stream)
+    stack.wait_until_logged("non-compliant", older["rest"][2], "a log delivery takes execution logs", stream)
+    stack.wait_until_quiet()
+    invocations = stack.invocations()
+    sweep(stack)
+    lost = [line for line in sweep_log(stack) if "a log delivery takes execution logs" in line and stream in line]
+    assert len(lost) == 1
+    assert stack.invocations() == invocations
+    stack.sandbox.client("logs").delete_delivery(id=delivery_id)
     assert stack.wait_until_quiet() == 0
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from accounts import (
     get_stage,
+    make_delivery,
     make_http_stage,
     make_role,
     make_stage,
@@ -28,6 +29,7 @@ from builders import ACCOUNT, SETTINGS
 from log_keeper.aws import Clients
 from log_keeper.enforcement import Enforcer
 from log_keeper.hints import StageNamed
+from log_keeper.judgement import Problem
 from log_keeper.pace import Pace
 from log_keeper.results import Outcome
 from log_keeper.stages import ApiVersion, StageRef
@@ -186,6 +188,7 @@ def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, look: Look, monkeypat
     actions = {
         "apigateway:GET",
         "logs:DescribeLogGroups",
+        "logs:DescribeDeliverySources",
         "iam:GetRole",
         "iam:SimulatePrincipalPolicy",
         "cloudtrail:DescribeTrails",
@@ -254,6 +257,19 @@ def test_region_without_a_trail_is_a_finding(sandbox: Sandbox, look: Look) -> No
     ]
     _, output, _ = look()
     assert "To look at: us-east-1: no CloudTrail trail" in output
+
+
+def test_execution_logs_that_are_delivered_elsewhere_are_a_finding(sandbox: Sandbox, look: Look) -> None:
+    sandbox.iam_propagation_seconds = 0
+    set_log_role(sandbox, make_role(sandbox))
+    api_id = make_stage(sandbox)
+    patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", "ERROR"))
+    make_delivery(sandbox, api_id, "arn:aws:s3:::execution-logs")
+    _, output, _ = look("--json")
+    [stage] = stages(json.loads(output)).values()
+    found = {"problem": Problem.DELIVERED_ELSEWHERE, "detail": "arn:aws:s3:::execution-logs"}
+    assert found in stage["findings"]
+    assert f"API-Gateway-Execution-Logs_{api_id}/prod" not in json.dumps(stage["log_groups"])
 
 
 def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:

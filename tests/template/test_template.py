@@ -55,6 +55,10 @@ EXPECTED = {
     "delete-resource-policy": ["LogGroupPolicyChangedRule"],
     "put-resource-policy": ["LogGroupPolicyChangedRule"],
     "delete-resource-policy-of-account": ["AccountLogPolicyChangedRule"],
+    "create-delivery": ["DeliveryChangedRule"],
+    "delete-delivery": ["DeliveryChangedRule"],
+    "put-delivery-destination": ["DeliveryChangedRule"],
+    "put-delivery-source": ["DeliveryChangedRule"],
     "delete-role": ["LogRoleChangedRule"],
     # Schedules and the sweep put these on the queue, past all rules.
     "log-role-to-look-at": [],

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
 from log_keeper.cloudtrail import API_GATEWAY_EVENTS, cause_of, log_role_to_look_at, read_event, stage_to_look_at
+from log_keeper.delivery_events import DELIVERY_EVENTS
 from log_keeper.hints import (
     ApiNamed,
     Cause,
+    DeliveryNamed,
     Hint,
     Ignored,
     LogRoleNamed,
@@ -52,6 +54,10 @@ SAMPLES: dict[str, Hint] = {
     "delete-resource-policy": V2_DEFAULT,
     "delete-resource-policy-of-account": Nothing(Ignored.NO_STAGE, "DeleteResourcePolicy"),
     "put-resource-policy": V2_DEFAULT,
+    "create-delivery": DeliveryNamed(REGION, source="shop"),
+    "delete-delivery": DeliveryNamed(REGION),
+    "put-delivery-destination": DeliveryNamed(REGION, destination="shop"),
+    "put-delivery-source": StageNamed(REF, is_about_delivery=True),
     "delete-role": LOG_ROLE,
     "delete-route-settings": V2_PROD,
     "import-api": ApiNamed(REGION, "f6g7h8i9j0"),
@@ -281,12 +287,22 @@ RECORDS = st.builds(
     JSON,
 )
 
+DELIVERY_RECORDS = st.builds(
+    lambda name, parameters: record(name, parameters, eventSource="logs.amazonaws.com"),
+    st.sampled_from(sorted(DELIVERY_EVENTS)),
+    JSON
+    | st.dictionaries(
+        st.sampled_from(["name", "id", "resourceArn", "logType", "deliverySourceName"]),
+        JSON | st.sampled_from(["EXECUTION_LOGS", STAGE_ARN]),
+    ),
+)
 
-@given(JSON | RECORDS)
+
+@given(JSON | RECORDS | DELIVERY_RECORDS)
 def test_any_json_is_a_hint_or_refused(event: Any) -> None:
     """Nothing that can be put on the queue leads to any other error."""
     try:
         hint = read(event)
     except UnreadableEventError:
         return
-    assert isinstance(hint, StageNamed | ApiNamed | LogRoleNamed | Nothing)
+    assert isinstance(hint, StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed | Nothing)

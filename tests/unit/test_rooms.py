@@ -17,7 +17,10 @@ ROOMS: dict[str, set[str]] = {
     "policy": {"stages"},
     "hints": {"stages"},
     "stage_arns": {"stages"},
-    "cloudtrail": {"hints", "stage_arns", "stages"},
+    "execution_logs": {"stages"},
+    "delivery_events": {"execution_logs", "hints"},
+    "delivery_reading": {"aws", "execution_logs", "hints", "settings", "stages"},
+    "cloudtrail": {"delivery_events", "hints", "stage_arns", "stages"},
     "access_log_format": {"stages"},
     "pace": set(),
     "aws": {"pace"},
@@ -41,10 +44,13 @@ ROOMS: dict[str, set[str]] = {
         "stages",
     },
     "log_role": {"log_groups", "stages"},
-    "judgement": {"log_delivery", "log_groups", "log_role", "policy", "settings", "stages"},
+    "judgement": {"execution_logs", "log_delivery", "log_groups", "log_role", "policy", "settings", "stages"},
     "role_reading": {"aws", "log_groups", "log_role", "settings"},
     "account_role": {"aws", "log_role", "role_reading", "settings"},
     "facts": {
+        "delivery_reading",
+        "execution_logs",
+        "log_role",
         "aws",
         "judgement",
         "log_delivery",
@@ -58,6 +64,7 @@ ROOMS: dict[str, set[str]] = {
     "log_delivery": set(),
     "resource_policies": {"aws", "log_delivery"},
     "enforcement": {
+        "delivery_reading",
         "destinations",
         "facts",
         "hints",
@@ -155,6 +162,8 @@ PREVIEW: dict[str, set[str]] = {
     },
 }
 PURE = {
+    "execution_logs",
+    "delivery_events",
     "log_role",
     "judgement",
     "log_delivery",

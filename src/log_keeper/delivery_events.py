@@ -1,0 +1,36 @@
+"""CloudTrail records of log deliveries: which stages they are about. Pure.
+
+*Source:* botocore's model of ``logs``. Of a delivery's source and destination only what is in use matters: CloudWatch
+Logs refuses to delete those, and UpdateDeliveryConfiguration changes what a line looks like, not where it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from log_keeper.execution_logs import stage_of_source
+from log_keeper.hints import DeliveryNamed, Hint, Ignored, Nothing, StageNamed
+
+#: The calls of CloudWatch Logs that change where execution logs go. PutDeliverySource changes nothing yet; it is the
+#: one that names the stage, and often comes with the others.
+DELIVERY_EVENTS = frozenset({"CreateDelivery", "DeleteDelivery", "PutDeliveryDestination", "PutDeliverySource"})
+
+
+def read_delivery_event(name: str, parameters: object, account: str, region: str) -> Hint:
+    """Return what the record of a call in DELIVERY_EVENTS is about. ``parameters``: its ``requestParameters``."""
+    named = parameters if isinstance(parameters, Mapping) else {}
+    match name:
+        case "PutDeliverySource":
+            ref = stage_of_source(named.get("resourceArn"), named.get("logType"), account=account, region=region)
+            return Nothing(Ignored.NO_STAGE, name) if ref is None else StageNamed(ref, is_about_delivery=True)
+        case "DeleteDelivery":
+            return DeliveryNamed(region)
+        case "CreateDelivery" if source := _text(named.get("deliverySourceName")):
+            return DeliveryNamed(region, source=source)
+        case "PutDeliveryDestination" if destination := _text(named.get("name")):
+            return DeliveryNamed(region, destination=destination)
+    return Nothing(Ignored.NO_STAGE, name)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

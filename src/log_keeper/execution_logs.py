@@ -1,0 +1,98 @@
+"""Log delivery of execution logs: where CloudWatch Logs takes those of a REST stage. Pure.
+
+While a stage has a delivery, API Gateway writes nothing to ``API-Gateway-Execution-Logs_*``; when the last one is
+deleted, it writes there again. A level of OFF leaves the delivery as it is. A delivery connects a source, which names
+the stage, and a destination, which names what receives the logs.
+*Source:* API Gateway developer guide, "Create a log delivery for REST API execution logs", "Delete a log delivery for
+REST API execution logs"; botocore's model of ``logs``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Set
+from dataclasses import dataclass
+
+from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef, execution_log_group
+
+#: The log type of a source.
+EXECUTION_LOGS = "EXECUTION_LOGS"
+#: A stage as a source names it. Documented is the form with the account's id; API Gateway's own ARNs have none, and
+#: whether CloudWatch Logs takes that form too is not known.
+_STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:([a-z0-9-]+):([0-9]{12})?:/restapis/([^/]+)/stages/([^/]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery of a stage's execution logs.
+
+    ``receiver``: the ARN of what receives the logs; of the delivery's destination where that is not known.
+    ``log_group``: the name of a log group of this account and region that receives them; None for anything else.
+    ``is_lost``: what receives them is known not to exist, other than a log group.
+    """
+
+    receiver: str
+    log_group: str | None = None
+    is_lost: bool = False
+
+
+def stage_of_source(resource_arn: object, log_type: object, *, account: str, region: str) -> StageRef | None:
+    """Return the REST stage whose execution logs a delivery source stands for; None for any other source.
+
+    ``resource_arn``, ``log_type``: of the source, whatever a record says they are.
+    """
+    match = _STAGE_ARN.fullmatch(resource_arn) if isinstance(resource_arn, str) else None
+    if log_type != EXECUTION_LOGS or match is None:
+        return None
+    if match[1] != region or match[2] not in (account, None):
+        return None
+    try:
+        return StageRef(account, region, ApiVersion.V1, match[3], match[4])
+    except ValueError:
+        return None
+
+
+def execution_log_groups(stage: Stage) -> set[str]:
+    """Return the names of the groups that a delivery stands in for; none of a stage whose logs cannot be delivered.
+
+    Whether it stands in for the canary's is not documented; that they are meant is what "API Gateway writes to the
+    automatically managed log group again" suggests.
+    """
+    if stage.protocol is not Protocol.REST:
+        return set()
+    name = execution_log_group(stage.ref)
+    return {name, f"{name}/Canary"} if stage.has_canary else {name}
+
+
+def needs_deliveries(stage: Stage, existing: Set[str], denied: Container[str]) -> bool:
+    """Return whether it takes the deliveries of the stage to say what it requires.
+
+    They decide whether to create its execution log group, and whether the log role must be allowed to write there.
+    ``existing``: the names of log groups. ``denied``: of those that the log role may not write to.
+    """
+    names = execution_log_groups(stage)
+    return not names <= existing or any(name in denied for name in names)
+
+
+def lost_deliveries(deliveries: Iterable[Delivery], existing: Container[str]) -> list[Delivery]:
+    """Return the deliveries whose receiver does not exist. ``existing``: the names of log groups."""
+    return [each for each in deliveries if each.is_lost or (each.log_group and each.log_group not in existing)]
+
+
+def log_group_of(arn: str, *, partition: str, account: str, region: str) -> str | None:
+    """Return the name of the log group if the ARN is that of one of this account and region; None otherwise."""
+    prefix = f"arn:{partition}:logs:{region}:{account}:log-group:"
+    name = arn.removesuffix(":*").removeprefix(prefix)
+    return name if arn.startswith(prefix) and name and ":" not in name else None
+
+
+def stream_of(arn: str, *, account: str, region: str) -> str | None:
+    """Return the name of the Firehose stream if the ARN is that of one of this account and region; None otherwise."""
+    place, _, name = arn.partition(":deliverystream/")
+    return name if name and place.endswith(f":firehose:{region}:{account}") else None
+
+
+def destination_name(arn: str, *, account: str, region: str) -> str | None:
+    """Return the name of the delivery destination if it belongs to this account and region; None otherwise."""
+    place, _, name = arn.partition(":delivery-destination:")
+    return name if name and place.endswith(f":logs:{region}:{account}") else None

@@ -36,8 +36,9 @@ def is_lost(
         return False
     client, patience = clients.scheduler(), timedelta(minutes=settings.missing_log_group_minutes)
     if missing is None or missing.name != name or now - missing.since < patience:
-        first = MissingLogGroup(name, now)
-        schedules.ensure_check(client, settings, stage.ref, first, now + patience, now)
+        # In whole seconds, which is what schedules know: the check must not come a part of a second early.
+        first = MissingLogGroup(name, now.replace(microsecond=0))
+        schedules.ensure_check(client, settings, stage.ref, first, first.since + patience, now)
         return False
     if _is_stack_changing(clients, stage):
         again = replace(missing, attempt=missing.attempt + 1)

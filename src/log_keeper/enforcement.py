@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -41,8 +41,6 @@ class _Known:
     failure: AccountRoleError | None
     role: LogRole | None = None
 
-
-_STREAM = "the Firehose stream of the access logs could not be read"
 
 type _Reading = rest.RestStage | http_websocket.V2Stage
 
@@ -163,14 +161,15 @@ class Enforcer:
             judgement, findings = self._evaluate(hint, reading.stage, remediation)
         except CALL_ERRORS as error:
             return self._remediate_unknown(reading, remediation, role_error, error, is_last_try=is_last_try)
-        streams = partial(destinations.missing_stream, self._clients, reading.stage)
         if judgement.plan.is_exempt or self._settings.is_audit:
-            findings += remediation.attempt(_STREAM, streams) or ()
+            judgement, findings = self._check_stream(judgement, findings, remediation)
             return remediation.only_evaluated(judgement, findings, role_error)
         # Before the stage: API Gateway would create the execution log group itself, and it would never expire.
         logs = self._clients.logs(hint.ref.region)
         remediation.create_log_groups(logs, judgement, is_last_try=is_last_try)
         excluded = set(NEED_LOG_ROLE if role_error is not None else ())
+        if judgement.missing_destination is not None:
+            excluded.add(Setting.ACCESS_LOG_FORMAT)  # API Gateway may refuse it until the log group is there
         if not remediation.allow_delivery(logs, judgement, is_last_try=is_last_try):
             excluded.add(Setting.LOG_DELIVERY)
         # Before the level: an opt-in whose end could not be scheduled must not begin.
@@ -184,7 +183,7 @@ class Enforcer:
         except http_websocket.ManagedStageError as error:
             is_refused = True
             findings += (Finding(Problem.MANAGED_STAGE, str(error)),)
-        findings += remediation.attempt(_STREAM, streams) or ()  # last: it holds up nothing else
+        judgement, findings = self._check_stream(judgement, findings, remediation)  # last: it holds up nothing else
         return remediation.remediated(judgement, findings, role_error, is_refused=is_refused)
 
     def _remediate_unknown(
@@ -227,6 +226,14 @@ class Enforcer:
             lost = destinations.without_destination(stage)
             judgement = judge(lost, settings, reader.read([lost]), now)
         return judgement, tuple(dict.fromkeys((*findings, *judgement.findings)))
+
+    def _check_stream(
+        self, judgement: Judgement, findings: tuple[Finding, ...], remediation: Remediation
+    ) -> tuple[Judgement, tuple[Finding, ...]]:
+        """Add the finding about a Firehose stream that does not exist: the lines of the stage are lost then."""
+        streams = partial(destinations.missing_stream, self._clients, judgement.stage)
+        lost = remediation.attempt("the Firehose stream of the access logs could not be read", streams) or ()
+        return replace(judgement, is_silenced=judgement.is_silenced or bool(lost)), findings + lost
 
     def _schedule(self, ref: StageRef, until: datetime | None, *, may_end: bool) -> bool:
         """Have the stage checked again when its opt-in ends. A schedule that outlives its tag does no harm."""

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper import http_websocket, rest
 from log_keeper.account_role import AccountRole, Verdict, look
-from log_keeper.aws import Clients, error_code, error_message, is_disabled
+from log_keeper.aws import Clients, error_code, error_message, is_disabled, is_transient
 from log_keeper.cloudtrail import LOG_GROUP_POLICY_EVENTS, log_role_to_look_at, stage_to_look_at
 from log_keeper.facts import FactReader
 from log_keeper.forwarding import check_forwarding, is_forwarded
@@ -122,8 +122,17 @@ def judge_all(
 
 def _judge_together(
     reader: FactReader, settings: Settings, waiting: list[tuple[Api, list[Stage]]], now: datetime
-) -> Iterator[tuple[Api, list[Judgement]]]:
-    facts = reader.read([stage for _, stages in waiting for stage in stages])
+) -> Iterator[tuple[Api, list[Judgement] | Exception]]:
+    try:
+        facts = reader.read([stage for _, stages in waiting for stage in stages])
+    except API_ERRORS as error:
+        if len(waiting) == 1 or is_transient(error):
+            yield from ((api, error) for api, _ in waiting)
+            return
+        # What is refused may concern one API alone, which must not hide the others.
+        for one in waiting:
+            yield from _judge_together(reader, settings, [one], now)
+        return
     for api, stages in waiting:
         yield api, [judge(stage, settings, facts, now) for stage in stages]
 

@@ -241,7 +241,7 @@ def test_firehose_stream_that_is_gone_is_a_finding(stack: Deployed) -> None:
     stack.wait_until_in_line(api_id)
     stream = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/amazon-apigateway-gone"
     patch_stage(stack.sandbox, api_id, ("replace", "/accessLogSettings/destinationArn", stream))
-    stack.wait_until_logged("in line", api_id, "amazon-apigateway-gone")
+    stack.wait_until_logged("non-compliant", api_id, "amazon-apigateway-gone")
     assert get_stage(stack.sandbox, api_id)["accessLogSettings"]["destinationArn"] == stream
 
 

@@ -277,3 +277,21 @@ def test_log_groups_of_a_managed_stage_that_may_not_be_changed_are_published(
     since = len(sandbox.calls)
     assert deliver(record("UpdateStage", {"apiId": api_id, "stageName": "$default"})) == []
     assert published_log_groups(sandbox, since) == [f"/aws/vendedlogs/apigatewayv2/{api_id}/.default"]
+
+
+def test_bodies_of_a_route_without_a_level_end_although_there_is_no_log_role(
+    sandbox: Sandbox, deliver: Deliver, environment: pytest.MonkeyPatch
+) -> None:
+    """Only the trace is sent, and API Gateway drops the throttle."""
+    sandbox.partial_route_settings = "resets"
+    set_log_role(sandbox, make_role(sandbox))
+    api_id, client = make_websocket_stage(sandbox), sandbox.client("apigatewayv2")
+    loud = {"DataTraceEnabled": True, "ThrottlingBurstLimit": 7}
+    client.update_stage(ApiId=api_id, StageName="prod", RouteSettings={"send": loud})
+    set_log_role(sandbox, "")
+    environment.setenv("LOG_ROLE_ARN", "arn:aws:iam::123456789012:role/Absent")
+    since = len(sandbox.calls)
+    assert deliver(record("UpdateStage", {"apiId": api_id, "stageName": "prod"})) == ["0"]
+    settings = client.get_stage(ApiId=api_id, StageName="prod")["RouteSettings"]["send"]
+    assert (settings["DataTraceEnabled"], settings["ThrottlingBurstLimit"]) == (False, 7)
+    assert published_changes(sandbox, since) == ["data trace"]

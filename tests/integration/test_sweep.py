@@ -18,7 +18,8 @@ from log_keeper.judgement import Finding, Judgement, Problem
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
-from log_keeper.sweep import Count, Swept, UnreadableWorkError, Work, sweep
+from log_keeper.sweep import Api, Count, Swept, UnreadableWorkError, Work, sweep
+from published import Refusal
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
 
@@ -82,6 +83,22 @@ def test_what_there_was_no_time_for_goes_on_in_another_message(sandbox: Sandbox,
         work = again
     assert sorted(found) == sorted(names)
     assert rounds == 3
+
+
+def test_facts_that_are_refused_hide_the_stages_they_concern_only(sandbox: Sandbox, settings: Settings) -> None:
+    """Such as the policies that HTTP APIs depend on: the stage of the REST API is on the queue all the same."""
+    rest, http = make_stage(sandbox), make_http_stage(sandbox)
+    sandbox.client("logs").create_log_group(logGroupName="mine")
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:mine"
+    access = {"DestinationArn": arn, "Format": "$context.requestId"}
+    sandbox.client("apigatewayv2").update_stage(ApiId=http, StageName="$default", AccessLogSettings=access)
+    Refusal(sandbox, "DescribeResourcePolicies")
+    part = swept(settings, Work("us-east-1"), Clock())
+    assert [message["detail"].get("apiId") for message in messages(sandbox, settings)] == [None, rest]
+    assert part.left == Work("us-east-1", (Api(http, Protocol.HTTP),))
+    assert part.counts[Protocol.REST].seen == 1
+    again = swept(settings, part.left, Clock())
+    assert (again.left, len(again.errors)) == (None, 1)
 
 
 def test_calls_are_spread_and_repairs_count_in(sandbox: Sandbox, settings: Settings) -> None:

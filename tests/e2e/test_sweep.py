@@ -112,6 +112,7 @@ def test_sweep_reports_execution_logs_that_are_delivered_to_nothing(
 ) -> None:
     """Once a sweep, and without a message for a stage about which nothing can be done."""
     stream = f"arn:aws:firehose:us-east-1:{stack.sandbox.account_id}:deliverystream/gone"
+    stack.wait_until_in_line(older["rest"][2])
     delivery_id = make_delivery(stack.sandbox, older["rest"][2], stream)
     stack.wait_until_logged("non-compliant", older["rest"][2], "a log delivery takes execution logs", stream)
     stack.wait_until_quiet()

@@ -30,7 +30,7 @@ from log_keeper.judgement import Facts, firehose_stream_of, judge, log_groups_of
 from log_keeper.policy import Applied, plan, read_opt_in
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef
-from log_keeper.sweep import UnreadableWorkError, Work
+from log_keeper.work import UnreadableWorkError, Work
 
 REGIONS = (REGION, "eu-west-1")
 

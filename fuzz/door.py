@@ -26,7 +26,7 @@ from log_keeper.hints import UnreadableEventError
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol
-from log_keeper.sweep import UnreadableWorkError
+from log_keeper.work import UnreadableWorkError
 
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -27,7 +27,7 @@ from log_keeper.aws import error_code
 from log_keeper.cloudtrail import cause_of, read_event
 from log_keeper.hints import ApiNamed, DeliveryNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged
 from log_keeper.stages import ApiVersion
-from log_keeper.sweep import Work
+from log_keeper.work import Work
 from tools.aws_session import ERROR, ToolError, complain, exit_with, open_session, printable, run
 
 if TYPE_CHECKING:

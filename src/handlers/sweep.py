@@ -16,7 +16,8 @@ from log_keeper.aws import Clients
 from log_keeper.pace import Pace
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
-from log_keeper.sweep import Work, sweep
+from log_keeper.sweep import sweep
+from log_keeper.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable

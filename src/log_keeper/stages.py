@@ -77,6 +77,15 @@ class StageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Api:
+    """An API whose stages are to be judged. ``name``: what its owner calls it, where that is known."""
+
+    api_id: str
+    protocol: Protocol
+    name: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AccessLogSettings:
     """Where access logs go and what a line says.
 

@@ -24,7 +24,8 @@ from log_keeper.aws import Clients
 from log_keeper.judgement import Finding, Judgement, Problem
 from log_keeper.pace import Pace
 from log_keeper.stages import Protocol
-from log_keeper.sweep import Swept, Work, sweep
+from log_keeper.sweep import Swept, sweep
+from log_keeper.work import Work
 from published import Refusal, findings, outcomes
 from sandbox.account import Sandbox
 from sandbox.rest_requests import write_execution_log

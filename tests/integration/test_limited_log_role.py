@@ -30,7 +30,8 @@ from log_keeper.aws import Clients
 from log_keeper.judgement import Judgement, Problem
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
-from log_keeper.sweep import Swept, Work, sweep
+from log_keeper.sweep import Swept, sweep
+from log_keeper.work import Work
 from preview.outlook import count
 from preview.reading import gather, tell_nobody
 from preview.words import role_in_words

@@ -14,10 +14,11 @@ from accounts import log_groups, make_http_stage, make_stage, v2_stage
 from builders import ACCOUNT, SETTINGS, record
 from deliveries import Deliver
 from log_keeper.aws import Clients
+from log_keeper.inventory import judge_all, list_apis
 from log_keeper.judgement import Problem
 from log_keeper.pace import Pace
 from log_keeper.policy import Setting
-from log_keeper.sweep import Api, judge_all, list_apis
+from log_keeper.stages import Api
 from preview import __main__ as command
 from published import Refusal, findings, outcomes, published_changes
 from sandbox.account import Sandbox

@@ -28,7 +28,7 @@ from deliveries import Context, Deliver
 from handlers import sweep as sweep_handler
 from hostile import NAMES, OTHERS, TEXTS
 from log_keeper.cloudtrail import LOG_ROLE_EVENTS, STAGE_TO_LOOK_AT
-from log_keeper.sweep import UnreadableWorkError
+from log_keeper.work import UnreadableWorkError
 from sandbox.account import Sandbox
 from snapshots import changed, is_of_logging, made_by_program, snapshot, writes
 

@@ -17,8 +17,9 @@ from log_keeper.aws import Clients
 from log_keeper.judgement import Finding, Judgement, Problem
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
-from log_keeper.stages import Protocol
-from log_keeper.sweep import Api, Count, Swept, UnreadableWorkError, Work, sweep
+from log_keeper.stages import Api, Protocol
+from log_keeper.sweep import Count, Swept, sweep
+from log_keeper.work import UnreadableWorkError, Work
 from published import Refusal
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind

@@ -16,7 +16,7 @@ from fuzz import answers, claims, door
 from hostile import NAMES
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
-from log_keeper.sweep import UnreadableWorkError, Work
+from log_keeper.work import UnreadableWorkError, Work
 
 SAMPLES = [json.loads(path.read_text()) for path in sorted(EVENTS.glob("*.json"))]
 

@@ -17,7 +17,7 @@ from log_keeper.destinations import about_log_groups
 from log_keeper.facts import FactReader
 from log_keeper.hints import DeliveryNamed, StageNamed
 from log_keeper.judgement import Finding, Judgement, Problem, judge
-from log_keeper.policy import Setting, plan
+from log_keeper.policy import Setting, at_error, plan
 from log_keeper.remediation import NEED_LOG_ROLE, Failure, Remediation
 from log_keeper.results import Result
 from log_keeper.role_reading import LogRole
@@ -172,11 +172,11 @@ class Enforcer:
             excluded.add(Setting.ACCESS_LOG_FORMAT)  # API Gateway may refuse it until the log group is there
         if not remediation.allow_delivery(logs, judgement, is_last_try=is_last_try):
             excluded.add(Setting.LOG_DELIVERY)
-        # Before the level: an opt-in whose end could not be scheduled must not begin.
+        # Before the level: an opt-in whose end could not be scheduled must not begin. A stage that is OFF logs errors.
         until, may_end = judgement.plan.opt_in.until, hint.tags_changed and reading.stage.has_execution_logs
         schedule = partial(self._schedule, hint.ref, until, may_end=may_end)
         if not remediation.attempt("the end of the opt-in to INFO could not be scheduled", schedule) and until:
-            excluded.add(Setting.LOGGING_LEVEL)
+            judgement = replace(judgement, plan=at_error(judgement.plan))
         is_refused = False
         try:
             remediation.change_stage(reading, judgement, excluded, is_last_try=is_last_try)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
@@ -143,6 +143,13 @@ def plan(stage: Stage, policy: Policy, now: datetime) -> Plan:
             if not now_set.detailed_metrics and (override is None or stage.methods_decide_on_metrics)
         ]
     return Plan(tuple(changes), opt_in, is_exempt=policy.exempt_tag_key in stage.tags)
+
+
+def at_error(plan: Plan) -> Plan:
+    """Return the plan of an opted-in stage with ERROR in place of INFO, for one whose opt-in cannot begin yet."""
+    level, wanted = Setting.LOGGING_LEVEL, LoggingLevel.ERROR
+    at_most = [replace(change, after=wanted) if change.setting is level else change for change in plan.changes]
+    return replace(plan, changes=tuple(change for change in at_most if change.before != change.after))
 
 
 def read_opt_in(tags: Mapping[str, str], policy: Policy, now: datetime) -> OptIn:

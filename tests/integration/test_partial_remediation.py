@@ -83,6 +83,21 @@ def test_data_trace_ends_although_the_account_gets_no_log_role(
     assert (settings["dataTraceEnabled"], settings["loggingLevel"]) == (False, "INFO")
 
 
+@pytest.mark.parametrize(("before", "after"), [("OFF", "ERROR"), ("ERROR", "ERROR"), ("INFO", "INFO")])
+def test_opt_in_that_cannot_be_scheduled_to_end_leaves_no_stage_silent(
+    sandbox: Sandbox, deliver: Deliver, leaking: str, before: str, after: str
+) -> None:
+    patch_stage(sandbox, leaking, ("replace", "/*/*/logging/loglevel", before))
+    arn = f"arn:aws:apigateway:us-east-1::/restapis/{leaking}/stages/prod"
+    tags = {"execution-logs": "INFO", "execution-logs-until": "2100-01-01"}
+    sandbox.client("apigateway").tag_resource(resourceArn=arn, tags=tags)
+    Refusal(sandbox, "GetSchedule")
+    since = len(sandbox.calls)
+    assert deliver(record("TagResource", {"resourceArn": arn})) == ["0"]
+    assert levels(get_stage(sandbox, leaking)) == {"*/*": after}
+    assert ("execution logging level" in published_changes(sandbox, since)) == (before != after)
+
+
 def test_opt_in_that_cannot_be_scheduled_to_end_does_not_begin(
     sandbox: Sandbox, deliver: Deliver, leaking: str, environment: pytest.MonkeyPatch
 ) -> None:

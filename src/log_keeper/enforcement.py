@@ -168,8 +168,9 @@ class Enforcer:
         logs = self._clients.logs(hint.ref.region)
         remediation.create_log_groups(logs, judgement, is_last_try=is_last_try)
         excluded = set(NEED_LOG_ROLE if role_error is not None else ())
-        if judgement.missing_destination is not None:
-            excluded.add(Setting.ACCESS_LOG_FORMAT)  # API Gateway may refuse it until the log group is there
+        if judgement.missing_destination is not None and hint.ref.version is ApiVersion.V2:
+            # API Gateway may refuse it until the log group is there; of a REST API it takes it.
+            excluded.add(Setting.ACCESS_LOG_FORMAT)
         if not remediation.allow_delivery(logs, judgement, is_last_try=is_last_try):
             excluded.add(Setting.LOG_DELIVERY)
         # Before the level: an opt-in whose end could not be scheduled must not begin. A stage that is OFF logs errors.

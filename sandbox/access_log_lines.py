@@ -6,7 +6,7 @@ The sandbox serves no requests; this is for whoever wants to know what a line of
 from __future__ import annotations
 
 import re
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ _VARIABLE = re.compile(r"\$context((?:\.[A-Za-z0-9]+)+)")
 ABSENT = "-"
 
 
-class Escaping(Enum):
-    """What API Gateway escapes in the values of a line: a switch, for only one position of it was ever recorded.
+class Escaping(StrEnum):
+    """What API Gateway escapes in the values of a line (switch ``access_log_escaping``): one of these was recorded.
 
     ``QUOTES``: quotes and backslashes, by a backslash. Recorded for the user agent of a REST API in a JSON format
     (DataBiosphere/azul, issue 4348, 2024-07-10); nobody recorded control characters, other variables, HTTP APIs,
@@ -29,8 +29,8 @@ class Escaping(Enum):
     """
 
     NOTHING = "nothing"
-    QUOTES = "quotes and backslashes"
-    JSON = "whatever JSON forbids in a string"
+    QUOTES = "quotes"  # and backslashes
+    JSON = "json"
 
 
 _QUOTES = {ord('"'): '\\"', ord("\\"): "\\\\"}

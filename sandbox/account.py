@@ -8,9 +8,10 @@ import os
 import threading
 import time
 from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 import boto3
 import botocore.session
@@ -27,6 +28,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox import cloudtrail, identity, trails
+from sandbox.behaviour import Behaviour
 from sandbox.faults import Faults
 from sandbox.gateway import Gateway, NoAnswerError, Silence, on_behalf
 from sandbox.quotas import Quotas
@@ -59,6 +61,8 @@ class Sandbox:
     account_id: ClassVar[str] = "123456789012"
     access_key: ClassVar[str] = "AKIASANDBOXADMINISTR"
     secret_key: ClassVar[str] = "sandbox-administrator"  # noqa: S105 -- opens nothing but this sandbox
+    #: Of every sandbox that is given none. The tests set it once, before they start any.
+    default_behaviour: ClassVar[Behaviour] = Behaviour()
     _running: ClassVar[Sandbox | None] = None
 
     def __init__(
@@ -68,34 +72,19 @@ class Sandbox:
         iam_propagation_seconds: float = 3.0,
         has_trail: bool = True,
         trail_account_id: str = account_id,
-        trails_send_source_account: bool = False,
         disabled_regions: Collection[str] = (),
-        refuses_missing_log_groups: bool = False,
-        identifiers_hide_retention: bool = False,
-        recreates_rest_access_log_groups: bool = True,
-        accepts_formats_without_request_id: bool = False,
-        accepts_missing_http_log_groups: bool = False,
-        refuses_missing_websocket_log_groups: bool = False,
-        partial_route_settings: Literal["keeps", "resets"] = "keeps",
-        managed_stage_is_locked: bool = False,
-        cross_region_buses_elsewhere: Literal["refused", "lost"] = "refused",
-        stack_sets_read_all_stacks: bool = True,
-        takes_delivery_sources_without_account: bool = False,
-        log_delivery_policy: Literal["group", "account"] = "group",
-        unchanged_update_runs_log_delivery_admission: bool = True,
-        resource_policies_without_arn: Literal["all", "none", "refused"] = "all",
-        resource_policy_limit: int = 51_200,
-        refuses_past_schedules: bool = False,
-        tagging_api_shows_service_calls: bool = False,
-        update_account_tests_all_groups: bool = False,
-        log_role_needs_create_log_group: bool = True,
         service_control_policies: Collection[str] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        behaviour: Behaviour | None = None,
+        **switches: Any,
     ) -> None:
         """``port`` 0 takes a free one.
 
         ``clock`` tells the time wherever AWS's time is visible; ``clock.MovableClock`` is one that can be moved.
+        ``behaviour`` is what AWS does where that is not recorded (``default_behaviour``, if None); each of ``switches``
+        replaces the position of one switch in it: ``Sandbox(log_delivery_policy="account")``.
         """
+        self.behaviour = replace(behaviour or Sandbox.default_behaviour, **switches)
         self.iam_propagation_seconds = iam_propagation_seconds
         #: EventBridge gets "AWS API Call via CloudTrail" only where a trail logs. True: an organization's trail of
         #: management events covers every region, in DescribeTrails too; False: only the trails that calls have made.
@@ -103,58 +92,8 @@ class Sandbox:
         #: Whose trail that is: the account's own, or another's, as members of its organization see it: DescribeTrails
         #: shows such a trail, and GetTrailStatus and GetEventSelectors are refused for it.
         self.trail_account_id = trail_account_id
-        #: CloudTrail's calls of a bucket carry ``aws:SourceAccount`` beside ``aws:SourceArn``. Only the latter is
-        #: documented.
-        self.trails_send_source_account = trails_send_source_account
         #: Opt-in regions that the account has not enabled: no key is valid there. May be changed at any time.
         self.disabled_regions = set(disabled_regions)
-        #: DescribeLogGroups by identifiers fails for a missing group; otherwise it leaves it out. AWS's way is unknown.
-        self.refuses_missing_log_groups = refuses_missing_log_groups
-        #: DescribeLogGroups by identifiers shows as little as by a name pattern: no retention, no size. AWS's way is
-        #: unknown; the API reference says so of patterns alone.
-        self.identifiers_hide_retention = identifiers_hide_retention
-        #: API Gateway creates a REST stage's missing access log group at the next request (``rest_requests``);
-        #: otherwise nothing is logged. Reported of 2020, not recorded.
-        self.recreates_rest_access_log_groups = recreates_rest_access_log_groups
-        #: REST stages take an access log format that names no request, as AWS did before it looked.
-        self.accepts_formats_without_request_id = accepts_formats_without_request_id
-        #: HTTP APIs take a log group that does not exist as access log destination. AWS refused it in 2026-09.
-        self.accepts_missing_http_log_groups = accepts_missing_http_log_groups
-        #: WebSocket APIs refuse such a group. AWS's way is unknown; REST APIs took one in 2026-02.
-        self.refuses_missing_websocket_log_groups = refuses_missing_websocket_log_groups
-        #: What becomes of the members of a route's own settings that UpdateStage (v2) does not send. AWS's way is
-        #: unknown; it keeps those of the default route settings, of the access log settings, and the other routes.
-        self.partial_route_settings = partial_route_settings
-        #: UpdateStage refuses the stage that quick create made: the model says so, AWS has taken access logs for it.
-        self.managed_stage_is_locked = managed_stage_is_locked
-        #: In China and GovCloud no rule reaches a bus of another region: PutTargets refuses such a target, or takes it
-        #: and its events are lost. Which of the two is not recorded.
-        self.cross_region_buses_elsewhere = cross_region_buses_elsewhere
-        #: A stack set's execution role must be allowed to read all stacks, as AWS's own managed policy for one allows.
-        #: Whether that is needed is not recorded.
-        self.stack_sets_read_all_stacks = stack_sets_read_all_stacks
-        #: PutDeliverySource takes the ARN of a REST stage in the form of API Gateway's own calls too, without the
-        #: account's id. Documented is the form with the id; whether the other is refused is unknown.
-        self.takes_delivery_sources_without_account = takes_delivery_sources_without_account
-        #: Where AWS allows log delivery: in the log group's own policy (seen in 2026-09), or in the account's.
-        self.log_delivery_policy = log_delivery_policy
-        #: UpdateStage of an HTTP API with the access log settings that it has already allows log delivery again, as
-        #: when they were set. Each recorded call with access log settings did so, but none was without a change.
-        self.unchanged_update_runs_log_delivery_admission = unchanged_update_runs_log_delivery_admission
-        #: What DescribeResourcePolicies of scope RESOURCE answers without the ARN of a log group: the policies of all
-        #: groups, of none, or a refusal. Every recorded call names one; the model lets it out.
-        self.resource_policies_without_arn = resource_policies_without_arn
-        #: The longest resource policy of CloudWatch Logs; documented as 5,120 for long, in use as 51,200 since 2025-11.
-        self.resource_policy_limit = resource_policy_limit
-        #: EventBridge Scheduler refuses one-time schedules of times gone by; otherwise they are invoked at once.
-        self.refuses_past_schedules = refuses_past_schedules
-        #: A call of the Resource Groups Tagging API also leaves a record of API Gateway's own TagResource; otherwise
-        #: there is only the record of ``tagging.amazonaws.com``, which is documented. AWS's way is unknown.
-        self.tagging_api_shows_service_calls = tagging_api_shows_service_calls
-        #: UpdateAccount takes only a role that may write any log group, and not one that may write the welcome group.
-        self.update_account_tests_all_groups = update_account_tests_all_groups
-        #: API Gateway loses the lines of a role without logs:CreateLogGroup, also where the group exists. Not known.
-        self.log_role_needs_create_log_group = log_role_needs_create_log_group
         #: Policies of the organization, as JSON: their denials hold for every principal but the administrator. What
         #: they do not deny is allowed. May be changed at any time.
         self.service_control_policies = list(service_control_policies)
@@ -229,6 +168,10 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def turn(self, **switches: Any) -> None:
+        """Change the positions of these switches from now on. Raise TypeError or ValueError for what is none."""
+        self.behaviour = replace(self.behaviour, **switches)
 
     # ---- ways in
 

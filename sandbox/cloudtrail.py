@@ -45,7 +45,7 @@ def record(sandbox: Sandbox, answered: CallRecord, result: dict[str, Any] | None
     service = _SOURCES.get(call.service)
     if service is None or call.operation.startswith(_READS) or call.operation in _DATA_EVENTS:
         return
-    if call.caller.invoked_by == TAGGING and not sandbox.tagging_api_shows_service_calls:
+    if call.caller.invoked_by == TAGGING and not sandbox.behaviour.tagging_api_shows_service_calls:
         return
     detail = _record(answered, service, result, error)
     sandbox.trail.append(detail)

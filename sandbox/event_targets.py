@@ -33,7 +33,9 @@ def put_targets(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any
     of_rule, bus = event_rules.rule_of(sandbox, call, params["Rule"]), event_rules.bus_of(sandbox, call)
     for target in params["Targets"]:
         _check(target, call.region, bus.arn)
-        if sandbox.cross_region_buses_elsewhere == "refused" and event_bus.is_out_of_reach(target["Arn"], call.region):
+        if sandbox.behaviour.cross_region_buses_elsewhere == "refused" and event_bus.is_out_of_reach(
+            target["Arn"], call.region
+        ):
             message = f"Parameter {target['Arn']} is not valid. Reason: no bus of another region is supported here."
             raise _invalid(message)  # not recorded
     ids = {each["Id"] for each in (*of_rule.targets, *params["Targets"])}

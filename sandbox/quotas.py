@@ -2,8 +2,9 @@
 
 *Source:* "Amazon API Gateway quotas" (docs.aws.amazon.com/apigateway/latest/developerguide/limits.html): 10 calls a
 second with a burst of 40 over the whole control plane, and less for some calls; "Amazon CloudWatch Logs endpoints and
-quotas" (docs.aws.amazon.com/general/latest/gr/cwl_region.html). Whether V1 and V2 share the 10 is unknown: that they do
-is the harsher. Which throttled calls carry an error code is unknown too: every other does.
+quotas" (docs.aws.amazon.com/general/latest/gr/cwl_region.html). Not recorded, and switches: whether V1 and V2 share the
+10 (``api_versions_share_quota``), which throttled calls carry no error code (``throttles_without_code``), and whether a
+throttled call counts (``throttled_calls_use_quota``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sandbox.faults import Kind, refusal
 
 if TYPE_CHECKING:
     from sandbox.account import Sandbox
+    from sandbox.behaviour import Behaviour
     from sandbox.call import Call
     from sandbox.gateway import Answer
 
@@ -67,20 +69,30 @@ class Quotas:
         self._lock = threading.Lock()
         self._turns = itertools.cycle((Kind.THROTTLED, Kind.THROTTLED_WITHOUT_CODE))
 
-    def interpose(self, _sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
+    def interpose(self, sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
         """The account's answer, or that there were too many calls. A call made by AWS itself counts like another."""
-        if self.are_on and (buckets := self._buckets_of(call)):
-            if not self._take(buckets):
+        if self.are_on and (buckets := self._buckets_of(call, sandbox.behaviour)):
+            if not self._take(buckets, sandbox.behaviour):
                 self.throttled[call.caller.arn] += 1
                 of_api_gateway = call.service in ("apigateway", "apigatewayv2")
-                raise refusal(next(self._turns) if of_api_gateway else Kind.THROTTLED, call)
+                raise refusal(self._kind(sandbox.behaviour) if of_api_gateway else Kind.THROTTLED, call)
             self.taken[call.caller.arn] += 1
         return answer()
 
-    def _buckets_of(self, call: Call) -> list[_Bucket]:
+    def _kind(self, behaviour: Behaviour) -> Kind:
+        match behaviour.throttles_without_code:
+            case "every other":
+                return next(self._turns)
+            case "all":
+                return Kind.THROTTLED_WITHOUT_CODE
+            case "none":
+                return Kind.THROTTLED
+
+    def _buckets_of(self, call: Call, behaviour: Behaviour) -> list[_Bucket]:
         wanted = []
         if call.service in ("apigateway", "apigatewayv2"):
-            wanted.append((("apigateway", "*", call.region), CONTROL_PLANE))
+            service = "apigateway" if behaviour.api_versions_share_quota else call.service
+            wanted.append(((service, "*", call.region), CONTROL_PLANE))
         if (own := _OWN.get((call.service, call.operation))) is not None:
             wanted.append(((call.service, call.operation, call.region), own))
         if not wanted:
@@ -89,13 +101,16 @@ class Quotas:
         with self._lock:
             return [self._buckets.setdefault(key, _Bucket(rate, burst, burst, now)) for key, (rate, burst) in wanted]
 
-    def _take(self, buckets: list[_Bucket]) -> bool:
-        """A call that one bucket has no token for takes none from the others."""
+    def _take(self, buckets: list[_Bucket], behaviour: Behaviour) -> bool:
+        """Take a token from each bucket. Where one has none, none is taken, unless throttled calls count."""
         now = self._clock()
         with self._lock:
             for bucket in buckets:
                 bucket.fill(now)
             if not all(bucket.has_token for bucket in buckets):
+                if behaviour.throttled_calls_use_quota:
+                    for bucket in buckets:
+                        bucket.tokens = max(0.0, bucket.tokens - 1)
                 return False
             for bucket in buckets:
                 bucket.tokens -= 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moto.apigateway.models import apigateway_backends
 
 from sandbox import iam, identity
+from sandbox.access_log_lines import Escaping, access_log_line
 from sandbox.event_bus import trusts
 from sandbox.rules import log_deliveries
 
@@ -21,24 +22,30 @@ _PRINCIPAL = "apigateway.amazonaws.com"
 
 
 def write_access_log(
-    sandbox: Sandbox, api_id: str, stage_name: str, line: str = "{}", *, region: str = "us-east-1"
+    sandbox: Sandbox, api_id: str, stage_name: str, *, region: str = "us-east-1", **values: str
 ) -> str | None:
     """Serve one request: write its line to the stage's access log. Return the log group's name, None if none got it.
 
+    The line is the stage's format with ``values``, by variable without ``$context.``.
+
     A log group that is missing is created by API Gateway itself, with the account's role and without retention, unless
-    the sandbox is told otherwise (``recreates_rest_access_log_groups``). Whatever stands in the way, the stage's
+    the sandbox is told otherwise (switch ``recreates_rest_access_log_groups``). Whatever stands in the way, the stage's
     clients see nothing of it.
 
     *Source:* serverless/serverless issue 6906 of 2020, aws/serverless-application-model issue 2502; the session's name:
     a field report of 2026-10. None of it is recorded.
     """
     backend = apigateway_backends[sandbox.account_id][region]
-    destination = (backend.apis[api_id].stages[stage_name].access_log_settings or {}).get("destinationArn", "")
+    settings = backend.apis[api_id].stages[stage_name].access_log_settings or {}
+    destination = settings.get("destinationArn", "")
     logs = _client_of_log_role(sandbox, region)
     if ":log-group:" not in destination or logs is None:
         return None
     name = destination.split(":log-group:", 1)[1].removesuffix(":*")
-    return name if _write(sandbox, logs, name, line, creates=sandbox.recreates_rest_access_log_groups) else None
+    line = access_log_line(settings.get("format", ""), values, Escaping(sandbox.behaviour.access_log_escaping))
+    return (
+        name if _write(sandbox, logs, name, line, creates=sandbox.behaviour.recreates_rest_access_log_groups) else None
+    )
 
 
 def write_execution_log(

@@ -113,7 +113,7 @@ def _timer(sandbox: Sandbox, params: dict[str, Any]) -> Timer:
     except ValueError:
         raise _invalid(f"Invalid Schedule Expression {text}.") from None
     if isinstance(expression, At):
-        if expression.moment < now and sandbox.refuses_past_schedules:
+        if expression.moment < now and sandbox.behaviour.refuses_past_schedules:
             raise _invalid(f"Invalid Schedule Expression {text}.")
         return Timer(expression, expression.moment)  # StartDate and EndDate are ignored
     start = _moment(params.get("StartDate"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sandbox import event_bus
 from sandbox.resource_types import HandlerError, already_gone
 from sandbox.templates import TemplateError
 
@@ -24,7 +25,13 @@ class ResourceFailedError(Exception):
     """A resource could not be created, updated or deleted; the text says which and why."""
 
 
-def status_event(sandbox: Sandbox, stack: Stack) -> dict[str, Any]:
+def put_status(sandbox: Sandbox, stack: Stack) -> None:
+    """Put the stack's status on the event bus, unless its own rules miss that it was created."""
+    if stack.status != "CREATE_COMPLETE" or sandbox.behaviour.rules_see_their_stack_created:
+        event_bus.put(sandbox, stack.region, _status_event(sandbox, stack))
+
+
+def _status_event(sandbox: Sandbox, stack: Stack) -> dict[str, Any]:
     """*Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-event-eventbridge.html"""
     return {
         "version": "0",

@@ -222,7 +222,7 @@ class StackSets:
             raise InstanceFailedError(
                 f"User: {session} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             )
-        if sandbox.stack_sets_read_all_stacks:
+        if sandbox.behaviour.stack_sets_read_all_stacks:
             self._check_reads(execution, instance)
         credentials = sandbox.caller_of_role(arn, stack_set.name[:64].ljust(2, "_"))
         return sandbox.caller_of_key(credentials["AccessKeyId"])

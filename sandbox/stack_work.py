@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sandbox import custom_resources, event_bus, templates
+from sandbox import custom_resources, templates
 from sandbox.resource_types import Context, Made, RefusedError, changed_properties, type_of
 from sandbox.stack_changes import dependencies, in_order
-from sandbox.stack_events import Reported, ResourceFailedError, add_event, status_event
+from sandbox.stack_events import Reported, ResourceFailedError, add_event, put_status
 from sandbox.stacks import PRINCIPAL, StackResource, with_policies
 from sandbox.template_functions import Scope
 from sandbox.templates import TemplateError
@@ -380,7 +380,7 @@ class Work:
         stack.status, stack.reason = status, reason
         self._resource_event(stack.name, "AWS::CloudFormation::Stack", stack.stack_id, status, reason)
         with self._sandbox.gateway.lock:
-            event_bus.put(self._sandbox, stack.region, status_event(self._sandbox, stack))
+            put_status(self._sandbox, stack)
 
     def _resource_event(
         self,

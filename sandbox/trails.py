@@ -376,7 +376,7 @@ def _check_bucket(sandbox: Sandbox, trail: Trail, settings: dict[str, Any]) -> N
     """The bucket exists, and its policy lets CloudTrail read its ACL and write below the account's prefix.
 
     The page conditions such a policy on ``aws:SourceArn``, the trail's ARN. Whether CloudTrail sends
-    ``aws:SourceAccount`` too is not recorded: ``Sandbox.trails_send_source_account``.
+    ``aws:SourceAccount`` too is not recorded: ``Behaviour.trails_send_source_account``.
 
     *Source:* https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html ;
     the refusals as hashicorp/terraform-provider-aws and getmoto/moto quote them.
@@ -393,7 +393,7 @@ def _check_bucket(sandbox: Sandbox, trail: Trail, settings: dict[str, Any]) -> N
         "aws:PrincipalServiceName": PRINCIPAL,
         "s3:x-amz-acl": "bucket-owner-full-control",
     }
-    if sandbox.trails_send_source_account:
+    if sandbox.behaviour.trails_send_source_account:
         context["aws:SourceAccount"] = sandbox.account_id
     prefix = f"{settings['S3KeyPrefix']}/" if settings.get("S3KeyPrefix") else ""
     wanted = {
@@ -421,7 +421,7 @@ def _checked_key(sandbox: Sandbox, trail: Trail, settings: dict[str, Any]) -> st
         "aws:SourceArn": trail.arn,
         "kms:EncryptionContext:aws:cloudtrail:arn": trail.arn,
     }
-    if sandbox.trails_send_source_account:
+    if sandbox.behaviour.trails_send_source_account:
         context["aws:SourceAccount"] = sandbox.account_id
     verdict = evaluate([load(key.policy)], "kms:GenerateDataKey", key.arn, context, {"Service": PRINCIPAL})
     if verdict is not Decision.ALLOWED:

@@ -15,15 +15,17 @@ from xdist.scheduler import LoadScopeScheduling
 from processes import shared_folder
 from sandbox import deployment
 from sandbox.account import Sandbox
+from sandbox.behaviour import Behaviour
+
+#: Every account that the tests start behaves so, unless a test says otherwise (``make worlds``). For example,
+#: ``SWITCHES='{"refuses_missing_log_groups": true}'`` before a test run.
+Sandbox.default_behaviour = Behaviour(**json.loads(os.environ.get("SWITCHES", "{}")))
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """An account in which IAM spreads at once, with the behaviour switches of variable SWITCHES.
-
-    For example, ``SWITCHES='{"refuses_missing_log_groups": true}'`` before a test run.
-    """
-    with Sandbox(iam_propagation_seconds=0, **json.loads(os.environ.get("SWITCHES", "{}"))) as sandbox:
+    """An account in which IAM spreads at once."""
+    with Sandbox(iam_propagation_seconds=0) as sandbox:
         yield sandbox
 
 

@@ -35,6 +35,11 @@ def _check(_: Sandbox, call: Call) -> None:
         _check_variable(name, value)
 
 
+def method_of_key(key: str) -> str:
+    """Return a method setting's key in one spelling, whether its path was written with ``~1`` or with slashes."""
+    return key.replace("~1", "/").lstrip("/")
+
+
 def check_stage_name(name: str) -> None:
     """*Source:* Miserlou/Zappa issue 356. Hyphens are taken today, which the text does not say."""
     if not _STAGE_NAME.fullmatch(name):

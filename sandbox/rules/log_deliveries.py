@@ -114,7 +114,11 @@ def _put_source(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
 def _check_stage(sandbox: Sandbox, call: Call, arn: str, log_type: str) -> None:
     match = _STAGE_ARN.fullmatch(arn)
     is_known = match is not None and match[1] == call.region and match[2] in (sandbox.account_id, None)
-    if match is None or not is_known or (match[2] is None and not sandbox.takes_delivery_sources_without_account):
+    if (
+        match is None
+        or not is_known
+        or (match[2] is None and not sandbox.behaviour.takes_delivery_sources_without_account)
+    ):
         raise _invalid(f"Provided resource ARN is not valid: {arn}")
     if log_type != EXECUTION_LOGS:
         raise _invalid("This service is not allowed for this LogSource.")

@@ -52,7 +52,7 @@ def enable(sandbox: Sandbox, call: Call, group_name: str) -> None:
     authorise(sandbox, call, ACTIONS)
     group = logs_backends[sandbox.account_id][call.region].groups.get(group_name)
     if group is None:
-        if sandbox.accepts_missing_http_log_groups:
+        if sandbox.behaviour.accepts_missing_http_log_groups:
             return
         # Source: radkawar/stackd testdata/aws/apigateway/http_logs.json, of 2026-09.
         message = (
@@ -61,7 +61,7 @@ def enable(sandbox: Sandbox, call: Call, group_name: str) -> None:
         )
         raise AwsError("NotFoundException", message, 404)
     if not _is_allowed(sandbox, call.region, group):
-        if sandbox.log_delivery_policy == "group":
+        if sandbox.behaviour.log_delivery_policy == "group":
             _allow_in_group(sandbox, call.region, group)
         else:
             _allow_in_account(sandbox, call.region, group_name)
@@ -122,7 +122,7 @@ def _allow_in_group(sandbox: Sandbox, region: str, group: Any) -> None:
     document = load(own.document) if own else _empty()
     document = _with(document, _statement(sandbox, region, group.name, "AWSLogDeliveryWrite1"))
     text = _text(document)
-    if len(text) > sandbox.resource_policy_limit:
+    if len(text) > sandbox.behaviour.resource_policy_limit:
         raise _too_long(sandbox)
     policies.put_for_group(sandbox, group, text)
 
@@ -142,12 +142,12 @@ def _allow_in_account(sandbox: Sandbox, region: str, group_name: str) -> None:
     sid = f"AWSLogDeliveryWrite{count}" if count else "AWSLogDeliveryWrite"
     wanted = _with(document, _statement(sandbox, region, group_name, sid))
     vended = _statement(sandbox, region, f"{_VENDED}*", sid)
-    if len(_text(_with(wanted, vended))) > sandbox.resource_policy_limit:
-        if len(_text(document)) > sandbox.resource_policy_limit or not count:
+    if len(_text(_with(wanted, vended))) > sandbox.behaviour.resource_policy_limit:
+        if len(_text(document)) > sandbox.behaviour.resource_policy_limit or not count:
             raise _too_long(sandbox)
         if not _covers_vended(document):
             wanted = _with(document, vended)
-            if len(_text(wanted)) > sandbox.resource_policy_limit:
+            if len(_text(wanted)) > sandbox.behaviour.resource_policy_limit:
                 raise _too_long(sandbox)
             policies.put_for_account(sandbox, region, ACCOUNT_POLICY, _text(wanted))
         if not group_name.startswith(_VENDED):
@@ -198,7 +198,7 @@ def _too_long(sandbox: Sandbox) -> AwsError:
     """*Source:* anomalyco/sst issue 6231, with 51200 of 2025-11; 5120 before."""
     return _refused(
         "Cannot enable logging. Policy document length breaking Cloudwatch Logs Constraints, either < 1 or > "
-        f"{sandbox.resource_policy_limit}"
+        f"{sandbox.behaviour.resource_policy_limit}"
     )
 
 

@@ -69,10 +69,10 @@ def _put(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     """Answer with the document as it was sent; DescribeResourcePolicies shows it rewritten."""
     params = call.params
     document, name, arn = params.get("policyDocument") or "", params.get("policyName"), params.get("resourceArn")
-    if not 1 <= len(document) <= sandbox.resource_policy_limit:
+    if not 1 <= len(document) <= sandbox.behaviour.resource_policy_limit:
         raise _invalid(
             "1 validation error detected: Value at 'policyDocument' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {sandbox.resource_policy_limit}"
+            f"Member must have length less than or equal to {sandbox.behaviour.resource_policy_limit}"
         )
     if name and arn:
         raise _invalid("Both policy name and resource arn cannot be specified at the same time.")
@@ -125,9 +125,9 @@ def _describe(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
         if arn:
             raise _invalid("Cannot provide ResourceArn for PolicyScope ACCOUNT")
         found = [_described(name, policy) for name, policy in sorted(of_account(sandbox, call.region).items())]
-    elif not arn and sandbox.resource_policies_without_arn == "refused":
+    elif not arn and sandbox.behaviour.resource_policies_without_arn == "refused":
         raise _invalid("ResourceArn is required for PolicyScope RESOURCE")  # the wording is not recorded
-    elif not arn and sandbox.resource_policies_without_arn == "none":
+    elif not arn and sandbox.behaviour.resource_policies_without_arn == "none":
         found = []
     else:
         groups = logs_backends[sandbox.account_id][call.region].groups

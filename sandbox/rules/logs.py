@@ -172,7 +172,7 @@ def _describe(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     groups = sorted(logs_backends[sandbox.account_id][call.region].groups.values(), key=lambda group: group.name)
     if params.get("logGroupIdentifiers") is not None:
         described = [_described(sandbox, call.region, group) for group in _named(sandbox, call, groups)]
-        return {"logGroups": _cut(described) if sandbox.identifiers_hide_retention else described}
+        return {"logGroups": _cut(described) if sandbox.behaviour.identifiers_hide_retention else described}
     prefix, pattern = params.get("logGroupNamePrefix"), params.get("logGroupNamePattern")
     if prefix and pattern:
         raise _invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
@@ -218,7 +218,7 @@ def _named(sandbox: Sandbox, call: Call, groups: Iterable[Any]) -> list[Any]:
         if identifier.startswith("arn:"):
             raise _invalid("Only log group names can be specified in an account that is not a monitoring account.")
     found = [group for group in groups if group.name in identifiers]
-    if sandbox.refuses_missing_log_groups and len(found) < len(set(identifiers)):
+    if sandbox.behaviour.refuses_missing_log_groups and len(found) < len(set(identifiers)):
         raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
     return found
 

@@ -62,8 +62,11 @@ def _update_account(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
             continue
         # Clearing it is accepted. Source: go-to-k/cdkd deleteAccount; a blank in the console, aws/aws-cdk issue 6194.
         role_arn, is_named = None if op == "remove" else operation.get("value") or None, True
-    # Whether a role that is set already is tried again is not known: the harsher answer is that it is.
-    if role_arn and is_named:
+    if (
+        role_arn
+        and is_named
+        and (role_arn != account.cloudwatch_role_arn or sandbox.behaviour.retests_log_role_that_is_set)
+    ):
         try_role(sandbox, call.region, role_arn)
     account.cloudwatch_role_arn = role_arn
     return described(sandbox, call.region)
@@ -85,7 +88,7 @@ def try_role(sandbox: Sandbox, region: str, role_arn: str) -> None:
     role = iam.role_by_arn(sandbox, role_arn)
     if role is None or not sandbox.is_propagated(role.name) or not trusts(role, "apigateway.amazonaws.com"):
         raise AwsError("BadRequestException", _PERMISSIONS)
-    groups = [WELCOME_GROUP, "any/other"] if sandbox.update_account_tests_all_groups else [WELCOME_GROUP]
+    groups = [WELCOME_GROUP, "any/other"] if sandbox.behaviour.update_account_tests_all_groups else [WELCOME_GROUP]
     if any(not _may(sandbox, region, role, action, group) for group in groups for action in _WRITES):
         raise AwsError("BadRequestException", _PERMISSIONS)
     _write_welcome(sandbox, region, role_arn)
@@ -102,7 +105,10 @@ def writes_to(sandbox: Sandbox, region: str, group: str) -> bool:
     if role is None or not trusts(role, "apigateway.amazonaws.com"):
         return False
     actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    if sandbox.log_role_needs_create_log_group or group not in logs_backends[sandbox.account_id][region].groups:
+    if (
+        sandbox.behaviour.log_role_needs_create_log_group
+        or group not in logs_backends[sandbox.account_id][region].groups
+    ):
         actions.append("logs:CreateLogGroup")
     return all(_may(sandbox, region, role, action, group) for action in actions)
 

@@ -16,7 +16,7 @@ from moto.apigateway.models import Stage, apigateway_backends
 from sandbox.call import AwsError, Call
 from sandbox.gateway import rule
 from sandbox.rules import rest_canaries
-from sandbox.rules.gateway_checks import check_stage_name
+from sandbox.rules.gateway_checks import check_stage_name, method_of_key
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -286,7 +286,9 @@ class _Draft:
         elif "\n" in value.rstrip("\n"):
             # The wording is not recorded; that the format is one line: SetUpLogging in the developer guide.
             raise _bad(f"Access Log format must be single line, new line character is allowed only at end: {value}")
-        elif not (self._sandbox.accepts_formats_without_request_id or any(name in value for name in _REQUEST_IDS)):
+        elif not (
+            self._sandbox.behaviour.accepts_formats_without_request_id or any(name in value for name in _REQUEST_IDS)
+        ):
             # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json.
             raise _bad(
                 f"Access Log format must include either $context.requestId or $context.extendedRequestId : '{value}'"
@@ -345,6 +347,8 @@ class _Draft:
                 raise _bad(f"Invalid logging level specified: {operation_value or 'null'}")
             if value != "OFF":
                 self._needs_role()
+        if self._sandbox.behaviour.unifies_method_keys:
+            key = next((there for there in settings if method_of_key(there) == method_of_key(key)), key)
         if key not in settings:
             # A new entry is a copy of */* as it is now, and does not follow it later.
             # Source: DianaIonita/serverless-api-gateway-caching pull request 99;

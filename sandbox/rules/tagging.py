@@ -1,7 +1,7 @@
 """The Resource Groups Tagging API, which Tag Editor uses, for the APIs and stages of API Gateway. moto has the rest.
 
 It calls API Gateway with the permissions of its caller, as a call on their behalf. Whether CloudTrail shows these calls
-besides its own is a switch: ``Sandbox(tagging_api_shows_service_calls=...)``.
+besides its own is switch ``tagging_api_shows_service_calls``.
 
 *Source:* the model of botocore; https://docs.aws.amazon.com/tag-editor/latest/userguide/security_logging-monitoring.html
 (the record) and https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-tagging.html (``aws.tagging``)

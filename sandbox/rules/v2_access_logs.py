@@ -68,12 +68,12 @@ def accept(
         # Source: approov/quickstart-aws-api-gateway-v2, in 2021: given with ":*", answered without.
         destination = destination.removesuffix(":*")
         is_change = {"DestinationArn": destination, "Format": text} != before
-        if is_change or sandbox.unchanged_update_runs_log_delivery_admission:
+        if is_change or sandbox.behaviour.unchanged_update_runs_log_delivery_admission:
             log_delivery.enable(sandbox, call, group)
     else:
         check_role(sandbox, call.region)
         known = logs_backends[sandbox.account_id][call.region].groups
-        if group is not None and group not in known and sandbox.refuses_missing_websocket_log_groups:
+        if group is not None and group not in known and sandbox.behaviour.refuses_missing_websocket_log_groups:
             # Not recorded for these APIs. Source: what radkawar/stackd makes of the refusal for HTTP APIs.
             message = f"Cannot enable logging. LogDestination: {group} does not exist"
             raise AwsError("NotFoundException", message, 404)

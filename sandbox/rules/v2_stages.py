@@ -83,7 +83,7 @@ def _create(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
 def _update(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     """What is sent changes, all of it or nothing; what is not sent stays."""
     api, before = api_of(sandbox, call), stage_of(sandbox, call)
-    if before.is_managed and sandbox.managed_stage_is_locked:
+    if before.is_managed and sandbox.behaviour.managed_stage_is_locked:
         # The model says "You can't modify the $default stage", and AWS takes access log settings for it all the same
         # (approov/quickstart-aws-api-gateway-v2, in 2021). A refusal was never seen: the wording is made up.
         raise bad("You can't modify the $default stage, which is managed by API Gateway")
@@ -168,7 +168,7 @@ def _set_deployment(sandbox: Sandbox, params: dict[str, Any], api: Any, stage: S
 def _set_route_settings(sandbox: Sandbox, call: Call, api: Any, stage: Stage) -> None:
     """Merge what is sent into the settings: of the stage member by member, of the routes route by route.
 
-    Within a route's own settings it is not recorded: the sandbox is told which (``partial_route_settings``). Whoever
+    Within a route's own settings it is not recorded: it is switch ``partial_route_settings``. Whoever
     sends routes is refused while the stage has settings of a route that does not exist, sent or not. *Source:*
     DianaIonita/serverless-api-gateway-throttling, issues 33 and 43. That a call without routes is not, is inferred.
     """
@@ -185,7 +185,7 @@ def _set_route_settings(sandbox: Sandbox, call: Call, api: Any, stage: Stage) ->
     if default is not None:
         stage.default_route_settings = {**stage.default_route_settings, **_fitted(protocol, default)}
     for key, sent in routes.items():
-        kept = stage.route_settings.get(key, {}) if sandbox.partial_route_settings == "keeps" else {}
+        kept = stage.route_settings.get(key, {}) if sandbox.behaviour.partial_route_settings == "keeps" else {}
         stage.route_settings[key] = {**kept, **_fitted(protocol, sent)}
     if default is not None or routes:
         levels = [each.get("LoggingLevel", "OFF") for each in _all_settings(stage)]

@@ -63,7 +63,7 @@ def test_tagged_stage_gets_info_and_untagged_error(stack: Deployed) -> None:
 @pytest.mark.parametrize("shows_service_calls", [False, True])
 def test_stage_tagged_in_tag_editor_gets_info_and_untagged_error(stack: Deployed, *, shows_service_calls: bool) -> None:
     """Whether or not CloudTrail shows the calls that the Resource Groups Tagging API makes of API Gateway."""
-    stack.sandbox.tagging_api_shows_service_calls = shows_service_calls
+    stack.sandbox.turn(tagging_api_shows_service_calls=shows_service_calls)
     api_id, other_id = make_stage(stack.sandbox), make_stage(stack.sandbox)
     for each in (api_id, other_id):
         stack.wait_until_in_line(each)

@@ -335,7 +335,7 @@ def http_api(world: World) -> Callable[[], bool]:
 @scenario
 def http_api_whose_log_group_was_deleted(world: World) -> Callable[[], bool]:
     """And with it the permission to deliver to it, which API Gateway does not give again for settings that it has."""
-    world.sandbox.unchanged_update_runs_log_delivery_admission = False
+    world.sandbox.turn(unchanged_update_runs_log_delivery_admission=False)
     api_id = make_http_stage(world.sandbox)
     world.send(record("CreateStage", {"apiId": api_id, "stageName": "%24default"}))
     world.settle()

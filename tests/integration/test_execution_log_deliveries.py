@@ -66,7 +66,7 @@ def api_id(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> str:
 def test_stage_with_a_delivery_gets_no_standard_log_group(
     sandbox: Sandbox, api_id: str, deliver: Deliver, caplog: pytest.LogCaptureFixture, *, is_short: bool
 ) -> None:
-    sandbox.takes_delivery_sources_without_account = is_short
+    sandbox.turn(takes_delivery_sources_without_account=is_short)
     arn = stage_arn(api_id)
     make_delivery(sandbox, api_id, ARN, source_arn=arn.replace(ACCOUNT, "") if is_short else arn)
     since = len(sandbox.calls)

@@ -255,7 +255,7 @@ def test_stage_whose_routes_cannot_be_changed_is_not_compliant(
 def test_change_of_a_route_is_published_although_its_settings_cannot_be_put_back(
     sandbox: Sandbox, deliver: Deliver
 ) -> None:
-    sandbox.partial_route_settings = "resets"
+    sandbox.turn(partial_route_settings="resets")
     set_log_role(sandbox, make_role(sandbox))
     api_id, client = make_websocket_stage(sandbox), sandbox.client("apigatewayv2")
     client.update_stage(
@@ -271,7 +271,7 @@ def test_change_of_a_route_is_published_although_its_settings_cannot_be_put_back
 def test_log_groups_of_a_managed_stage_that_may_not_be_changed_are_published(
     sandbox: Sandbox, deliver: Deliver
 ) -> None:
-    sandbox.managed_stage_is_locked = True
+    sandbox.turn(managed_stage_is_locked=True)
     client = sandbox.client("apigatewayv2")
     api_id = client.create_api(Name="quick", ProtocolType="HTTP", Target="https://example.com")["ApiId"]
     since = len(sandbox.calls)
@@ -283,7 +283,7 @@ def test_bodies_of_a_route_without_a_level_end_although_there_is_no_log_role(
     sandbox: Sandbox, deliver: Deliver, environment: pytest.MonkeyPatch
 ) -> None:
     """Only the trace is sent, and API Gateway drops the throttle."""
-    sandbox.partial_route_settings = "resets"
+    sandbox.turn(partial_route_settings="resets")
     set_log_role(sandbox, make_role(sandbox))
     api_id, client = make_websocket_stage(sandbox), sandbox.client("apigatewayv2")
     loud = {"DataTraceEnabled": True, "ThrottlingBurstLimit": 7}

@@ -413,7 +413,7 @@ def test_refused_role_is_explained(sandbox: Sandbox, environment: pytest.MonkeyP
 def test_limited_role_of_the_owner_is_set_where_api_gateway_takes_it(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, tests_all_groups: bool
 ) -> None:
-    sandbox.update_account_tests_all_groups = tests_all_groups
+    sandbox.turn(update_account_tests_all_groups=tests_all_groups)
     arn = make_role(sandbox, "Theirs", policy=None)
     document = json.dumps({"Version": "2012-10-17", "Statement": [allow(EXECUTION, WELCOME)]})
     sandbox.client("iam").put_role_policy(RoleName="Theirs", PolicyName="logs", PolicyDocument=document)

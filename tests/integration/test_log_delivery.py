@@ -75,7 +75,8 @@ def logs_calls(sandbox: Sandbox, since: int) -> list[str]:
 @pytest.fixture(params=list(itertools.product([True, False], ["group", "account"])), ids=str)
 def delivering(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
     """Accounts that allow delivery again at an unchanged UpdateStage or not; in the group's policy or the account's."""
-    sandbox.unchanged_update_runs_log_delivery_admission, sandbox.log_delivery_policy = request.param
+    runs, place = request.param
+    sandbox.turn(unchanged_update_runs_log_delivery_admission=runs, log_delivery_policy=place)
     return sandbox
 
 
@@ -90,13 +91,13 @@ def test_delivery_to_a_group_that_was_deleted_works_again(delivering: Sandbox, d
     assert log_groups(delivering)[group] == 365
     assert reaches(delivering, "us-east-1", group)
     # The account's policy outlives the group.
-    is_lost = delivering.log_delivery_policy == "group"
+    is_lost = delivering.behaviour.log_delivery_policy == "group"
     assert published_changes(delivering, since) == ([Setting.LOG_DELIVERY] if is_lost else [])
 
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_delivery_whose_policy_was_deleted_works_again(sandbox: Sandbox, deliver: Deliver, *, runs: bool) -> None:
-    sandbox.unchanged_update_runs_log_delivery_admission = runs
+    sandbox.turn(unchanged_update_runs_log_delivery_admission=runs)
     api_id, since = compliant_stage(sandbox, deliver), len(sandbox.calls)
     delete_policy_of(sandbox, own_group(api_id))
     settings = v2_stage(sandbox, api_id, "$default")["AccessLogSettings"]
@@ -129,7 +130,7 @@ def test_policy_that_was_replaced_keeps_what_it_says(sandbox: Sandbox, deliver: 
 
 
 def test_account_policy_that_was_deleted_is_made_up_for(sandbox: Sandbox, deliver: Deliver) -> None:
-    sandbox.log_delivery_policy = "account"
+    sandbox.turn(log_delivery_policy="account")
     api_id = compliant_stage(sandbox, deliver)
     sandbox.client("logs").delete_resource_policy(policyName="AWSLogDeliveryWrite20150319")
     assert not reaches(sandbox, "us-east-1", own_group(api_id))
@@ -236,7 +237,7 @@ def test_new_stage_costs_none(sandbox: Sandbox, deliver: Deliver) -> None:
 @pytest.fixture(params=["all", "none", "refused"])
 def listing(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
     """Accounts that list the policies of all groups, or do not."""
-    sandbox.resource_policies_without_arn = request.param
+    sandbox.turn(resource_policies_without_arn=request.param)
     return sandbox
 
 
@@ -261,7 +262,7 @@ def test_sweep_finds_deliveries_that_cannot_work(listing: Sandbox, deliver: Deli
     assert in_line(listing) == {api_id: api_id != apis[2] for api_id in apis}
     calls = logs_calls(listing, since).count("DescribeResourcePolicies")
     # The account's policies, the list, and what it does not say.
-    assert calls == 1 + 1 + (1 if listing.resource_policies_without_arn == "all" else 6)
+    assert calls == 1 + 1 + (1 if listing.behaviour.resource_policies_without_arn == "all" else 6)
 
 
 def test_region_without_http_apis_costs_no_call(sandbox: Sandbox, deliver: Deliver) -> None:

@@ -17,7 +17,8 @@ from sandbox.account import Sandbox
 @pytest.fixture(params=list(itertools.product([False, True], repeat=2)), ids=str)
 def answering(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
     """An account that answers in one of the four ways: it refuses missing groups or not, hides retentions or not."""
-    sandbox.refuses_missing_log_groups, sandbox.identifiers_hide_retention = request.param
+    refuses, hides = request.param
+    sandbox.turn(refuses_missing_log_groups=refuses, identifiers_hide_retention=hides)
     return sandbox
 
 
@@ -71,7 +72,7 @@ def test_compliant_stage_costs_one_read_and_where_retentions_are_hidden_two_more
     before = len(answering.calls)
     deliver(updated(api_id))
     made = [made.call.operation for made in answering.calls[before:]]
-    reads = 3 if answering.identifiers_hide_retention else 1
+    reads = 3 if answering.behaviour.identifiers_hide_retention else 1
     assert made == ["GetStage"] + ["DescribeLogGroups"] * reads
 
 

@@ -85,8 +85,8 @@ def test_format_is_not_set_before_the_destination_is_there(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, protocol: str, *, refuses: bool
 ) -> None:
     """API Gateway may refuse any access log settings then: the message would fail until it is dead."""
-    sandbox.refuses_missing_websocket_log_groups = refuses
-    sandbox.accepts_missing_http_log_groups = not refuses
+    sandbox.turn(refuses_missing_websocket_log_groups=refuses)
+    sandbox.turn(accepts_missing_http_log_groups=not refuses)
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_http_stage(sandbox, "prod") if protocol == "HTTP" else make_websocket_stage(sandbox)
     stage = api_by_id(sandbox, "us-east-1", api_id).stages["prod"]

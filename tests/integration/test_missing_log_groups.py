@@ -132,7 +132,7 @@ def test_stage_logs_again_whether_or_not_api_gateway_creates_the_group(
     sandbox: Sandbox, deliver: Deliver, recreates: bool
 ) -> None:
     """*Source:* serverless/serverless issue 6906: API Gateway creates it at the next request, without retention."""
-    sandbox.recreates_rest_access_log_groups = recreates
+    sandbox.turn(recreates_rest_access_log_groups=recreates)
     api_id = rest_stage(sandbox)
     deliver(updated(api_id))
     [check] = checks(sandbox)

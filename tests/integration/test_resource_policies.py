@@ -84,7 +84,7 @@ def test_one_call_is_left_for_each_group_that_the_list_does_not_speak_of(sandbox
 
 @pytest.mark.parametrize("answer", ["none", "refused"])
 def test_groups_are_asked_for_where_no_list_is_given(sandbox: Sandbox, answer: Any) -> None:
-    sandbox.resource_policies_without_arn = answer
+    sandbox.turn(resource_policies_without_arn=answer)
     assert read(sandbox, make_groups(sandbox, 5, policy())) == ({ALLOWED}, 1 + 1 + 5)
 
 

@@ -379,22 +379,29 @@ def test_a_deployment_makes_its_stage_and_is_removed_with_it(sandbox: Sandbox) -
     assert stack(sandbox, made["StackId"])["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_the_bus_hears_of_a_stacks_status(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("sees", [True, False])
+def test_the_bus_hears_of_a_stacks_status(sandbox: Sandbox, *, sees: bool) -> None:
+    """Whether a rule also sees that its own stack was created is not known."""
+    sandbox.turn(rules_see_their_stack_created=sees)
     sqs, events = client(sandbox, "sqs"), client(sandbox, "events")
     url = sqs.create_queue(QueueName="heard")["QueueUrl"]
     arn = "arn:aws:sqs:us-east-1:123456789012:heard"
     statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "*", "Resource": arn}
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [statement]})})
-    pattern = {"source": ["aws.cloudformation"], "detail": {"status-details": {"status": ["CREATE_COMPLETE"]}}}
+    wanted = ["CREATE_COMPLETE", "DELETE_COMPLETE"]
+    pattern = {"source": ["aws.cloudformation"], "detail": {"status-details": {"status": wanted}}}
     events.put_rule(Name="r", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="r", Targets=[{"Id": "q", "Arn": arn}])
 
     made = create(sandbox, template({"Queue": {"Type": "AWS::SQS::Queue"}}))
+    client(sandbox, "cloudformation").delete_stack(StackName=NAME)
+    assert stack(sandbox, made["StackId"])["StackStatus"] == "DELETE_COMPLETE"
 
-    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
-    event = json.loads(message["Body"])
-    assert event["detail-type"] == "CloudFormation Stack Status Change"
-    assert event["detail"]["stack-id"] == made["StackId"]
+    for status in wanted if sees else wanted[1:]:
+        [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+        event = json.loads(message["Body"])
+        assert event["detail-type"] == "CloudFormation Stack Status Change"
+        assert (event["detail"]["stack-id"], event["detail"]["status-details"]["status"]) == (made["StackId"], status)
 
 
 @pytest.mark.parametrize(

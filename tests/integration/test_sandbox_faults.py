@@ -158,6 +158,46 @@ def test_every_other_throttle_has_no_code(limited: Sandbox) -> None:
     assert codes == [True, False, True, False]
 
 
+@pytest.mark.parametrize(("which", "has_code"), [("all", False), ("none", True)])
+def test_throttles_without_code_may_be_all_or_none(limited: Sandbox, which: str, *, has_code: bool) -> None:
+    limited.turn(throttles_without_code=which)
+    client = limited.client("apigateway")
+    for _ in range(40):
+        client.get_rest_apis()
+    for _ in range(2):
+        with pytest.raises(ClientError) as caught:
+            client.get_rest_apis()
+        assert (caught.value.response["Error"].get("Code") == "TooManyRequestsException") is has_code
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_versions_of_api_gateway_may_share_a_quota(limited: Sandbox, *, shared: bool) -> None:
+    limited.turn(api_versions_share_quota=shared)
+    for _ in range(40):
+        limited.client("apigateway").get_rest_apis()
+    code = refusal(lambda: limited.client("apigateway").get_rest_apis())[0]
+    assert code
+    if shared:
+        refusal(lambda: limited.client("apigatewayv2").get_apis())
+    else:
+        limited.client("apigatewayv2").get_apis()
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_throttled_calls_may_count(limited: Sandbox, clock: StandingClock, *, counts: bool) -> None:
+    limited.turn(throttled_calls_use_quota=counts)
+    client = limited.client("logs")
+    for number in range(10):
+        client.create_log_group(logGroupName=str(number))
+    clock.advance(timedelta(seconds=0.05))
+    refusal(lambda: client.create_log_group(logGroupName="x"))
+    clock.advance(timedelta(seconds=0.05))
+    if counts:
+        refusal(lambda: client.create_log_group(logGroupName="x"))
+    else:
+        client.create_log_group(logGroupName="x")
+
+
 def test_update_account_once_in_twenty_seconds(limited: Sandbox, clock: StandingClock) -> None:
     arn = set_log_role(limited)
     assert refusal(lambda: patch_account(limited, arn))[0] in ("TooManyRequestsException", "429", "")

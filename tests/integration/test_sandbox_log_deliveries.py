@@ -87,7 +87,7 @@ def test_source_of_a_stage_without_execution_logs_is_refused(sandbox: Sandbox, l
 
 @pytest.mark.parametrize("is_taken", [False, True])
 def test_stage_arn_without_the_account_is_taken_or_refused(sandbox: Sandbox, logs: Any, *, is_taken: bool) -> None:
-    sandbox.takes_delivery_sources_without_account = is_taken
+    sandbox.turn(takes_delivery_sources_without_account=is_taken)
     api_id = stage(sandbox)
     short = stage_arn(api_id).replace(Sandbox.account_id, "")
     if is_taken:

@@ -95,13 +95,24 @@ def test_role_limited_to_four_groups_is_refused_until_the_managed_policy_is_atta
 def test_role_that_may_write_the_welcome_group_is_taken_unless_all_groups_are_tested(
     sandbox: Sandbox, tests_all_groups: bool
 ) -> None:
-    sandbox.update_account_tests_all_groups = tests_all_groups
+    sandbox.turn(update_account_tests_all_groups=tests_all_groups)
     arn = role(sandbox, "limited", "apigateway.amazonaws.com", allow(*SEVEN, resource=[*OWN_GROUPS, WELCOME]))
     if tests_all_groups:
         assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
     else:
         patch_account(sandbox, arn)
     assert log_role(sandbox) == (None if tests_all_groups else arn)
+
+
+@pytest.mark.parametrize("retests", [True, False])
+def test_role_that_is_set_already_may_be_tested_again(sandbox: Sandbox, *, retests: bool) -> None:
+    sandbox.turn(retests_log_role_that_is_set=retests)
+    arn = set_log_role(sandbox)
+    client(sandbox, "iam").detach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
+    if retests:
+        assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
+    else:
+        patch_account(sandbox, arn)
 
 
 def test_organization_that_demands_tags_makes_a_good_role_be_refused(sandbox: Sandbox) -> None:
@@ -125,7 +136,7 @@ def test_lines_reach_only_the_groups_that_the_role_may_write(sandbox: Sandbox) -
 def test_role_that_creates_no_group_writes_to_one_that_exists_as_the_switch_says(
     sandbox: Sandbox, needs_create: bool
 ) -> None:
-    sandbox.log_role_needs_create_log_group = needs_create
+    sandbox.turn(log_role_needs_create_log_group=needs_create)
     arn = set_log_role(sandbox)
     name = arn.rsplit("/", 1)[-1]
     client(sandbox, "iam").detach_role_policy(RoleName=name, PolicyArn=PUSH_POLICY)

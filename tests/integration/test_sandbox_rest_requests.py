@@ -44,7 +44,7 @@ def lines(sandbox: Sandbox) -> list[str]:
 
 def test_a_request_is_a_line_of_the_access_log(sandbox: Sandbox) -> None:
     api_id = logged(sandbox)
-    assert write_access_log(sandbox, api_id, "prod", "one") == GROUP
+    assert write_access_log(sandbox, api_id, "prod", requestId="one") == GROUP
     assert lines(sandbox) == ["one"]
 
 
@@ -52,7 +52,7 @@ def test_a_deleted_group_is_created_by_api_gateway_without_retention(sandbox: Sa
     api_id = logged(sandbox)
     client(sandbox, "logs").delete_log_group(logGroupName=GROUP)
     sandbox.trail.clear()
-    assert write_access_log(sandbox, api_id, "prod", "one") == GROUP
+    assert write_access_log(sandbox, api_id, "prod", requestId="one") == GROUP
     made = group(sandbox)
     assert made is not None
     assert "retentionInDays" not in made
@@ -61,6 +61,13 @@ def test_a_deleted_group_is_created_by_api_gateway_without_retention(sandbox: Sa
     assert record["requestParameters"] == {"logGroupName": GROUP}
     assert record["userIdentity"]["arn"].endswith(":assumed-role/logs/BackplaneAssumeRoleSession")
     assert record["userIdentity"]["invokedBy"] == record["sourceIPAddress"] == "apigateway.amazonaws.com"
+
+
+@pytest.mark.parametrize(("escaping", "escaped"), [("nothing", 'a"\tb'), ("quotes", 'a\\"\tb'), ("json", 'a\\"\\tb')])
+def test_values_of_a_line_are_escaped_in_one_of_three_ways(sandbox: Sandbox, escaping: str, escaped: str) -> None:
+    sandbox.turn(access_log_escaping=escaping)
+    write_access_log(sandbox, logged(sandbox), "prod", requestId='a"\tb')
+    assert lines(sandbox) == [escaped]
 
 
 def test_it_may_be_that_api_gateway_creates_none() -> None:

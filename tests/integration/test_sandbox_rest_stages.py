@@ -105,6 +105,17 @@ def test_two_spellings_of_a_method_are_two_entries(sandbox: Sandbox) -> None:
     assert list(stage(sandbox, api_id)["methodSettings"]) == ["pets/GET"]
 
 
+def test_two_spellings_of_a_method_may_be_one_entry(sandbox: Sandbox) -> None:
+    """Whether they are was never tried."""
+    sandbox.turn(unifies_method_keys=True)
+    api_id = deployed_api(sandbox)
+    update(sandbox, api_id, replace("/pets/{id}/GET/throttling/burstLimit", "7"))
+    update(sandbox, api_id, replace("/~1pets~1{id}/GET/throttling/burstLimit", "8"))
+    update(sandbox, api_id, replace("/pets/GET/throttling/burstLimit", "9"))
+    entries = stage(sandbox, api_id)["methodSettings"]
+    assert {key: entry["throttlingBurstLimit"] for key, entry in entries.items()} == {"pets/{id}/GET": 8, "pets/GET": 9}
+
+
 @pytest.mark.parametrize(
     "path", ["/lit/ANY/caching/enabled", "/pets/*/caching/enabled", "/tags/tag1", "/methodSettings", "/*/*/nonsense"]
 )

@@ -118,7 +118,7 @@ def test_a_time_gone_by_is_invoked_at_once_or_refused(sandbox: Sandbox) -> None:
     assert sandbox.wait_until(lambda: bodies(sandbox), timeout=5) == ["back to ERROR"]
     sandbox.wait_until(lambda: not names(sandbox), timeout=5)
 
-    sandbox.refuses_past_schedules = True
+    sandbox.turn(refuses_past_schedules=True)
     assert refusal(lambda: schedule(sandbox, "at(2027-03-01T11:00:00)"))[0] == "ValidationException"
 
 

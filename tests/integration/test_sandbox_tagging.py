@@ -77,7 +77,7 @@ def test_the_caller_needs_the_permissions_of_both_services(sandbox: Sandbox) -> 
 
 @pytest.mark.parametrize("shows", [False, True])
 def test_cloudtrail_shows_the_call_and_perhaps_api_gateways_own(sandbox: Sandbox, shows: bool) -> None:
-    sandbox.tagging_api_shows_service_calls = shows
+    sandbox.turn(tagging_api_shows_service_calls=shows)
     _, rest = rest_stage(sandbox)
     tagging = client(sandbox, "resourcegroupstaggingapi")
     tagging.tag_resources(ResourceARNList=[rest], Tags={"Execution-Logs": "INFO"})

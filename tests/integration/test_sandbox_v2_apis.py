@@ -65,7 +65,7 @@ def test_the_managed_stage_takes_access_logs_unless_it_is_locked(sandbox: Sandbo
     make_group(sandbox)
     update_v2(sandbox, api_id, "$default", AccessLogSettings=access_log())
     assert v2_stage(sandbox, api_id, "$default")["AccessLogSettings"] == access_log()
-    sandbox.managed_stage_is_locked = True
+    sandbox.turn(managed_stage_is_locked=True)
     refused = refusal(lambda: update_v2(sandbox, api_id, "$default", Description="mine"))
     assert refused[0] == "BadRequestException"
 

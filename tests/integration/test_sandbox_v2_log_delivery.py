@@ -88,7 +88,7 @@ def test_a_group_that_is_missing_is_refused(sandbox: Sandbox) -> None:
     assert message.startswith(
         "Cannot enable logging. LogDestination: /nowhere does not exist (Service: AWSIngestionHub;"
     )
-    sandbox.accepts_missing_http_log_groups = True
+    sandbox.turn(accepts_missing_http_log_groups=True)
     update_v2(sandbox, api_id, AccessLogSettings=access_log("/nowhere"))
     assert v2_stage(sandbox, api_id)["AccessLogSettings"] == access_log("/nowhere")
 
@@ -122,7 +122,7 @@ def test_the_groups_own_policy_lets_log_delivery_in(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_settings_that_are_set_already_may_allow_delivery_again(sandbox: Sandbox, *, runs: bool) -> None:
-    sandbox.unchanged_update_runs_log_delivery_admission = runs
+    sandbox.turn(unchanged_update_runs_log_delivery_admission=runs)
     api_id = http_api(sandbox)
     enable(sandbox, api_id, "/x")
     assert reaches(sandbox, "us-east-1", "/x")
@@ -137,7 +137,7 @@ def test_settings_that_are_set_already_may_allow_delivery_again(sandbox: Sandbox
 
 @pytest.mark.parametrize("answer", ["all", "none", "refused"])
 def test_policies_of_all_groups_may_be_listed(sandbox: Sandbox, answer: Any) -> None:
-    sandbox.resource_policies_without_arn = answer
+    sandbox.turn(resource_policies_without_arn=answer)
     enable(sandbox, http_api(sandbox), "/x")
 
     def listed(**criteria: str) -> list[str]:
@@ -172,8 +172,8 @@ def test_a_policy_of_the_owners_is_enough(sandbox: Sandbox) -> None:
 @pytest.fixture
 def older(sandbox: Sandbox) -> Sandbox:
     """The account as it was until 2025: one policy for all groups, and room for a few of them."""
-    sandbox.log_delivery_policy = "account"
-    sandbox.resource_policy_limit = 2100
+    sandbox.turn(log_delivery_policy="account")
+    sandbox.turn(resource_policy_limit=2100)
     return sandbox
 
 
@@ -200,7 +200,7 @@ def test_a_policy_that_is_nearly_full_has_room_for_vended_logs_alone(older: Sand
 
 
 def test_a_policy_without_any_room(older: Sandbox) -> None:
-    older.resource_policy_limit = 300
+    older.turn(resource_policy_limit=300)
     refused = refusal(lambda: enable(older, http_api(older), "/aws/vendedlogs/x"))
     assert refused == ("BadRequestException", f"{TOO_LONG}300")
 
@@ -229,6 +229,6 @@ def test_resource_policies_are_put_listed_and_deleted(sandbox: Sandbox) -> None:
     logs.delete_resource_policy(resourceArn=group_arn("/x"), expectedRevisionId="1")
     assert logs.describe_resource_policies(policyScope="RESOURCE")["resourcePolicies"] == []
     assert refusal(lambda: logs.delete_resource_policy(policyName="x"))[0] == "ResourceNotFoundException"
-    sandbox.resource_policy_limit = 5120
+    sandbox.turn(resource_policy_limit=5120)
     long = refusal(lambda: logs.put_resource_policy(policyName="x", policyDocument=json.dumps("x" * 6000)))
     assert long[0] == "InvalidParameterException"

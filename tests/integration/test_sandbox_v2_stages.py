@@ -192,7 +192,7 @@ def test_a_websocket_api_may_name_a_group_that_is_missing(sandbox: Sandbox) -> N
     set_log_role(sandbox)
     api_id = websocket_api(sandbox)
     update_v2(sandbox, api_id, AccessLogSettings=access_log("/nowhere"))
-    sandbox.refuses_missing_websocket_log_groups = True
+    sandbox.turn(refuses_missing_websocket_log_groups=True)
     assert refused(sandbox, api_id, AccessLogSettings=access_log("/nowhere"))[0] == "NotFoundException"
 
 
@@ -227,11 +227,11 @@ def test_a_routes_own_settings_may_be_kept_or_reset(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox, routes=("GET /pets", "GET /dogs"))
     limits = {"ThrottlingBurstLimit": 7, "ThrottlingRateLimit": 3.0}
     update_v2(sandbox, api_id, RouteSettings={"GET /pets": limits, "GET /dogs": limits})
-    sandbox.partial_route_settings = "resets"
+    sandbox.turn(partial_route_settings="resets")
     update_v2(sandbox, api_id, RouteSettings={"GET /pets": {"DetailedMetricsEnabled": True}})
     now = v2_stage(sandbox, api_id)["RouteSettings"]
     assert now == {"GET /pets": {"DetailedMetricsEnabled": True}, "GET /dogs": limits}
-    sandbox.partial_route_settings = "keeps"
+    sandbox.turn(partial_route_settings="keeps")
     update_v2(sandbox, api_id, RouteSettings={"GET /dogs": {"DetailedMetricsEnabled": True}})
     assert v2_stage(sandbox, api_id)["RouteSettings"]["GET /dogs"] == {**limits, "DetailedMetricsEnabled": True}
 

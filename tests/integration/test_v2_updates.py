@@ -73,7 +73,7 @@ def before_our_update(sandbox: Sandbox, act: Callable[[], None], number: int = 1
 
 @EITHER
 def test_settings_that_are_not_logging_stay(sandbox: Sandbox, deliver: Deliver, api_id: str, answer: Answer) -> None:
-    sandbox.partial_route_settings = answer
+    sandbox.turn(partial_route_settings=answer)
     own = {"send": LOUD | SHUT, "join": SHUT, "$connect": {"DataTraceEnabled": True, "LoggingLevel": "ERROR"}}
     owner_updates(sandbox, api_id, DefaultRouteSettings=SHUT, RouteSettings=own)
     assert deliver(updated_v2(api_id)) == []
@@ -91,7 +91,7 @@ def test_bodies_that_are_allowed_stay(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str, answer: Answer
 ) -> None:
     environment.setenv("ALLOW_BODIES", "true")
-    sandbox.partial_route_settings = answer
+    sandbox.turn(partial_route_settings=answer)
     owner_updates(sandbox, api_id, RouteSettings={"send": {"DataTraceEnabled": True, "LoggingLevel": "ERROR"}})
     arn = f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/prod"
     tags = {"execution-logs": "INFO", "execution-logs-bodies": "true"}
@@ -101,7 +101,7 @@ def test_bodies_that_are_allowed_stay(
 
 
 def test_one_call_sends_the_members_that_change(sandbox: Sandbox, deliver: Deliver, api_id: str) -> None:
-    sandbox.partial_route_settings = "keeps"
+    sandbox.turn(partial_route_settings="keeps")
     owner_updates(sandbox, api_id, DefaultRouteSettings=LOUD | SHUT, RouteSettings={"send": LOUD | SHUT, "join": SHUT})
     deliver(updated_v2(api_id))
     [sent] = our_updates(sandbox)
@@ -132,7 +132,7 @@ def test_format_is_sent_without_the_destination_that_stays(sandbox: Sandbox, del
 def test_throttle_of_the_stage_that_its_owner_changes_meanwhile_stays(
     sandbox: Sandbox, deliver: Deliver, api_id: str, answer: Answer
 ) -> None:
-    sandbox.partial_route_settings = answer
+    sandbox.turn(partial_route_settings=answer)
     owner_updates(sandbox, api_id, DefaultRouteSettings={"ThrottlingBurstLimit": 7})
     before_our_update(
         sandbox, lambda: owner_updates(sandbox, api_id, DefaultRouteSettings={"ThrottlingBurstLimit": 70})
@@ -145,7 +145,7 @@ def test_throttle_of_the_stage_that_its_owner_changes_meanwhile_stays(
 def test_throttle_of_a_route_that_its_owner_changes_meanwhile_stays(
     sandbox: Sandbox, deliver: Deliver, api_id: str
 ) -> None:
-    sandbox.partial_route_settings = "keeps"
+    sandbox.turn(partial_route_settings="keeps")
     owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 7}})
     before_our_update(
         sandbox, lambda: owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 70}})
@@ -158,7 +158,7 @@ def test_throttle_of_a_route_that_its_owner_changes_meanwhile_stays(
 def test_settings_of_a_route_that_its_owner_deletes_meanwhile_do_not_come_back(
     sandbox: Sandbox, deliver: Deliver, api_id: str, loud: dict[str, Any]
 ) -> None:
-    sandbox.partial_route_settings = "keeps"
+    sandbox.turn(partial_route_settings="keeps")
     client = sandbox.client("apigatewayv2")
     owner_updates(sandbox, api_id, RouteSettings={"send": SHUT | loud})
     before_our_update(sandbox, lambda: client.delete_route_settings(ApiId=api_id, StageName="prod", RouteKey="send"))
@@ -172,7 +172,7 @@ def test_settings_of_a_route_that_its_owner_deletes_meanwhile_do_not_come_back(
 def test_settings_that_cannot_be_put_back_are_a_finding(
     sandbox: Sandbox, deliver: Deliver, api_id: str, number: int
 ) -> None:
-    sandbox.partial_route_settings = "resets"
+    sandbox.turn(partial_route_settings="resets")
     owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 7, "LoggingLevel": "INFO"}})
 
     def refuse() -> None:

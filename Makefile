@@ -24,6 +24,11 @@ demo: setup ## See it work, on an AWS account inside this machine (two minutes)
 preview: setup ## See what it would change in your account, and change nothing (ARGS=--help)
 	@PYTHONPATH=src $(PYTHON) -m preview $(ARGS)
 
+# For example: make verify ARGS="--profile sandbox --region eu-west-1"
+.PHONY: verify
+verify: setup ## Ask a real account what AWS does where it is not recorded (ARGS=--help)
+	@PYTHONPATH=src $(PYTHON) -m verify $(ARGS)
+
 # For example: make redrive ARGS="--look"
 .PHONY: redrive
 redrive: setup ## After a mend: move what lies in the dead-letter queues back (ARGS=--look: only show it)

@@ -235,6 +235,15 @@ def test_room_of_the_preview_imports_only_what_stands_further_along(room: str) -
     assert ("rich" in packages(names)) == (room == "terminal")
 
 
+def test_verify_knows_nothing_of_the_sandbox_and_little_of_log_keeper() -> None:
+    """Its answers are to be compared with the sandbox's, and must not come from there."""
+    for path in (ROOT / "verify").glob("*.py"):
+        names = imported(path)
+        assert not {"handlers", "preview", "sandbox", "rich"} & packages(names)
+        ours = {name for name in names if name.startswith(("log_keeper", "tools"))}
+        assert ours <= {"log_keeper.aws", "log_keeper.pace", "tools.aws_session"}
+
+
 def test_what_the_tools_share_knows_none_of_them() -> None:
     names = imported(ROOT / "tools" / "aws_session.py")
     assert {name for name in names if name.startswith(("log_keeper", "preview", "tools"))} == {"log_keeper.aws"}

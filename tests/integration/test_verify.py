@@ -1,0 +1,232 @@
+"""``make verify`` against the sandbox: it reports each switch that is turned, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts import make_role, set_log_role
+from sandbox.account import Sandbox
+from sandbox.faults import Fault, Kind
+from verify.__main__ import main
+from verify.catalog import POINTS
+from verify.kinds import PREFIX
+
+ROOT = Path(__file__).parent.parent.parent
+
+#: For each point that a probe decides by itself: the sandbox's switch in another position.
+TURNED: dict[str, object] = {
+    "missing-log-group-by-identifier": True,
+    "retention-by-identifier": True,
+    "group-policies-without-arn": "none",
+    "resource-policy-limit": 5_120,
+    "missing-http-log-group": True,
+    "log-delivery-policy": "account",
+    "unchanged-access-log": False,
+    "managed-stage": True,
+    "partial-route-settings": "resets",
+    "missing-websocket-log-group": True,
+    "format-without-request-id": True,
+    "delivery-source-without-account": True,
+    "past-schedule": True,
+    "trail-source-account": True,
+}
+#: Points that no call decides here.
+NEVER = {"cross-region-buses", "stack-set-reads"}
+BY_NAME = {point.name: point for point in POINTS}
+
+
+def verify(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run it in this process. Return its exit code and its JSON."""
+    code = main(["--yes", "--json", *arguments], sandbox.session(), rate=10_000, patience=0.001)
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return code, answer
+
+
+def statuses(answer: dict[str, Any]) -> dict[str, str]:
+    return {each["point"]: each["status"] for each in answer["points"]}
+
+
+def traces(sandbox: Sandbox) -> dict[str, list[Any]]:
+    """What the account has of all that a run creates."""
+
+    def read(service: str, operation: str, member: str) -> list[Any]:
+        found: list[Any] = getattr(sandbox.client(service), operation)()[member]
+        return found
+
+    return {
+        "REST APIs": read("apigateway", "get_rest_apis", "items"),
+        "V2 APIs": read("apigatewayv2", "get_apis", "Items"),
+        "log groups": read("logs", "describe_log_groups", "logGroups"),
+        "policies": read("logs", "describe_resource_policies", "resourcePolicies"),
+        "sources": read("logs", "describe_delivery_sources", "deliverySources"),
+        "schedules": read("scheduler", "list_schedules", "Schedules"),
+        "trails": read("cloudtrail", "list_trails", "Trails"),
+        "buckets": read("s3", "list_buckets", "Buckets"),
+        "roles": [role["RoleName"] for role in read("iam", "list_roles", "Roles")],
+        "account": [sandbox.client("apigateway").get_account().get("cloudwatchRoleArn")],
+    }
+
+
+def deny(sandbox: Sandbox, service: str, operation: str) -> None:
+    """Deny the operation to everybody, until it is lifted."""
+    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, service, operation, times=None, of=lambda _: True))
+
+
+@pytest.fixture
+def with_log_role(sandbox: Sandbox) -> Sandbox:
+    """An account whose API Gateway has a log role already."""
+    set_log_role(sandbox, make_role(sandbox))
+    return sandbox
+
+
+def test_sandbox_agrees_with_itself_and_is_left_as_it_was(
+    with_log_role: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = traces(with_log_role)
+    code, answer = verify(with_log_role, capsys)
+    assert {point: status for point, status in statuses(answer).items() if status != "same"} == dict.fromkeys(
+        NEVER, "not tried"
+    )
+    assert code == 0
+    assert traces(with_log_role) == before
+
+
+def test_points_that_need_a_log_role_are_not_tried_without_one(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, answer = verify(sandbox, capsys)
+    assert code == 0
+    untried = {each["point"]: each["why"] for each in answer["points"] if each["status"] == "not tried"}
+    assert set(untried) - NEVER == {
+        "missing-websocket-log-group",
+        "format-without-request-id",
+        "delivery-source-without-account",
+    }
+    assert "log role" in untried["format-without-request-id"]
+
+
+def test_every_switch_of_a_point_has_the_sandbox_default() -> None:
+    defaults = {name: parameter.default for name, parameter in signature(Sandbox).parameters.items()}
+    for point in POINTS:
+        if point.switch is not None:
+            assert defaults[point.switch] == point.expected
+
+
+def test_every_point_that_a_probe_decides_is_turned_here() -> None:
+    assert set(TURNED) == {point.name for point in POINTS if point.switch} - NEVER
+
+
+@pytest.mark.parametrize("point", TURNED)
+def test_turned_switch_is_reported_and_no_other(point: str, capsys: pytest.CaptureFixture[str]) -> None:
+    switch = BY_NAME[point].switch
+    assert switch is not None
+    options: dict[str, Any] = {switch: TURNED[point]}
+    with Sandbox(iam_propagation_seconds=0, **options) as sandbox:
+        set_log_role(sandbox, make_role(sandbox))
+        before = traces(sandbox)
+        code, answer = verify(sandbox, capsys)
+        assert traces(sandbox) == before
+    assert [each["point"] for each in answer["points"] if each["status"] == "different"] == [point]
+    assert next(each["aws"] for each in answer["points"] if each["point"] == point) == TURNED[point]
+    assert code == 3
+
+
+def test_refused_description_of_group_policies_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    with Sandbox(iam_propagation_seconds=0, resource_policies_without_arn="refused") as sandbox:
+        code, answer = verify(sandbox, capsys, "--only", "group-policies-without-arn")
+    assert (code, answer["points"][0]["aws"]) == (3, "refused")
+
+
+def test_other_resources_are_not_touched(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    sandbox.client("apigateway").create_rest_api(name=f"{PREFIX}-of-somebody")  # without the tag
+    sandbox.client("logs").create_log_group(logGroupName="/theirs")
+    before = traces(sandbox)
+    verify(sandbox, capsys)
+    assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
+    assert traces(sandbox) == before
+
+
+def test_documented_policy_is_enough(with_log_role: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = (ROOT / "docs" / "verify-policy.json").read_text()
+    arn = make_role(with_log_role, "Owner", policy=None)
+    with_log_role.client("iam").put_role_policy(RoleName="Owner", PolicyName="verify", PolicyDocument=policy)
+    before = traces(with_log_role)
+    key = with_log_role.caller_of_role(arn, "somebody")["AccessKeyId"]
+    session = with_log_role.session(with_log_role.caller_of_key(key))
+    assert main(["--yes", "--json"], session, rate=10_000, patience=0.001) == 0, capsys.readouterr()
+    assert main(["--yes", "--clean-up"], session, rate=10_000, patience=0.001) == 0
+    assert traces(with_log_role) == before
+
+
+def test_refused_call_is_one_unclear_point(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    deny(sandbox, "scheduler", "CreateSchedule")
+    code, answer = verify(sandbox, capsys)
+    assert [point for point, status in statuses(answer).items() if status == "could not tell"] == ["past-schedule"]
+    assert code == 1
+
+
+def test_what_cannot_be_deleted_is_listed_with_the_command_and_deleted_by_a_later_clean_up(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = traces(sandbox)
+    deny(sandbox, "apigatewayv2", "DeleteApi")
+    code, answer = verify(sandbox, capsys, "--only", "partial-route-settings")
+    sandbox.faults.lift()
+    [api] = sandbox.client("apigatewayv2").get_apis()["Items"]
+    assert [each["byHand"] for each in answer["leftovers"]] == [
+        f"aws apigatewayv2 delete-api --api-id {api['ApiId']} --region us-east-1"
+    ]
+    assert code == 1
+    assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
+    assert traces(sandbox) == before
+
+
+def test_without_a_terminal_it_asks_for_yes_and_creates_nothing(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))  # which is no terminal
+    assert main([], sandbox.session()) == 1
+    assert "--yes" in capsys.readouterr().err
+    assert [record.call.operation for record in sandbox.calls] == ["GetCallerIdentity"]
+
+
+# ---- as a program of its own
+
+
+@pytest.fixture
+def started(sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
+    """The program under way, with the sandbox's environment."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": "src", "HOME": os.devnull, **sandbox.environment()}
+    command = [sys.executable, "-m", "verify", "--yes", "--json", "--rate", "8"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_program_stopped_in_mid_run_leaves_nothing(sandbox: Sandbox, started: subprocess.Popen[str]) -> None:
+    before = traces(sandbox)
+    # It has a REST API and log groups by then, and is creating an HTTP API.
+    sandbox.wait_until(lambda: any(each.call.operation == "CreateRoute" for each in list(sandbox.calls)), 60)
+    assert traces(sandbox) != before
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=90)
+    assert started.returncode == 1
+    assert "stopping" in err
+    assert json.loads(out)["stopped"] is True
+    assert traces(sandbox) == before

@@ -1,0 +1,201 @@
+"""``python -m verify``, as ``make verify`` runs it: ask the real account about each point that is not recorded."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+
+from tools.aws_session import ERROR, ToolError, exit_with, one_line, open_session, run
+from verify.account import RATE, Account, StoppedError
+from verify.bench import Bench, Options
+from verify.catalog import POINTS
+from verify.kinds import PREFIX
+from verify.ledger import Ledger
+from verify.points import Point, Result
+from verify.report import ALL_SAME, Report, leftovers_to_text, to_json, to_text
+from verify.work import try_points
+
+_DESCRIPTION = """\
+Find out, with your own credentials, what AWS does at each point that Log Keeper's
+authors could not look up: create throwaway APIs, log groups, roles, schedules and a
+trail, named and tagged log-keeper-verify, call them, and delete them again.
+Nothing else in the account is changed.
+"""
+_EPILOG = """\
+exit codes:
+  0  AWS does what the sandbox does; points that are not tried do not count
+  1  something could not be told or deleted, it was stopped, or an error
+  2  wrong usage
+  3  AWS differs at a point
+
+docs/verify.md has what it does, costs and needs.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(
+        prog="make verify",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--profile", help="profile of the AWS configuration")
+    made.add_argument("--region", help="region to ask (default: AWS_REGION, or the profile's)")
+    made.add_argument("--yes", action="store_true", help="do not ask before it begins")
+    made.add_argument("--json", action="store_true", help="write JSON to stdout")
+    made.add_argument("--list", action="store_true", help="list the points, call nothing")
+    made.add_argument(
+        "--only", action="append", default=[], metavar="POINT", help="try this point only; may be repeated"
+    )
+    made.add_argument("--clean-up", action="store_true", help="delete what an earlier run has left, and try nothing")
+    made.add_argument(
+        "--rate", type=_rate, default=RATE, metavar="N", help=f"calls a second, at most 8 (default: {RATE:g})"
+    )
+    return made
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0
+    if not 0 < rate <= 8:
+        raise argparse.ArgumentTypeError(f"{text} is no rate: more than 0, at most 8")
+    return rate
+
+
+def main(argv: Sequence[str] | None = None, session: boto3.Session | None = None, **account: Any) -> int:
+    """Run the command line. Return the exit code.
+
+    ``session``: in place of one with the user's credentials; ``account``: what Account is to be made with.
+    """
+    command_line = parser()
+    arguments = command_line.parse_args(argv)
+    unknown = set(arguments.only) - {point.name for point in POINTS}
+    if unknown:
+        command_line.error(f"no such point: {', '.join(sorted(unknown))}; --list shows them")
+    if arguments.list:
+        for point in POINTS:
+            print(f"{point.name:34} {point.question}")
+        return ALL_SAME
+
+    def work() -> int:
+        opened = session or open_session(arguments.profile, arguments.region)
+        if not opened.region_name:
+            raise ToolError("no region is set: name one with --region, or set AWS_REGION.")
+        made = Account(opened, **{"rate": arguments.rate, **account})
+        identity = made.client("sts").get_caller_identity()
+        _ask(arguments, f"account {identity['Account']}, region {made.region}, as {one_line(identity['Arn'])}")
+        with _stopping(made):
+            return _clean_up(made, arguments) if arguments.clean_up else _verify(made, arguments)
+
+    return run("verify", work, "stopped; nothing was created.")
+
+
+def _ask(arguments: argparse.Namespace, where: str) -> None:
+    """Say what is about to be done, and where. Raise ToolError unless the user agrees."""
+    if arguments.clean_up:
+        what = f"It deletes what earlier runs have left: everything whose name begins with {PREFIX}-, in this region."
+    else:
+        what = (
+            f"It creates APIs, log groups, roles, schedules and a trail that never logs, all named {PREFIX}-*, makes "
+            f"some 150 calls in two to four minutes, and deletes what it created. It costs less than 0.01 USD."
+        )
+    _say(f"{where}.\n{what}")
+    if arguments.yes:
+        return
+    if not sys.stdin.isatty():
+        raise ToolError("there is no terminal to ask at: --yes begins without asking.")
+    try:
+        answer = input("Begin? [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        raise ToolError("nothing was created.")
+
+
+@contextmanager
+def _stopping(account: Account) -> Iterator[None]:
+    """Take Ctrl-C and SIGTERM as a wish: the run ends before its next call, and deletes what it created."""
+
+    def stop(*_: object) -> None:
+        account.is_stopping = True
+        # Not print: a signal may come while something is being printed.
+        os.write(2, b"\nverify: stopping; what was created is deleted first\n")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _verify(account: Account, arguments: argparse.Namespace) -> int:
+    run_id = secrets.token_hex(4)
+    ledger = Ledger(account, _options(account, arguments), _say)
+    bench = Bench(account, ledger, run_id, Options())
+    points = [point for point in POINTS if not arguments.only or point.name in arguments.only]
+    results: list[Result] = []
+    try:
+        try_points(bench, points, _teller(results))
+    except StoppedError:
+        pass
+    finally:
+        account.is_deleting = True
+        leftovers = ledger.undo_all(bench.name)
+        # Before anything that can fail: whoever reads nothing else must read this.
+        sys.stderr.write(leftovers_to_text(leftovers))
+    report = Report(run_id, account.region, results, leftovers, account.calls, account.is_stopping)
+    sys.stdout.write(to_json(report) if arguments.json else to_text(report, has_color=_has_color(sys.stdout)))
+    return report.exit_code
+
+
+def _clean_up(account: Account, arguments: argparse.Namespace) -> int:
+    account.is_deleting = True
+    leftovers = Ledger(account, _options(account, arguments), _say).delete_leftovers(f"{PREFIX}-")
+    sys.stderr.write(leftovers_to_text(leftovers))
+    if not leftovers:
+        _say("nothing is left.")
+    return ERROR if leftovers else ALL_SAME
+
+
+def _options(account: Account, arguments: argparse.Namespace) -> str:
+    profile = f" --profile {shlex.quote(arguments.profile)}" if arguments.profile else ""
+    return f"--region {account.region}{profile}"
+
+
+def _teller(results: list[Result]) -> Callable[[int, int, Point, Result | None], None]:
+    """Return what writes one line per point to stderr, and keeps each result."""
+
+    def tell(number: int, of: int, point: Point, result: Result | None) -> None:
+        if result is None:
+            _say(f"[{number}/{of}] {point.question}")
+            return
+        results.append(result)
+        answer = result.why if result.answer is None else point.in_words(result.answer)
+        _say(f"[{number}/{of}]   {result.status}: {answer}")
+
+    return tell
+
+
+def _has_color(stream: Any) -> bool:
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
+
+
+def _say(text: str) -> None:
+    print(f"verify: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    exit_with("verify", main)

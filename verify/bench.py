@@ -1,0 +1,218 @@
+"""What the probes work on: throwaway APIs, log groups and roles, each created when it is first needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from log_keeper.aws import error_code, error_message
+from verify.account import Account
+from verify.kinds import LOG_GROUP, PREFIX, REST_API, ROLE, V2_API, Kind
+from verify.ledger import Ledger
+from verify.points import NotTriedError
+
+#: A format that every protocol takes.
+FORMAT = "$context.requestId"
+#: The REST API's stage, and its two methods.
+STAGE = "verify"
+_MANAGED = "arn:{partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user allowed beyond the throwaway things.
+
+    ``account_settings``: to set another log role for a while. ``stack_name``: of the stack that is deployed, None to
+    leave its part out. ``minutes_for_cloudtrail``: how long to wait for CloudTrail's event history, 0 to leave it out.
+    """
+
+    account_settings: bool = False
+    stack_name: str | None = None
+    minutes_for_cloudtrail: int = 0
+
+
+class Bench:
+    """The things of one run. ``run_id``: eight characters that every name has, so that no other run's are touched."""
+
+    def __init__(self, account: Account, ledger: Ledger, run_id: str, options: Options) -> None:
+        self.account = account
+        self.ledger = ledger
+        self.options = options
+        self.name = f"{PREFIX}-{run_id}"
+        self.tags = {PREFIX: run_id}
+
+    def client(self, service: str) -> Any:
+        """Return a client in the run's region."""
+        return self.account.client(service)
+
+    def create(self, kind: Kind, thing: str, call: Any, **parameters: Any) -> Any:
+        """Create something whose id is its name, and note it."""
+        self.ledger.expect(kind)
+        answer = call(**parameters)
+        self.ledger.add(kind, thing)
+        return answer
+
+    # ---- who and where
+
+    @cached_property
+    def _identity(self) -> dict[str, str]:
+        answer: dict[str, str] = self.client("sts").get_caller_identity()
+        return answer
+
+    @property
+    def account_id(self) -> str:
+        """Return the account's id."""
+        return self._identity["Account"]
+
+    @property
+    def partition(self) -> str:
+        """Return the account's partition, ``aws`` for one."""
+        return self._identity["Arn"].split(":")[1]
+
+    # ---- log groups
+
+    def log_group_arn(self, name: str) -> str:
+        """Return the ARN, without the ``:*`` at its end."""
+        return f"arn:{self.partition}:logs:{self.account.region}:{self.account_id}:log-group:{name}"
+
+    def log_group(self, name: str) -> str:
+        """Create a log group that keeps lines for a day. Return its name, which begins with the run's."""
+        whole = f"{self.name}/{name}"
+        logs = self.client("logs")
+        self.create(LOG_GROUP, whole, logs.create_log_group, logGroupName=whole, tags=self.tags)
+        logs.put_retention_policy(logGroupName=whole, retentionInDays=1)
+        return whole
+
+    def has_log_group(self, name: str) -> bool:
+        """Return whether there is a log group of this name."""
+        found = self.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        return any(group["logGroupName"] == name for group in found)
+
+    def policy_of_group(self, name: str) -> str | None:
+        """Return the log group's own resource policy, None if it has none."""
+        found = self.client("logs").describe_resource_policies(
+            policyScope="RESOURCE", resourceArn=self.log_group_arn(name)
+        )
+        return next((each["policyDocument"] for each in found.get("resourcePolicies", [])), None)
+
+    # ---- APIs
+
+    @cached_property
+    def rest_api(self) -> str:
+        """Create a REST API whose GET / and GET /pets answer 200 by themselves, deployed to STAGE. Return its id."""
+        client = self.client("apigateway")
+        self.ledger.expect(REST_API)
+        api_id: str = client.create_rest_api(
+            name=self.name,
+            description="Created by make verify of Log Keeper, which deletes it again.",
+            tags=self.tags,
+            endpointConfiguration={"types": ["REGIONAL"]},
+        )["id"]
+        self.ledger.add(REST_API, api_id)
+        root = client.get_resources(restApiId=api_id)["items"][0]["id"]
+        pets = client.create_resource(restApiId=api_id, parentId=root, pathPart="pets")["id"]
+        for resource in (root, pets):
+            where = {"restApiId": api_id, "resourceId": resource, "httpMethod": "GET"}
+            client.put_method(**where, authorizationType="NONE")
+            client.put_integration(**where, type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'})
+            client.put_method_response(**where, statusCode="200")
+            client.put_integration_response(**where, statusCode="200")
+        client.create_deployment(restApiId=api_id, stageName=STAGE)
+        return api_id
+
+    @cached_property
+    def rest_url(self) -> str:
+        """Return the address of the REST API's stage, which answers 200."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"https://{self.rest_api}.execute-api.{self.account.region}.{suffix}/{STAGE}"
+
+    @cached_property
+    def http_api(self) -> str:
+        """Create an HTTP API whose GET / asks the REST API, with a stage ``$default``. Return its id."""
+        client = self.client("apigatewayv2")
+        api_id = self._v2_api(Name=f"{self.name}-http", ProtocolType="HTTP")
+        integration = client.create_integration(
+            ApiId=api_id,
+            IntegrationType="HTTP_PROXY",
+            IntegrationMethod="GET",
+            IntegrationUri=self.rest_url,
+            PayloadFormatVersion="1.0",
+        )["IntegrationId"]
+        client.create_route(ApiId=api_id, RouteKey="GET /", Target=f"integrations/{integration}")
+        client.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True, Tags=self.tags)
+        return api_id
+
+    @cached_property
+    def quick_api(self) -> str:
+        """Create an HTTP API by quick create, so that API Gateway manages its stage. Return its id."""
+        return self._v2_api(Name=f"{self.name}-quick", ProtocolType="HTTP", Target=self.rest_url)
+
+    @cached_property
+    def websocket_api(self) -> str:
+        """Create a WebSocket API with one route, ``send``, and a stage. Return its id."""
+        client = self.client("apigatewayv2")
+        api_id = self._v2_api(
+            Name=f"{self.name}-websocket", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
+        )
+        integration = client.create_integration(ApiId=api_id, IntegrationType="MOCK")["IntegrationId"]
+        client.create_route(ApiId=api_id, RouteKey="send", Target=f"integrations/{integration}")
+        deployment = client.create_deployment(ApiId=api_id)["DeploymentId"]
+        client.create_stage(ApiId=api_id, StageName=STAGE, DeploymentId=deployment, Tags=self.tags)
+        return api_id
+
+    def _v2_api(self, **parameters: Any) -> str:
+        self.ledger.expect(V2_API)
+        api_id: str = self.client("apigatewayv2").create_api(**parameters, Tags=self.tags)["ApiId"]
+        self.ledger.add(V2_API, api_id)
+        return api_id
+
+    def update_rest_stage(self, *operations: tuple[str, str, str]) -> dict[str, Any]:
+        """Send patch operations of (op, path, value), that of a ``remove`` without its value. Return AWS's answer."""
+        answer: dict[str, Any] = self.client("apigateway").update_stage(
+            restApiId=self.rest_api,
+            stageName=STAGE,
+            patchOperations=[
+                {"op": op, "path": path} | ({} if op == "remove" else {"value": value})
+                for op, path, value in operations
+            ],
+        )
+        return answer
+
+    # ---- roles
+
+    def role(self, purpose: str, service: str, policy: dict[str, Any] | None = None) -> str:
+        """Create a role that the service may assume. Return its ARN. ``policy``: what it may do, nothing by default."""
+        name = f"{self.name}-{purpose}-{self.account.region}"
+        iam = self.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        created = self.create(
+            ROLE,
+            name,
+            iam.create_role,
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            Description="Created by make verify of Log Keeper, which deletes it again.",
+            Tags=[{"Key": key, "Value": value} for key, value in self.tags.items()],
+        )
+        if policy is not None:
+            iam.put_role_policy(RoleName=name, PolicyName="verify", PolicyDocument=json.dumps(policy))
+        arn: str = created["Role"]["Arn"]
+        return arn
+
+    def needs_log_role(self) -> str:
+        """Return the ARN of the region's log role. Raise NotTriedError if there is none."""
+        arn: str = self.client("apigateway").get_account().get("cloudwatchRoleArn") or ""
+        if not arn:
+            raise NotTriedError(
+                "API Gateway has no log role in this region: set one, or allow --with-account-settings to do so"
+            )
+        return arn
+
+
+def refusal(error: ClientError) -> str:
+    """Return what AWS answered, for a report."""
+    return f"{error_code(error)}: {error_message(error)}"

@@ -1,0 +1,13 @@
+"""All points, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from verify import probes_logs, probes_other, probes_rest, probes_v2
+from verify.points import Point
+
+POINTS: tuple[Point, ...] = (
+    *probes_logs.POINTS,
+    *probes_v2.POINTS,
+    *probes_rest.POINTS,
+    *probes_other.POINTS,
+)

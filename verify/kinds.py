@@ -1,0 +1,229 @@
+"""Everything that a run can create, by kind: how to find it by name, delete it, and delete it by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from log_keeper.aws import error_code
+from verify.account import Account, is_throttled
+
+#: What the name of everything that a run creates begins with; the run's id follows. It is the key of the tag, too.
+PREFIX = "log-keeper-verify"
+#: Error codes of something that is gone already.
+_GONE = frozenset(
+    {
+        "NotFoundException",
+        "ResourceNotFoundException",
+        "NoSuchEntity",
+        "NoSuchEntityException",
+        "TrailNotFoundException",
+        "NoSuchBucket",
+    }
+)
+#: Seconds to wait for a call that comes too fast: DeleteRestApi may be called once in 30 seconds.
+#: *Source:* API Gateway developer guide, "Amazon API Gateway quotas"
+_PATIENCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of thing.
+
+    ``find`` returns the ids of those whose name begins so. ``by_hand``: what follows ``aws``, with ``{id}``.
+    """
+
+    name: str
+    find: Callable[[Account, str], Iterable[str]]
+    remove: Callable[[Account, str], object]
+    by_hand: str
+
+    def delete(self, account: Account, thing: str) -> None:
+        """Delete the thing, unless it is gone already. Raise ClientError or BotoCoreError if AWS refuses."""
+        try:
+            account.patiently(lambda: self.remove(account, thing), _PATIENCE, is_throttled)
+        except ClientError as error:
+            if error_code(error) not in _GONE:
+                raise
+
+
+def _pages(client: Any, operation: str, member: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator(operation).paginate(**parameters):
+        yield from page[member]
+
+
+# ---- API Gateway
+
+
+def _rest_apis(account: Account, prefix: str) -> Iterator[str]:
+    for api in _pages(account.client("apigateway"), "get_rest_apis", "items"):
+        if api["name"].startswith(prefix) and PREFIX in api.get("tags", {}):
+            yield api["id"]
+
+
+def _v2_apis(account: Account, prefix: str) -> Iterator[str]:
+    for api in _pages(account.client("apigatewayv2"), "get_apis", "Items"):
+        if api["Name"].startswith(prefix) and PREFIX in api.get("Tags", {}):
+            yield api["ApiId"]
+
+
+REST_API = Kind(
+    "REST API",
+    _rest_apis,
+    lambda account, thing: account.client("apigateway").delete_rest_api(restApiId=thing),
+    "apigateway delete-rest-api --rest-api-id {id}",
+)
+V2_API = Kind(
+    "HTTP or WebSocket API",
+    _v2_apis,
+    lambda account, thing: account.client("apigatewayv2").delete_api(ApiId=thing),
+    "apigatewayv2 delete-api --api-id {id}",
+)
+
+
+# ---- CloudWatch Logs
+
+
+def _log_groups(account: Account, prefix: str) -> Iterator[str]:
+    for group in _pages(account.client("logs"), "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+        yield group["logGroupName"]
+
+
+def log_groups_of(account: Account, api_id: str) -> Iterator[str]:
+    """Return the log groups that API Gateway or Log Keeper have made for an API, whose names hold its id."""
+    for before in (
+        "API-Gateway-Execution-Logs_",
+        "/aws/apigateway/",
+        "/aws/vendedlogs/apigateway/",
+        "/aws/vendedlogs/apigatewayv2/",
+    ):
+        yield from _log_groups(account, f"{before}{api_id}/")
+
+
+def _policies(account: Account, prefix: str) -> Iterator[str]:
+    """Return the names of the account's resource policies that name a run's log group: AWS may add an entry for one."""
+    client, more = account.client("logs"), dict[str, str]()
+    while True:
+        answer = client.describe_resource_policies(**more)
+        for policy in answer.get("resourcePolicies", []):
+            if f":log-group:{prefix}" in policy.get("policyDocument", ""):
+                yield policy["policyName"]
+        if not answer.get("nextToken"):
+            return
+        more = {"nextToken": answer["nextToken"]}
+
+
+def _remove_statements(account: Account, policy_name: str) -> None:
+    """Take the entries for log groups of runs out of the account's policy, and the policy if nothing else is in it."""
+    client = account.client("logs")
+    for policy in client.describe_resource_policies().get("resourcePolicies", []):
+        if policy.get("policyName") != policy_name:
+            continue
+        document = json.loads(policy["policyDocument"])
+        statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
+        kept = [each for each in statements if f":log-group:{PREFIX}" not in json.dumps(each.get("Resource"))]
+        if kept:
+            text = json.dumps({**document, "Statement": kept}, separators=(",", ":"))
+            client.put_resource_policy(policyName=policy_name, policyDocument=text)
+        else:
+            client.delete_resource_policy(policyName=policy_name)
+
+
+def _delivery_sources(account: Account, prefix: str) -> Iterator[str]:
+    for source in _pages(account.client("logs"), "describe_delivery_sources", "deliverySources"):
+        if source["name"].startswith(prefix):
+            yield source["name"]
+
+
+LOG_GROUP = Kind(
+    "log group",
+    _log_groups,
+    lambda account, thing: account.client("logs").delete_log_group(logGroupName=thing),
+    "logs delete-log-group --log-group-name '{id}'",
+)
+RESOURCE_POLICY = Kind(
+    "entry in a resource policy of CloudWatch Logs",
+    _policies,
+    _remove_statements,
+    "logs describe-resource-policies  # take the entries for log-keeper-verify out of {id}: put-resource-policy",
+)
+DELIVERY_SOURCE = Kind(
+    "delivery source",
+    _delivery_sources,
+    lambda account, thing: account.client("logs").delete_delivery_source(name=thing),
+    "logs delete-delivery-source --name {id}",
+)
+
+
+# ---- the rest
+
+
+def _schedules(account: Account, prefix: str) -> Iterator[str]:
+    for schedule in _pages(account.client("scheduler"), "list_schedules", "Schedules", NamePrefix=prefix):
+        yield schedule["Name"]
+
+
+def _trails(account: Account, prefix: str) -> Iterator[str]:
+    for trail in account.client("cloudtrail").describe_trails(includeShadowTrails=False)["trailList"]:
+        if trail["Name"].startswith(prefix):
+            yield trail["Name"]
+
+
+def _buckets(account: Account, prefix: str) -> Iterator[str]:
+    for bucket in account.client("s3").list_buckets()["Buckets"]:
+        if bucket["Name"].startswith(prefix) and bucket["Name"].endswith(f"-{account.region}"):
+            yield bucket["Name"]
+
+
+def _remove_bucket(account: Account, name: str) -> None:
+    client = account.client("s3")
+    for entry in _pages_of_bucket(client, name):
+        client.delete_object(Bucket=name, Key=entry)
+    client.delete_bucket(Bucket=name)
+
+
+def _pages_of_bucket(client: Any, name: str) -> Iterator[str]:
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+        yield from (each["Key"] for each in page.get("Contents", []))
+
+
+def _roles(account: Account, prefix: str) -> Iterator[str]:
+    for role in _pages(account.client("iam"), "list_roles", "Roles"):
+        # IAM's names are of the whole account; another region's run may be under way.
+        if role["RoleName"].startswith(prefix) and role["RoleName"].endswith(f"-{account.region}"):
+            yield role["RoleName"]
+
+
+def _remove_role(account: Account, name: str) -> None:
+    client = account.client("iam")
+    for policy in client.list_role_policies(RoleName=name)["PolicyNames"]:
+        client.delete_role_policy(RoleName=name, PolicyName=policy)
+    client.delete_role(RoleName=name)
+
+
+SCHEDULE = Kind(
+    "schedule",
+    _schedules,
+    lambda account, thing: account.client("scheduler").delete_schedule(Name=thing),
+    "scheduler delete-schedule --name {id}",
+)
+TRAIL = Kind(
+    "trail",
+    _trails,
+    lambda account, thing: account.client("cloudtrail").delete_trail(Name=thing),
+    "cloudtrail delete-trail --name {id}",
+)
+BUCKET = Kind("bucket", _buckets, _remove_bucket, "s3 rb --force s3://{id}")
+ROLE = Kind(
+    "role",
+    _roles,
+    _remove_role,
+    "iam delete-role --role-name {id}  # after aws iam delete-role-policy, for each of list-role-policies",
+)
+
+#: In the order in which leftovers are deleted: what uses another thing comes before it.
+KINDS = (SCHEDULE, DELIVERY_SOURCE, V2_API, REST_API, TRAIL, BUCKET, RESOURCE_POLICY, LOG_GROUP, ROLE)

@@ -1,0 +1,146 @@
+"""Points about CloudWatch Logs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from log_keeper.aws import error_code
+from verify.bench import Bench, refusal
+from verify.points import Point, UnclearError, Value
+
+#: Error codes of a request that is refused for what it says.
+INVALID = frozenset({"InvalidParameterException", "ValidationException", "LimitExceededException"})
+
+
+def _missing_identifier(bench: Bench) -> Value:
+    present = bench.log_group("present")
+    try:
+        found = _by_identifiers(bench, [present, f"{bench.name}/missing"])
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise UnclearError(refusal(error)) from error
+        return True
+    if [group["logGroupName"] for group in found] != [present]:
+        raise UnclearError(f"the answer had {len(found)} log groups, none of them {present}")
+    return False
+
+
+def _identifiers_hide(bench: Bench) -> Value:
+    name = bench.log_group("retention")
+    found = bench.account.until(lambda: _by_identifiers(bench, [name]), 15)
+    if not found:
+        raise UnclearError("the log group was not found by its name")
+    return found[0].get("retentionInDays") != 1
+
+
+def _by_identifiers(bench: Bench, names: list[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = bench.client("logs").describe_log_groups(logGroupIdentifiers=names)["logGroups"]
+    return found
+
+
+def _policies_without_arn(bench: Bench) -> Value:
+    name = bench.log_group("policy")
+    _put_policy(bench, name, _policy(bench, name, 0))
+    arns: list[str] = []
+    more = dict[str, str]()
+    while True:
+        try:
+            answer = bench.client("logs").describe_resource_policies(policyScope="RESOURCE", **more)
+        except ClientError as error:
+            if error_code(error) not in INVALID:
+                raise
+            return "refused"
+        arns += [each.get("resourceArn", "").removesuffix(":*") for each in answer.get("resourcePolicies", [])]
+        if not answer.get("nextToken"):
+            break
+        more = {"nextToken": answer["nextToken"]}
+    if bench.log_group_arn(name) in arns:
+        return "all"
+    if arns:
+        raise UnclearError(f"the answer had {len(arns)} policies, not that of {name}")
+    return "none"
+
+
+def _policy_limit(bench: Bench) -> Value:
+    name = bench.log_group("long-policy")
+    longest, revision = 0, None
+    for length in (5_120, 51_200, 51_201):
+        try:
+            revision = _put_policy(bench, name, _policy(bench, name, length), revision)
+        except ClientError as error:
+            if error_code(error) not in INVALID:
+                raise
+            break
+        longest = length
+    if not longest or longest > 51_200:
+        raise UnclearError(f"AWS took a policy of {longest} characters, and the limit is elsewhere")
+    return longest
+
+
+def _put_policy(bench: Bench, name: str, document: str, revision: str | None = None) -> str | None:
+    """Put the log group's own policy. Return its revision."""
+    more = {} if revision is None else {"expectedRevisionId": revision}
+    answer = bench.client("logs").put_resource_policy(
+        resourceArn=bench.log_group_arn(name), policyDocument=document, **more
+    )
+    put: str | None = answer.get("revisionId")
+    return put
+
+
+def _policy(bench: Bench, name: str, length: int) -> str:
+    """Return a policy that lets log delivery write to the group, so many characters long at least.
+
+    Each of its conditions must hold, so a longer one allows no more.
+    """
+
+    def document(filler: str) -> str:
+        statement = {
+            "Sid": "LogKeeperVerify",
+            "Effect": "Allow",
+            "Principal": {"Service": "delivery.logs.amazonaws.com"},
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{bench.log_group_arn(name)}:log-stream:*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": [bench.account_id, filler]}},
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+
+    return document("0" * max(12, length - len(document(""))))
+
+
+POINTS = (
+    Point(
+        "missing-log-group-by-identifier",
+        "DescribeLogGroups by identifiers, one of which does not exist",
+        "refuses_missing_log_groups",
+        False,
+        {True: "refuses the call", False: "leaves it out"},
+        _missing_identifier,
+    ),
+    Point(
+        "retention-by-identifier",
+        "DescribeLogGroups by identifiers: does it show the retention?",
+        "identifiers_hide_retention",
+        False,
+        {True: "no", False: "yes"},
+        _identifiers_hide,
+    ),
+    Point(
+        "group-policies-without-arn",
+        "DescribeResourcePolicies of scope RESOURCE without the ARN of a log group",
+        "resource_policies_without_arn",
+        "all",
+        {"all": "shows those of all log groups", "none": "shows none", "refused": "is refused"},
+        _policies_without_arn,
+    ),
+    Point(
+        "resource-policy-limit",
+        "The longest resource policy of CloudWatch Logs",
+        "resource_policy_limit",
+        51_200,
+        {5_120: "5,120 characters", 51_200: "51,200 characters"},
+        _policy_limit,
+    ),
+)

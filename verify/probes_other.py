@@ -1,0 +1,134 @@
+"""Points about EventBridge Scheduler and CloudTrail, and those that no probe tries."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from log_keeper.aws import error_code
+from verify.bench import Bench, refusal
+from verify.kinds import BUCKET, SCHEDULE, TRAIL
+from verify.points import NotTriedError, Point, UnclearError, Value
+
+
+def _past_schedule(bench: Bench) -> Value:
+    role = bench.role("schedules", "scheduler.amazonaws.com")
+    # Its target does not exist, and the role may call nothing: an invocation does nothing.
+    queue = f"arn:{bench.partition}:sqs:{bench.account.region}:{bench.account_id}:{bench.name}"
+    now = datetime.now(UTC)
+    # One of the future first: it shows that all else is as it must be, and waits until the role is known.
+    try:
+        bench.account.patiently(
+            lambda: _schedule(bench, "future", now + timedelta(days=300), role, queue),
+            60,
+            lambda error: error_code(error) == "ValidationException",
+        )
+    except ClientError as error:
+        raise UnclearError(f"a schedule of the future is refused too: {refusal(error)}") from error
+    try:
+        _schedule(bench, "past", now - timedelta(days=1), role, queue)
+    except ClientError as error:
+        if error_code(error) != "ValidationException":
+            raise
+        return True
+    return False
+
+
+def _schedule(bench: Bench, purpose: str, moment: datetime, role: str, queue: str) -> None:
+    name = f"{bench.name}-{purpose}"
+    bench.create(
+        SCHEDULE,
+        name,
+        bench.client("scheduler").create_schedule,
+        Name=name,
+        ScheduleExpression=f"at({moment:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        ActionAfterCompletion="DELETE",
+        Target={"Arn": queue, "RoleArn": role, "RetryPolicy": {"MaximumRetryAttempts": 0}},
+    )
+
+
+def _trail_source_account(bench: Bench) -> Value:
+    """The trail never logs: it exists for seconds, and logging is not started."""
+    bucket = f"{bench.name}-{bench.account_id}-{bench.account.region}"
+    s3 = bench.client("s3")
+    region = bench.account.region
+    where: dict[str, Any] = (
+        {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    )
+    bench.create(BUCKET, bucket, s3.create_bucket, Bucket=bucket, **where)
+    arn = f"arn:{bench.partition}:s3:::{bucket}"
+    trail_arn = f"arn:{bench.partition}:cloudtrail:{region}:{bench.account_id}:trail/{bench.name}"
+
+    def takes(condition: dict[str, str]) -> bool:
+        statements = [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudtrail.amazonaws.com"},
+                "Action": action,
+                "Resource": resource,
+                "Condition": {"StringEquals": condition},
+            }
+            for action, resource in (("s3:GetBucketAcl", arn), ("s3:PutObject", f"{arn}/AWSLogs/*"))
+        ]
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+        try:
+            create = bench.client("cloudtrail").create_trail
+            bench.create(TRAIL, bench.name, create, Name=bench.name, S3BucketName=bucket)
+        except ClientError as error:
+            if error_code(error) != "InsufficientS3BucketPolicyException":
+                raise
+            return False
+        TRAIL.delete(bench.account, bench.name)
+        return True
+
+    # The documented condition first: it shows that all else is as it must be.
+    if not bench.account.until(lambda: takes({"aws:SourceArn": trail_arn}), 20, 5):
+        raise UnclearError("a bucket policy with the documented aws:SourceArn is refused too")
+    return bench.account.until(lambda: takes({"aws:SourceAccount": bench.account_id}), 10, 5)
+
+
+def _never(why: str) -> Any:
+    def probe(_: Bench) -> Value:
+        raise NotTriedError(why)
+
+    return probe
+
+
+POINTS = (
+    Point(
+        "past-schedule",
+        "CreateSchedule of one time that has gone by",
+        "refuses_past_schedules",
+        False,
+        {True: "is refused", False: "is accepted"},
+        _past_schedule,
+    ),
+    Point(
+        "trail-source-account",
+        "CloudTrail's calls of a bucket carry aws:SourceAccount",
+        "trails_send_source_account",
+        False,
+        {True: "yes", False: "no"},
+        _trail_source_account,
+    ),
+    Point(
+        "cross-region-buses",
+        "PutTargets with a bus of another region, in China and GovCloud",
+        "cross_region_buses_elsewhere",
+        "refused",
+        {"refused": "is refused", "lost": "is accepted, and the events are lost"},
+        _never("an account there is needed, and an hour to see that no event comes"),
+    ),
+    Point(
+        "stack-set-reads",
+        "The execution role of a stack set must be allowed to read all stacks",
+        "stack_sets_read_all_stacks",
+        True,
+        {True: "yes", False: "no"},
+        _never("it takes a stack set and its two roles: deploy Log Keeper with the parameter Regions instead"),
+    ),
+)

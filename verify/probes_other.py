@@ -13,6 +13,8 @@ from verify.bench import Bench, refusal
 from verify.kinds import BUCKET, SCHEDULE, TRAIL
 from verify.points import NotTriedError, Point, UnclearError, Value
 
+_THROTTLES_OTHERS = "it would take the quota of everybody else who calls API Gateway in this account"
+
 
 def _past_schedule(bench: Bench) -> Value:
     role = bench.role("schedules", "scheduler.amazonaws.com")
@@ -130,5 +132,37 @@ POINTS = (
         True,
         {True: "yes", False: "no"},
         _never("it takes a stack set and its two roles: deploy Log Keeper with the parameter Regions instead"),
+    ),
+    Point(
+        "own-stack-created",
+        "A rule gets the event that its own stack was created",
+        "rules_see_their_stack_created",
+        True,
+        {True: "yes", False: "no"},
+        _never("it takes a stack: deploy Log Keeper, and see when its first sweep begins"),
+    ),
+    Point(
+        "shared-quota",
+        "REST APIs and HTTP and WebSocket APIs share ten calls a second",
+        "api_versions_share_quota",
+        True,
+        {True: "yes", False: "no"},
+        _never(_THROTTLES_OTHERS),
+    ),
+    Point(
+        "throttled-calls-count",
+        "A call that was throttled counts against the quota",
+        "throttled_calls_use_quota",
+        False,
+        {True: "yes", False: "no"},
+        _never(_THROTTLES_OTHERS),
+    ),
+    Point(
+        "throttled-without-code",
+        "Throttled calls of API Gateway that are answered without an error code",
+        "throttles_without_code",
+        "every other",
+        {"every other": "some", "all": "all", "none": "none"},
+        _never(_THROTTLES_OTHERS),
     ),
 )

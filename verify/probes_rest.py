@@ -33,7 +33,9 @@ def _method_keys(bench: Bench) -> Value:
     keys = sorted({"pets/GET", "~1pets/GET"} & set(stage.get("methodSettings", {})))
     for key in keys:
         bench.update_rest_stage(("remove", f"/{key}", ""))
-    return len(keys)
+    if not keys:
+        raise UnclearError(f"the stage has the entries {', '.join(stage.get('methodSettings', {})) or 'none'}")
+    return len(keys) == 1
 
 
 def _source_without_account(bench: Bench) -> Value:
@@ -71,9 +73,9 @@ POINTS = (
     Point(
         "method-setting-keys",
         "UpdateStage of /pets/GET, then of /~1pets/GET",
-        None,
-        2,
-        {1: "leaves one entry", 2: "leaves two entries"},
+        "unifies_method_keys",
+        False,
+        {True: "leaves one entry", False: "leaves two entries"},
         _method_keys,
     ),
     Point(

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 
 from accounts import make_role, set_log_role
 from sandbox.account import Sandbox
+from sandbox.behaviour import DEFAULTS, Behaviour, Position, other_positions
 from sandbox.faults import Fault, Kind
 from verify.__main__ import main
 from verify.catalog import POINTS
@@ -24,26 +24,17 @@ from verify.kinds import PREFIX
 
 ROOT = Path(__file__).parent.parent.parent
 
-#: For each point that a probe decides by itself: the sandbox's switch in another position.
-TURNED: dict[str, object] = {
-    "missing-log-group-by-identifier": True,
-    "retention-by-identifier": True,
-    "group-policies-without-arn": "none",
-    "resource-policy-limit": 5_120,
-    "missing-http-log-group": True,
-    "log-delivery-policy": "account",
-    "unchanged-access-log": False,
-    "managed-stage": True,
-    "partial-route-settings": "resets",
-    "missing-websocket-log-group": True,
-    "format-without-request-id": True,
-    "delivery-source-without-account": True,
-    "past-schedule": True,
-    "trail-source-account": True,
+#: Switches that no call of the program decides.
+NEVER = {
+    "api_versions_share_quota",
+    "cross_region_buses_elsewhere",
+    "rules_see_their_stack_created",
+    "stack_sets_read_all_stacks",
+    "throttled_calls_use_quota",
+    "throttles_without_code",
 }
-#: Points that no call decides here.
-NEVER = {"cross-region-buses", "stack-set-reads"}
-BY_NAME = {point.name: point for point in POINTS}
+#: Switches that it decides with a log role that is set already.
+DECIDED = tuple(sorted({point.switch for point in POINTS if point.switch} - NEVER))
 
 
 def verify(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -53,8 +44,9 @@ def verify(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *arguments: str
     return code, answer
 
 
-def statuses(answer: dict[str, Any]) -> dict[str, str]:
-    return {each["point"]: each["status"] for each in answer["points"]}
+def switches(answer: dict[str, Any], status: str) -> set[str]:
+    """Return the switches of the points of which that came."""
+    return {each["switch"] for each in answer["points"] if each["status"] == status}
 
 
 def traces(sandbox: Sandbox) -> dict[str, list[Any]]:
@@ -84,6 +76,13 @@ def deny(sandbox: Sandbox, service: str, operation: str) -> None:
 
 
 @pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """An account that behaves as the sandbox does by default, whatever the tests are run with."""
+    with Sandbox(iam_propagation_seconds=0, behaviour=Behaviour()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
 def with_log_role(sandbox: Sandbox) -> Sandbox:
     """An account whose API Gateway has a log role already."""
     set_log_role(sandbox, make_role(sandbox))
@@ -95,9 +94,8 @@ def test_sandbox_agrees_with_itself_and_is_left_as_it_was(
 ) -> None:
     before = traces(with_log_role)
     code, answer = verify(with_log_role, capsys)
-    assert {point: status for point, status in statuses(answer).items() if status != "same"} == dict.fromkeys(
-        NEVER, "not tried"
-    )
+    assert switches(answer, "same") == set(DECIDED)
+    assert switches(answer, "not tried") == NEVER
     assert code == 0
     assert traces(with_log_role) == before
 
@@ -107,45 +105,34 @@ def test_points_that_need_a_log_role_are_not_tried_without_one(
 ) -> None:
     code, answer = verify(sandbox, capsys)
     assert code == 0
-    untried = {each["point"]: each["why"] for each in answer["points"] if each["status"] == "not tried"}
-    assert set(untried) - NEVER == {
-        "missing-websocket-log-group",
-        "format-without-request-id",
-        "delivery-source-without-account",
+    assert switches(answer, "not tried") - NEVER == {
+        "refuses_missing_websocket_log_groups",
+        "accepts_formats_without_request_id",
+        "takes_delivery_sources_without_account",
     }
-    assert "log role" in untried["format-without-request-id"]
+    reasons = {each["switch"]: each["why"] for each in answer["points"]}
+    assert "log role" in reasons["accepts_formats_without_request_id"]
 
 
-def test_every_switch_of_a_point_has_the_sandbox_default() -> None:
-    defaults = {name: parameter.default for name, parameter in signature(Sandbox).parameters.items()}
-    for point in POINTS:
-        if point.switch is not None:
-            assert defaults[point.switch] == point.expected
+def test_every_point_has_the_default_of_its_switch() -> None:
+    assert {point.switch: point.expected for point in POINTS if point.switch}.items() <= DEFAULTS.items()
 
 
-def test_every_point_that_a_probe_decides_is_turned_here() -> None:
-    assert set(TURNED) == {point.name for point in POINTS if point.switch} - NEVER
-
-
-@pytest.mark.parametrize("point", TURNED)
-def test_turned_switch_is_reported_and_no_other(point: str, capsys: pytest.CaptureFixture[str]) -> None:
-    switch = BY_NAME[point].switch
-    assert switch is not None
-    options: dict[str, Any] = {switch: TURNED[point]}
-    with Sandbox(iam_propagation_seconds=0, **options) as sandbox:
+@pytest.mark.parametrize(
+    ("switch", "position"), [(switch, position) for switch in DECIDED for position in other_positions(switch)]
+)
+def test_turned_switch_is_reported_and_no_other(
+    switch: str, position: Position, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turned: dict[str, Any] = {switch: position}
+    with Sandbox(iam_propagation_seconds=0, behaviour=Behaviour(**turned)) as sandbox:
         set_log_role(sandbox, make_role(sandbox))
         before = traces(sandbox)
         code, answer = verify(sandbox, capsys)
         assert traces(sandbox) == before
-    assert [each["point"] for each in answer["points"] if each["status"] == "different"] == [point]
-    assert next(each["aws"] for each in answer["points"] if each["point"] == point) == TURNED[point]
+    assert {each["switch"]: each["aws"] for each in answer["points"] if each["status"] == "different"} == turned
+    assert switches(answer, "could not tell") == set()
     assert code == 3
-
-
-def test_refused_description_of_group_policies_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    with Sandbox(iam_propagation_seconds=0, resource_policies_without_arn="refused") as sandbox:
-        code, answer = verify(sandbox, capsys, "--only", "group-policies-without-arn")
-    assert (code, answer["points"][0]["aws"]) == (3, "refused")
 
 
 def test_other_resources_are_not_touched(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +159,7 @@ def test_documented_policy_is_enough(with_log_role: Sandbox, capsys: pytest.Capt
 def test_refused_call_is_one_unclear_point(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     deny(sandbox, "scheduler", "CreateSchedule")
     code, answer = verify(sandbox, capsys)
-    assert [point for point, status in statuses(answer).items() if status == "could not tell"] == ["past-schedule"]
+    assert switches(answer, "could not tell") == {"refuses_past_schedules"}
     assert code == 1
 
 

@@ -28,6 +28,7 @@ from sandbox.rules import iam_documents as iam_documents
 from sandbox.rules import log_deliveries as log_deliveries
 from sandbox.rules import log_filters as log_filters
 from sandbox.rules import log_resource_policies as log_resource_policies
+from sandbox.rules import log_streams as log_streams
 from sandbox.rules import logs as logs
 from sandbox.rules import query_definitions as query_definitions
 from sandbox.rules import rest_account as rest_account

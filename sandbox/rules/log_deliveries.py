@@ -36,6 +36,7 @@ EXECUTION_LOGS = "EXECUTION_LOGS"
 _STAGE_ARN = re.compile(r"arn:aws:apigateway:([a-z0-9-]+):(\d{12})?:/restapis/([^/]+)/stages/([^/]+)")
 _NAME = re.compile(r"[\w-]{1,60}")
 _PAGE = 50
+_FORMATS = ("w3c", "raw", "json", "plain", "parquet")
 #: By the service in the ARN of what receives the logs.
 _TYPES = {"logs": "CWL", "s3": "S3", "firehose": "FH"}
 _ID = string.ascii_letters + string.digits
@@ -165,6 +166,7 @@ def _put_destination(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]
     params, destinations = call.params, _of(sandbox, call.region).destinations
     name = params["name"]
     _check_name(name)
+    _check_format(params.get("outputFormat"))
     resource = params.get("deliveryDestinationConfiguration", {}).get("destinationResourceArn", "")
     kind = _TYPES.get(resource.split(":")[2] if resource.count(":") >= 5 else "")
     if kind is None:
@@ -308,6 +310,15 @@ def _check_name(name: str) -> None:
         raise _invalid(
             f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: "
             r"Member must satisfy regular expression pattern: [\w-]*"
+        )
+
+
+def _check_format(output_format: str | None) -> None:
+    """*Source:* localstack/localstack ``test_logs_delivery.snapshot.json`` of 2026-02."""
+    if output_format is not None and output_format not in _FORMATS:
+        raise _invalid(
+            f"1 validation error detected: Value '{output_format}' at 'outputFormat' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: [{', '.join(_FORMATS)}]"
         )
 
 

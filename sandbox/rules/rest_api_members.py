@@ -1,6 +1,7 @@
 """REST APIs themselves: what they are created with, and what AWS shows of them.
 
-*Source*, where nothing else is said: localstack/localstack ``test_apigateway_api.snapshot.json`` of 2025-07.
+*Source*, where nothing else is said: localstack/localstack ``test_apigateway_api.snapshot.json`` of 2025-07, and
+radkawar/stackd ``testdata/aws/apigateway/rest_websocket_logs.json`` of 2026-09.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def described(api: Any) -> dict[str, Any]:
     types = list(answer.get("endpointConfiguration", {}).get("types") or ["EDGE"])
     address = {"types": types, "ipAddressType": "dualstack" if types == ["PRIVATE"] else "ipv4"}
     answer["endpointConfiguration"] = {**address, **answer.get("endpointConfiguration", {})}
+    answer |= {"securityPolicy": "TLS_1_0", "apiStatus": "AVAILABLE"}  # Source: stackd's recording of a regional API
     return {name: value for name, value in answer.items() if value is not None}
 
 

@@ -18,6 +18,7 @@ from sandbox.rules.v2_state import (
     backend_of,
     bad,
     extras,
+    new_id,
     now,
     page,
     stage_by_name,
@@ -39,7 +40,7 @@ def _api_exists(sandbox: Sandbox, call: Call) -> None:
 
 
 def described(sandbox: Sandbox, region: str, api: Any) -> dict[str, Any]:
-    """The API as GetApi answers; what is not set is absent, tags too.
+    """Return the API as CreateApi answers; what is not set is absent, tags too.
 
     *Source:* radkawar/stackd ``testdata/aws/apigateway/{http_log_settings,rest_websocket_logs}.json``.
     """
@@ -87,7 +88,12 @@ def _create(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def _new_api(sandbox: Sandbox, call: Call, *, name: str, protocol: str, tags: dict[str, str]) -> Any:
-    api = backend_of(sandbox, call.region).create_api(
+    """Create an API with an identifier as AWS makes them: ten lower case letters and digits, where moto has eight.
+
+    *Source:* radkawar/stackd ``testdata/aws/apigateway/rest_websocket_logs.json``.
+    """
+    backend = backend_of(sandbox, call.region)
+    api = backend.create_api(
         api_key_selection_expression=None,
         cors_configuration=None,
         description=None,
@@ -96,9 +102,15 @@ def _new_api(sandbox: Sandbox, call: Call, *, name: str, protocol: str, tags: di
         name=name,
         protocol_type=protocol,
         route_selection_expression=None,
-        tags=tags,
+        tags={},
         version=None,
     )
+    del backend.apis[api.api_id]
+    api.arn = api.arn.removesuffix(api.api_id)
+    api.api_id = new_id(10)
+    api.arn += api.api_id
+    backend.apis[api.api_id] = api
+    backend.tag_resource(api.arn, tags)
     extras(sandbox, api).created = now(sandbox)
     return api
 
@@ -145,16 +157,25 @@ def _quick_create(sandbox: Sandbox, api: Any, target: str, route_key: str, crede
     deploy_automatically(sandbox, api)
 
 
+def _with_tags(sandbox: Sandbox, region: str, api: Any) -> dict[str, Any]:
+    """Return the API as reads and updates answer: with its tags, also where it has none.
+
+    *Source:* cloud-custodian's recordings ``test_apigwv2_api_update`` of 2025-01 and ``test_apigwv2_stage_query`` of
+    2023-08; the AWS CLI's example of ``get-apis``.
+    """
+    return {"Tags": {}, **described(sandbox, region, api)}
+
+
 @rule("apigatewayv2", "GetApi")
 def _get(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
-    return described(sandbox, call.region, api_of(sandbox, call))
+    return _with_tags(sandbox, call.region, api_of(sandbox, call))
 
 
 @rule("apigatewayv2", "GetApis")
 def _get_all(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     apis = list(backend_of(sandbox, call.region).apis.values())
     shown, more = page(apis, call.params, lambda api: str(api.api_id))
-    return {"Items": [described(sandbox, call.region, api) for api in shown], **more}
+    return {"Items": [_with_tags(sandbox, call.region, api) for api in shown], **more}
 
 
 @rule("apigatewayv2", "UpdateApi")
@@ -162,7 +183,7 @@ def _update(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
     api = api_of(sandbox, call)
     _set(sandbox, api, call.params)
     deploy_automatically(sandbox, api)
-    return described(sandbox, call.region, api)
+    return _with_tags(sandbox, call.region, api)
 
 
 @rule("apigatewayv2", "DeleteCorsConfiguration")

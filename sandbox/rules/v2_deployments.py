@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from sandbox.gateway import Proceed
 
 #: What deploying an API without routes is refused with.
-#: *Source:* mach-composer/mach-composer-cli issue 42; aws/serverless-application-model issue 2512.
+#: *Source:* of HTTP APIs: cloud-custodian's recording ``test_apigwv2_stage_update`` of 2025-01 (in 2020,
+#: mach-composer/mach-composer-cli issue 42, it said "no routes"); aws/serverless-application-model issue 2512.
 _NO_ROUTES = {
-    "HTTP": "Unable to deploy API because no routes exist in this API",
+    "HTTP": "Unable to deploy API because no valid routes exist in this API",
     "WEBSOCKET": "At least one route is required before deploying the Api",
 }
+
+#: The description of a deployment that auto-deploy makes. *Source:* the AWS CLI's example of ``get-deployment``.
+_AUTOMATIC = "Automatic deployment triggered by changes to the Api configuration"
 
 
 def _deploy(sandbox: Sandbox, api: Any, *, is_automatic: bool, description: str = "") -> Deployment:
@@ -34,13 +38,13 @@ def deploy_automatically(sandbox: Sandbox, api: Any) -> None:
     """Every stage with auto-deploy shows the API as it is now, or says why it does not.
 
     No CloudTrail record is expected of it. *Source:* the sentence of success: the AWS CLI's example of
-    ``apigatewayv2 get-stages``; that of failure is not recorded.
+    ``apigatewayv2 get-stages``; that of failure: cloud-custodian's recording ``test_apigwv2_stage_update``.
     """
     stages = [stage for stage in api.stages.values() if stage.auto_deploy]
     if not stages:
         return
     if api.routes:
-        deployment = _deploy(sandbox, api, is_automatic=True)
+        deployment = _deploy(sandbox, api, is_automatic=True, description=_AUTOMATIC)
         message = f"Successfully deployed stage with deployment ID '{deployment.id}'"
     else:
         deployment, message = None, f"Deployment attempt failed: {_NO_ROUTES[api.protocol_type]}"

@@ -13,8 +13,8 @@ from sandbox.account import Sandbox
 from tests.integration.sandbox_support import client, deployed_api, refusal, replace
 from tests.integration.v2_support import http_api
 
-NEW_API = {"apiKeySource", "createdDate", "disableExecuteApiEndpoint", "endpointConfiguration", "id", "name",
-           "rootResourceId"}  # fmt: skip
+NEW_API = {"apiKeySource", "apiStatus", "createdDate", "disableExecuteApiEndpoint", "endpointConfiguration", "id",
+           "name", "rootResourceId", "securityPolicy"}  # fmt: skip
 
 
 def status(answer: dict[str, Any]) -> int:

@@ -24,7 +24,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -173,7 +173,7 @@ def _leaves(expected: Any) -> int:
 class _Loader(yaml.SafeLoader):
     """YAML in which ``OFF`` and dates are text, and no member is given twice."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -201,5 +201,5 @@ _Loader.add_multi_constructor("!", _tagged)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 -- a SafeLoader
+    document: dict[str, Any] = yaml.load(path.read_text("utf-8"), _Loader)
     return document

@@ -62,6 +62,11 @@ fuzz: setup .venv-fuzz/.installed ## Feed the readers and the plan any input (tw
 faults: setup ## Every fault at every call, and a flood of 2,000 stages (twenty minutes; make test has a part of it)
 	FAULTS=all $(PYTHON) -m pytest --numprocesses=2 --dist=worksteal tests/faults
 
+# For example: make worlds ARGS=--quick, or: make worlds ARGS="log_delivery_policy harshest" (ARGS=--help).
+.PHONY: worlds
+worlds: setup ## The tests again in every way that AWS may behave where nobody recorded it (hours; ARGS=--quick)
+	@$(WITH_TOOLS) $(PYTHON) -m tools.worlds $(ARGS)
+
 # For example: make bench ARGS="--quick", or: make bench ARGS=cold_start (ARGS=--help). Times want the machine alone.
 .PHONY: bench
 bench: build .venv-bench/.installed ## Measure, and write benchmarks/RESULTS.md (half an hour)
@@ -98,7 +103,7 @@ lock: .venv-uv/.installed ## Renew the pinned requirements from their .in files
 
 .PHONY: clean
 clean: ## Remove all that was made here
-	rm -rf .venv .venv-applications .venv-bench .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf .venv .venv-applications .venv-bench .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .worlds
 
 .PHONY: setup
 setup: .venv/.installed .venv-tools/.installed

@@ -142,7 +142,7 @@ class Behaviour:
         "Does UpdateStage refuse the stage that quick create made?",
         positions={
             False: "Remediates the stage like any other.",
-            True: "Reports the refusal as a finding and does not try again and again.",
+            True: "Reports the refusal as a finding, at each sweep again.",
         },
         harsher=True,
         reason="Users set access logs on one by hand; the model's sentence is older.",
@@ -197,7 +197,7 @@ class Behaviour:
         "Does a call that was throttled count against the quota?",
         positions={
             False: "Waits and tries again, five times; then the message comes back.",
-            True: "The same; the waits grow, so that the quota recovers.",
+            True: "The same.",
         },
         harsher=True,
         reason="A throttled UpdateAccount did not delay the next one.",

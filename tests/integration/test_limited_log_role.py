@@ -62,7 +62,8 @@ def narrow(sandbox: Sandbox, *statements: dict[str, Any]) -> str:
 
 
 def least_privilege(sandbox: Sandbox) -> str:
-    """As dod-iac/terraform-aws-api-gateway-cloudwatch-role makes it, set with UpdateAccount."""
+    """As dod-iac/terraform-aws-api-gateway-cloudwatch-role makes it, set with UpdateAccount, which has to accept it."""
+    sandbox.turn(update_account_tests_all_groups=False)
     arn = make_role(sandbox, "Theirs", policy=None)
     document = json.dumps({"Version": "2012-10-17", "Statement": [allow(EXECUTION, WELCOME)]})
     sandbox.client("iam").put_role_policy(RoleName="Theirs", PolicyName="logs", PolicyDocument=document)

@@ -218,6 +218,7 @@ def test_preview_tells_of_it(sandbox: Sandbox, deliver: Deliver, capsys: pytest.
 
 
 def test_compliant_stage_costs_one_more_call(sandbox: Sandbox, deliver: Deliver) -> None:
+    sandbox.turn(identifiers_hide_retention=False)
     api_id = compliant_stage(sandbox, deliver)
     since = len(sandbox.calls)
     assert deliver(updated(api_id)) == []

@@ -68,6 +68,7 @@ def test_group_that_was_deleted_meanwhile_has_no_policy(sandbox: Sandbox) -> Non
 
 def test_policies_of_many_groups_are_listed(sandbox: Sandbox) -> None:
     """Fifty in a call, and one call for the account's."""
+    sandbox.turn(resource_policies_without_arn="all")
     assert read(sandbox, make_groups(sandbox, 101, policy())) == ({ALLOWED}, 3 + 1)
 
 
@@ -89,6 +90,7 @@ def test_groups_are_asked_for_where_no_list_is_given(sandbox: Sandbox, answer: A
 
 
 def test_lists_are_read_once(sandbox: Sandbox) -> None:
+    sandbox.turn(resource_policies_without_arn="all")
     arns = make_groups(sandbox, 8, policy())
     policies = ResourcePolicies(sandbox.client("logs"))
     policies.read(arns[:4], missing=())

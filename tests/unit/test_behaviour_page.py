@@ -1,0 +1,48 @@
+"""docs/aws-behaviour.md says what the switches say, and how many recorded answers there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.behaviour import POINTS
+from tools import behaviour_page
+from tools.recorded_points import RECORDED
+
+
+def test_page_is_up_to_date() -> None:
+    fresh = behaviour_page.page()
+    assert behaviour_page.PAGE.read_text() == fresh, "run: .venv/bin/python -m tools.behaviour_page"
+
+
+def test_check_finds_a_page_that_is_out_of_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behaviour_page, "PAGE", tmp_path / "page.md")
+    assert behaviour_page.main(["--check"]) == 1
+    assert behaviour_page.main([]) == 0
+    assert behaviour_page.main(["--check"]) == 0
+    behaviour_page.PAGE.write_text(behaviour_page.page() + "more")
+    assert behaviour_page.main(["--check"]) == 1
+
+
+def test_page_has_every_switch_with_every_position() -> None:
+    rows = behaviour_page.page().splitlines()
+    for name, point in POINTS.items():
+        [row] = [row for row in rows if f"<br>`{name}`" in row]
+        assert all(f"`{position}`" in row for position in point.positions)
+        assert row.count("(default") == 1
+        assert point.source in row
+
+
+def test_every_recorded_point_has_a_source() -> None:
+    assert all(each.source and each.fact and each.consequence for part in RECORDED.values() for each in part)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_recorded_answers_are_counted_where_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    monkeypatch.setattr(behaviour_page, "RECORDINGS", tmp_path)
+    if there:
+        (tmp_path / "__init__.py").write_text("count = lambda: 3\nparts = lambda: {'logs': 1, 'stages': 2}\n")
+    assert ("3 checks (logs: 1, stages: 2)" in behaviour_page.page()) is there

@@ -1,0 +1,208 @@
+"""``python -m tools.worlds``, as ``make worlds`` runs it: the product's tests in every world that AWS could be.
+
+A world is the sandbox with one behaviour switch (``sandbox/behaviour.py``) in another position than its default; the
+last one has every switch in its harsher position. Each world is one run of pytest, which reads the positions from
+variable SWITCHES. The tests of the sandbox itself are left out: they turn the switches by themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from sandbox.behaviour import POINTS, Position, harshest, other_positions
+
+ROOT = Path(__file__).parent.parent
+GREEN, RED, WRONG_USE, STOPPED = 0, 1, 2, 130
+#: Where the output of each run is kept.
+LOGS = ROOT / ".worlds"
+
+_EPILOG = """\
+exit codes:
+  0    every world is green
+  1    a test failed in some world, or a run could not start
+  2    wrong usage
+  130  stopped by Ctrl-C: the table has the worlds until then
+"""
+#: Lines of pytest with xdist and -v: how many tests there are, and the outcome of each.
+_COUNT = re.compile(r"^\d+ workers? \[(\d+) items?\]")
+_OUTCOME = re.compile(r"^\[gw\d+\] \[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED) ")
+#: Of the summary at the end.
+_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A name, such as ``log_delivery_policy=account``, and the positions of the switches that it sets."""
+
+    name: str
+    switches: Mapping[str, Position]
+
+
+@dataclass(slots=True)
+class Run:
+    """The tests of one world: outcomes by their pytest names, the tests that failed, seconds."""
+
+    world: World
+    log: Path
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    exit_code: int | None = None
+
+    @property
+    def is_green(self) -> bool:
+        return self.exit_code == 0 and self.outcomes["PASSED"] > 0
+
+
+def worlds() -> list[World]:
+    """Return a world for each position that is not a default, and the harshest of all."""
+    single = [
+        World(f"{name}={str(position).replace(' ', '-')}", {name: position})
+        for name in POINTS
+        for position in other_positions(name)
+    ]
+    return [*single, World("harshest", harshest().positions())]
+
+
+def product_tests(*, quick: bool = False) -> list[str]:
+    """Return the product's integration tests and, unless ``quick``, its end-to-end tests, as paths for pytest."""
+    integration = sorted((ROOT / "tests" / "integration").glob("test_*.py"))
+    paths = [path for path in integration if not path.name.startswith("test_sandbox_")]
+    if not quick:
+        paths += sorted((ROOT / "tests" / "e2e").glob("test_*.py"))
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tests in each world. Return the exit code that ``--help`` describes."""
+    options = _parse(arguments)
+    chosen = [each for each in worlds() if not options.world or any(word in each.name for word in options.world)]
+    console = Console()
+    if options.list:
+        for each in chosen:
+            console.print(each.name, highlight=False, soft_wrap=True)
+        return GREEN
+    tests = options.tests or product_tests(quick=options.quick)
+    LOGS.mkdir(exist_ok=True)
+    runs: list[Run] = []
+    is_stopped = False
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            whole = bar.add_task("worlds", total=len(chosen))
+            for each in chosen:
+                runs.append(Run(each, LOGS / f"{each.name}.log"))
+                run_world(runs[-1], tests, options.processes, _shown(bar, bar.add_task(each.name, total=None)))
+                bar.advance(whole)
+                if not bar.console.is_terminal:
+                    print(_line(runs[-1]), file=sys.stderr, flush=True)  # noqa: T201 -- a command line program
+    except KeyboardInterrupt:
+        is_stopped = True
+    console.print(table(runs))
+    for run in runs:
+        if not run.is_green and run.exit_code is not None:
+            console.print(f"\n{run.world.name}: see {os.path.relpath(run.log)}", highlight=False, soft_wrap=True)
+            for failure in run.failures:
+                console.print(f"  {failure}", markup=False, highlight=False, soft_wrap=True)
+    if is_stopped:
+        return STOPPED
+    return GREEN if all(run.is_green for run in runs) else RED
+
+
+def run_world(run: Run, tests: Iterable[str], processes: int, show: Callable[[int, int | None], None]) -> None:
+    """Run pytest in the world and note the outcomes; ``show`` hears of how many of how many tests have ended.
+
+    Whatever interrupts this ends pytest, too.
+    """
+    command = [
+        *(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--tb=short", f"--numprocesses={processes}"),
+        *("--dist=loadscope", "--no-loadscope-reorder", *tests),
+    ]
+    environment = os.environ | {"SWITCHES": json.dumps(dict(run.world.switches))}
+    started, total = time.monotonic(), None
+    with (
+        run.log.open("w", encoding="utf-8") as log,
+        subprocess.Popen(  # noqa: S603 -- this interpreter
+            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                log.write(line)
+                if count := _COUNT.match(line):
+                    total = int(count[1])
+                elif outcome := _OUTCOME.match(line):
+                    run.outcomes[outcome[1]] += 1
+                elif failure := _FAILURE.match(line):
+                    run.failures.append(failure[1])
+                else:
+                    continue
+                show(run.outcomes.total(), total)
+            run.exit_code = process.wait()
+        finally:
+            run.seconds = time.monotonic() - started
+            if process.poll() is None:
+                process.terminate()
+
+
+def table(runs: Iterable[Run]) -> Table:
+    """Return what to show in the end: a line for each world."""
+    shown = Table("world", "", "passed", "failed", "minutes")
+    for run in runs:
+        shown.add_row(run.world.name, *_cells(run))
+    for column in shown.columns[2:]:
+        column.justify = "right"
+    return shown
+
+
+def _cells(run: Run) -> tuple[str, ...]:
+    verdict = "stopped" if run.exit_code is None else "green" if run.is_green else "RED"
+    failed = run.outcomes["FAILED"] + run.outcomes["ERROR"]
+    return verdict, str(run.outcomes["PASSED"]), str(failed), f"{run.seconds / 60:.1f}"
+
+
+def _line(run: Run) -> str:
+    verdict, passed, failed, minutes = _cells(run)
+    return f"{run.world.name}: {verdict}, {passed} passed, {failed} failed, {minutes} minutes"
+
+
+def _shown(bar: Progress, task: TaskID) -> Callable[[int, int | None], None]:
+    return lambda ended, total: bar.update(task, completed=ended, total=total)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make worlds",
+        description="Run the product's tests with each behaviour switch in each other position, one at a time, and "
+        "with all of them in their harsher position.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("world", nargs="*", help="only worlds whose name has one of these words (default: all)")
+    parser.add_argument("--list", action="store_true", help="show the worlds' names, and run nothing")
+    parser.add_argument("--quick", action="store_true", help="only the integration tests, without deployments")
+    parser.add_argument("--tests", action="append", metavar="PATH", help="only these tests, as pytest names them")
+    parser.add_argument("--processes", type=int, default=2, metavar="N", help="processes of pytest (default: 2)")
+    options = parser.parse_args(arguments)
+    if not any(word in each.name for each in worlds() for word in options.world or [""]):
+        parser.error(f"no world's name has {' or '.join(options.world)}; see --list")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

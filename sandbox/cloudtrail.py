@@ -104,12 +104,10 @@ def _record(
     if service == "logs":
         detail["apiVersion"] = "20140328"
     detail |= {"managementEvent": True, "recipientAccountId": caller.account, "eventCategory": "Management"}
-    if call.service == "apigateway" and not on_behalf:
-        detail["tlsDetails"] = {
-            "tlsVersion": "TLSv1.3",
-            "cipherSuite": "TLS_AES_128_GCM_SHA256",
-            "clientProvidedHostHeader": f"apigateway.{call.region}.amazonaws.com",
-        }
+    if call.service in ("apigateway", "apigatewayv2") and not on_behalf:
+        detail["tlsDetails"] = {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256"}
+        if call.service == "apigateway":
+            detail["tlsDetails"]["clientProvidedHostHeader"] = f"apigateway.{call.region}.amazonaws.com"
     return detail
 
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -229,6 +230,23 @@ def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], boo
     return compared
 
 
+def _date(compare: Callable[[datetime, datetime], bool]) -> Callable[[str, str], bool]:
+    """Compare times in ISO 8601 or in seconds since 1970; what is no time fits nothing."""
+
+    def compared(wanted: str, actual: str) -> bool:
+        try:
+            return compare(_time(actual), _time(wanted))
+        except ValueError:
+            return False
+
+    return compared
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromtimestamp(int(text), UTC) if text.isdecimal() else datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 #: Operator -> (does the wanted value fit the actual one, is the operator a negation).
 _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "StringEquals": (lambda wanted, actual: wanted == actual, False),
@@ -247,4 +265,10 @@ _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "NumericLessThanEquals": (_number(lambda actual, wanted: actual <= wanted), False),
     "NumericGreaterThan": (_number(lambda actual, wanted: actual > wanted), False),
     "NumericGreaterThanEquals": (_number(lambda actual, wanted: actual >= wanted), False),
+    "DateEquals": (_date(lambda actual, wanted: actual == wanted), False),
+    "DateNotEquals": (_date(lambda actual, wanted: actual == wanted), True),
+    "DateLessThan": (_date(lambda actual, wanted: actual < wanted), False),
+    "DateLessThanEquals": (_date(lambda actual, wanted: actual <= wanted), False),
+    "DateGreaterThan": (_date(lambda actual, wanted: actual > wanted), False),
+    "DateGreaterThanEquals": (_date(lambda actual, wanted: actual >= wanted), False),
 }

@@ -8,6 +8,7 @@ from sandbox import alarms as alarms
 from sandbox import cloudformation as cloudformation
 from sandbox import custom_resources as custom_resources
 from sandbox import event_bus as event_bus
+from sandbox import event_buses as event_buses
 from sandbox import event_rules as event_rules
 from sandbox import event_sources as event_sources
 from sandbox import event_targets as event_targets

@@ -42,9 +42,29 @@ def _change_role(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, An
         message = f"Scope ARN: {boundary} does not exist or is not attachable."
         raise AwsError("NoSuchEntity", message, 404)
     before = _shape(sandbox, name)
-    proceed()
+    answer = proceed()
     if _shape(sandbox, name) != before:
         sandbox.role_changes[name] = sandbox.now()
+    if call.operation != "CreateRole":
+        return None
+    # Source: localstack/localstack test_iam.snapshot.json of 2025, radkawar/stackd; GetRole shows both.
+    hidden = ("MaxSessionDuration", "RoleLastUsed")
+    return {"Role": {member: value for member, value in answer["Role"].items() if member not in hidden}}
+
+
+@rule("iam", "CreatePolicy")
+def _create_policy(_: Sandbox, __: Call, proceed: Proceed) -> dict[str, Any]:
+    """*Source:* localstack/localstack ``test_iam.snapshot.json`` of 2025."""
+    return {"Policy": {**proceed()["Policy"], "PermissionsBoundaryUsageCount": 0}}
+
+
+@rule("iam", "DeletePolicy")
+def _delete_policy(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """*Source* of the text: localstack/localstack ``test_iam.snapshot.json`` of 2025."""
+    arn = call.params["PolicyArn"]
+    if arn not in iam_backends[sandbox.account_id]["aws"].managed_policies:
+        raise AwsError("NoSuchEntity", f"Policy {arn} was not found.", 404)
+    proceed()
     return None
 
 
@@ -120,6 +140,7 @@ def _result(policies: Policies, action: str, resources: list[str], context: Cont
             {
                 "EvalResourceName": resource,
                 "EvalResourceDecision": str(decision),
+                "MatchedStatements": [],
                 "MissingContextValues": missing if decision is Decision.IMPLICIT_DENY else [],
             }
             for resource, decision in zip(resources, decisions, strict=True)

@@ -101,7 +101,11 @@ def get_resources(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, A
         for arn, tags in _tagged(sandbox, call.region)
         if tags and _is_asked_for(call.params, arn, tags)
     ]
-    return {**answer, "ResourceTagMappingList": [*answer.get("ResourceTagMappingList", []), *mine]}
+    return {
+        "PaginationToken": "",
+        **answer,
+        "ResourceTagMappingList": [*answer.get("ResourceTagMappingList", []), *mine],
+    }
 
 
 def _tagged(sandbox: Sandbox, region: str) -> Iterator[tuple[str, dict[str, str]]]:

@@ -13,8 +13,8 @@ A case has a name, a source and steps. A step is a ``call`` (``service.operation
 * ``each``: the step is repeated with the variables of each entry.
 * ``as``: the credentials that the call is made with; ``region``: where (us-east-1 if not said).
 
-Tags of values: ``!absent``, ``!any`` (there, whatever it is), ``!re`` (matches the regular expression), ``!only`` (no
-other members), ``!json`` (JSON text with this content, in parameters too).
+Tags of values: ``!absent``, ``!any`` (there, whatever it is), ``!re`` (matches the regular expression), ``!starts``
+(begins with the text), ``!only`` (no other members), ``!json`` (JSON text with this content, in parameters too).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """An expected or given value with one of the tags ``absent``, ``any``, ``re``, ``only`` and ``json``."""
+    """A value with a tag: ``absent``, ``any``, ``re``, ``starts``, ``only`` or ``json``."""
 
     tag: str
     value: Any = None

@@ -105,6 +105,9 @@ def _differences(expected: Any, got: Any, path: str) -> Iterator[str]:
         case Tagged("re"):
             if not isinstance(got, str) or not re.fullmatch(expected.value, got, re.DOTALL):
                 yield f"{path} is {got!r}, does not match {expected.value!r}"
+        case Tagged("starts"):
+            if not isinstance(got, str) or not got.startswith(expected.value):
+                yield f"{path} is {got!r}, does not start with {expected.value!r}"
         case Tagged("json"):
             yield from _differences(expected.value, json.loads(got) if isinstance(got, str) else got, path)
         case Tagged("only"):

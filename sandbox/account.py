@@ -28,7 +28,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox import cloudtrail, identity, trails
-from sandbox.behaviour import Behaviour
+from sandbox.behaviour import POINTS, Behaviour
 from sandbox.faults import Faults
 from sandbox.gateway import Gateway, NoAnswerError, Silence, on_behalf
 from sandbox.quotas import Quotas
@@ -168,6 +168,12 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse a switch as an attribute of the account: it would turn nothing."""
+        if name in POINTS:
+            raise AttributeError(f"{name} is a behaviour switch: turn({name}={value!r})")
+        super().__setattr__(name, value)
 
     def turn(self, **switches: Any) -> None:
         """Change the positions of these switches from now on. Raise TypeError or ValueError for what is none."""

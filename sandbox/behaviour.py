@@ -2,52 +2,18 @@
 
 A point that is recorded is no switch: the sandbox does as AWS did, and the rule's docstring names the source.
 ``docs/aws-behaviour.md`` is generated from this module; ``make worlds`` runs the product's tests in every position.
+
+To add a switch: a field here, ``sandbox.behaviour.NAME`` in the rule that it governs, a test that turns it, and the
+page anew (``python -m tools.behaviour_page``). Once a point is recorded, the rule does as AWS did and the switch is
+deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-#: The value of a switch.
-type Position = bool | int | str
-
-_POINT = "point"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What is known of one point about AWS that is not recorded.
-
-    ``positions``: all values of the switch, and what Log Keeper does where AWS is like that. A switch between numbers
-    also accepts other positive numbers: tests take small ones. ``harsher``: the value with which Log Keeper has more to
-    do or can do less; the one that is not the default where neither is. ``reason``: why the default is what it is.
-    """
-
-    question: str
-    positions: Mapping[Position, str]
-    harsher: Position
-    reason: str
-    source: str
-
-    def accepts(self, value: object) -> bool:
-        """Return whether the switch can be set to the value."""
-        first = next(iter(self.positions))
-        if type(first) is int:
-            return type(value) is int and value > 0
-        return any(
-            value == position and isinstance(value, bool) is (type(position) is bool) for position in self.positions
-        )
-
-
-def _switch[T: Position](
-    default: T, question: str, *, positions: Mapping[T, str], harsher: T, reason: str, source: str
-) -> T:
-    """Return the field of a switch."""
-    point = Point(question, dict[Position, str](positions.items()), harsher, reason, source)
-    switch: T = field(default=default, metadata={_POINT: point})
-    return switch
+from sandbox.behaviour_points import Point, Position, point_of, switch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +22,7 @@ class Behaviour:
 
     # ---- API Gateway: access logs
 
-    recreates_rest_access_log_groups: bool = _switch(
+    recreates_rest_access_log_groups: bool = switch(
         True,
         "Does API Gateway create a REST stage's missing access log group again at the next request?",
         positions={
@@ -67,7 +33,7 @@ class Behaviour:
         reason="Users reported it, and such a group never expires.",
         source="serverless/serverless issue 6906 (2020); aws/serverless-application-model issue 2502",
     )
-    accepts_formats_without_request_id: bool = _switch(
+    accepts_formats_without_request_id: bool = switch(
         False,
         "Do REST APIs accept an access log format that names no request?",
         positions={
@@ -78,7 +44,7 @@ class Behaviour:
         reason="AWS refused it in 2026-09; stages from before may still have one.",
         source="radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json",
     )
-    accepts_missing_http_log_groups: bool = _switch(
+    accepts_missing_http_log_groups: bool = switch(
         False,
         "Do HTTP APIs accept a log group that does not exist as access log destination?",
         positions={
@@ -89,7 +55,7 @@ class Behaviour:
         reason="AWS refused it in 2026-09 (one account, one region).",
         source="radkawar/stackd testdata/aws/apigateway/http_log_settings.json",
     )
-    refuses_missing_websocket_log_groups: bool = _switch(
+    refuses_missing_websocket_log_groups: bool = switch(
         False,
         "Do WebSocket APIs refuse a log group that does not exist as access log destination?",
         positions={
@@ -100,13 +66,13 @@ class Behaviour:
         reason="REST APIs, which log in the same manner, accepted one in 2026-02.",
         source="go-to-k/cdkd apigateway-provider.ts, for REST APIs",
     )
-    access_log_escaping: Literal["nothing", "quotes", "json"] = _switch(
+    access_log_escaping: Literal["nothing", "quotes", "json"] = switch(
         "quotes",
         "What does API Gateway escape in the values of an access log line?",
         positions={
-            "nothing": "Writes all values as text in quotes: a client's quotation mark breaks a JSON line.",
-            "quotes": "JSON lines can be read unless a value has a control character.",
-            "json": "All JSON lines can be read.",
+            "nothing": "A client's quote can make a JSON line unreadable, and forges no field of API Gateway's own.",
+            "quotes": "A JSON line can be read unless a value has a control character.",
+            "json": "Each JSON line can be read.",
         },
         harsher="nothing",
         reason="Recorded for the user agent of a REST API in a JSON format, and for nothing else.",
@@ -115,7 +81,7 @@ class Behaviour:
 
     # ---- API Gateway: stages and account settings
 
-    partial_route_settings: Literal["keeps", "resets"] = _switch(
+    partial_route_settings: Literal["keeps", "resets"] = switch(
         "keeps",
         "Does UpdateStage (v2) keep the members of a route's own settings that it is not sent?",
         positions={
@@ -126,7 +92,7 @@ class Behaviour:
         reason="AWS keeps the members of the default route settings and of the access log settings.",
         source="radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json, http_log_settings.json",
     )
-    unifies_method_keys: bool = _switch(
+    unifies_method_keys: bool = switch(
         False,
         "Does UpdateStage of a REST stage write to the entry that is there under the other spelling of its method?",
         positions={
@@ -137,7 +103,7 @@ class Behaviour:
         reason="AWS stores each key as it was addressed; whether it looks for the other spelling was never tried.",
         source="localstack/localstack snapshot of test_create_update_stages; radkawar/stackd rest_websocket_logs.json",
     )
-    managed_stage_is_locked: bool = _switch(
+    managed_stage_is_locked: bool = switch(
         False,
         "Does UpdateStage refuse the stage that quick create made?",
         positions={
@@ -148,7 +114,7 @@ class Behaviour:
         reason="Users set access logs on one by hand; the model's sentence is older.",
         source="hashicorp/terraform-provider-aws issue 24852; aws/aws-cdk issue 29220; botocore's model of UpdateStage",
     )
-    update_account_tests_all_groups: bool = _switch(
+    update_account_tests_all_groups: bool = switch(
         False,
         "Which log groups must the account's role be allowed to write, for UpdateAccount to accept it?",
         positions={
@@ -159,7 +125,7 @@ class Behaviour:
         reason="A role limited to its own groups and the welcome group is in use.",
         source="dod-iac/terraform-aws-api-gateway-cloudwatch-role; radkawar/stackd rest_websocket_logs.json (2026-09)",
     )
-    retests_log_role_that_is_set: bool = _switch(
+    retests_log_role_that_is_set: bool = switch(
         True,
         "Does UpdateAccount test a role that is set already?",
         positions={
@@ -170,7 +136,7 @@ class Behaviour:
         reason="The only implementation written against AWS validates any value.",
         source="radkawar/stackd (code, no recording)",
     )
-    log_role_needs_create_log_group: bool = _switch(
+    log_role_needs_create_log_group: bool = switch(
         True,
         "Are lines lost where the log role may not create log groups, although the group exists?",
         positions={
@@ -181,7 +147,7 @@ class Behaviour:
         reason="AWS lists the action among those that the role needs.",
         source='API Gateway developer guide, "Set up CloudWatch logging for REST APIs"',
     )
-    api_versions_share_quota: bool = _switch(
+    api_versions_share_quota: bool = switch(
         True,
         "Do the calls of REST APIs and of HTTP and WebSocket APIs share the ten calls a second?",
         positions={
@@ -192,7 +158,7 @@ class Behaviour:
         reason="The quota's text speaks of all operations of the control plane.",
         source='API Gateway developer guide, "Amazon API Gateway quotas"',
     )
-    throttled_calls_use_quota: bool = _switch(
+    throttled_calls_use_quota: bool = switch(
         False,
         "Does a call that was throttled count against the quota?",
         positions={
@@ -203,7 +169,7 @@ class Behaviour:
         reason="A throttled UpdateAccount did not delay the next one.",
         source="radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json (one observation)",
     )
-    throttles_without_code: Literal["every other", "all", "none"] = _switch(
+    throttles_without_code: Literal["every other", "all", "none"] = switch(
         "every other",
         "Which throttled calls of API Gateway are answered without an error code?",
         positions={
@@ -218,7 +184,7 @@ class Behaviour:
 
     # ---- CloudWatch Logs
 
-    refuses_missing_log_groups: bool = _switch(
+    refuses_missing_log_groups: bool = switch(
         False,
         "Does DescribeLogGroups by identifiers fail where one of the groups is missing?",
         positions={
@@ -229,7 +195,7 @@ class Behaviour:
         reason="The model calls the identifiers a filter, and names no such error.",
         source="botocore's model of DescribeLogGroups",
     )
-    identifiers_hide_retention: bool = _switch(
+    identifiers_hide_retention: bool = switch(
         False,
         "Does DescribeLogGroups by identifiers leave out the retention, as it does by a name pattern?",
         positions={
@@ -240,7 +206,7 @@ class Behaviour:
         reason="The API reference says so of patterns alone.",
         source="botocore's model of DescribeLogGroups; aws/aws-sdk issues 448 and 608",
     )
-    log_delivery_policy: Literal["group", "account"] = _switch(
+    log_delivery_policy: Literal["group", "account"] = switch(
         "group",
         "Where does AWS allow log delivery to write to a group: in the group's policy, or in the account's?",
         positions={
@@ -251,7 +217,7 @@ class Behaviour:
         reason="The group's in 2026-09 (one account); the account's until 2025 at least.",
         source="radkawar/stackd testdata/aws/apigateway/http_log_settings.json; anomalyco/sst issues 125 and 6231",
     )
-    unchanged_update_runs_log_delivery_admission: bool = _switch(
+    unchanged_update_runs_log_delivery_admission: bool = switch(
         True,
         "Does UpdateStage of an HTTP API allow log delivery again where the access log settings stay as they are?",
         positions={
@@ -262,7 +228,7 @@ class Behaviour:
         reason="Each recorded call with access log settings did; none was without a change.",
         source="radkawar/stackd testdata/aws/apigateway/http_log_settings.json",
     )
-    resource_policies_without_arn: Literal["all", "none", "refused"] = _switch(
+    resource_policies_without_arn: Literal["all", "none", "refused"] = switch(
         "all",
         "What does DescribeResourcePolicies of scope RESOURCE answer without the ARN of a log group?",
         positions={
@@ -274,7 +240,7 @@ class Behaviour:
         reason="The model does not require the ARN; every recorded call names one.",
         source="botocore's model of DescribeResourcePolicies; radkawar/stackd http_log_settings.json",
     )
-    resource_policy_limit: int = _switch(
+    resource_policy_limit: int = switch(
         51_200,
         "How many characters may a resource policy of CloudWatch Logs have?",
         positions={
@@ -285,7 +251,7 @@ class Behaviour:
         reason="In use since 2025-11; documented as 5,120 for long.",
         source="anomalyco/sst issue 6231",
     )
-    takes_delivery_sources_without_account: bool = _switch(
+    takes_delivery_sources_without_account: bool = switch(
         False,
         "Does PutDeliverySource accept the ARN of a REST stage without the account's id?",
         positions={
@@ -299,7 +265,7 @@ class Behaviour:
 
     # ---- CloudTrail, EventBridge, CloudFormation
 
-    trails_send_source_account: bool = _switch(
+    trails_send_source_account: bool = switch(
         False,
         "Does CloudTrail send aws:SourceAccount beside aws:SourceArn to its bucket?",
         positions={
@@ -310,7 +276,7 @@ class Behaviour:
         reason="Only aws:SourceArn is documented.",
         source='CloudTrail user guide, "Amazon S3 bucket policy for CloudTrail"',
     )
-    tagging_api_shows_service_calls: bool = _switch(
+    tagging_api_shows_service_calls: bool = switch(
         False,
         "Does a call of the Resource Groups Tagging API also leave a record of API Gateway's own TagResource?",
         positions={
@@ -321,7 +287,7 @@ class Behaviour:
         reason="Only the record of tagging.amazonaws.com is documented.",
         source='Tagging user guide, "Logging Tagging API calls with AWS CloudTrail"',
     )
-    cross_region_buses_elsewhere: Literal["refused", "lost"] = _switch(
+    cross_region_buses_elsewhere: Literal["refused", "lost"] = switch(
         "refused",
         "What becomes of a rule's target in another region in China and GovCloud?",
         positions={
@@ -332,7 +298,7 @@ class Behaviour:
         reason="Such routing is announced for all regions but these; PutTargets' answer is not recorded.",
         source='AWS Compute Blog, "Expanding cross-Region event routing" (2022)',
     )
-    rules_see_their_stack_created: bool = _switch(
+    rules_see_their_stack_created: bool = switch(
         True,
         "Does a rule get the event of its own stack's CREATE_COMPLETE?",
         positions={
@@ -343,7 +309,7 @@ class Behaviour:
         reason="The rule is created long before the stack ends; a new rule may take a while to match.",
         source="botocore's model of PutRule",
     )
-    stack_sets_read_all_stacks: bool = _switch(
+    stack_sets_read_all_stacks: bool = switch(
         True,
         "Must a stack set's execution role be allowed to read all stacks?",
         positions={
@@ -354,7 +320,7 @@ class Behaviour:
         reason="AWS's managed policy for such a role allows it.",
         source="AWSQuickSetupPatchPolicyDeploymentRolePolicy v2 (2026-09)",
     )
-    refuses_past_schedules: bool = _switch(
+    refuses_past_schedules: bool = switch(
         False,
         "Does EventBridge Scheduler refuse a one-time schedule of a time gone by?",
         positions={
@@ -378,7 +344,7 @@ class Behaviour:
 
 
 #: Switch -> what is known of it, in the order of the page.
-POINTS: dict[str, Point] = {each.name: each.metadata[_POINT] for each in fields(Behaviour)}
+POINTS: dict[str, Point] = {each.name: point_of(each) for each in fields(Behaviour)}
 DEFAULTS: dict[str, Position] = Behaviour().positions()
 
 

@@ -22,6 +22,11 @@ from sandbox.behaviour import Behaviour
 Sandbox.default_behaviour = Behaviour(**json.loads(os.environ.get("SWITCHES", "{}")))
 
 
+def pytest_report_header() -> str | None:
+    """In which world the tests run, if not in the usual one."""
+    return f"world: {os.environ['SWITCHES']}" if "SWITCHES" in os.environ else None
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """An account in which IAM spreads at once."""

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sandbox.behaviour import DEFAULTS, POINTS, Point, Position
+from sandbox.behaviour import DEFAULTS, POINTS
+from sandbox.behaviour_points import Point, Position
 from tools.recorded_points import RECORDED, WITHOUT_EFFECT
 from tools.worlds import worlds
 

@@ -151,6 +151,7 @@ WITHOUT_EFFECT = {
     "How full must the account's resource policy be for AWS to allow all of /aws/vendedlogs/?": (
         "All log groups that Log Keeper creates have that prefix."
     ),
+    "Which permissions of other services does PutDeliverySource ask for?": "Log Keeper creates no deliveries.",
     "In which words does AWS refuse calls (where the sandbox says that its wording is not recorded)?": (
         "Error codes are read; the few texts that are read too are ones that users of AWS quote."
     ),

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sandbox.behaviour import POINTS, Position, harshest, other_positions
+from sandbox.behaviour import POINTS, harshest, other_positions
+from sandbox.behaviour_points import Position
 
 ROOT = Path(__file__).parent.parent
 GREEN, RED, WRONG_USE, STOPPED = 0, 1, 2, 130
@@ -135,7 +136,7 @@ def run_world(run: Run, tests: Iterable[str], processes: int, show: Callable[[in
     environment = os.environ | {"SWITCHES": json.dumps(dict(run.world.switches))}
     started, total = time.monotonic(), None
     with (
-        run.log.open("w", encoding="utf-8") as log,
+        run.log.open("w", buffering=1, encoding="utf-8") as log,
         subprocess.Popen(  # noqa: S603 -- this interpreter
             command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process,

@@ -161,7 +161,9 @@ def keywords_of_tests() -> dict[str, set[Any]]:
 @cache
 def rules() -> str:
     """The sandbox's code, but for the switches themselves."""
-    return "".join(path.read_text() for path in (ROOT / "sandbox").rglob("*.py") if path.name != "behaviour.py")
+    return "".join(
+        path.read_text() for path in (ROOT / "sandbox").rglob("*.py") if not path.name.startswith("behaviour")
+    )
 
 
 @pytest.mark.parametrize("name", POINTS)
@@ -202,3 +204,11 @@ def test_position_that_a_switch_does_not_have_is_refused(wrong: dict[str, Any]) 
 def test_switch_that_does_not_exist_is_refused() -> None:
     with pytest.raises(TypeError, match="is_on_fire"):
         Sandbox(is_on_fire=True)
+
+
+def test_switch_that_is_set_as_an_attribute_is_refused() -> None:
+    sandbox = Sandbox()
+    with pytest.raises(AttributeError, match="turn"):
+        sandbox.log_delivery_policy = "account"  # type: ignore[attr-defined]
+    sandbox.turn(log_delivery_policy="account")
+    assert sandbox.behaviour.log_delivery_policy == "account"

@@ -16,7 +16,8 @@ import pytest
 
 from accounts import make_role, set_log_role
 from sandbox.account import Sandbox
-from sandbox.behaviour import DEFAULTS, Behaviour, Position, other_positions
+from sandbox.behaviour import DEFAULTS, Behaviour, other_positions
+from sandbox.behaviour_points import Position
 from sandbox.faults import Fault, Kind
 from verify.__main__ import main
 from verify.catalog import POINTS

@@ -55,6 +55,8 @@ type Recorder = Callable[[Sandbox, CallRecord, dict[str, Any] | None, AwsError |
 type Interposer = Callable[[Sandbox, Call, Callable[[], Answer]], Answer]
 #: Answers HTTP that no AWS client signed, such as a custom resource's response URL: (method, path, query, body).
 type Route = Callable[[str, str, str, bytes], tuple[int, bytes]]
+#: Answers HTTP that is no call of AWS at all, such as a request to a deployed API: (WSGI's environment, body).
+type Server = Callable[[dict[str, Any], bytes], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class Gateway:
         self.recorders: list[Recorder] = []
         #: Path prefix -> who answers requests below it that no AWS client signed.
         self.routes: dict[str, Route] = {}
+        #: Path prefix -> who serves requests below it, signed or not.
+        self.servers: dict[str, Server] = {}
         self._moto = _Moto(create_backend_app)
 
     # ---- the two ways in
@@ -179,6 +183,9 @@ class Gateway:
         body = _read_body(environ)
         signed = _credential(environ)
         path = environ.get("PATH_INFO", "/")
+        for prefix, server in self.servers.items():
+            if path.startswith(prefix):
+                return server(environ, body)
         if signed is None:
             for prefix, route in self.routes.items():
                 if path.startswith(prefix):

@@ -13,7 +13,7 @@ from moto.apigateway.models import apigateway_backends
 from sandbox import iam, identity
 from sandbox.access_log_lines import Escaping, access_log_line
 from sandbox.event_bus import trusts
-from sandbox.rules import log_deliveries
+from sandbox.rules import log_deliveries, rest_account
 
 if TYPE_CHECKING:
     from sandbox.account import Sandbox
@@ -38,14 +38,13 @@ def write_access_log(
     backend = apigateway_backends[sandbox.account_id][region]
     settings = backend.apis[api_id].stages[stage_name].access_log_settings or {}
     destination = settings.get("destinationArn", "")
-    logs = _client_of_log_role(sandbox, region)
-    if ":log-group:" not in destination or logs is None:
+    if ":log-group:" not in destination:
         return None
     name = destination.split(":log-group:", 1)[1].removesuffix(":*")
+    logs = client_of_log_role(sandbox, region, name)
     line = access_log_line(settings.get("format", ""), values, Escaping(sandbox.behaviour.access_log_escaping))
-    return (
-        name if _write(sandbox, logs, name, line, creates=sandbox.behaviour.recreates_rest_access_log_groups) else None
-    )
+    creates = sandbox.behaviour.recreates_rest_access_log_groups
+    return name if logs is not None and write_line(sandbox, logs, name, line, creates=creates) else None
 
 
 def write_execution_log(
@@ -66,22 +65,29 @@ def write_execution_log(
     if destinations := log_deliveries.destinations_of_stage(sandbox, region, api_id, stage_name):
         names = [arn.split(":log-group:", 1)[1].removesuffix(":*") for arn in destinations if ":log-group:" in arn]
         deliverer = sandbox.client("logs", region, invoked_by="delivery.logs.amazonaws.com")
-        return [name for name in names if _write(sandbox, deliverer, name, line, creates=False)]
-    logs, name = _client_of_log_role(sandbox, region), f"API-Gateway-Execution-Logs_{api_id}/{stage_name}"
-    return [name] if logs is not None and _write(sandbox, logs, name, line, creates=True) else []
+        return [name for name in names if write_line(sandbox, deliverer, name, line, creates=False)]
+    name = f"API-Gateway-Execution-Logs_{api_id}/{stage_name}"
+    logs = client_of_log_role(sandbox, region, name)
+    return [name] if logs is not None and write_line(sandbox, logs, name, line, creates=True) else []
 
 
-def _client_of_log_role(sandbox: Sandbox, region: str) -> Any:
-    """Return a client that speaks as API Gateway with the account's role; None where it has no role to speak with."""
+def client_of_log_role(sandbox: Sandbox, region: str, group: str) -> Any:
+    """Return a client that speaks as API Gateway with the account's role.
+
+    None where it has no role to speak with, or one whose lines for the group are lost (``rest_account.writes_to``).
+    """
     backend = apigateway_backends[sandbox.account_id][region]
     role = iam.role_by_arn(sandbox, backend.account.cloudwatch_role_arn or "")
     if role is None or not sandbox.is_propagated(role.name) or not trusts(role, _PRINCIPAL):
+        return None
+    if not rest_account.writes_to(sandbox, region, group):
         return None
     session = identity.new_session(sandbox, role.arn, "BackplaneAssumeRoleSession", region)
     return sandbox.client("logs", region, caller=identity.assumed_role(sandbox, session), invoked_by=_PRINCIPAL)
 
 
-def _write(sandbox: Sandbox, logs: Any, group: str, line: str, *, creates: bool) -> bool:
+def write_line(sandbox: Sandbox, logs: Any, group: str, line: str, *, creates: bool) -> bool:
+    """Write the line to a new stream of the log group with the client. Return whether it arrived."""
     stream, event = uuid.uuid4().hex, {"timestamp": int(sandbox.now().timestamp() * 1000), "message": line}
     errors = logs.exceptions
     try:

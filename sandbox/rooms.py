@@ -12,6 +12,7 @@ from sandbox import event_buses as event_buses
 from sandbox import event_rules as event_rules
 from sandbox import event_sources as event_sources
 from sandbox import event_targets as event_targets
+from sandbox import execute_api as execute_api
 from sandbox import insights as insights
 from sandbox import lambda_runtime as lambda_runtime
 from sandbox import model_constraints as model_constraints
@@ -23,6 +24,7 @@ from sandbox import stack_descriptions as stack_descriptions
 from sandbox import stack_sets as stack_sets
 from sandbox import topics as topics
 from sandbox.rules import dashboards as dashboards
+from sandbox.rules import event_history as event_history
 from sandbox.rules import gateway_checks as gateway_checks
 from sandbox.rules import iam as iam
 from sandbox.rules import iam_documents as iam_documents

@@ -59,6 +59,31 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--clean-up", action="store_true", help="delete what an earlier run has left, and try nothing")
     made.add_argument(
+        "--with-account-settings",
+        action="store_true",
+        help="also set other log roles of API Gateway for some ten minutes, and restore the one that is set",
+    )
+    made.add_argument(
+        "--minutes-for-cloudtrail",
+        type=float,
+        default=0,
+        metavar="N",
+        help="also wait so long for CloudTrail's event history; 20 will do (default: 0, do not)",
+    )
+    made.add_argument(
+        "--stack-name",
+        default="log-keeper",
+        metavar="NAME",
+        help="Log Keeper's stack, which is tried too if it is deployed (default: log-keeper)",
+    )
+    made.add_argument(
+        "--minutes-for-stack",
+        type=float,
+        default=10,
+        metavar="N",
+        help="how long a new stage may take to become compliant (default: 10)",
+    )
+    made.add_argument(
         "--rate", type=_rate, default=RATE, metavar="N", help=f"calls a second, at most 8 (default: {RATE:g})"
     )
     return made
@@ -109,8 +134,14 @@ def _ask(arguments: argparse.Namespace, where: str) -> None:
     else:
         what = (
             f"It creates APIs, log groups, roles, schedules and a trail that never logs, all named {PREFIX}-*, makes "
-            f"some 150 calls in two to four minutes, and deletes what it created. It costs less than 0.01 USD."
+            "150 to 400 calls in some 5 minutes (up to 30 more if Log Keeper is deployed), and deletes what it created. "
+            "It costs less than 0.01 USD."
         )
+        if arguments.with_account_settings:
+            what += (
+                "\nIt also sets other log roles of API Gateway for some ten minutes: meanwhile, other REST and WebSocket "
+                "APIs of this region can lose log lines. Then it restores the one that is set."
+            )
     _say(f"{where}.\n{what}")
     if arguments.yes:
         return
@@ -144,7 +175,17 @@ def _stopping(account: Account) -> Iterator[None]:
 def _verify(account: Account, arguments: argparse.Namespace) -> int:
     run_id = secrets.token_hex(4)
     ledger = Ledger(account, _options(account, arguments), _say)
-    bench = Bench(account, ledger, run_id, Options())
+    bench = Bench(
+        account,
+        ledger,
+        run_id,
+        Options(
+            account_settings=arguments.with_account_settings,
+            stack_name=arguments.stack_name,
+            minutes_for_stack=arguments.minutes_for_stack,
+            minutes_for_cloudtrail=arguments.minutes_for_cloudtrail,
+        ),
+    )
     points = [point for point in POINTS if not arguments.only or point.name in arguments.only]
     results: list[Result] = []
     try:

@@ -95,9 +95,9 @@ class Account:
         return found
 
     def patiently[Found](
-        self, call: Callable[[], Found], seconds: float, is_early: Callable[[ClientError], bool]
+        self, call: Callable[[], Found], seconds: float, is_early: Callable[[ClientError], bool], *, every: float = 5
     ) -> Found:
-        """Return what the call returns; repeat it every five seconds as long as its error says that it is too early."""
+        """Return what the call returns; repeat it every so many seconds while its error says that it is too early."""
         end = self._clock() + seconds * self._patience
         while True:
             try:
@@ -105,7 +105,7 @@ class Account:
             except ClientError as error:
                 if not is_early(error) or self._clock() >= end:
                     raise
-            self.wait(5)
+            self.wait(every)
 
 
 def is_throttled(error: ClientError) -> bool:

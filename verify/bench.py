@@ -13,26 +13,26 @@ from log_keeper.aws import error_code, error_message
 from verify.account import Account
 from verify.kinds import LOG_GROUP, PREFIX, REST_API, ROLE, V2_API, Kind
 from verify.ledger import Ledger
-from verify.points import NotTriedError
 
 #: A format that every protocol takes.
 FORMAT = "$context.requestId"
 #: The REST API's stage, and its two methods.
 STAGE = "verify"
-_MANAGED = "arn:{partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the user allowed beyond the throwaway things.
 
-    ``account_settings``: to set another log role for a while. ``stack_name``: of the stack that is deployed, None to
-    leave its part out. ``minutes_for_cloudtrail``: how long to wait for CloudTrail's event history, 0 to leave it out.
+    ``account_settings``: to set another log role for a while. ``stack_name``: of the stack of Log Keeper.
+    ``minutes_for_stack``: how long a stage may take to become compliant. ``minutes_for_cloudtrail``: how long to wait
+    for CloudTrail's event history, 0 to leave it out.
     """
 
     account_settings: bool = False
-    stack_name: str | None = None
-    minutes_for_cloudtrail: int = 0
+    stack_name: str = "log-keeper"
+    minutes_for_stack: float = 10
+    minutes_for_cloudtrail: float = 0
 
 
 class Bench:
@@ -44,6 +44,8 @@ class Bench:
         self.options = options
         self.name = f"{PREFIX}-{run_id}"
         self.tags = {PREFIX: run_id}
+        #: What several probes share, by a name of theirs.
+        self.shared: dict[str, object] = {}
 
     def client(self, service: str) -> Any:
         """Return a client in the run's region."""
@@ -103,11 +105,40 @@ class Bench:
 
     @cached_property
     def rest_api(self) -> str:
+        """Return the id of the probes' REST API, deployed to STAGE."""
+        return self.new_rest_api(self.name, {})
+
+    @cached_property
+    def http_api(self) -> str:
+        """Return the id of the probes' HTTP API, with a stage ``$default``."""
+        return self.new_http_api(f"{self.name}-http", {})
+
+    @cached_property
+    def quick_api(self) -> str:
+        """Return the id of an HTTP API that quick create made, so that API Gateway manages its stage."""
+        return self._v2_api(Name=f"{self.name}-quick", ProtocolType="HTTP", Target=self.rest_url)
+
+    @cached_property
+    def websocket_api(self) -> str:
+        """Return the id of the probes' WebSocket API, with a stage STAGE."""
+        return self.new_websocket_api(f"{self.name}-websocket", {})
+
+    def api_host(self, api_id: str) -> str:
+        """Return the host of the API."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"{api_id}.execute-api.{self.account.region}.{suffix}"
+
+    @property
+    def rest_url(self) -> str:
+        """Return the address of the REST API's stage, which answers 200."""
+        return f"https://{self.api_host(self.rest_api)}/{STAGE}"
+
+    def new_rest_api(self, name: str, stage_tags: dict[str, str]) -> str:
         """Create a REST API whose GET / and GET /pets answer 200 by themselves, deployed to STAGE. Return its id."""
         client = self.client("apigateway")
         self.ledger.expect(REST_API)
         api_id: str = client.create_rest_api(
-            name=self.name,
+            name=name,
             description="Created by make verify of Log Keeper, which deletes it again.",
             tags=self.tags,
             endpointConfiguration={"types": ["REGIONAL"]},
@@ -121,20 +152,14 @@ class Bench:
             client.put_integration(**where, type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'})
             client.put_method_response(**where, statusCode="200")
             client.put_integration_response(**where, statusCode="200")
-        client.create_deployment(restApiId=api_id, stageName=STAGE)
+        deployment = client.create_deployment(restApiId=api_id)["id"]
+        client.create_stage(restApiId=api_id, stageName=STAGE, deploymentId=deployment, tags=self.tags | stage_tags)
         return api_id
 
-    @cached_property
-    def rest_url(self) -> str:
-        """Return the address of the REST API's stage, which answers 200."""
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        return f"https://{self.rest_api}.execute-api.{self.account.region}.{suffix}/{STAGE}"
-
-    @cached_property
-    def http_api(self) -> str:
+    def new_http_api(self, name: str, stage_tags: dict[str, str]) -> str:
         """Create an HTTP API whose GET / asks the REST API, with a stage ``$default``. Return its id."""
         client = self.client("apigatewayv2")
-        api_id = self._v2_api(Name=f"{self.name}-http", ProtocolType="HTTP")
+        api_id = self._v2_api(Name=name, ProtocolType="HTTP")
         integration = client.create_integration(
             ApiId=api_id,
             IntegrationType="HTTP_PROXY",
@@ -143,25 +168,23 @@ class Bench:
             PayloadFormatVersion="1.0",
         )["IntegrationId"]
         client.create_route(ApiId=api_id, RouteKey="GET /", Target=f"integrations/{integration}")
-        client.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True, Tags=self.tags)
+        client.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True, Tags=self.tags | stage_tags)
         return api_id
 
-    @cached_property
-    def quick_api(self) -> str:
-        """Create an HTTP API by quick create, so that API Gateway manages its stage. Return its id."""
-        return self._v2_api(Name=f"{self.name}-quick", ProtocolType="HTTP", Target=self.rest_url)
-
-    @cached_property
-    def websocket_api(self) -> str:
-        """Create a WebSocket API with one route, ``send``, and a stage. Return its id."""
+    def new_websocket_api(self, name: str, stage_tags: dict[str, str]) -> str:
+        """Create a WebSocket API with the routes ``$connect`` and ``send``, and a stage STAGE. Return its id."""
         client = self.client("apigatewayv2")
-        api_id = self._v2_api(
-            Name=f"{self.name}-websocket", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
-        )
-        integration = client.create_integration(ApiId=api_id, IntegrationType="MOCK")["IntegrationId"]
-        client.create_route(ApiId=api_id, RouteKey="send", Target=f"integrations/{integration}")
+        api_id = self._v2_api(Name=name, ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action")
+        integration = client.create_integration(
+            ApiId=api_id,
+            IntegrationType="MOCK",
+            RequestTemplates={"200": '{"statusCode": 200}'},
+            TemplateSelectionExpression="200",
+        )["IntegrationId"]
+        for route in ("$connect", "send"):
+            client.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}")
         deployment = client.create_deployment(ApiId=api_id)["DeploymentId"]
-        client.create_stage(ApiId=api_id, StageName=STAGE, DeploymentId=deployment, Tags=self.tags)
+        client.create_stage(ApiId=api_id, StageName=STAGE, DeploymentId=deployment, Tags=self.tags | stage_tags)
         return api_id
 
     def _v2_api(self, **parameters: Any) -> str:
@@ -199,18 +222,14 @@ class Bench:
             Tags=[{"Key": key, "Value": value} for key, value in self.tags.items()],
         )
         if policy is not None:
-            iam.put_role_policy(RoleName=name, PolicyName="verify", PolicyDocument=json.dumps(policy))
+            self.put_role_policy(purpose, policy)
         arn: str = created["Role"]["Arn"]
         return arn
 
-    def needs_log_role(self) -> str:
-        """Return the ARN of the region's log role. Raise NotTriedError if there is none."""
-        arn: str = self.client("apigateway").get_account().get("cloudwatchRoleArn") or ""
-        if not arn:
-            raise NotTriedError(
-                "API Gateway has no log role in this region: set one, or allow --with-account-settings to do so"
-            )
-        return arn
+    def put_role_policy(self, purpose: str, policy: dict[str, Any]) -> None:
+        """Let a role of the run's do this, and nothing else."""
+        name = f"{self.name}-{purpose}-{self.account.region}"
+        self.client("iam").put_role_policy(RoleName=name, PolicyName="verify", PolicyDocument=json.dumps(policy))
 
 
 def refusal(error: ClientError) -> str:

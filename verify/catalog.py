@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from verify import probes_logs, probes_other, probes_rest, probes_v2
+from verify import (
+    probes_account,
+    probes_logs,
+    probes_other,
+    probes_requests,
+    probes_rest,
+    probes_stack,
+    probes_tagging,
+    probes_v2,
+)
 from verify.points import Point
 
 POINTS: tuple[Point, ...] = (
     *probes_logs.POINTS,
     *probes_v2.POINTS,
     *probes_rest.POINTS,
+    *probes_requests.POINTS,
     *probes_other.POINTS,
+    *probes_tagging.POINTS,
+    *probes_stack.POINTS,
+    *probes_account.POINTS,
 )

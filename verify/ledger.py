@@ -55,8 +55,13 @@ class Ledger:
         )
 
     def add_step(self, what: str, by_hand: str, undo: Callable[[], None]) -> None:
-        """Note a change to something that was there before. ``by_hand``: the rest of a command, behind ``aws``."""
-        self._entries.append(_Entry(what, self._with_options(by_hand), undo))
+        """Note a change to something that was there before. ``by_hand``: the rest of a command, behind ``aws``.
+
+        The command is said at once: should the program be killed, nothing can be found by its name.
+        """
+        command = self._with_options(by_hand)
+        self._tell(f"about to change {what}; if this program is killed, restore it: {command}")
+        self._entries.append(_Entry(what, command, undo))
 
     def undo_all(self, name: str) -> list[Leftover]:
         """Delete everything, then what is found by the run's name. Return what could not be deleted."""

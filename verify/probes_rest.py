@@ -7,11 +7,12 @@ from botocore.exceptions import ClientError
 from log_keeper.aws import error_code
 from verify.bench import STAGE, Bench, refusal
 from verify.kinds import DELIVERY_SOURCE
+from verify.log_role import needs_log_role
 from verify.points import Point, UnclearError, Value
 
 
 def _format_without_request_id(bench: Bench) -> Value:
-    bench.needs_log_role()
+    needs_log_role(bench)
     group = bench.log_group("rest-format")
     try:
         bench.update_rest_stage(
@@ -39,7 +40,7 @@ def _method_keys(bench: Bench) -> Value:
 
 
 def _source_without_account(bench: Bench) -> Value:
-    bench.needs_log_role()
+    needs_log_role(bench)
     bench.update_rest_stage(("replace", "/*/*/logging/loglevel", "ERROR"))
     path = f"/restapis/{bench.rest_api}/stages/{STAGE}"
     arns = {

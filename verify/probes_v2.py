@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from log_keeper.aws import error_code
 from verify.bench import FORMAT, STAGE, Bench, refusal
 from verify.kinds import LOG_GROUP, RESOURCE_POLICY
+from verify.log_role import needs_log_role
 from verify.points import Point, UnclearError, Value
 
 #: A log stream that log delivery creates when it is allowed to write to a group.
@@ -21,7 +22,7 @@ def _missing_http_group(bench: Bench) -> Value:
 
 
 def _missing_websocket_group(bench: Bench) -> Value:
-    bench.needs_log_role()
+    needs_log_role(bench)
     return not _takes_access_log(bench, bench.websocket_api, STAGE, f"{bench.name}/missing-websocket")
 
 

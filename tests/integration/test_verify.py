@@ -34,18 +34,31 @@ NEVER = {
     "throttled_calls_use_quota",
     "throttles_without_code",
 }
-#: Switches that it decides with a log role that is set already.
+#: Switches that it decides if it may set other log roles, and one that it waits for CloudTrail to decide.
+WITH_ACCOUNT_SETTINGS = {
+    "log_role_needs_create_log_group",
+    "retests_log_role_that_is_set",
+    "update_account_tests_all_groups",
+}
+WITH_CLOUDTRAIL = {"tagging_api_shows_service_calls"}
+EVERYTHING = ("--with-account-settings", "--minutes-for-cloudtrail", "1")
+#: Switches that it decides, all in all.
 DECIDED = tuple(sorted({point.switch for point in POINTS if point.switch} - NEVER))
 
 
-def verify(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+def verify(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *arguments: str, session: Any = None
+) -> tuple[int, dict[str, Any]]:
     """Run it in this process. Return its exit code and its JSON."""
-    code = main(["--yes", "--json", *arguments], sandbox.session(), rate=10_000, patience=0.001)
+    with pytest.MonkeyPatch.context() as patch:
+        # Where requests to APIs go; calls of AWS stay in this process.
+        patch.setenv("AWS_ENDPOINT_URL", sandbox.endpoint)
+        code = main(["--yes", "--json", *arguments], session or sandbox.session(), rate=10_000, patience=0.001)
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     return code, answer
 
 
-def switches(answer: dict[str, Any], status: str) -> set[str]:
+def switches(answer: dict[str, Any], status: str) -> set[str | None]:
     """Return the switches of the points of which that came."""
     return {each["switch"] for each in answer["points"] if each["status"] == status}
 
@@ -94,11 +107,29 @@ def test_sandbox_agrees_with_itself_and_is_left_as_it_was(
     with_log_role: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = traces(with_log_role)
-    code, answer = verify(with_log_role, capsys)
+    code, answer = verify(with_log_role, capsys, *EVERYTHING)
     assert switches(answer, "same") == set(DECIDED)
-    assert switches(answer, "not tried") == NEVER
+    assert switches(answer, "not tried") == NEVER | {None}  # there is no stack of Log Keeper's
     assert code == 0
     assert traces(with_log_role) == before
+
+
+def test_account_settings_are_not_touched_unless_allowed(
+    with_log_role: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = len(with_log_role.calls)
+    code, answer = verify(with_log_role, capsys)
+    assert code == 0
+    assert switches(answer, "not tried") - NEVER == {None} | WITH_ACCOUNT_SETTINGS | WITH_CLOUDTRAIL
+    assert "UpdateAccount" not in {record.call.operation for record in with_log_role.calls[calls:]}
+
+
+def test_account_without_log_role_has_none_again(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    code, answer = verify(sandbox, capsys, *EVERYTHING)
+    assert switches(answer, "same") == set(DECIDED)
+    assert code == 0
+    assert traces(sandbox)["account"] == [None]
+    assert traces(sandbox)["roles"] == []
 
 
 def test_points_that_need_a_log_role_are_not_tried_without_one(
@@ -106,7 +137,10 @@ def test_points_that_need_a_log_role_are_not_tried_without_one(
 ) -> None:
     code, answer = verify(sandbox, capsys)
     assert code == 0
-    assert switches(answer, "not tried") - NEVER == {
+    assert switches(answer, "not tried") - NEVER - WITH_ACCOUNT_SETTINGS - WITH_CLOUDTRAIL == {
+        None,
+        "access_log_escaping",
+        "recreates_rest_access_log_groups",
         "refuses_missing_websocket_log_groups",
         "accepts_formats_without_request_id",
         "takes_delivery_sources_without_account",
@@ -115,8 +149,8 @@ def test_points_that_need_a_log_role_are_not_tried_without_one(
     assert "log role" in reasons["accepts_formats_without_request_id"]
 
 
-def test_every_point_has_the_default_of_its_switch() -> None:
-    assert {point.switch: point.expected for point in POINTS if point.switch}.items() <= DEFAULTS.items()
+def test_every_switch_of_the_sandbox_is_a_point_with_its_default() -> None:
+    assert {point.switch: point.expected for point in POINTS if point.switch} == DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -129,7 +163,8 @@ def test_turned_switch_is_reported_and_no_other(
     with Sandbox(iam_propagation_seconds=0, behaviour=Behaviour(**turned)) as sandbox:
         set_log_role(sandbox, make_role(sandbox))
         before = traces(sandbox)
-        code, answer = verify(sandbox, capsys)
+        more = EVERYTHING if switch in WITH_ACCOUNT_SETTINGS | WITH_CLOUDTRAIL else ()
+        code, answer = verify(sandbox, capsys, *more)
         assert traces(sandbox) == before
     assert {each["switch"]: each["aws"] for each in answer["points"] if each["status"] == "different"} == turned
     assert switches(answer, "could not tell") == set()
@@ -152,7 +187,8 @@ def test_documented_policy_is_enough(with_log_role: Sandbox, capsys: pytest.Capt
     before = traces(with_log_role)
     key = with_log_role.caller_of_role(arn, "somebody")["AccessKeyId"]
     session = with_log_role.session(with_log_role.caller_of_key(key))
-    assert main(["--yes", "--json"], session, rate=10_000, patience=0.001) == 0, capsys.readouterr()
+    code, answer = verify(with_log_role, capsys, *EVERYTHING, session=session)
+    assert (code, switches(answer, "same")) == (0, set(DECIDED)), answer
     assert main(["--yes", "--clean-up"], session, rate=10_000, patience=0.001) == 0
     assert traces(with_log_role) == before
 

@@ -134,13 +134,13 @@ def _ask(arguments: argparse.Namespace, where: str) -> None:
     else:
         what = (
             f"It creates APIs, log groups, roles, schedules and a trail that never logs, all named {PREFIX}-*, makes "
-            "150 to 400 calls in some 5 minutes (up to 30 more if Log Keeper is deployed), and deletes what it created. "
-            "It costs less than 0.01 USD."
+            "150 to 400 calls in some 5 minutes (up to 30 more if Log Keeper is deployed), and deletes what it "
+            "created. It costs less than 0.01 USD."
         )
         if arguments.with_account_settings:
             what += (
-                "\nIt also sets other log roles of API Gateway for some ten minutes: meanwhile, other REST and WebSocket "
-                "APIs of this region can lose log lines. Then it restores the one that is set."
+                "\nIt also sets other log roles of API Gateway for some ten minutes: meanwhile, other REST and "
+                "WebSocket APIs of this region can lose log lines. Then it restores the one that is set."
             )
     _say(f"{where}.\n{what}")
     if arguments.yes:

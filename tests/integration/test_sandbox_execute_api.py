@@ -47,6 +47,7 @@ def test_request_to_a_rest_stage_is_a_line_of_both_logs(sandbox: Sandbox) -> Non
 
 
 def test_request_to_an_http_stage_is_a_line_only_while_log_delivery_is_allowed(sandbox: Sandbox) -> None:
+    sandbox.turn(log_delivery_policy="group")
     api_id, arn = make_http_stage(sandbox), group(sandbox)
     sandbox.client("apigatewayv2").update_stage(
         ApiId=api_id, StageName="$default", AccessLogSettings={"DestinationArn": arn, "Format": FORMAT}

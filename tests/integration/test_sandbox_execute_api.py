@@ -77,6 +77,7 @@ def test_connection_to_a_websocket_stage_is_a_line_of_both_logs(sandbox: Sandbox
 def test_request_to_no_stage_is_forbidden(sandbox: Sandbox) -> None:
     with pytest.raises(HTTPError) as refused:
         ask(sandbox, make_stage(sandbox), "other")
+    refused.value.close()
     assert refused.value.code == 403
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sandbox.account import Sandbox
@@ -14,6 +16,17 @@ TRUST = {
     ],
 }
 PUSH_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+
+
+@contextmanager
+def turned(sandbox: Sandbox, **switches: Any) -> Iterator[None]:
+    """Behaviour switches are in these positions, and then as they were."""
+    usual = sandbox.behaviour
+    sandbox.turn(**switches)
+    try:
+        yield
+    finally:
+        sandbox.behaviour = usual
 
 
 def make_api(sandbox: Sandbox, region: str = "us-east-1") -> str:

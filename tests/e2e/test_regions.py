@@ -70,7 +70,9 @@ def apis(account: Sandbox) -> list[tuple[str, str, str]]:
 @pytest.fixture(scope="module")
 def stack(built: None, account: Sandbox, apis: list[tuple[str, str, str]]) -> Deployed:
     parameters = {"SettleSeconds": "0", "SweepRate": "10", "Regions": ",".join(FURTHER)}
-    return Deployed(account, deployment.deploy(account, parameters, **STACK))
+    deployed = Deployed(account, deployment.deploy(account, parameters, **STACK))
+    deployed.begin_first_sweep()
+    return deployed
 
 
 def is_in_line(account: Sandbox, region: str, api_id: str, stage_name: str) -> bool:

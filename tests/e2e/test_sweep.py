@@ -19,12 +19,13 @@ from accounts import (
 )
 from sandbox import deployment
 from sandbox.account import Sandbox
+from sandbox.clock import MovableClock
 from stacks import Deployed
 
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[Sandbox]:
-    with Sandbox(iam_propagation_seconds=1) as sandbox:
+    with Sandbox(iam_propagation_seconds=1, clock=MovableClock()) as sandbox:
         # Where the trail writes that tests stop and start again.
         sandbox.client("s3").create_bucket(Bucket="organization-trail")
         yield sandbox
@@ -42,7 +43,9 @@ def older(account: Sandbox) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def stack(built: None, account: Sandbox, older: dict[str, list[str]]) -> Deployed:
-    return Deployed(account, deployment.deploy(account, {"SettleSeconds": "0", "SweepRate": "10"}))
+    deployed = Deployed(account, deployment.deploy(account, {"SettleSeconds": "0", "SweepRate": "10"}))
+    deployed.begin_first_sweep()
+    return deployed
 
 
 def test_stages_that_were_there_are_put_in_line_at_deploy(stack: Deployed, older: dict[str, list[str]]) -> None:

@@ -37,6 +37,7 @@ from sandbox.rules import query_definitions as query_definitions
 from sandbox.rules import rest_account as rest_account
 from sandbox.rules import rest_api_members as rest_api_members
 from sandbox.rules import rest_apis as rest_apis
+from sandbox.rules import rest_resources as rest_resources
 from sandbox.rules import rest_stages as rest_stages
 from sandbox.rules import s3 as s3
 from sandbox.rules import sqs as sqs

@@ -195,7 +195,7 @@ class CloudFormation:
             raise AwsError(
                 "ValidationError",
                 f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: "
-                "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*",
+                "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/._+]*",
             )
         partition = templates.pseudo_parameters(call.caller.account, region, name, "")["AWS::Partition"]
         stack_id = f"arn:{partition}:cloudformation:{region}:{call.caller.account}:stack/{name}/{uuid.uuid4()}"

@@ -39,6 +39,8 @@ def _create(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
         raise _bad("Cannot create an api with multiple Endpoint Types.")
     if types == []:
         raise _bad("REGIONAL Configuration and EDGE Configuration cannot be both DISABLED.")
+    if types == ["PRIVATE"] and params["endpointConfiguration"].get("ipAddressType") == "ipv4":
+        raise _bad("Only dualstack ipAddressType is supported for Private APIs.")
     size = params.get("minimumCompressionSize")
     if size is not None and not 0 <= size <= _LARGEST_COMPRESSION:
         raise _bad(f"Invalid minimum compression size, must be between 0 and {_LARGEST_COMPRESSION}")

@@ -26,11 +26,11 @@ _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", 
 
 @hook
 def _api_exists(sandbox: Sandbox, call: Call) -> None:
-    """Every call that names a REST API is refused alike if there is none.
+    """Every call that names a REST API is refused alike if there is none, but those about a method miss its resource.
 
     *Source:* localstack/localstack ``test_apigateway_api.snapshot.json``.
     """
-    if call.service == "apigateway" and "restApiId" in call.params:
+    if call.service == "apigateway" and "restApiId" in call.params and "httpMethod" not in call.params:
         api_of(sandbox, call)
 
 

@@ -271,14 +271,14 @@ class _Draft:
         if path == "/accessLogSettings" and op == "remove":
             self.stage.access_log_settings = None
             return
+        if op == "remove":
+            raise _no_entry(path)
         leaf = path.removeprefix("/accessLogSettings/")
         if leaf not in ("destinationArn", "format"):
             raise _bad(
                 "Invalid accessLogSettings path. Must be one of : "
                 "[/accessLogSettings/destinationArn, /accessLogSettings/format]"
             )
-        if op == "remove":
-            raise _no_entry(path)
         if not value:
             raise _bad("Access Log value must not be empty")
         if leaf == "destinationArn":

@@ -130,7 +130,10 @@ def main(argv: Sequence[str] | None = None, session: boto3.Session | None = None
 def _ask(arguments: argparse.Namespace, where: str) -> None:
     """Say what is about to be done, and where. Raise ToolError unless the user agrees."""
     if arguments.clean_up:
-        what = f"It deletes what earlier runs have left: everything whose name begins with {PREFIX}-, in this region."
+        what = (
+            f"It deletes what earlier runs have left: everything whose name begins with {PREFIX}-, in this region. "
+            "A run that is under way would lose what it works on."
+        )
     else:
         what = (
             f"It creates APIs, log groups, roles, schedules and a trail that never logs, all named {PREFIX}-*, makes "
@@ -162,7 +165,7 @@ def _stopping(account: Account) -> Iterator[None]:
     def stop(*_: object) -> None:
         account.is_stopping = True
         # Not print: a signal may come while something is being printed.
-        os.write(2, b"\nverify: stopping; what was created is deleted first\n")
+        os.write(2, b"\nverify: stopping; what the run created is deleted first\n")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -203,8 +206,11 @@ def _verify(account: Account, arguments: argparse.Namespace) -> int:
 
 
 def _clean_up(account: Account, arguments: argparse.Namespace) -> int:
-    account.is_deleting = True
-    leftovers = Ledger(account, _options(account, arguments), _say).delete_leftovers(f"{PREFIX}-")
+    try:
+        leftovers = Ledger(account, _options(account, arguments), _say).delete_leftovers(f"{PREFIX}-")
+    except StoppedError:
+        _say("something may be left: run --clean-up again.")
+        return ERROR
     sys.stderr.write(leftovers_to_text(leftovers))
     if not leftovers:
         _say("nothing is left.")

@@ -17,6 +17,8 @@ INVALID = frozenset({"InvalidParameterException", "ValidationException", "LimitE
 
 def _missing_identifier(bench: Bench) -> Value:
     present = bench.log_group("present")
+    if not bench.account.until(lambda: _by_identifiers(bench, [present]), 15):
+        raise UnclearError("a log group that exists was not found by its name")
     try:
         found = _by_identifiers(bench, [present, f"{bench.name}/missing"])
     except ClientError as error:
@@ -93,7 +95,7 @@ def _put_policy(bench: Bench, name: str, document: str, revision: str | None = N
 def _policy(bench: Bench, name: str, length: int) -> str:
     """Return a policy that lets log delivery write to the group, so many characters long at least.
 
-    Each of its conditions must hold, so a longer one allows no more.
+    What makes it long is the id of an account that does not exist: it allows nobody more.
     """
 
     def document(filler: str) -> str:

@@ -47,9 +47,13 @@ def _source_without_account(bench: Bench) -> Value:
         account: f"arn:{bench.partition}:apigateway:{bench.account.region}:{account}:{path}"
         for account in (bench.account_id, "")
     }
-    # With the account's id first: it shows that all else is as it must be.
+    # With the account's id first: it shows that all else is as it must be, and waits until the level is seen.
     try:
-        _put_source(bench, "with-account", arns[bench.account_id])
+        bench.account.patiently(
+            lambda: _put_source(bench, "with-account", arns[bench.account_id]),
+            30,
+            lambda error: error_code(error) == "ValidationException",
+        )
     except ClientError as error:
         raise UnclearError(f"a source with the account's id is refused too: {refusal(error)}") from error
     DELIVERY_SOURCE.delete(bench.account, f"{bench.name}-with-account")

@@ -225,32 +225,111 @@ def test_without_a_terminal_it_asks_for_yes_and_creates_nothing(
     assert [record.call.operation for record in sandbox.calls] == ["GetCallerIdentity"]
 
 
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("yes", 0), ("n", 1), ("", 1)])
+def test_at_a_terminal_it_asks_first(
+    answer: str, code: int, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
+    ended = main(["--only", "retention-by-identifier"], sandbox.session(), rate=10_000, patience=0.001)
+    said = capsys.readouterr()
+    assert f"account {sandbox.account_id}, region us-east-1" in said.err
+    assert "0.01 USD" in said.err
+    assert ended == code
+    assert any(record.call.operation == "CreateLogGroup" for record in sandbox.calls) == (code == 0)
+
+
+def test_api_whose_answer_was_lost_is_deleted_too(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    before = traces(sandbox)
+    sandbox.faults.add(Fault(Kind.DROPPED_AFTER, "apigateway", "CreateRestApi", of=lambda _: True))
+    verify(sandbox, capsys, "--only", "method-setting-keys")
+    assert sum(record.call.operation == "CreateRestApi" for record in sandbox.calls) == 2
+    assert traces(sandbox) == before
+
+
+def test_entry_that_aws_added_to_a_policy_of_the_account_is_taken_out_and_others_stay(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.turn(log_delivery_policy="account")
+    theirs = sandbox.client("apigatewayv2").create_api(Name="theirs", ProtocolType="HTTP")["ApiId"]
+    sandbox.client("apigatewayv2").create_stage(ApiId=theirs, StageName="$default")
+    sandbox.client("logs").create_log_group(logGroupName="/theirs")
+    sandbox.client("apigatewayv2").update_stage(
+        ApiId=theirs,
+        StageName="$default",
+        AccessLogSettings={
+            "DestinationArn": f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:/theirs",
+            "Format": "$context.requestId",
+        },
+    )
+    [before] = traces(sandbox)["policies"]
+    verify(sandbox, capsys, "--only", "log-delivery-policy")
+    [after] = traces(sandbox)["policies"]
+    assert json.loads(after["policyDocument"]) == json.loads(before["policyDocument"])
+    assert "/theirs" in after["policyDocument"]
+
+
 # ---- as a program of its own
 
 
-@pytest.fixture
-def started(sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
-    """The program under way, with the sandbox's environment."""
+def start(sandbox: Sandbox, *arguments: str) -> subprocess.Popen[str]:
+    """Start the program with the sandbox's environment, as ``make verify`` does."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": "src", "HOME": os.devnull, **sandbox.environment()}
-    command = [sys.executable, "-m", "verify", "--yes", "--json", "--rate", "8"]
-    process = subprocess.Popen(
+    command = [sys.executable, "-m", "verify", "--yes", "--json", "--rate", "8", *arguments]
+    return subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals) -> dict[str, Any]:
+    """Send the signal. Return the report of the run, once it has ended."""
     try:
-        yield process
+        process.send_signal(number)
+        out, err = process.communicate(timeout=90)
     finally:
         process.kill()
         process.communicate()
-
-
-def test_program_stopped_in_mid_run_leaves_nothing(sandbox: Sandbox, started: subprocess.Popen[str]) -> None:
-    before = traces(sandbox)
-    # It has a REST API and log groups by then, and is creating an HTTP API.
-    sandbox.wait_until(lambda: any(each.call.operation == "CreateRoute" for each in list(sandbox.calls)), 60)
-    assert traces(sandbox) != before
-    started.send_signal(signal.SIGINT)
-    out, err = started.communicate(timeout=90)
-    assert started.returncode == 1
     assert "stopping" in err
-    assert json.loads(out)["stopped"] is True
+    assert process.returncode == 1
+    report: dict[str, Any] = json.loads(out)
+    return report
+
+
+def wait_for_call(sandbox: Sandbox, operation: str, count: int = 1) -> None:
+    """Wait until the operation was called so many times."""
+    sandbox.wait_until(lambda: sum(record.call.operation == operation for record in list(sandbox.calls)) >= count, 60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_program_stopped_in_mid_run_leaves_nothing(sandbox: Sandbox, number: signal.Signals) -> None:
+    before = traces(sandbox)
+    process = start(sandbox)
+    # It has a REST API and log groups by then, and is creating an HTTP API.
+    wait_for_call(sandbox, "CreateRoute")
+    assert traces(sandbox) != before
+    assert stop(process, number)["stopped"] is True
+    assert traces(sandbox) == before
+
+
+def test_program_stopped_while_another_log_role_is_set_restores_the_former(with_log_role: Sandbox) -> None:
+    """It waits a minute for the account to take the limited role, and is stopped meanwhile."""
+    with_log_role.turn(update_account_tests_all_groups=True)
+    before, calls = traces(with_log_role), 1  # by the fixture
+    process = start(with_log_role, "--with-account-settings", "--only", "update-account-groups")
+    wait_for_call(with_log_role, "UpdateAccount", calls + 1)
+    stop(process, signal.SIGINT)
+    assert traces(with_log_role) == before
+
+
+def test_program_that_was_killed_is_cleaned_up_after(sandbox: Sandbox) -> None:
+    before = traces(sandbox)
+    process = start(sandbox)
+    wait_for_call(sandbox, "CreateRoute")
+    process.kill()
+    process.communicate()
+    assert traces(sandbox) != before
+    assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
     assert traces(sandbox) == before

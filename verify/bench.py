@@ -209,7 +209,7 @@ class Bench:
 
     def role(self, purpose: str, service: str, policy: dict[str, Any] | None = None) -> str:
         """Create a role that the service may assume. Return its ARN. ``policy``: what it may do, nothing by default."""
-        name = f"{self.name}-{purpose}-{self.account.region}"
+        name = self.role_name(purpose)
         iam = self.client("iam")
         trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
         created = self.create(
@@ -226,10 +226,15 @@ class Bench:
         arn: str = created["Role"]["Arn"]
         return arn
 
+    def role_name(self, purpose: str) -> str:
+        """Return the name of the run's role for the purpose."""
+        return f"{self.name}-{purpose}-{self.account.region}"
+
     def put_role_policy(self, purpose: str, policy: dict[str, Any]) -> None:
         """Let a role of the run's do this, and nothing else."""
-        name = f"{self.name}-{purpose}-{self.account.region}"
-        self.client("iam").put_role_policy(RoleName=name, PolicyName="verify", PolicyDocument=json.dumps(policy))
+        self.client("iam").put_role_policy(
+            RoleName=self.role_name(purpose), PolicyName="verify", PolicyDocument=json.dumps(policy)
+        )
 
 
 def refusal(error: ClientError) -> str:

@@ -14,6 +14,8 @@ from verify.account import Account, is_throttled
 
 #: What the name of everything that a run creates begins with; the run's id follows. It is the key of the tag, too.
 PREFIX = "log-keeper-verify"
+#: Tag of a role that is set as API Gateway's log role for a while: the ARN of the one to restore, empty for none.
+FORMER = f"{PREFIX}-former-log-role"
 #: Error codes of something that is gone already.
 _GONE = frozenset(
     {
@@ -199,7 +201,12 @@ def _roles(account: Account, prefix: str) -> Iterator[str]:
 
 
 def _remove_role(account: Account, name: str) -> None:
-    client = account.client("iam")
+    """Restore the log role that this one took the place of, if it is set still, and delete it."""
+    client, gateway = account.client("iam"), account.client("apigateway")
+    tags = {tag["Key"]: tag["Value"] for tag in client.list_role_tags(RoleName=name)["Tags"]}
+    if FORMER in tags and gateway.get_account().get("cloudwatchRoleArn", "").endswith(f":role/{name}"):
+        operation = {"op": "replace", "path": "/cloudwatchRoleArn", "value": tags[FORMER]}
+        gateway.update_account(patchOperations=[operation])
     for policy in client.list_role_policies(RoleName=name)["PolicyNames"]:
         client.delete_role_policy(RoleName=name, PolicyName=policy)
     client.delete_role(RoleName=name)

@@ -57,7 +57,7 @@ class Ledger:
     def add_step(self, what: str, by_hand: str, undo: Callable[[], None]) -> None:
         """Note a change to something that was there before. ``by_hand``: the rest of a command, behind ``aws``.
 
-        The command is said at once: should the program be killed, nothing can be found by its name.
+        The command is said at once, for whoever has to restore it without this program.
         """
         command = self._with_options(by_hand)
         self._tell(f"about to change {what}; if this program is killed, restore it: {command}")

@@ -7,6 +7,7 @@ from typing import Any
 from log_keeper.aws import error_code
 from verify.account import is_throttled
 from verify.bench import Bench
+from verify.kinds import FORMER
 from verify.points import NotTriedError
 
 WRITES = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
@@ -35,16 +36,21 @@ def use_own_log_role(bench: Bench) -> str:
         arn = bench.role("logs", "apigateway.amazonaws.com", log_policy(everything(bench)))
         bench.shared["log role"] = arn
     if _current(bench) != arn:
-        remember(bench)
+        remember(bench, "logs")
         set_log_role(bench, str(arn), _PATIENCE)
     return str(arn)
 
 
-def remember(bench: Bench) -> None:
-    """Note the log role that is set, once, before another is: it is restored in the end."""
-    if "former log role" in bench.shared:
+def remember(bench: Bench, purpose: str) -> None:
+    """Note the log role that is set, before the run's role for this purpose takes its place.
+
+    It is restored in the end; the role's tag lets a clean-up restore it should the program be killed.
+    """
+    is_noted = "former log role" in bench.shared
+    before = str(bench.shared.setdefault("former log role", _current(bench)))
+    bench.client("iam").tag_role(RoleName=bench.role_name(purpose), Tags=[{"Key": FORMER, "Value": before}])
+    if is_noted:
         return
-    before = bench.shared["former log role"] = _current(bench)
     bench.ledger.add_step(
         f"the log role of API Gateway ({before or 'none'})",
         f"apigateway update-account --patch-operations op=replace,path=/cloudwatchRoleArn,value='{before}'",

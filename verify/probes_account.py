@@ -36,7 +36,7 @@ def _tests_all_groups(bench: Bench) -> Value:
     _must_be_allowed(bench)
     groups = f"arn:{bench.partition}:logs:*:*:log-group:/aws/apigateway/welcome*"
     arn = bench.role("welcome", "apigateway.amazonaws.com", log_policy(groups))
-    remember(bench)
+    remember(bench, "welcome")
     is_taken = _takes(bench, arn, _SPREAD)
     if not is_taken:
         bench.put_role_policy("welcome", log_policy(everything(bench)))

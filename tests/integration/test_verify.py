@@ -324,6 +324,23 @@ def test_program_stopped_while_another_log_role_is_set_restores_the_former(with_
     assert traces(with_log_role) == before
 
 
+@pytest.mark.parametrize("has_log_role", [True, False])
+def test_former_log_role_is_restored_by_a_clean_up_after_the_program_was_killed(
+    sandbox: Sandbox, has_log_role: bool
+) -> None:
+    if has_log_role:
+        set_log_role(sandbox, make_role(sandbox))
+    before, calls = traces(sandbox), int(has_log_role)
+    process = start(sandbox, "--with-account-settings", "--only", "role-without-create-log-group")
+    wait_for_call(sandbox, "UpdateAccount", calls + 1)
+    process.kill()
+    process.communicate()
+    assert traces(sandbox)["account"] != before["account"]
+    assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
+    after = traces(sandbox)
+    assert (after["account"], after["roles"]) == (before["account"], before["roles"])
+
+
 def test_program_that_was_killed_is_cleaned_up_after(sandbox: Sandbox) -> None:
     before = traces(sandbox)
     process = start(sandbox)

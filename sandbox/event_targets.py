@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sandbox.gateway import Proceed
 
 _MOST_TARGETS = 5
+_MOST_ON_A_PAGE = 100
 _ARN = re.compile(r"arn:aws[\w-]*:([\w-]+):([\w-]*):(\d{12}):(.+)")
 _MODES = frozenset({"Input", "InputPath", "InputTransformer"})
 #: Services whose targets lie in the rule's own region.
@@ -45,8 +46,20 @@ def put_targets(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any
     return {"FailedEntryCount": 0, "FailedEntries": []}
 
 
-@rule("events", "ListTargetsByRule", "RemoveTargets")
-def targets_of_rule(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
+@rule("events", "ListTargetsByRule")
+def list_targets(sandbox: Sandbox, call: Call, _: Proceed) -> dict[str, Any]:
+    """List a rule's targets in pages, also where several have one ARN, by which moto tells the pages.
+
+    *Source:* localstack ``test_events.snapshot.json`` (test_list_target_by_rule_limit); a token is opaque.
+    """
+    targets = event_rules.rule_of(sandbox, call, call.params["Rule"]).targets
+    start = int(call.params.get("NextToken", "0"), 16)
+    end = start + call.params.get("Limit", _MOST_ON_A_PAGE)
+    return {"Targets": targets[start:end], **({"NextToken": f"{end:016x}"} if end < len(targets) else {})}
+
+
+@rule("events", "RemoveTargets")
+def remove_targets(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
     """Answer as moto does, if there is the rule."""
     event_rules.rule_of(sandbox, call, call.params["Rule"])
     return proceed()

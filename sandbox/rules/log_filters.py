@@ -34,8 +34,16 @@ def delete_of_group(sandbox: Sandbox, region: str, group_name: str) -> None:
 
 @rule("logs", "PutMetricFilter")
 def _put(sandbox: Sandbox, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """A filter of the same name is replaced. *Source:* botocore's documentation ("Creates or updates")."""
+    """A filter of the same name is replaced. *Source:* botocore's documentation ("Creates or updates"); of the
+    refusal: localstack ``test_logs_metric_filters.snapshot.json`` of 2026-02."""
     _check_group(sandbox, call)
+    transformations = call.params["metricTransformations"]
+    if len(transformations) > 1:
+        raise AwsError(
+            "InvalidParameterException",
+            f"1 validation error detected: Value '{transformations}' at 'metricTransformations' failed to satisfy "
+            "constraint: Member must have length less than or equal to 1",
+        )
     proceed()
     kept: list[dict[str, Any]] = logs_backends[sandbox.account_id][call.region].filters.metric_filters
     name, group_name = call.params["filterName"], call.params["logGroupName"]

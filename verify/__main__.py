@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import Any
 
 import boto3
@@ -55,7 +56,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", action="store_true", help="write JSON to stdout")
     made.add_argument("--list", action="store_true", help="list the points, call nothing")
     made.add_argument(
-        "--only", action="append", default=[], metavar="POINT", help="try this point only; may be repeated"
+        "--only",
+        action="append",
+        default=[],
+        metavar="POINT",
+        help="try this point only, or those that it fits, such as stack-*; may be repeated",
     )
     made.add_argument("--clean-up", action="store_true", help="delete what an earlier run has left, and try nothing")
     made.add_argument(
@@ -106,9 +111,9 @@ def main(argv: Sequence[str] | None = None, session: boto3.Session | None = None
     """
     command_line = parser()
     arguments = command_line.parse_args(argv)
-    unknown = set(arguments.only) - {point.name for point in POINTS}
+    unknown = [pattern for pattern in arguments.only if not any(fnmatchcase(point.name, pattern) for point in POINTS)]
     if unknown:
-        command_line.error(f"no such point: {', '.join(sorted(unknown))}; --list shows them")
+        command_line.error(f"no such point: {', '.join(unknown)}; --list shows them")
     if arguments.list:
         for point in POINTS:
             print(f"{point.name:34} {point.question}")
@@ -189,7 +194,8 @@ def _verify(account: Account, arguments: argparse.Namespace) -> int:
             minutes_for_cloudtrail=arguments.minutes_for_cloudtrail,
         ),
     )
-    points = [point for point in POINTS if not arguments.only or point.name in arguments.only]
+    patterns = arguments.only or ["*"]
+    points = [point for point in POINTS if any(fnmatchcase(point.name, pattern) for pattern in patterns)]
     results: list[Result] = []
     try:
         try_points(bench, points, _teller(results))

@@ -128,7 +128,7 @@ POINTS = (
         _never("an account there is needed, and an hour to see that no event comes"),
     ),
     Point(
-        "stack-set-reads",
+        "execution-role-reads",
         "The execution role of a stack set must be allowed to read all stacks",
         "stack_sets_read_all_stacks",
         True,

@@ -347,7 +347,7 @@ class _Draft:
                 raise _bad(f"Invalid logging level specified: {operation_value or 'null'}")
             if value != "OFF":
                 self._needs_role()
-        if self._sandbox.behaviour.unifies_method_keys:
+        if key not in settings and self._sandbox.behaviour.unifies_method_keys:
             key = next((there for there in settings if method_of_key(there) == method_of_key(key)), key)
         if key not in settings:
             # A new entry is a copy of */* as it is now, and does not follow it later.

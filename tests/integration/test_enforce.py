@@ -118,12 +118,18 @@ def test_overrides_and_bodies(sandbox: Sandbox, deliver: Deliver) -> None:
     assert after == before
 
 
-def test_method_is_remediated_under_each_spelling_of_its_path(sandbox: Sandbox, deliver: Deliver) -> None:
+@pytest.mark.parametrize("unifies", [False, True])
+def test_method_is_remediated_under_each_spelling_of_its_path(
+    sandbox: Sandbox, deliver: Deliver, *, unifies: bool
+) -> None:
     """As CDK, Terraform and SAM address it; nothing is added, and a second look finds nothing to do."""
+    sandbox.turn(unifies_method_keys=unifies)
     api_id = make_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
     keys = ["~1pets/GET", "pets/GET", "/pets/GET", "pets~1{id}/GET", "variables/GET"]
     patch_stage(sandbox, api_id, *[("replace", f"/{key}/logging/dataTrace", "true") for key in keys])
+    if unifies:
+        keys = [keys[0], *keys[3:]]
     assert deliver(updated(api_id)) == []
     stage = get_stage(sandbox, api_id)
     assert levels(stage) == dict.fromkeys(["*/*", *keys], "ERROR")

@@ -72,6 +72,12 @@ def logs_calls(sandbox: Sandbox, since: int) -> list[str]:
     return [made.call.operation for made in sandbox.calls[since:] if made.call.service == "logs"]
 
 
+@pytest.fixture(autouse=True)
+def _policy_of_the_group(sandbox: Sandbox) -> None:
+    """What is deleted and restored here is the group's policy, unless a test says otherwise."""
+    sandbox.turn(log_delivery_policy="group")
+
+
 @pytest.fixture(params=list(itertools.product([True, False], ["group", "account"])), ids=str)
 def delivering(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
     """Accounts that allow delivery again at an unchanged UpdateStage or not; in the group's policy or the account's."""

@@ -48,7 +48,7 @@ groups, a sweep (`tests/faults/test_worlds.py`).
 
 One run of pytest in another world: `SWITCHES='{{"log_delivery_policy": "account"}}' .venv/bin/python -m pytest`.
 """
-_DURATION, _QUICK = "some four hours", "less than one"
+_DURATION, _QUICK = "an estimated four hours", "less than one"
 
 
 def page() -> str:

@@ -88,6 +88,19 @@ def patch(call: Any, *operations: tuple[str, ...]) -> None:
     call(patchOperations=[dict(zip(("op", "path", "value"), operation, strict=False)) for operation in operations])
 
 
+def make_leaking_stage(sandbox: Sandbox) -> str:
+    """The id of an API whose stage, ``prod``, logs request and response bodies, in an account with a log role."""
+    set_log_role(sandbox, make_role(sandbox))
+    api_id = make_stage(sandbox)
+    patch_stage(
+        sandbox,
+        api_id,
+        ("replace", "/*/*/logging/loglevel", "INFO"),
+        ("replace", "/*/*/logging/dataTrace", "true"),
+    )
+    return api_id
+
+
 def get_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> dict[str, Any]:
     stage: dict[str, Any] = sandbox.client("apigateway", region).get_stage(restApiId=api_id, stageName=stage_name)
     return stage

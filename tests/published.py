@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -36,24 +37,27 @@ def outcomes(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def findings(sandbox: Sandbox, since: int) -> list[tuple[str, str]]:
     """The problem and the detail of each finding that was published."""
-    entries = [
-        entry
-        for made in sandbox.calls[since:]
-        if made.call.operation == "PutEvents"
-        for entry in made.call.params["Entries"]
-        if entry["DetailType"] == "Stage Logging Finding"
-    ]
-    details = [json.loads(entry["Detail"]) for entry in entries]
-    return [(detail["problem"], detail["detail"]) for detail in details]
+    return [(told["problem"], told["detail"]) for told in _published(sandbox, since, "Stage Logging Finding")]
 
 
 def published_changes(sandbox: Sandbox, since: int) -> list[str]:
     """The settings of each change that was published."""
     return [
-        change["setting"]
+        change["setting"] for told in _published(sandbox, since, "Stage Logging Changed") for change in told["changes"]
+    ]
+
+
+def published_log_groups(sandbox: Sandbox, since: int) -> list[str]:
+    """The names of the log groups in each change that was published."""
+    return [group for told in _published(sandbox, since, "Stage Logging Changed") for group in told["logGroups"]]
+
+
+def _published(sandbox: Sandbox, since: int, detail_type: str) -> list[dict[str, Any]]:
+    """The details of the events of one type that were put on the bus since the account's call of this number."""
+    return [
+        json.loads(entry["Detail"])
         for made in sandbox.calls[since:]
         if made.call.operation == "PutEvents"
         for entry in made.call.params["Entries"]
-        if entry["DetailType"] == "Stage Logging Changed"
-        for change in json.loads(entry["Detail"])["changes"]
+        if entry["DetailType"] == detail_type
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from accounts import (
     get_stage,
     levels,
     make_http_stage,
+    make_leaking_stage,
     make_role,
     make_stage,
     make_websocket_stage,
@@ -20,7 +20,7 @@ from accounts import (
 from builders import MADE_ROLE, record, updated
 from deliveries import Deliver
 from log_keeper.judgement import Problem
-from published import Refusal, findings, outcomes, published_changes
+from published import Refusal, findings, outcomes, published_changes, published_log_groups
 from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call
 from sandbox.faults import Fault, Kind
@@ -48,31 +48,11 @@ class Once:
 
 @pytest.fixture
 def leaking(sandbox: Sandbox) -> str:
-    """The id of an API whose stage logs request and response bodies."""
-    set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
-    patch_stage(
-        sandbox,
-        api_id,
-        ("replace", "/*/*/logging/loglevel", "INFO"),
-        ("replace", "/*/*/logging/dataTrace", "true"),
-    )
-    return api_id
+    return make_leaking_stage(sandbox)
 
 
 def traces(sandbox: Sandbox, api_id: str) -> bool:
     return bool(get_stage(sandbox, api_id)["methodSettings"]["*/*"]["dataTraceEnabled"])
-
-
-def published_log_groups(sandbox: Sandbox, since: int) -> list[str]:
-    return [
-        group
-        for made in sandbox.calls[since:]
-        if made.call.operation == "PutEvents"
-        for entry in made.call.params["Entries"]
-        if entry["DetailType"] == "Stage Logging Changed"
-        for group in json.loads(entry["Detail"])["logGroups"]
-    ]
 
 
 def test_http_stage_whose_group_may_not_be_created_is_reported(

@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from accounts import get_stage, levels, log_groups, make_http_stage, make_role, make_stage, patch_stage, set_log_role
+from accounts import (
+    get_stage,
+    levels,
+    log_groups,
+    make_http_stage,
+    make_leaking_stage,
+    make_role,
+    patch_stage,
+)
 from builders import record, updated
 from deliveries import Deliver
 from log_keeper.judgement import Problem
@@ -18,16 +26,7 @@ from sandbox.identity import administrator
 
 @pytest.fixture
 def leaking(sandbox: Sandbox) -> str:
-    """The id of an API whose stage logs request and response bodies."""
-    set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
-    patch_stage(
-        sandbox,
-        api_id,
-        ("replace", "/*/*/logging/loglevel", "INFO"),
-        ("replace", "/*/*/logging/dataTrace", "true"),
-    )
-    return api_id
+    return make_leaking_stage(sandbox)
 
 
 def test_data_trace_ends_although_no_log_group_may_be_created(

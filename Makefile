@@ -64,7 +64,7 @@ faults: setup ## Every fault at every call, and a flood of 2,000 stages (twenty 
 
 # For example: make worlds ARGS=--quick, or: make worlds ARGS="log_delivery_policy harshest" (ARGS=--help).
 .PHONY: worlds
-worlds: setup ## The tests again in every way that AWS may behave where nobody recorded it (hours; ARGS=--quick)
+worlds: setup ## The tests again in every way that AWS may behave where nobody recorded it (an hour; ARGS=--quick)
 	@$(WITH_TOOLS) $(PYTHON) -m tools.worlds $(ARGS)
 
 # For example: make bench ARGS="--quick", or: make bench ARGS=cold_start (ARGS=--help). Times want the machine alone.

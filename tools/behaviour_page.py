@@ -40,15 +40,16 @@ _UNKNOWN = """\
 to do or can do less.
 
 `make worlds` runs the integration and end-to-end tests in {worlds} worlds: each switch in each other position, one at a
-time, and all of them in their harsher position. It takes {duration} on two processor cores;
-`make worlds ARGS=--quick` leaves out the deployments and takes {quick},
+time, and all of them in their harsher position. The world of one switch runs the test files that read it, which a first
+run finds out: for the others nothing differs. It takes {duration} on two processor cores;
+`make worlds ARGS=--quick` leaves out the deployments,
 `make worlds ARGS=log_delivery_policy` runs one switch (`ARGS=--help`). `make test` does everyday work in half a minute
 in each world that the program's calls can tell from the others: new stages of each protocol, an opt-in, deleted log
 groups, a sweep (`tests/faults/test_worlds.py`).
 
 One run of pytest in another world: `SWITCHES='{{"log_delivery_policy": "account"}}' .venv/bin/python -m pytest`.
 """
-_DURATION, _QUICK = "an estimated four hours", "less than one"
+_DURATION = "about an hour"
 
 
 def page() -> str:
@@ -56,7 +57,7 @@ def page() -> str:
     return "\n".join(
         [
             _HEAD,
-            _UNKNOWN.format(worlds=len(worlds()), duration=_DURATION, quick=_QUICK),
+            _UNKNOWN.format(worlds=len(worlds()), duration=_DURATION),
             *_table(
                 ("Question, and switch", "Positions, and what Log Keeper does", "Why the default", "Source"), _unknown()
             ),

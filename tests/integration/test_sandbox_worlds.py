@@ -72,7 +72,8 @@ def test_worlds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_tests_are_those_of_the_product() -> None:
     quick, whole = worlds.product_tests(quick=True), worlds.product_tests()
     assert "tests/integration/test_enforce.py" in quick
-    assert set(whole) - set(quick) == {f"tests/e2e/{path.name}" for path in (ROOT / "tests/e2e").glob("test_*.py")}
+    deployments = {f"tests/e2e/{path.name}" for path in (ROOT / "tests/e2e").glob("test_*.py")}
+    assert set(whole) - set(quick) == {*deployments, "tests/faults/test_flood.py"}
     assert not [path for path in whole if "test_sandbox" in path]
 
 
@@ -108,3 +109,17 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_world_of_a_switch_runs_the_files_that_read_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
+) -> None:
+    reading, other = "tests/integration/test_resource_policies.py", "tests/unit/test_pace.py"
+    monkeypatch.setattr(worlds, "product_tests", lambda **_: [reading, other])
+    names = ["resource_policy_limit", "trails_send_source_account"]
+    assert worlds.main(["--processes", "1", *names]) == worlds.GREEN
+    log = {world: (logs / f"{world}.log").read_text() for world in ("default", "resource_policy_limit=5120")}
+    assert all(file in log["default"] for file in (reading, other))
+    assert reading in log["resource_policy_limit=5120"]
+    assert other not in log["resource_policy_limit=5120"]
+    assert "trails_send_source_account=True: no test reads its switch, 0 passed" in capsys.readouterr().err

@@ -1,0 +1,68 @@
+"""A pytest plugin: note which behaviour switches the tests of each file read (``-p tools.switch_reads``).
+
+``make worlds`` asks it, in a run with every switch in its default position, which tests a switch can concern: a test
+that never reads a switch runs the same in each of its positions. A whole file counts, since its tests may share an
+account. The environment's ``SWITCH_READS`` names the folder for the answer: one JSON file for each process of pytest,
+``{"tests/e2e/test_sweep.py": ["log_delivery_policy", ...], ...}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.behaviour import POINTS, Behaviour
+
+#: These read every switch to check or to copy a Behaviour, and do not act on what they read.
+_COPYING = {"dataclasses", Behaviour.__module__}
+
+
+class SwitchReads:
+    """Notes each read of a switch under the file of the test that is running."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._reads: dict[str, set[str]] = defaultdict(set)
+        self._file = ""
+        self._plain_read = Behaviour.__getattribute__
+
+    def start(self) -> None:
+        def read(behaviour: Behaviour, name: str) -> object:
+            if name in POINTS and sys._getframe(1).f_globals.get("__name__") not in _COPYING:
+                self._reads[self._file].add(name)
+            return self._plain_read(behaviour, name)
+
+        Behaviour.__getattribute__ = read  # type: ignore[method-assign,assignment]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._file = item.nodeid.partition("::")[0]
+        return (yield)
+
+    def pytest_unconfigure(self) -> None:
+        Behaviour.__getattribute__ = self._plain_read  # type: ignore[method-assign]
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        answer = {file: sorted(names) for file, names in self._reads.items()}
+        (self._folder / f"{worker}.json").write_text(json.dumps(answer), encoding="utf-8")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    reads = SwitchReads(Path(os.environ["SWITCH_READS"]))
+    reads.start()
+    config.pluginmanager.register(reads)
+
+
+def files_by_switch(folder: Path) -> dict[str, set[str]]:
+    """Return, for each switch, the test files that read it, from what the processes wrote into the folder."""
+    files: dict[str, set[str]] = {name: set() for name in POINTS}
+    for path in folder.glob("*.json"):
+        for file, names in json.loads(path.read_text(encoding="utf-8")).items():
+            for name in names:
+                files[name].add(file)
+    return files

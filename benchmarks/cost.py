@@ -111,7 +111,7 @@ _PLATFORM_LINES = (
 MEMORY_MB = max(int(value) for value in re.findall(r"^ +MemorySize: (\d+)", TEMPLATE, re.MULTILINE))
 #: Default of the parameter.
 _OWN_LOG_DAYS = int(
-    re.findall(r"^  OwnLogRetentionDays:\n    Type: Number\n    Default: (\d+)", TEMPLATE, re.MULTILINE)[0]
+    re.findall(r"^  FunctionLogRetentionDays:\n    Type: Number\n    Default: (\d+)", TEMPLATE, re.MULTILINE)[0]
 )
 
 

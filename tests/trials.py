@@ -129,7 +129,7 @@ CALLS: dict[tuple[str, str, int], Callable[[Client, Scene], Any]] = {
         ApiId=scene.websocket, StageName="prod", Description="tried"
     ),
     **{
-        ("MakeLogGroupsThatExpire", action, number): partial(call, name)
+        ("CreateLogGroupsThatExpire", action, number): partial(call, name)
         for action, call in {
             "logs:CreateLogGroup": _create_log_group,
             "logs:PutRetentionPolicy": _set_retention,
@@ -140,34 +140,34 @@ CALLS: dict[tuple[str, str, int], Callable[[Client, Scene], Any]] = {
     ("ReadStacksOfStages", "cloudformation:DescribeStacks", 0): lambda client, _: client(
         "cloudformation"
     ).describe_stacks(StackName=f"arn:aws:cloudformation:us-east-1:{Sandbox.account_id}:stack/log-keeper/x"),
-    ("LetHttpApisDeliverLogs", "logs:CreateLogDelivery", 0): _deliver_logs,
-    ("LetHttpApisDeliverLogs", "logs:GetLogDelivery", 0): _deliver_logs,
-    ("LetHttpApisDeliverLogs", "logs:UpdateLogDelivery", 0): _deliver_logs,
-    ("LetHttpApisDeliverLogs", "logs:DeleteLogDelivery", 0): _deliver_logs,
-    ("LetHttpApisDeliverLogs", "logs:ListLogDeliveries", 0): _deliver_logs,
-    ("LetHttpApisDeliverLogs", "logs:PutResourcePolicy", 0): lambda client, _: client("logs").put_resource_policy(
+    ("EnableHttpApiAccessLogs", "logs:CreateLogDelivery", 0): _deliver_logs,
+    ("EnableHttpApiAccessLogs", "logs:GetLogDelivery", 0): _deliver_logs,
+    ("EnableHttpApiAccessLogs", "logs:UpdateLogDelivery", 0): _deliver_logs,
+    ("EnableHttpApiAccessLogs", "logs:DeleteLogDelivery", 0): _deliver_logs,
+    ("EnableHttpApiAccessLogs", "logs:ListLogDeliveries", 0): _deliver_logs,
+    ("EnableHttpApiAccessLogs", "logs:PutResourcePolicy", 0): lambda client, _: client("logs").put_resource_policy(
         **_POLICY
     ),
-    ("EndOptIns", "scheduler:GetSchedule", 0): lambda client, _: client("scheduler").get_schedule(
+    ("ScheduleEndOfOptIns", "scheduler:GetSchedule", 0): lambda client, _: client("scheduler").get_schedule(
         GroupName="log-keeper-opt-ins", Name="x"
     ),
-    ("EndOptIns", "scheduler:CreateSchedule", 0): lambda client, _: schedule(client, "create_schedule"),
-    ("EndOptIns", "scheduler:UpdateSchedule", 0): lambda client, _: schedule(client, "update_schedule"),
-    ("EndOptIns", "scheduler:DeleteSchedule", 0): lambda client, _: client("scheduler").delete_schedule(
+    ("ScheduleEndOfOptIns", "scheduler:CreateSchedule", 0): lambda client, _: schedule(client, "create_schedule"),
+    ("ScheduleEndOfOptIns", "scheduler:UpdateSchedule", 0): lambda client, _: schedule(client, "update_schedule"),
+    ("ScheduleEndOfOptIns", "scheduler:DeleteSchedule", 0): lambda client, _: client("scheduler").delete_schedule(
         GroupName="log-keeper-opt-ins", Name="x"
     ),
-    ("GiveSchedulesTheirRole", "iam:PassRole", 0): lambda client, _: schedule(client, "create_schedule"),
+    ("PassScheduleRole", "iam:PassRole", 0): lambda client, _: schedule(client, "create_schedule"),
     ("ChangeAccountSettings", "apigateway:PATCH", 0): lambda client, _: client("apigateway").update_account(
         patchOperations=[]
     ),
-    ("GiveTheRoleToApiGateway", "iam:PassRole", 0): _set_log_role,
-    ("MakeTheRole", "iam:CreateRole", 0): lambda client, _: client("iam").create_role(
+    ("PassLogRole", "iam:PassRole", 0): _set_log_role,
+    ("CreateTheLogRole", "iam:CreateRole", 0): lambda client, _: client("iam").create_role(
         RoleName=MADE, AssumeRolePolicyDocument=json.dumps(TRUST)
     ),
-    ("MendItsTrust", "iam:UpdateAssumeRolePolicy", 0): lambda client, _: client("iam").update_assume_role_policy(
+    ("RepairLogRoleTrust", "iam:UpdateAssumeRolePolicy", 0): lambda client, _: client("iam").update_assume_role_policy(
         RoleName=MADE, PolicyDocument=json.dumps(TRUST)
     ),
-    ("LetItWriteLogsAndNothingElse", "iam:AttachRolePolicy", 0): lambda client, _: client("iam").attach_role_policy(
+    ("AttachLogRolePolicy", "iam:AttachRolePolicy", 0): lambda client, _: client("iam").attach_role_policy(
         RoleName=MADE, PolicyArn=PUSH_POLICY
     ),
 }

@@ -55,7 +55,7 @@ def ours(stack: Deployed, since: int) -> Counter[str]:
     return Counter(made.call.operation for made in stack.sandbox.calls[since:] if "log-keeper" in made.call.user_agent)
 
 
-def test_tug_of_war_rings_and_costs_one_look_and_one_write_a_change(stack: Deployed, clock: MovableClock) -> None:
+def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Deployed, clock: MovableClock) -> None:
     """Another tool switches a stage's logging off each minute for an hour. Nobody else waits for that."""
     api_id = make_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
@@ -69,7 +69,7 @@ def test_tug_of_war_rings_and_costs_one_look_and_one_write_a_change(stack: Deplo
             stack.wait_until_in_line(make_stage(stack.sandbox))
         stack.wait_until_in_line(api_id)
         clock.advance(timedelta(minutes=1))
-        if rang_at is None and state(stack, "TugOfWarAlarm") == "ALARM":
+        if rang_at is None and state(stack, "DriftLoopAlarm") == "ALARM":
             rang_at = minute
     assert stack.wait_until_quiet() == 0
     # More than five times, the first time included; an hour of the metric's may begin in between.
@@ -92,11 +92,11 @@ def test_tug_of_war_rings_and_costs_one_look_and_one_write_a_change(stack: Deplo
     [alarm] = [
         found
         for found in stack.sandbox.client("cloudwatch").describe_alarms()["MetricAlarms"]
-        if "TugOfWar" in found["AlarmName"]
+        if "DriftLoop" in found["AlarmName"]
     ]
-    assert "rule stages-put-right, names the stage; the log names" in " ".join(alarm["AlarmDescription"].split())
+    assert "rule stages-remediated, names the stage; the log names" in " ".join(alarm["AlarmDescription"].split())
     report = stack.sandbox.client("cloudwatch").get_insight_rule_report(
-        RuleName="log-keeper-stages-put-right",
+        RuleName="log-keeper-stages-remediated",
         StartTime=clock.now() - timedelta(hours=1),
         EndTime=clock.now(),
         Period=3600,
@@ -110,7 +110,7 @@ def test_tug_of_war_rings_and_costs_one_look_and_one_write_a_change(stack: Deplo
     # The other tool stops, and so does this one.
     calls, older = len(stack.sandbox.calls), Counter(stack.log())
     clock.advance(timedelta(hours=2))
-    stack.sandbox.wait_until(lambda: state(stack, "TugOfWarAlarm") == "OK")
+    stack.sandbox.wait_until(lambda: state(stack, "DriftLoopAlarm") == "OK")
     assert (ours(stack, calls), Counter(stack.log()) - older) == (Counter(), Counter())
 
 

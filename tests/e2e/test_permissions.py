@@ -13,14 +13,14 @@ from permissions import Permission, Usage, granted_by_any
 
 #: Permissions that no test needs, or of which a wildcard hides what is needed, and why they are granted all the same.
 EXCEPTIONS = {
-    ("ForwardersExecutionRole", "MakeTheForwardersStacks", "cloudformation:*"): (
+    ("ForwardersExecutionRole", "ManageForwarderStacks", "cloudformation:*"): (
         "CloudFormation asks for all of its actions in the execution role of a stack set, and does not tell which it "
         "uses (its user guide, 'Grant self-managed permissions'). They reach the forwarders' own stacks alone."
     ),
     **dict.fromkeys(
         (
-            ("ForwardersExecutionRole", "MakeTheForwardersRules", "events:UntagResource"),
-            ("ForwardersExecutionRole", "MakeTheForwardersQueues", "sqs:UntagQueue"),
+            ("ForwardersExecutionRole", "ManageForwarderRules", "events:UntagResource"),
+            ("ForwardersExecutionRole", "ManageForwarderQueues", "sqs:UntagQueue"),
         ),
         "A tag taken from the stack is taken from its resources, by the schemas of their types. The sandbox's "
         "CloudFormation hands changed tags to those resources only that change otherwise.",

@@ -55,7 +55,7 @@ OTHERS = {
     "ExemptTagKey": "exempt",
     "AccessLogRetentionDays": "1",
     "ExecutionLogRetentionDays": "1",
-    "OwnLogRetentionDays": "1",
+    "FunctionLogRetentionDays": "1",
     "LogGroupKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
     "MissingLogGroupMinutes": "1",
     "LogRoleName": "Other",
@@ -193,7 +193,7 @@ NAMED = {
     "EnforceLogGroup": "LogGroupName",
     "Forwarders": "StackSetName",
     "OptInScheduleGroup": "Name",
-    "StagesPutRightRule": "RuleName",
+    "StagesRemediatedRule": "RuleName",
     "SweepLogGroup": "LogGroupName",
     "Trail": "TrailName",
 }

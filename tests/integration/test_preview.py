@@ -92,7 +92,7 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     groups = templates.parse((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
     wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
     settings = command.settings(command.parser().parse_args([]), ACCOUNT, "aws", ("us-east-1",))
-    only_changes = {"Mode", "LogGroupKmsKeyArn", "OwnLogRetentionDays", "MissingLogGroupMinutes"}
+    only_changes = {"Mode", "LogGroupKmsKeyArn", "FunctionLogRetentionDays", "MissingLogGroupMinutes"}
     assert set(policy_parameters(settings)) == wanted - only_changes
 
 

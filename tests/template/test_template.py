@@ -61,8 +61,8 @@ EXPECTED = {
     "put-delivery-source": ["DeliveryChangedRule"],
     "delete-role": ["LogRoleChangedRule"],
     # Schedules and the sweep put these on the queue, past all rules.
-    "log-role-to-look-at": [],
-    "stage-to-look-at": [],
+    "log-role-to-evaluate": [],
+    "stage-to-evaluate": [],
     # A failed call changes nothing.
     "update-stage-failed": [],
 }
@@ -175,9 +175,9 @@ def statements() -> list[dict[str, Any]]:
 
 
 #: Statements on every resource, each because none of its actions takes a resource.
-ON_EVERYTHING = {"LetHttpApisDeliverLogs", "LookForLogGroups", "LookForTrails", "ReadStacks"}
+ON_EVERYTHING = {"EnableHttpApiAccessLogs", "ListLogGroupsAndDeliveries", "ListTrails", "ReadStacks"}
 #: Statements of every action of a service: CloudFormation's own, on the forwarders' stacks alone.
-EVERY_ACTION = {"MakeTheForwardersStacks"}
+EVERY_ACTION = {"ManageForwarderStacks"}
 
 
 @pytest.mark.parametrize("statement", statements(), ids=lambda statement: statement["Sid"])
@@ -192,7 +192,7 @@ def test_statement_is_exact(statement: dict[str, Any]) -> None:
 
 
 #: What only reads, and what the function needs to run at all: all that is left in Audit mode.
-LOOKING = {"LookPolicy"}
+LOOKING = {"ReadPolicy"}
 READS = ("Get", "Describe", "List", "Simulate", "GET")
 
 
@@ -200,8 +200,8 @@ def test_audit_mode_has_no_permission_to_change_anything() -> None:
     for name, resource in RESOURCES.items():
         is_of_functions = {"Ref": "EnforceRole"} in resource["Properties"].get("Roles", [])
         if resource["Type"] == "AWS::IAM::Policy" and is_of_functions and name not in LOOKING:
-            assert resource["Condition"] in ("Enforces", "MakesLogRole")
-    for statement in RESOURCES["LookPolicy"]["Properties"]["PolicyDocument"]["Statement"]:
+            assert resource["Condition"] in ("Enforces", "CreatesLogRole")
+    for statement in RESOURCES["ReadPolicy"]["Properties"]["PolicyDocument"]["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert all(action.split(":")[1].startswith(READS) for action in actions)
 
@@ -268,8 +268,8 @@ def test_forwarding_rules_are_named_alike_wherever_they_are_named() -> None:
     by_sid = {statement["Sid"]: statement["Resource"] for statement in statements()}
     for arns in (
         trust["Condition"]["ArnLike"]["aws:SourceArn"],
-        by_sid["MakeTheForwardersRules"],
-        by_sid["LookForForwardingRules"],
+        by_sid["ManageForwarderRules"],
+        by_sid["DescribeForwardingRules"],
     ):
         names = [{"Fn::Sub": arn["Fn::Sub"].split(":rule/")[1]} for arn in arns]
         assert [name_behind_the_stacks(name) for name in names] == forwarding_rules()
@@ -284,7 +284,7 @@ def test_stack_set_and_queue_of_forwarders_are_named_alike_wherever_they_are_nam
     queue = name_behind_the_stacks(child["UndeliveredQueue"]["Properties"]["QueueName"])
     assert name_behind_the_stacks(variables["FORWARDING_QUEUE"]) == queue
     by_sid = {statement["Sid"]: statement["Resource"] for statement in statements()}
-    for sid in ("MakeTheForwardersQueues", "CountUndeliveredEvents"):
+    for sid in ("ManageForwarderQueues", "CountUndeliveredEvents"):
         assert name_behind_the_stacks({"Fn::Sub": by_sid[sid]["Fn::Sub"].split("{AWS::AccountId}:")[1]}) == queue
     rules = {name: each for name, each in child.items() if each["Type"] == "AWS::Events::Rule"}
     [statement] = child["UndeliveredQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
@@ -411,7 +411,7 @@ def test_boundary_of_the_log_role(own: str, shared: str, expected: str | None) -
     assert told == arn(expected or "")
     [statement] = [
         each
-        for each in properties["MakeLogRolePolicy"]["PolicyDocument"]["Statement"]
+        for each in properties["CreateLogRolePolicy"]["PolicyDocument"]["Statement"]
         if each["Action"] == "iam:CreateRole"
     ]
     condition = statement.get("Condition")

@@ -1,1 +1,1 @@
-"""What Log Keeper would do in an account. A command for people, with their own credentials: it is not deployed."""
+"""Show what Log Keeper would do in an account. A command that people run with their own credentials; not deployed."""

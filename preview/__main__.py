@@ -1,4 +1,4 @@
-"""``python -m preview``, as ``make preview`` runs it: what Log Keeper would do in an account. Changes nothing."""
+"""``python -m preview``: show what Log Keeper would change in an account, and change nothing. See ``make preview``."""
 
 from __future__ import annotations
 
@@ -17,41 +17,45 @@ from log_keeper.access_log_format import FormatName
 from log_keeper.aws import Clients
 from log_keeper.pace import Pace
 from log_keeper.settings import Settings
-from preview.outlook import Preview
-from preview.reading import Tell, enabled_regions, explain, gather, identify, tell_nobody
+from preview.model import Preview
+from preview.reading import ShowProgress, enabled_regions, explain, identify, read_regions, show_no_progress
 from preview.report_data import to_csv, to_json
 from preview.report_html import to_html
 from tools.aws_session import ERROR, ToolError, exit_with, open_session, run
 
-ALL_IN_LINE, WRONG_USE, OUT_OF_LINE = 0, 2, 3
+#: Exit codes; ``ERROR`` is another.
+COMPLIANT, WRONG_USAGE, NON_COMPLIANT = 0, 2, 3
 
 _EPILOG = """\
 exit codes:
-  0  everything is in line
-  1  an error: no credentials, or something could not be read; the rest is shown
-  2  wrong usage
-  3  a stage, or the account's log role, is out of line
+  0  every stage is compliant or exempt, and so is the account's log role
+  1  an error: there are no credentials, or something could not be read
+     (everything else is shown)
+  2  wrong usage of the command
+  3  a stage is not compliant, or the account needs a log role and has no valid one
 
-It reads with your own credentials: apigateway:GET, logs:DescribeLogGroups,
-logs:DescribeDeliverySources, iam:GetRole, iam:SimulatePrincipalPolicy,
-cloudtrail:DescribeTrails, cloudtrail:GetTrailStatus and
-cloudtrail:GetEventSelectors; where log delivery takes execution logs elsewhere
-also logs:DescribeDeliveries, logs:GetDeliveryDestination and
-firehose:DescribeDeliveryStream; for a log role that may write to none of the
-usual log groups also iam:ListRolePolicies, iam:GetRolePolicy,
-iam:ListAttachedRolePolicies, iam:GetPolicy and iam:GetPolicyVersion. AWS's
-managed policy ReadOnlyAccess has them all.
+permissions (the AWS managed policy ReadOnlyAccess has them all):
+  always
+    apigateway:GET, logs:DescribeLogGroups, logs:DescribeDeliverySources,
+    iam:GetRole, iam:SimulatePrincipalPolicy, cloudtrail:DescribeTrails,
+    cloudtrail:GetTrailStatus, cloudtrail:GetEventSelectors
+  if a stage delivers its execution logs to other destinations
+    logs:DescribeDeliveries, logs:GetDeliveryDestination,
+    firehose:DescribeDeliveryStream
+  if the log role may not write to any of the usual log groups
+    iam:ListRolePolicies, iam:GetRolePolicy, iam:ListAttachedRolePolicies,
+    iam:GetPolicy, iam:GetPolicyVersion
 
---all-regions takes no further permission: each region that botocore knows is
-asked who you are (sts:GetCallerIdentity), and one that does not take your
-credentials is not enabled, and left out by name. A region younger than your
-botocore has to be named with --region.
+--all-regions needs no other permission. It calls sts:GetCallerIdentity in each
+region that the installed botocore knows. A region that refuses your credentials
+is not enabled: it is left out, and the output names it. Name a region that your
+botocore does not know yet with --region.
 """
 
 
 def _days(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days: use 1 or more")
     return int(text)
 
 
@@ -61,55 +65,88 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate <= 10:
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0 and at most 10")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate: use a number above 0, at most 10")
     return rate
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; the defaults of the policy are the template's."""
+    """Return the parser of the command line. Options of the policy have the defaults of the template."""
     parser = argparse.ArgumentParser(
         prog="python -m preview",
-        description="Shows what Log Keeper would change of every API Gateway stage, and why.\nChanges nothing.",
+        description="Show what Log Keeper would change in each API Gateway stage, and why. Nothing is changed.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    where = parser.add_argument_group("what is read")
-    where.add_argument("--profile", help="profile of your AWS configuration; default: boto3's usual chain")
+    where = parser.add_argument_group("what to read")
+    where.add_argument("--profile", help="profile of your AWS configuration; default: the one that boto3 chooses")
     regions = where.add_mutually_exclusive_group()
     regions.add_argument(
         "--region",
         action="append",
         default=[],
-        help="a region; may be repeated; default: AWS_REGION, or your configuration's",
+        help="region to read; can be repeated; default: AWS_REGION, or the region of your configuration",
     )
-    regions.add_argument("--all-regions", action="store_true", help="every region that the account has enabled")
+    regions.add_argument("--all-regions", action="store_true", help="read every region that the account has enabled")
     where.add_argument(
         "--rate",
         type=_rate,
         default=4.0,
         metavar="CALLS",
-        help="API Gateway calls a second at most, of the 10 that the account has; default: 4",
+        help="highest number of API Gateway calls per second in a region, of the account's 10; default: 4",
     )
-    shown = parser.add_argument_group("what is shown", "Tables, unless one of the first two is chosen.")
-    shown.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    shown.add_argument("--csv", action="store_true", help="CSV on stdout, a row for each stage")
-    shown.add_argument("--html", metavar="FILE", help="also a page for auditors and managers; - for stdout, instead")
-    policy = parser.add_argument_group("the policy", "As the parameters of the template, with the same defaults.")
-    policy.add_argument("--info-tag-key", default="execution-logs", metavar="KEY", help="default: execution-logs")
-    policy.add_argument("--allow-bodies", action="store_true", help="a tag may keep bodies in the execution logs")
+    shown = parser.add_argument_group("what to write", "Tables for a terminal, unless you choose another form.")
+    shown.add_argument("--json", action="store_true", help="write one JSON document to stdout")
+    shown.add_argument("--csv", action="store_true", help="write CSV to stdout, one row for each stage")
+    shown.add_argument(
+        "--html",
+        metavar="FILE",
+        help="write an HTML page, beside the tables; with - write it to stdout, instead of them",
+    )
+    policy = parser.add_argument_group("policy", "The parameters of the template, with the same defaults.")
     policy.add_argument(
-        "--access-log-format", type=FormatName, choices=list(FormatName), default=FormatName.JSON, help="default: JSON"
+        "--info-tag-key",
+        default="execution-logs",
+        metavar="KEY",
+        help="tag that keeps execution logs of a stage at INFO; default: execution-logs",
     )
-    policy.add_argument("--detailed-metrics", action="store_true", help="detailed metrics are wanted of every stage")
-    policy.add_argument("--exempt-tag-key", default="", metavar="KEY", help="stages with this tag are left alone")
-    policy.add_argument("--access-log-retention-days", type=_days, default=365, metavar="DAYS", help="default: 365")
-    policy.add_argument("--execution-log-retention-days", type=_days, default=30, metavar="DAYS", help="default: 30")
+    policy.add_argument(
+        "--allow-data-trace",
+        action="store_true",
+        help="allow the tag KEY-data-trace, which keeps request and response bodies in execution logs",
+    )
+    policy.add_argument(
+        "--access-log-format",
+        type=FormatName,
+        choices=list(FormatName),
+        default=FormatName.JSON,
+        help="format of access logs that Log Keeper sets; default: JSON",
+    )
+    policy.add_argument(
+        "--detailed-metrics", action="store_true", help="switch on detailed CloudWatch metrics of every stage"
+    )
+    policy.add_argument(
+        "--exempt-tag-key", default="", metavar="KEY", help="never change stages with this tag; default: no such tag"
+    )
+    policy.add_argument(
+        "--access-log-retention-days",
+        type=_days,
+        default=365,
+        metavar="DAYS",
+        help="retention of new access log groups; default: 365",
+    )
+    policy.add_argument(
+        "--execution-log-retention-days",
+        type=_days,
+        default=30,
+        metavar="DAYS",
+        help="retention of new execution log groups; default: 30",
+    )
     return parser
 
 
 def settings(arguments: argparse.Namespace, account: str, partition: str, regions: tuple[str, ...]) -> Settings:
-    """The policy that the command line asks for, in an account: in audit mode, and with no names of a stack."""
+    """Return the settings of audit mode with the policy of the command line. Names of the stack are empty."""
     return Settings(
         account=account,
         partition=partition,
@@ -118,7 +155,7 @@ def settings(arguments: argparse.Namespace, account: str, partition: str, region
         access_log_retention=arguments.access_log_retention_days,
         execution_log_retention=arguments.execution_log_retention_days,
         access_log_format=arguments.access_log_format,
-        allows_bodies=arguments.allow_bodies,
+        allows_bodies=arguments.allow_data_trace,
         wants_metrics=arguments.detailed_metrics,
         exempt_tag_key=arguments.exempt_tag_key or None,
         is_audit=True,
@@ -142,19 +179,19 @@ def settings(arguments: argparse.Namespace, account: str, partition: str, region
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The preview is shown; gives the exit code."""
+    """Show the preview. Return the exit code that ``--help`` describes."""
     command_line = parser()
     arguments = command_line.parse_args(argv)
     if arguments.json + arguments.csv + (arguments.html == "-") > 1:
-        command_line.error("--json, --csv and --html - all write to stdout: choose one")
+        command_line.error("--json, --csv and --html - write to stdout: choose one of them")
 
     def show() -> int:
-        _look_before(arguments)
+        _check_output(arguments)
         preview = _read(arguments)
         _show(preview, arguments)
         if preview.errors:
             return ERROR
-        return ALL_IN_LINE if preview.is_in_line else OUT_OF_LINE
+        return COMPLIANT if preview.is_compliant else NON_COMPLIANT
 
     return run("preview", show, "stopped; nothing was changed.")
 
@@ -163,49 +200,51 @@ def _writes_tables(arguments: argparse.Namespace) -> bool:
     return not (arguments.json or arguments.csv or arguments.html == "-")
 
 
-def _look_before(arguments: argparse.Namespace) -> None:
-    """What would be in the way of showing is found before the reading, which can take minutes."""
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Raise ToolError if the preview could not be written, before minutes are spent on reading."""
     if _writes_tables(arguments) and find_spec("rich") is None:
-        raise ToolError("the tables need the package rich: pip install rich, or choose --json, --csv or --html -.")
+        raise ToolError("the tables need the package rich: run pip install rich, or choose --json, --csv or --html -.")
     if arguments.html not in (None, "-"):
         page = Path(arguments.html)
         if page.is_dir() or not os.access(page if page.exists() else page.parent, os.W_OK):
-            raise ToolError(f"{page} cannot be written: name a file in a directory that exists and is yours.")
+            raise ToolError(
+                f"{page} cannot be written: name a file in a directory that exists and to which you can write."
+            )
 
 
 def _read(arguments: argparse.Namespace) -> Preview:
-    with _progress() as tell:
+    with _progress() as show_progress:
         try:
             session = open_session(arguments.profile, None)
             home = session.region_name
-            asked = tuple(dict.fromkeys(arguments.region)) or ((home,) if home and not arguments.all_regions else ())
-            for region in asked:
+            chosen = tuple(dict.fromkeys(arguments.region)) or ((home,) if home and not arguments.all_regions else ())
+            for region in chosen:
                 session.get_partition_for_region(region)
-            if not asked and not arguments.all_regions:
+            if not chosen and not arguments.all_regions:
                 raise ToolError("no region is set: name one with --region, set AWS_REGION, or choose --all-regions.")
             clients = Clients(lambda: Pace(arguments.rate), session)
-            doors = [*([home] if home else []), *asked]
-            account, partition = identify(clients, doors or ["us-east-1"])
-            left_out: tuple[str, ...] = ()
+            regions = [*([home] if home else []), *chosen]
+            account, partition = identify(clients, regions or ["us-east-1"])
+            not_enabled: tuple[str, ...] = ()
             if arguments.all_regions:
-                asked, left_out = enabled_regions(clients, session, partition, tell)
+                chosen, not_enabled = enabled_regions(clients, session, partition, show_progress)
         except (BotoCoreError, ClientError) as error:
             raise ToolError(explain(error)) from error
-        policy = settings(arguments, account, partition, asked)
-        regions = gather(clients, policy, lambda: datetime.now(UTC), tell)
-        return Preview(policy, datetime.now(UTC), regions, left_out)
+        policy = settings(arguments, account, partition, chosen)
+        read = read_regions(clients, policy, lambda: datetime.now(UTC), show_progress)
+        return Preview(policy, datetime.now(UTC), read, not_enabled)
 
 
 @contextmanager
-def _progress() -> Iterator[Tell]:
-    """A bar where rich is installed and stderr is a terminal."""
+def _progress() -> Iterator[ShowProgress]:
+    """Show a progress bar if rich is installed and stderr is a terminal."""
     if find_spec("rich") is None:
-        yield tell_nobody
+        yield show_no_progress
         return
-    from preview.terminal import progress
+    from preview.report_terminal import progress
 
-    with progress() as tell:
-        yield tell
+    with progress() as show_progress:
+        yield show_progress
 
 
 def _show(preview: Preview, arguments: argparse.Namespace) -> None:
@@ -221,7 +260,7 @@ def _show(preview: Preview, arguments: argparse.Namespace) -> None:
     elif arguments.csv:
         sys.stdout.write(to_csv(preview))
     elif _writes_tables(arguments):
-        from preview.terminal import print_report
+        from preview.report_terminal import print_report
 
         print_report(preview)
     if not _writes_tables(arguments):

@@ -1,4 +1,4 @@
-"""An account read and judged, by the code of the sweep, with the caller's own credentials.
+"""Read an account and evaluate its stages, with the code of the sweep and the caller's own credentials.
 
 Nothing is changed and nothing is sent.
 """
@@ -24,7 +24,7 @@ from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
 from log_keeper.trails import has_trail
-from preview.outlook import RegionPreview, StagePreview
+from preview.model import RegionPreview, StagePreview
 from preview.words import printable
 from tools import aws_session
 from tools.aws_session import one_line
@@ -32,18 +32,21 @@ from tools.aws_session import one_line
 if TYPE_CHECKING:
     import boto3
 
-#: Told while a region is read: its name, and how many of its APIs are read of how many; None before they are listed.
-type Tell = Callable[[str, int, int | None], None]
+#: Called while a region is read, with its name, the number of its APIs read so far, and the number of all its APIs
+#: (None before they are listed).
+type ShowProgress = Callable[[str, int, int | None], None]
 
 
-def tell_nobody(region: str, done: int, of: int | None) -> None:
-    """For a reading that nobody watches."""
+def show_no_progress(region: str, done: int, of: int | None) -> None:
+    """Do nothing: for callers that show no progress."""
 
 
 def identify(clients: Clients, regions: Iterable[str]) -> tuple[str, str]:
-    """The caller's account and its partition, from the first region that answers. It takes no permission.
+    """Return the caller's account and its partition, from the first region that answers.
 
-    *Source:* AWS STS API reference, GetCallerIdentity. Raises what the last region answered.
+    GetCallerIdentity needs no permission. *Source:* AWS STS API reference, GetCallerIdentity.
+
+    Raises NoRegionError without regions, and the error of the last region if none answers.
     """
     failure: BotoCoreError | ClientError | None = None
     for region in regions:
@@ -61,38 +64,40 @@ def identify(clients: Clients, regions: Iterable[str]) -> tuple[str, str]:
 
 
 def enabled_regions(
-    clients: Clients, session: boto3.Session, partition: str, tell: Tell
+    clients: Clients, session: boto3.Session, partition: str, show_progress: ShowProgress
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The regions that take the caller's credentials, and those that do not, since the account has not enabled them.
+    """Return the regions that the account has enabled, and those that it has not.
 
-    By GetCallerIdentity in each region with API Gateway that botocore knows: unlike account:ListRegions and
-    ec2:DescribeRegions it takes no permission.
+    Calls GetCallerIdentity in each region with API Gateway that botocore knows: a region that is not enabled refuses
+    the credentials. Unlike account:ListRegions and ec2:DescribeRegions, that call needs no permission.
     """
-    enabled, left_out = [], []
+    enabled, not_enabled = [], []
     for region in session.get_available_regions("apigateway", partition):
-        tell(region, 0, None)
+        show_progress(region, 0, None)
         try:
             clients.sts(region).get_caller_identity()
         except ClientError as error:
-            # Any other failure is told by the reading of the region.
+            # Any other error is reported when the region is read.
             if is_closed(error):
-                left_out.append(region)
+                not_enabled.append(region)
                 continue
         except (EndpointConnectionError, ConnectTimeoutError):
             pass
         enabled.append(region)
-    return tuple(enabled), tuple(left_out)
+    return tuple(enabled), tuple(not_enabled)
 
 
-def gather(clients: Clients, settings: Settings, now: Callable[[], datetime], tell: Tell) -> tuple[RegionPreview, ...]:
-    """Each region of the settings as it is now. What cannot be read of one is in its ``errors``; the rest goes on."""
-    return tuple(_read_region(clients, settings, region, now, tell) for region in settings.regions)
+def read_regions(
+    clients: Clients, settings: Settings, now: Callable[[], datetime], show_progress: ShowProgress
+) -> tuple[RegionPreview, ...]:
+    """Read each region of the settings. What cannot be read is in ``errors`` of its region; the rest is still read."""
+    return tuple(_read_region(clients, settings, region, now, show_progress) for region in settings.regions)
 
 
 def _read_region(
-    clients: Clients, settings: Settings, region: str, now: Callable[[], datetime], tell: Tell
+    clients: Clients, settings: Settings, region: str, now: Callable[[], datetime], show_progress: ShowProgress
 ) -> RegionPreview:
-    tell(region, 0, None)
+    show_progress(region, 0, None)
     try:
         apis = list_apis(clients, region)
     except (BotoCoreError, ClientError) as error:
@@ -100,9 +105,9 @@ def _read_region(
 
     def counted() -> Iterator[Api]:
         for number, api in enumerate(apis):
-            tell(region, number, len(apis))
+            show_progress(region, number, len(apis))
             yield api
-        tell(region, len(apis), len(apis))
+        show_progress(region, len(apis), len(apis))
 
     errors: list[str] = []
     stages: list[StagePreview] = []
@@ -125,13 +130,13 @@ def _read_region(
     except (BotoCoreError, ClientError) as error:
         errors.append(f"{region}: not all stages could be read: {explain(error)}")
 
-    trail = attempt("its trails", lambda: has_trail(clients.cloudtrail(region)))
+    trail = attempt("the CloudTrail trails", lambda: has_trail(clients.cloudtrail(region)))
     needs_role = any(api.protocol is not Protocol.HTTP for api in apis)
     return RegionPreview(region, tuple(sorted(stages, key=_rank)), role, needs_role, trail, tuple(errors))
 
 
 def _rank(stage: StagePreview) -> tuple[bool, bool, str, str, str]:
-    """What would change comes first, and what is exempt before what is in line."""
+    """Return a sort key: stages that would be remediated first, compliant stages last, then by API and stage name."""
     ref, outcome = stage.stage.ref, stage.outcome
     is_last = outcome is Outcome.IN_LINE
     return (is_last, outcome is not Outcome.WOULD_CHANGE, stage.api_name.lower(), ref.api_id, ref.stage_name)
@@ -142,7 +147,7 @@ def explain(error: Exception) -> str:
     match error:
         case ClientError() if error_code(error) in ("AccessDenied", "AccessDeniedException"):
             message = one_line(error_message(error)).rstrip(".")
-            return f"it is denied to these credentials: allow it, or leave this out. {message}."
+            return f"access is denied to these credentials: allow the call, or leave the region out. {message}."
         case ClientError() if is_closed(error):
             message = one_line(error_message(error)).rstrip(".")
             return (

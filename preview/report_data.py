@@ -5,72 +5,77 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict
 from typing import Any
 
 from log_keeper.settings import Settings
-from preview.outlook import Preview, RegionPreview, StagePreview, count, count_by_protocol
+from preview.model import Count, Preview, RegionPreview, StagePreview, count, count_by_protocol
+from preview.outcomes import APPEARANCES
 from preview.words import finding_in_words, policy_parameters, printable, steps
 
-#: Raised when a member of the JSON document is taken away or changes its meaning; more may be added at any time.
+#: Increased when a member of the JSON document is removed or changes its meaning; not when members are added.
 VERSION = 1
 
 COLUMNS = (
     "region",
     "protocol",
-    "api_id",
-    "api_name",
-    "stage_name",
+    "apiId",
+    "apiName",
+    "stageName",
     "outcome",
     "owner",
-    "is_at_info",
-    "info_until",
+    "isOptedIn",
+    "infoUntil",
     "changes",
     "reasons",
     "findings",
 )
-#: What a spreadsheet takes for the beginning of a formula.
+#: Characters at which a spreadsheet begins a formula.
 #: *Source:* OWASP, "CSV Injection".
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
             "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 
 
 def to_json(preview: Preview) -> str:
-    """One document, in ASCII."""
+    """Return the preview as one JSON document, in ASCII."""
     document = {
         "version": VERSION,
-        "generated_at": preview.generated_at.isoformat(timespec="seconds"),
+        "generatedAt": preview.generated_at.isoformat(timespec="seconds"),
         "account": preview.settings.account,
         "policy": policy_parameters(preview.settings),
-        "is_in_line": preview.is_in_line,
-        "is_complete": not preview.errors,
+        "isCompliant": preview.is_compliant,
+        "isComplete": not preview.errors,
         "summary": {
-            "stages": asdict(count(preview.stages)),
-            "by_protocol": {
-                protocol: asdict(counted) for protocol, counted in count_by_protocol(preview.stages).items()
+            "stages": _count(count(preview.stages)),
+            "byProtocol": {
+                protocol: _count(counted) for protocol, counted in count_by_protocol(preview.stages).items()
             },
             "findings": len(preview.findings),
         },
         "regions": [_region(region, preview.settings) for region in preview.regions],
-        "regions_left_out": list(preview.left_out),
+        "regionsNotEnabled": list(preview.regions_not_enabled),
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _count(counted: Count) -> dict[str, int]:
+    outcomes = {APPEARANCES[outcome].key: number for outcome, number in counted.by_outcome.items()}
+    return {"evaluated": counted.evaluated} | outcomes | {"optedIn": counted.opted_in}
 
 
 def _region(region: RegionPreview, settings: Settings) -> dict[str, Any]:
     role = region.role
     return {
         "region": region.region,
-        "log_role": None
+        "logRole": None
         if role is None
         else {
-            "verdict": role.verdict,
-            "role_arn": role.role_arn,
+            "status": role.verdict,
+            "roleArn": role.role_arn,
             "fault": role.fault,
             "limits": role.limits,
-            "is_needed": region.needs_role,
+            "isNeeded": region.needs_role,
         },
-        "has_trail": region.has_trail,
+        "hasTrail": region.has_trail,
         "findings": _findings(region),
         "errors": list(region.errors),
         "stages": [_stage(stage, settings) for stage in region.stages],
@@ -83,19 +88,21 @@ def _stage(preview: StagePreview, settings: Settings) -> dict[str, Any]:
     return {
         "region": stage.ref.region,
         "protocol": stage.protocol,
-        "api_id": stage.ref.api_id,
-        "api_name": preview.api_name,
-        "stage_name": stage.ref.stage_name,
+        "apiId": stage.ref.api_id,
+        "apiName": preview.api_name,
+        "stageName": stage.ref.stage_name,
         "owner": stage.owner,
         "outcome": preview.outcome,
-        "is_at_info": preview.is_at_info,
-        "info_until": None if until is None else until.isoformat(),
+        "isOptedIn": preview.is_opted_in,
+        "infoUntil": None if until is None else until.isoformat(),
         "changes": [change.to_dict() for change in judgement.plan.changes],
-        "log_groups": [
-            {"name": group.name, "change": change, "retention_days": group.retention}
+        "logGroups": [
+            {"name": group.name, "step": change, "retentionDays": group.retention}
             for group, change in judgement.log_groups.items()
         ],
-        "in_words": [asdict(step) for step in steps(preview, settings)],
+        "description": [
+            {"what": step.what, "why": step.why, "logGroup": step.log_group} for step in steps(preview, settings)
+        ],
         "findings": _findings(preview),
     }
 
@@ -105,16 +112,19 @@ def _findings(found: RegionPreview | StagePreview) -> list[dict[str, str]]:
 
 
 def to_csv(preview: Preview) -> str:
-    """A row for each stage below the names of the columns. No cell is taken for a formula by a spreadsheet."""
+    """Return the preview as CSV: the names of the columns, then a row for each stage.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for stage in preview.stages:
         fields = _stage(stage, preview.settings)
         fields |= {
-            "is_at_info": "yes" if stage.is_at_info else "no",
-            "changes": "; ".join(step["what"] for step in fields["in_words"]),
-            "reasons": "; ".join(dict.fromkeys(step["why"] for step in fields["in_words"])),
+            "isOptedIn": "yes" if stage.is_opted_in else "no",
+            "changes": "; ".join(step["what"] for step in fields["description"]),
+            "reasons": "; ".join(dict.fromkeys(step["why"] for step in fields["description"])),
             "findings": "; ".join(finding_in_words(finding) for finding in stage.findings),
         }
         writer.writerow([_cell(fields[column]) for column in COLUMNS])

@@ -1,4 +1,4 @@
-"""What was found in words, the same for every way to show it. Pure."""
+"""Sentences about what a preview found, the same in every form in which it is shown. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from log_keeper.policy import Setting
 from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
-from preview.outlook import Preview, RegionPreview, StagePreview, count
+from preview.model import Preview, RegionPreview, StagePreview, count
 
-#: Overrides named one by one in a step; more are counted.
+#: How many methods or routes a step names; it gives the number of the others.
 _NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that would be done, and why, in words. ``log_group``: the name of the one that it is about."""
+    """One change that would be made, and its reason. ``why`` is empty for a remark that is no change.
+
+    ``log_group``: the name of the log group that the step creates or changes; None if it is about none.
+    """
 
     what: str
     why: str
@@ -27,29 +30,34 @@ class Step:
 
 
 def printable(text: str) -> str:
-    """The text without what could move a cursor, turn the direction of writing or break a line."""
+    """Return the text with a replacement character for all that is not printable.
+
+    So it cannot move a cursor, change the direction of writing or break a line.
+    """
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def headline(preview: Preview) -> str:
-    """What came of it, in one sentence."""
+    """Return the summary of the preview, one sentence."""
     counted = count(preview.stages)
-    roles = [region.region for region in preview.regions if region.is_role_out_of_line]
-    if counted.seen == 0:
+    number = counted.evaluated
+    of_all = f"of {number} {_plural(number, 'stage')}"
+    regions = [region.region for region in preview.regions if region.needs_valid_role]
+    if number == 0:
         said = "There are no stages"
-    elif counted.out_of_line == 0 and counted.non_compliant > 0:
-        said = f"{counted.non_compliant} of {counted.seen} {_plural(counted.seen, 'stage')} cannot be made compliant"
-    elif counted.out_of_line == 0:
-        said = f"No stage is out of line, of {counted.seen}"
+    elif would_change := counted.by_outcome[Outcome.WOULD_CHANGE]:
+        said = f"{would_change} {of_all} {Outcome.WOULD_CHANGE}"
+    elif non_compliant := counted.by_outcome[Outcome.NON_COMPLIANT]:
+        said = f"{non_compliant} {of_all} cannot be made compliant"
     else:
-        said = f"{counted.out_of_line} of {counted.seen} {_plural(counted.seen, 'stage')} would change"
-    if roles:
-        said += f", and the account has no live log role in {', '.join(roles)}"
+        said = f"No stage requires changes, {of_all}"
+    if regions:
+        said += f", and the account has no valid log role in {', '.join(regions)}"
     return f"{said}." if not preview.errors else f"{said}; not everything could be read."
 
 
 def policy_parameters(settings: Settings) -> dict[str, str]:
-    """The policy that was used, as parameters of the template."""
+    """Return the policy that the preview used, as parameters of the template."""
     return {
         "InfoTagKey": settings.info_tag_key,
         "AllowBodies": "true" if settings.allows_bodies else "false",
@@ -62,7 +70,7 @@ def policy_parameters(settings: Settings) -> dict[str, str]:
 
 
 def steps(stage: StagePreview, settings: Settings) -> list[Step]:
-    """What would be done to the stage; of an exempt one, what would be if it were not."""
+    """Return the changes that the stage requires; for an exempt stage, those that it would require without its tag."""
     judgement = stage.judgement
     alike: dict[tuple[Setting, str | None, str, str], list[str | None]] = {}
     is_new_destination = False
@@ -73,31 +81,35 @@ def steps(stage: StagePreview, settings: Settings) -> list[Step]:
     said = [
         _group_step(group, change, stage.stage)
         for group, change in judgement.log_groups.items()
-        # A group that is made for a new destination is told with that; one without retention is a finding.
+        # A group created for a new destination is in the step of the destination; one without retention is a finding.
         if change is not LogGroupChange.LEFT_WITHOUT_RETENTION and not (is_new_destination and group.name == own_group)
     ]
     for (setting, before, after, reason), overrides in alike.items():
         if setting is Setting.ACCESS_LOG_DESTINATION:
-            days = f"kept {settings.access_log_retention} days"
-            is_made = LogGroupChange.MADE in (
+            is_new_group = LogGroupChange.MADE in (
                 change for group, change in judgement.log_groups.items() if group.name == own_group
             )
-            what = f"{setting} from none to a log group of its own, {f'made, {days}' if is_made else 'which exists'}"
-            said.append(Step(what, reason, own_group))
+            new = f"a new log group, retention {settings.access_log_retention} days"
+            said.append(
+                Step(f"set {setting} to {new if is_new_group else 'its log group, which exists'}", reason, own_group)
+            )
         else:
             values = [_value(value, settings, stage) for value in (before, after)]
-            what = f"{setting} from {values[0]} to {values[1]}{_of(overrides, stage.stage.protocol)}"
+            what = f"change {setting} from {values[0]} to {values[1]}{_of(overrides, stage.stage.protocol)}"
             said.append(Step(what, reason))
     return said
 
 
 def points(stage: StagePreview, settings: Settings) -> list[Step]:
-    """All that is to be said of the stage: its steps, and without a why its exemption, its opt-in and its findings."""
+    """Return all that is shown about the stage: its steps, then its opt-in and findings, as steps with an empty why.
+
+    An exempt stage begins with a step about its exemption.
+    """
     said = steps(stage, settings)
     if stage.outcome is Outcome.EXEMPT:
-        would = "; without it:" if said else ""
-        said.insert(0, Step(f"left alone, since it has the tag {settings.exempt_tag_key}{would}", ""))
-    if stage.is_at_info:
+        would = "; without this tag, Log Keeper would:" if said else ""
+        said.insert(0, Step(f"exempt, because it has the tag {settings.exempt_tag_key}{would}", ""))
+    if stage.is_opted_in:
         until = stage.judgement.plan.opt_in.until
         end = "" if until is None else f" until {until:%Y-%m-%d %H:%M %Z}"
         said.append(Step(f"opted in to INFO by its tag {settings.info_tag_key}{end}", ""))
@@ -105,22 +117,25 @@ def points(stage: StagePreview, settings: Settings) -> list[Step]:
 
 
 def finding_in_words(finding: Finding) -> str:
+    """Return the problem, and in brackets what has it."""
     return f"{finding.problem} ({printable(finding.detail)})"
 
 
 def role_in_words(region: RegionPreview) -> str:
+    """Return the status of the region's log role, and what Log Keeper would do about it."""
     role = region.role
     if role is None:
         return "could not be read"
     if role.verdict is Verdict.LIVE:
-        return f"live: {role.role_arn}"
+        return f"valid: {role.role_arn}"
     if role.verdict is Verdict.LIMITED:
-        return f"limited: {role.limits}; it would be left"
+        return f"limited: {role.limits}; Log Keeper would not replace it"
     fault = "none" if role.role_arn is None else f"{role.role_arn} {role.fault}"
-    return f"{fault}: a live one would be set" if region.needs_role else f"{fault}; no API here needs one"
+    return f"{fault}: a valid one would be set" if region.needs_role else f"{fault}; no API here needs one"
 
 
 def trail_in_words(region: RegionPreview) -> str:
+    """Return whether CloudTrail reports changes in the region, and what follows if it does not."""
     match region.has_trail:
         case None:
             return "could not be read"
@@ -131,9 +146,9 @@ def trail_in_words(region: RegionPreview) -> str:
 
 
 def method_in_words(override: str, protocol: Protocol) -> str:
-    """Return a method's key of a REST API, such as ``~1pets~1{id}/GET`` or ``pets/{id}/GET``, as GET /pets/{id}.
+    """Return ``GET /pets/{id}`` for the key of a REST API's method, ``~1pets~1{id}/GET`` or ``pets/{id}/GET``.
 
-    A route's key is returned as it is.
+    Return the key of a route as it is.
     """
     if protocol is not Protocol.REST:
         return printable(override)
@@ -143,22 +158,22 @@ def method_in_words(override: str, protocol: Protocol) -> str:
 
 def _group_step(group: LogGroup, change: LogGroupChange, stage: Stage) -> Step:
     is_execution = group.name.startswith(execution_log_group(stage.ref))
-    kind = "execution log group" if is_execution else "access log group"
+    noun = "execution log group" if is_execution else "access log group"
     if group.is_owners:
-        kind = "log group that its owner chose"
+        noun = "log group that the owner chose"
     if group.name.endswith("/Canary"):
-        kind += " of the canary"
+        noun += " of the canary"
     if change is LogGroupChange.MISSING:
-        what = "access logs to a log group of Log Keeper's, if this one stays missing for MissingLogGroupMinutes"
-        return Step(what, "the log group does not exist: no access log is kept", group.name)
+        what = "change access log destination to a new log group, if this one is missing for MissingLogGroupMinutes"
+        return Step(what, "the log group does not exist: access logs are lost", group.name)
     if change is LogGroupChange.RETENTION_SET:
-        return Step(f"{kind} kept {group.retention} days", "it is kept for ever", group.name)
+        return Step(f"set retention of the {noun} to {group.retention} days", "it never expires", group.name)
     reason = (
-        "API Gateway would make it itself, to be kept for ever"
+        "otherwise API Gateway creates it, without retention"
         if is_execution
-        else "access logs go there, and it does not exist: API Gateway is silent about that"
+        else "access logs go to it, and it does not exist; API Gateway reports no error"
     )
-    return Step(f"{kind} made, kept {group.retention} days", reason, group.name)
+    return Step(f"create the {noun}, retention {group.retention} days", reason, group.name)
 
 
 def _value(value: str | None, settings: Settings, stage: StagePreview) -> str:
@@ -171,7 +186,10 @@ def _value(value: str | None, settings: Settings, stage: StagePreview) -> str:
 
 
 def _of(overrides: list[str | None], protocol: Protocol) -> str:
-    """Whose settings they are: nothing for those of the stage alone."""
+    """Return which methods or routes have the setting; empty if only the stage has it.
+
+    ``overrides``: keys of methods or routes; None for the stage's own setting.
+    """
     named = [method_in_words(override, protocol) for override in overrides if override is not None]
     if not named:
         return ""

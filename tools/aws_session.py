@@ -233,7 +233,7 @@ def _explain_answer(error: ClientError) -> str:
     if code in _SIGNATURE:
         return f"the secret key does not fit its access key: correct it, or log in again. {message}"
     if code in ("AccessDenied", "AccessDeniedException"):
-        return f"it is denied to these credentials; --help lists what it takes. {message}"
+        return f"access is denied to these credentials; --help lists the permissions. {message}"
     return _sentence(error)
 
 

@@ -214,7 +214,7 @@ def test_missing_permission_is_named(
     sqs.send_message(QueueUrl=url, MessageBody="no JSON")
     assert redrive.main(arguments) == redrive.ERROR
     complaint = capsys.readouterr().err
-    assert "it is denied to these credentials; --help lists what it takes" in complaint
+    assert "access is denied to these credentials; --help lists the permissions" in complaint
     assert f"is not authorized to perform: {denied}" in complaint
     assert stack.dead_letters() == ["no JSON"]
 

@@ -29,11 +29,12 @@ from log_keeper.account_role import AccountRoleError, Verdict, look
 from log_keeper.aws import Clients
 from log_keeper.judgement import Judgement, Problem
 from log_keeper.pace import Pace
+from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.sweep import Swept, sweep
 from log_keeper.work import Work
-from preview.outlook import count
-from preview.reading import gather, tell_nobody
+from preview.model import count
+from preview.reading import read_regions, show_no_progress
 from preview.words import role_in_words
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
@@ -373,12 +374,13 @@ def test_preview_shows_the_limits_of_the_role(sandbox: Sandbox, settings: Settin
     least_privilege(sandbox)
     api_id = make_stage(sandbox)
     deliver(updated(api_id))
-    [region] = gather(Clients(lambda: Pace(1_000)), settings, lambda: datetime.now(UTC), tell_nobody)
+    [region] = read_regions(Clients(lambda: Pace(1_000)), settings, lambda: datetime.now(UTC), show_no_progress)
     assert role_in_words(region).startswith(f"limited: {THEIRS} lacks logs:CreateLogGroup")
     [stage] = region.stages
     assert stage.outcome == "non-compliant"
     assert [finding.problem for finding in stage.findings] == [Problem.LIMITED_LOG_ROLE]
-    assert (count(region.stages).in_line, count(region.stages).non_compliant) == (0, 1)
+    outcomes = count(region.stages).by_outcome
+    assert (outcomes[Outcome.IN_LINE], outcomes[Outcome.NON_COMPLIANT]) == (0, 1)
 
 
 def test_policy_of_the_organization_is_reported_and_the_role_is_left(

@@ -213,7 +213,7 @@ def test_preview_tells_of_it(sandbox: Sandbox, deliver: Deliver, capsys: pytest.
     stage_of_owner(sandbox)
     delete_policy_of(sandbox, "/team/web")
     capsys.readouterr()
-    assert command.main(["--json", "--rate", "10"]) == command.OUT_OF_LINE
+    assert command.main(["--json", "--rate", "10"]) == command.NON_COMPLIANT
     document = json.loads(capsys.readouterr().out)
     steps = [step for region in document["regions"] for stage in region["stages"] for step in stage["changes"]]
     assert [step["setting"] for step in steps] == [Setting.LOG_DELIVERY]

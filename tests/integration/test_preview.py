@@ -74,7 +74,7 @@ def in_line(sandbox: Sandbox, api_id: str, version: ApiVersion, stage_name: str,
 
 
 def stages(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(stage["region"], stage["api_id"]): stage for region in document["regions"] for stage in region["stages"]}
+    return {(stage["region"], stage["apiId"]): stage for region in document["regions"] for stage in region["stages"]}
 
 
 def test_defaults_are_the_templates() -> None:
@@ -97,7 +97,7 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
 
 
 def test_options_are_the_policy() -> None:
-    options = "--info-tag-key=k --allow-bodies --access-log-format=CLF --detailed-metrics --exempt-tag-key=e"
+    options = "--info-tag-key=k --allow-data-trace --access-log-format=CLF --detailed-metrics --exempt-tag-key=e"
     retentions = ["--access-log-retention-days=7", "--execution-log-retention-days=3"]
     arguments = command.parser().parse_args([*options.split(), *retentions])
     assert policy_parameters(command.settings(arguments, ACCOUNT, "aws", ("us-east-1",))) == {
@@ -120,7 +120,7 @@ def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look:
     for api_id, (version, stage_name) in good.items():
         in_line(sandbox, api_id, version, stage_name)
     code, output, _ = look("--json")
-    assert code == command.ALL_IN_LINE
+    assert code == command.COMPLIANT
     assert {api_id: stage["outcome"] for (_, api_id), stage in stages(json.loads(output)).items()} == dict.fromkeys(
         good, "in line"
     )
@@ -128,19 +128,19 @@ def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look:
     elsewhere = make_stage(sandbox, region="eu-west-1")
     code, output, _ = look("--json", "--region", "us-east-1", "--region", "eu-west-1", "--region", "us-east-1")
     document = json.loads(output)
-    assert code == command.OUT_OF_LINE
+    assert code == command.NON_COMPLIANT
     outcomes = {api_id: stage["outcome"] for (_, api_id), stage in stages(document).items()}
     assert outcomes == dict.fromkeys(good, "in line") | dict.fromkeys(bad | {elsewhere}, "would change")
-    assert [region["log_role"]["verdict"] for region in document["regions"]] == ["live", "dead"]
+    assert [region["logRole"]["status"] for region in document["regions"]] == ["live", "dead"]
     assert document["summary"]["stages"] == {
-        "seen": 7,
-        "in_line": 3,
-        "out_of_line": 4,
-        "non_compliant": 0,
+        "evaluated": 7,
+        "compliant": 3,
+        "wouldBeRemediated": 4,
+        "nonCompliant": 0,
         "exempt": 0,
-        "at_info": 0,
+        "optedIn": 0,
     }
-    assert {name: counted["out_of_line"] for name, counted in document["summary"]["by_protocol"].items()} == {
+    assert {name: counted["wouldBeRemediated"] for name, counted in document["summary"]["byProtocol"].items()} == {
         "REST": 2,
         "HTTP": 1,
         "WEBSOCKET": 1,
@@ -160,7 +160,7 @@ def test_what_is_said_would_change_is_what_enforcing_changes(sandbox: Sandbox, l
     assert [(change["setting"], change["from"], change["to"], change["reason"]) for change in stage["changes"]] == [
         (change.setting, change.before, change.after, change.reason) for change in result.changes
     ]
-    assert {group["name"]: group["change"] for group in stage["log_groups"]} == result.log_groups
+    assert {group["name"]: group["step"] for group in stage["logGroups"]} == result.log_groups
 
 
 def test_nothing_is_changed(sandbox: Sandbox, look: Look, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_nothing_is_changed(sandbox: Sandbox, look: Look, tmp_path: Path) -> Non
     begun = len(sandbox.calls)
     page = str(tmp_path / "page.html")
     for arguments in ([], ["--json"], ["--csv"], ["--html", page], ["--detailed-metrics", "--region", "eu-west-1"]):
-        assert look(*arguments)[0] in (command.OUT_OF_LINE, command.ALL_IN_LINE)
+        assert look(*arguments)[0] in (command.NON_COMPLIANT, command.COMPLIANT)
     made = sandbox.calls[begun:]
     operations = {record.call.operation for record in made}
     assert all(name.startswith(("Get", "List", "Describe", "Simulate")) for name in operations)
@@ -208,18 +208,18 @@ def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, look: Look, monkeypat
 
     allow(*actions)
     code, output, error = look("--json")
-    assert (code, error) == (command.OUT_OF_LINE, "")
+    assert (code, error) == (command.NON_COMPLIANT, "")
     allow(*actions - {"iam:SimulatePrincipalPolicy"})
     code, output, error = look("--json")
     document = json.loads(output)
     assert code == command.ERROR
     assert len(stages(document)) == 1
-    assert document["regions"][0]["log_role"] is None
-    assert "the account's log role could not be read: it is denied" in error
+    assert document["regions"][0]["logRole"] is None
+    assert "the account's log role could not be read: access is denied" in error
     allow(*actions - {"apigateway:GET"})
     code, output, error = look()
     assert code == command.ERROR
-    assert "us-east-1 could not be read: it is denied to these credentials" in " ".join(output.split())
+    assert "us-east-1 could not be read: access is denied to these credentials" in " ".join(output.split())
 
 
 def test_closed_region_is_reported_and_the_others_go_on(sandbox: Sandbox, look: Look) -> None:
@@ -231,7 +231,7 @@ def test_closed_region_is_reported_and_the_others_go_on(sandbox: Sandbox, look: 
     assert len(stages(document)) == 1
     assert "not enabled" in document["regions"][0]["errors"][0]
     assert error.startswith("preview: us-east-1 could not be read: ")
-    assert not document["is_complete"]
+    assert not document["isComplete"]
 
 
 def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, look: Look) -> None:
@@ -239,24 +239,24 @@ def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, look:
     sandbox.disabled_regions.update({"ap-east-1", "me-south-1"})
     code, output, _ = look("--json", "--all-regions")
     document = json.loads(output)
-    assert code == command.OUT_OF_LINE
+    assert code == command.NON_COMPLIANT
     regions = {region["region"] for region in document["regions"]}
     assert {"us-east-1", "eu-central-1"} < regions
     assert regions.isdisjoint({"ap-east-1", "me-south-1"})
-    assert document["regions_left_out"] == ["ap-east-1", "me-south-1"]
+    assert document["regionsNotEnabled"] == ["ap-east-1", "me-south-1"]
     # A region without APIs needs no role.
-    assert [region["region"] for region in document["regions"] if region["log_role"]["is_needed"]] == ["eu-central-1"]
+    assert [region["region"] for region in document["regions"] if region["logRole"]["isNeeded"]] == ["eu-central-1"]
 
 
 def test_region_without_a_trail_is_a_finding(sandbox: Sandbox, look: Look) -> None:
     sandbox.client("cloudtrail").stop_logging(Name="organization")
     code, output, _ = look("--json")
-    assert code == command.ALL_IN_LINE
+    assert code == command.COMPLIANT
     assert [finding["problem"] for finding in json.loads(output)["regions"][0]["findings"]] == [
         "no CloudTrail trail logs management write events: changes are found by the sweep only"
     ]
     _, output, _ = look()
-    assert "To look at: us-east-1: no CloudTrail trail" in output
+    assert "Needs action: us-east-1: no CloudTrail trail" in output
 
 
 def test_execution_logs_that_are_delivered_elsewhere_are_a_finding(sandbox: Sandbox, look: Look) -> None:
@@ -269,7 +269,7 @@ def test_execution_logs_that_are_delivered_elsewhere_are_a_finding(sandbox: Sand
     [stage] = stages(json.loads(output)).values()
     found = {"problem": Problem.DELIVERED_ELSEWHERE, "detail": "arn:aws:s3:::execution-logs"}
     assert found in stage["findings"]
-    assert f"API-Gateway-Execution-Logs_{api_id}/prod" not in json.dumps(stage["log_groups"])
+    assert f"API-Gateway-Execution-Logs_{api_id}/prod" not in json.dumps(stage["logGroups"])
 
 
 def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:
@@ -279,52 +279,52 @@ def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:
     assert document["version"] == 1
     assert list(document) == [
         "version",
-        "generated_at",
+        "generatedAt",
         "account",
         "policy",
-        "is_in_line",
-        "is_complete",
+        "isCompliant",
+        "isComplete",
         "summary",
         "regions",
-        "regions_left_out",
+        "regionsNotEnabled",
     ]
-    assert list(region) == ["region", "log_role", "has_trail", "findings", "errors", "stages"]
-    assert list(region["log_role"]) == ["verdict", "role_arn", "fault", "limits", "is_needed"]
+    assert list(region) == ["region", "logRole", "hasTrail", "findings", "errors", "stages"]
+    assert list(region["logRole"]) == ["status", "roleArn", "fault", "limits", "isNeeded"]
     assert list(stage) == [
         "region",
         "protocol",
-        "api_id",
-        "api_name",
-        "stage_name",
+        "apiId",
+        "apiName",
+        "stageName",
         "owner",
         "outcome",
-        "is_at_info",
-        "info_until",
+        "isOptedIn",
+        "infoUntil",
         "changes",
-        "log_groups",
-        "in_words",
+        "logGroups",
+        "description",
         "findings",
     ]
-    assert stage["api_name"] == "shop"
+    assert stage["apiName"] == "shop"
     assert {tuple(change) for change in stage["changes"]} == {("setting", "override", "from", "to", "reason")}
-    assert {tuple(group) for group in stage["log_groups"]} == {("name", "change", "retention_days")}
-    assert {tuple(step) for step in stage["in_words"]} == {("what", "why", "log_group")}
+    assert {tuple(group) for group in stage["logGroups"]} == {("name", "step", "retentionDays")}
+    assert {tuple(step) for step in stage["description"]} == {("what", "why", "logGroup")}
 
 
 def test_csv_has_a_row_for_each_stage(sandbox: Sandbox, look: Look) -> None:
     api_id = make_stage(sandbox)
     code, output, _ = look("--csv")
-    assert code == command.OUT_OF_LINE
+    assert code == command.NON_COMPLIANT
     [row] = csv.DictReader(io.StringIO(output))
-    assert (row["region"], row["api_id"], row["outcome"]) == ("us-east-1", api_id, "would change")
-    assert "execution logging level from OFF to ERROR" in row["changes"]
+    assert (row["region"], row["apiId"], row["outcome"]) == ("us-east-1", api_id, "would change")
+    assert "change execution logging level from OFF to ERROR" in row["changes"]
 
 
 def test_page_is_written_beside_the_tables(sandbox: Sandbox, look: Look, tmp_path: Path) -> None:
     make_stage(sandbox)
     page = tmp_path / "page.html"
     code, output, _ = look("--html", str(page))
-    assert code == command.OUT_OF_LINE
+    assert code == command.NON_COMPLIANT
     assert "shop/prod" in output
     assert page.read_text().startswith("<!DOCTYPE html>")
     _, output, _ = look("--html", "-")
@@ -347,9 +347,9 @@ def test_page_is_written_beside_the_tables(sandbox: Sandbox, look: Look, tmp_pat
         ("--nonsense",),
     ],
 )
-def test_wrong_use_is_told(look: Look, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_is_reported(look: Look, arguments: tuple[str, ...]) -> None:
     code, output, error = look(*arguments)
-    assert (code, output) == (command.WRONG_USE, "")
+    assert (code, output) == (command.WRONG_USAGE, "")
     assert "error:" in error
 
 
@@ -385,7 +385,7 @@ def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:
     make_stage(sandbox)
     make_websocket_stage(sandbox)
     done = run(sandbox)
-    assert (done.returncode, done.stderr) == (command.OUT_OF_LINE, "")
+    assert (done.returncode, done.stderr) == (command.NON_COMPLIANT, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "2 of 2 stages would change" in done.stdout
     assert "\x1b" not in done.stdout

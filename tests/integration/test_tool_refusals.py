@@ -111,7 +111,7 @@ def test_session_of_aws_login_that_is_over_is_told(
     [
         ("ExpiredTokenException", "Token expired: current date/time must be before", "have expired: log in again"),
         ("InvalidIdentityToken", "Incorrect token", "InvalidIdentityToken"),
-        ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "it is denied"),
+        ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "access is denied"),
     ],
 )
 def test_refusal_of_a_web_identity_is_told(user: User, code: str, message: str, says: str) -> None:
@@ -128,7 +128,7 @@ REFUSALS = [
     ("ExpiredToken", "The security token included in the request is expired", "have expired: log in again"),
     ("InvalidClientTokenId", "The security token included in the request is invalid.", "log in"),
     ("SignatureDoesNotMatch", "Signature expired: 20261101T is now earlier than 20261128T", "clock is wrong"),
-    ("AccessDenied", "User: x is not authorized to perform: y", "it is denied to these credentials"),
+    ("AccessDenied", "User: x is not authorized to perform: y", "access is denied to these credentials"),
     ("ExpiredTokenException", "The security token included in the request is expired", "have expired: log in again"),
     ("UnrecognizedClientException", "The security token included in the request is invalid.", "log in"),
     ("SignatureDoesNotMatch", "The request signature we calculated does not match", "the secret key does not fit"),

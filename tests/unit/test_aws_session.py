@@ -60,7 +60,8 @@ def test_answer_that_boto3_cannot_read_is_one_line(capsys: pytest.CaptureFixture
 def test_message_of_aws_is_one_line_without_control_characters() -> None:
     error = ClientError({"Error": {"Code": "AccessDenied", "Message": "not\n\tauthorized \x1b[31m."}}, "GetRestApis")
     assert explain(error) == (
-        "it is denied to these credentials; --help lists what it takes. not authorized \N{REPLACEMENT CHARACTER}[31m."
+        "access is denied to these credentials; --help lists the permissions. "
+        "not authorized \N{REPLACEMENT CHARACTER}[31m."
     )
 
 

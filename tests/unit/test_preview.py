@@ -22,7 +22,7 @@ from log_keeper.log_groups import LogGroupFacts
 from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage
-from preview.outlook import Count, Preview, RegionPreview, StagePreview, count
+from preview.model import Count, Preview, RegionPreview, StagePreview, count
 from preview.reading import explain
 from preview.report_data import COLUMNS, to_csv, to_json
 from preview.report_html import to_html
@@ -50,23 +50,23 @@ def said(stage: StagePreview, settings: Settings = SETTINGS) -> list[str]:
     return [f"{point.what}: {point.why}".removesuffix(": ") for point in points(stage, settings)]
 
 
-def test_stage_in_line_has_nothing_to_say() -> None:
+def test_compliant_stage_requires_no_changes() -> None:
     stage = looked_at(rest_stage())
     assert stage.outcome is Outcome.IN_LINE
     assert said(stage) == []
 
 
-def test_new_stage_is_told_in_words() -> None:
+def test_changes_of_a_new_stage_are_described() -> None:
     stage = looked_at(rest_stage("OFF", destination=None, log_format=None), has_groups=False)
     assert stage.outcome is Outcome.WOULD_CHANGE
     assert said(stage) == [
-        "execution log group made, kept 30 days: API Gateway would make it itself, to be kept for ever",
+        "create the execution log group, retention 30 days: otherwise API Gateway creates it, without retention",
+        ("set access log destination to a new log group, retention 365 days: access logs are always on (APIGateway.9)"),
+        "change access log format from none to Log Keeper's JSON: a line must name its request",
         (
-            "access log destination from none to a log group of its own, made, kept 365 days: "
-            "access logs are always on (APIGateway.9)"
+            "change execution logging level from OFF to ERROR: "
+            "ERROR unless the stage is tagged execution-logs (APIGateway.1)"
         ),
-        "access log format from none to Log Keeper's JSON: a line must name its request",
-        "execution logging level from OFF to ERROR: ERROR unless the stage is tagged execution-logs (APIGateway.1)",
     ]
     assert [step.log_group for step in steps(stage, SETTINGS)] == [
         "API-Gateway-Execution-Logs_a1b2c3d4e5/prod",
@@ -76,11 +76,11 @@ def test_new_stage_is_told_in_words() -> None:
     ]
 
 
-def test_methods_alike_are_told_together() -> None:
+def test_methods_with_the_same_change_are_one_step() -> None:
     overrides = {f"pets~1{number}/GET": method_settings("INFO") for number in range(6)}
     [step] = steps(looked_at(rest_stage("ERROR", overrides=overrides)), SETTINGS)
     assert step.what == (
-        "execution logging level from INFO to ERROR, of the methods "
+        "change execution logging level from INFO to ERROR, of the methods "
         "GET /pets/0, GET /pets/1, GET /pets/2, GET /pets/3 and 2 more"
     )
     [step] = steps(looked_at(rest_stage("INFO", overrides={"~1/GET": method_settings("INFO")})), SETTINGS)
@@ -102,35 +102,35 @@ def test_method_in_words(override: str, protocol: Protocol, words: str) -> None:
     assert method_in_words(override, protocol) == words
 
 
-def test_missing_groups_are_told_apart() -> None:
+def test_missing_log_groups_are_described_by_what_they_are_for() -> None:
     chosen = "arn:aws:logs:us-east-1:123456789012:log-group:theirs"
     canary = looked_at(rest_stage(destination=chosen, has_canary=True), has_groups=False)
     assert [step.what for step in steps(canary, SETTINGS)] == [
-        "execution log group made, kept 30 days",
-        "execution log group of the canary made, kept 30 days",
-        "access logs to a log group of Log Keeper's, if this one stays missing for MissingLogGroupMinutes",
+        "create the execution log group, retention 30 days",
+        "create the execution log group of the canary, retention 30 days",
+        "change access log destination to a new log group, if this one is missing for MissingLogGroupMinutes",
     ]
     young = {"API-Gateway-Execution-Logs_a1b2c3d4e5/prod": LogGroupFacts(NOW, expires=False)}
     stage = StagePreview("shop", judge(rest_stage(destination=chosen), SETTINGS, Facts(young), NOW))
-    assert steps(stage, SETTINGS)[0].what == "execution log group kept 30 days"
+    assert steps(stage, SETTINGS)[0].what == "set retention of the execution log group to 30 days"
 
 
-def test_exempt_stage_says_so_first() -> None:
+def test_exemption_of_a_stage_is_the_first_step() -> None:
     settings = replace(SETTINGS, exempt_tag_key="hands-off")
     stage = looked_at(rest_stage("OFF", tags={"hands-off": ""}), settings=settings)
     assert stage.outcome is Outcome.EXEMPT
-    assert said(stage, settings)[0] == "left alone, since it has the tag hands-off; without it:"
-    assert Preview(settings, NOW, (RegionPreview("us-east-1", (stage,), LIVE),)).is_in_line
+    assert said(stage, settings)[0] == "exempt, because it has the tag hands-off; without this tag, Log Keeper would:"
+    assert Preview(settings, NOW, (RegionPreview("us-east-1", (stage,), LIVE),)).is_compliant
     assert policy_parameters(settings)["ExemptTagKey"] == "hands-off"
 
 
-def test_opt_in_and_findings_are_told() -> None:
+def test_opt_in_and_findings_are_shown() -> None:
     tags = {"execution-logs": "INFO", "execution-logs-until": "2026-12-24"}
     stage = looked_at(rest_stage("INFO", tags=tags))
     assert said(stage) == ["opted in to INFO by its tag execution-logs until 2026-12-25 00:00 UTC"]
     unreadable = looked_at(rest_stage("ERROR", tags=tags | {"execution-logs-until": "soon"}))
     assert said(unreadable) == ["a tag's value is no ISO 8601 date or time, and counts as past (execution-logs-until)"]
-    assert not unreadable.is_at_info
+    assert not unreadable.is_opted_in
 
 
 @pytest.mark.parametrize("until", ["2026-12-24", "soon"])
@@ -139,39 +139,44 @@ def test_http_api_is_never_at_info(until: str) -> None:
     tags = {"execution-logs": "INFO", "execution-logs-until": until}
     stage = looked_at(rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags=tags, destination=destination))
     assert stage.outcome is Outcome.IN_LINE
-    assert not stage.is_at_info
+    assert not stage.is_opted_in
     assert said(stage) == []
 
 
 def test_counts() -> None:
     stages = [looked_at(rest_stage()), looked_at(rest_stage("OFF")), looked_at(rest_stage("OFF"))]
-    assert count(stages) == Count(seen=3, in_line=1, out_of_line=2, non_compliant=0, exempt=0, at_info=0)
+    outcomes = {Outcome.IN_LINE: 1, Outcome.WOULD_CHANGE: 2, Outcome.NON_COMPLIANT: 0, Outcome.EXEMPT: 0}
+    assert count(stages) == Count(outcomes, opted_in=0)
+    assert count(stages).evaluated == 3
     assert headline(preview(*stages)) == "2 of 3 stages would change."
     assert headline(preview()) == "There are no stages."
-    assert not preview(*stages).is_in_line
+    assert not preview(*stages).is_compliant
 
 
-def test_dead_role_is_out_of_line_only_where_it_is_needed() -> None:
-    assert not preview(role=DEAD).is_in_line
-    assert headline(preview(role=DEAD)) == "There are no stages, and the account has no live log role in us-east-1."
+def test_invalid_role_is_non_compliant_only_where_it_is_needed() -> None:
+    assert not preview(role=DEAD).is_compliant
+    assert headline(preview(role=DEAD)) == "There are no stages, and the account has no valid log role in us-east-1."
     unneeded = RegionPreview("us-east-1", role=DEAD)
-    assert not unneeded.is_role_out_of_line
+    assert not unneeded.needs_valid_role
     assert role_in_words(unneeded) == "none; no API here needs one"
 
 
 def test_region_without_a_trail_is_a_finding() -> None:
     region = RegionPreview("eu-west-1", role=LIVE, has_trail=False)
     found = Preview(SETTINGS, NOW, (region,))
-    assert found.is_in_line
+    assert found.is_compliant
     assert len(found.findings) == 1
-    assert "For somebody to look at" in to_html(found)
+    assert "Findings that need action" in to_html(found)
 
 
 def test_errors_are_one_sentence_that_says_what_to_do() -> None:
     denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not\nauthorized"}}, "GetRestApis")
     expired = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "late"}}, "GetRestApis")
     closed = ClientError({"Error": {"Code": "UnrecognizedClientException", "Message": "bad token"}}, "GetRestApis")
-    assert explain(denied) == "it is denied to these credentials: allow it, or leave this out. not authorized."
+    assert (
+        explain(denied)
+        == "access is denied to these credentials: allow the call, or leave the region out. not authorized."
+    )
     assert "log in again" in explain(expired)
     assert "enable it" in explain(closed)
     assert "log in" in explain(NoCredentialsError())
@@ -247,7 +252,7 @@ def test_page_is_whole_without_javascript() -> None:
 def test_csv_holds_no_formulas(formula: str) -> None:
     tags = {"aws:cloudformation:stack-name": formula}
     [_, row] = csv.reader(io.StringIO(to_csv(preview(looked_at(rest_stage(tags=tags), formula)))))
-    for column in ("owner", "api_name"):
+    for column in ("owner", "apiName"):
         cell = row[COLUMNS.index(column)]
         assert cell == f"'{printable(formula)}"
 
@@ -266,10 +271,10 @@ def test_nothing_printable_moves_a_cursor(text: str) -> None:
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]", printable(text))
 
 
-def test_json_tells_of_a_change_to_the_letter() -> None:
+def test_json_has_each_change_with_its_reason() -> None:
     document = json.loads(to_json(preview(looked_at(rest_stage("OFF")))))
     [stage] = document["regions"][0]["stages"]
-    assert (stage["api_id"], stage["stage_name"]) == (REF.api_id, REF.stage_name)
+    assert (stage["apiId"], stage["stageName"]) == (REF.api_id, REF.stage_name)
     assert stage["changes"] == [
         {
             "setting": "execution logging level",
@@ -279,4 +284,4 @@ def test_json_tells_of_a_change_to_the_letter() -> None:
             "reason": "ERROR unless the stage is tagged execution-logs (APIGateway.1)",
         }
     ]
-    assert document["summary"]["by_protocol"]["HTTP"]["seen"] == 0
+    assert document["summary"]["byProtocol"]["HTTP"]["evaluated"] == 0

@@ -116,12 +116,14 @@ ROOMS: dict[str, set[str]] = {
 }
 #: The same of the preview's rooms: of their own, and of the rooms above. Those know nothing of these.
 PREVIEW: dict[str, set[str]] = {
-    "outlook": {
+    "outcomes": {"log_keeper.results"},
+    "model": {
         "log_keeper.account_role",
         "log_keeper.results",
         "log_keeper.judgement",
         "log_keeper.settings",
         "log_keeper.stages",
+        "preview.outcomes",
     },
     "words": {
         "log_keeper.account_role",
@@ -131,7 +133,7 @@ PREVIEW: dict[str, set[str]] = {
         "log_keeper.policy",
         "log_keeper.settings",
         "log_keeper.stages",
-        "preview.outlook",
+        "preview.model",
     },
     "reading": {
         "log_keeper.account_role",
@@ -141,23 +143,25 @@ PREVIEW: dict[str, set[str]] = {
         "log_keeper.stages",
         "log_keeper.inventory",
         "log_keeper.trails",
-        "preview.outlook",
+        "preview.model",
         "preview.words",
         # What the command line tools share.
         "tools.aws_session",
     },
-    "report_data": {"log_keeper.settings", "preview.outlook", "preview.words"},
+    "report_data": {"log_keeper.settings", "preview.model", "preview.outcomes", "preview.words"},
     "report_html": {
         "log_keeper.results",
         "log_keeper.settings",
         "log_keeper.stages",
-        "preview.outlook",
+        "preview.model",
+        "preview.outcomes",
         "preview.words",
     },
-    "terminal": {
+    "report_terminal": {
         "log_keeper.results",
         "log_keeper.settings",
-        "preview.outlook",
+        "preview.model",
+        "preview.outcomes",
         "preview.reading",
         "preview.words",
     },
@@ -166,11 +170,11 @@ PREVIEW: dict[str, set[str]] = {
         "log_keeper.aws",
         "log_keeper.pace",
         "log_keeper.settings",
-        "preview.outlook",
+        "preview.model",
         "preview.reading",
         "preview.report_data",
         "preview.report_html",
-        "preview.terminal",
+        "preview.report_terminal",
         "tools.aws_session",
     },
 }
@@ -190,7 +194,7 @@ PURE = {
     "results",
     "access_log_format",
 }
-PURE_OF_PREVIEW = {"outlook", "report_data", "report_html", "words"}
+PURE_OF_PREVIEW = {"model", "outcomes", "report_data", "report_html", "words"}
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time", "mypy_boto3_apigateway"}
 
 
@@ -232,7 +236,7 @@ def test_room_of_the_preview_imports_only_what_stands_further_along(room: str) -
     if room in PURE_OF_PREVIEW:
         assert not packages(names) & IMPURE_MODULES
     # Who has no rich can still have JSON, CSV and the page.
-    assert ("rich" in packages(names)) == (room == "terminal")
+    assert ("rich" in packages(names)) == (room == "report_terminal")
 
 
 def test_verify_knows_nothing_of_the_sandbox_and_little_of_log_keeper() -> None:

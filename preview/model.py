@@ -1,9 +1,9 @@
-"""What would become of the stages of an account, as plain values. Pure."""
+"""What a preview found: stages, regions and their numbers, as plain values. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,11 +12,12 @@ from log_keeper.judgement import Finding, Judgement, Problem
 from log_keeper.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import LoggingLevel, Protocol, Stage
+from preview.outcomes import APPEARANCES
 
 
 @dataclass(frozen=True, slots=True)
 class StagePreview:
-    """A stage, and what would become of it."""
+    """A stage, and what Log Keeper would do to it. ``api_name`` can be empty."""
 
     api_name: str
     judgement: Judgement
@@ -31,6 +32,7 @@ class StagePreview:
 
     @property
     def outcome(self) -> Outcome:
+        """Return the outcome that the stage would have in audit mode."""
         if self.judgement.plan.is_exempt:
             return Outcome.EXEMPT
         if self.judgement.requires_changes:
@@ -38,15 +40,16 @@ class StagePreview:
         return Outcome.IN_LINE if self.judgement.is_in_line else Outcome.NON_COMPLIANT
 
     @property
-    def is_at_info(self) -> bool:
-        """Whether its execution logs are, or would be, at INFO: opted in by its tags."""
+    def is_opted_in(self) -> bool:
+        """Return whether tags of the stage ask for execution logs at INFO, now."""
         return self.judgement.plan.opt_in.level is LoggingLevel.INFO
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         findings = self.judgement.findings
         if self.stage.is_managed and self.judgement.plan.changes:
-            findings += (Finding(Problem.MANAGED_STAGE, "perhaps: it has taken access logs before, and is tried"),)
+            detail = "perhaps: API Gateway has accepted such a change before, so Log Keeper tries it"
+            findings += (Finding(Problem.MANAGED_STAGE, detail),)
         return findings
 
 
@@ -54,9 +57,10 @@ class StagePreview:
 class RegionPreview:
     """What was read of a region.
 
-    ``role``: the account's log role there; ``has_trail``: whether changes are heard of; None: could not be read.
-    ``needs_role``: whether it has an API whose logs that role writes. ``errors``: what could not be read, a sentence
-    each, with what to do.
+    ``role``: the account's CloudWatch log role in the region; None if it could not be read.
+    ``needs_role``: whether the region has a REST or WebSocket API, whose logs that role writes.
+    ``has_trail``: whether a CloudTrail trail logs management write events; None if that could not be read.
+    ``errors``: what could not be read, one sentence each, with what to do.
     """
 
     region: str
@@ -67,16 +71,18 @@ class RegionPreview:
     errors: tuple[str, ...] = ()
 
     @property
-    def is_closed(self) -> bool:
-        """Whether nothing of it could be read."""
+    def is_unread(self) -> bool:
+        """Return whether nothing of the region could be read."""
         return bool(self.errors) and not self.stages and self.role is None and self.has_trail is None
 
     @property
-    def is_role_out_of_line(self) -> bool:
+    def needs_valid_role(self) -> bool:
+        """Return whether the region needs a log role, and its log role is not valid."""
         return self.needs_role and self.role is not None and self.role.verdict is Verdict.DEAD
 
     @property
     def findings(self) -> tuple[Finding, ...]:
+        """Return the findings about the region; those about a stage are the stage's."""
         findings = [Finding(Problem.NO_TRAIL, self.region)] if self.has_trail is False else []
         role = self.role
         if role is not None and role.log_role is not None and role.log_role.is_denied_by_organization:
@@ -86,12 +92,16 @@ class RegionPreview:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What was found. ``left_out``: regions that are not enabled for the account, where all were asked for."""
+    """What was read of an account.
+
+    ``regions_not_enabled``: regions that were left out, because the account has not enabled them; empty unless the
+    user asked for all regions.
+    """
 
     settings: Settings
     generated_at: datetime
     regions: tuple[RegionPreview, ...]
-    left_out: tuple[str, ...] = ()
+    regions_not_enabled: tuple[str, ...] = ()
 
     @property
     def stages(self) -> list[StagePreview]:
@@ -102,16 +112,16 @@ class Preview:
         return [error for region in self.regions for error in region.errors]
 
     @property
-    def is_in_line(self) -> bool:
-        """Whether all that could be read is: every stage that is not exempt, and every log role that is needed."""
-        bad = (Outcome.WOULD_CHANGE, Outcome.NON_COMPLIANT)
-        return not any(stage.outcome in bad for stage in self.stages) and not any(
-            region.is_role_out_of_line for region in self.regions
+    def is_compliant(self) -> bool:
+        """Return whether each stage that was read is compliant or exempt, and each log role that is needed is valid."""
+        good = (Outcome.IN_LINE, Outcome.EXEMPT)
+        return all(stage.outcome in good for stage in self.stages) and not any(
+            region.needs_valid_role for region in self.regions
         )
 
     @property
     def findings(self) -> list[tuple[RegionPreview, StagePreview | None, Finding]]:
-        """What is for somebody to look at, with where it is; no stage: of the region."""
+        """Return each finding with its region and its stage; the stage is None for a finding about the region."""
         return [
             (region, stage, finding)
             for region in self.regions
@@ -122,49 +132,34 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Stages by what would become of them; those at INFO are among the others.
+    """Numbers of stages.
 
-    ``non_compliant``: those of which nothing can be changed, and whose lines are lost.
+    ``by_outcome``: a number for each outcome of ``APPEARANCES``, in that order. ``opted_in``: stages whose execution
+    logs are at INFO; each is counted by its outcome, too.
     """
 
-    seen: int
-    in_line: int
-    out_of_line: int
-    non_compliant: int
-    exempt: int
-    at_info: int
+    by_outcome: Mapping[Outcome, int]
+    opted_in: int
 
     @property
-    def by_outcome(self) -> dict[Outcome, int]:
-        """A number for each outcome that a stage of a preview can have."""
-        return {
-            Outcome.IN_LINE: self.in_line,
-            Outcome.WOULD_CHANGE: self.out_of_line,
-            Outcome.NON_COMPLIANT: self.non_compliant,
-            Outcome.EXEMPT: self.exempt,
-        }
+    def evaluated(self) -> int:
+        return sum(self.by_outcome.values())
 
     @property
     def in_words(self) -> dict[str, int]:
-        """Each number with its name, in the order that is shown."""
+        """Return each number by the heading of its column, in the order of the columns."""
         outcomes = {str(outcome): number for outcome, number in self.by_outcome.items()}
-        return {"stages": self.seen} | outcomes | {"opted in to INFO": self.at_info}
+        return {"stages": self.evaluated} | outcomes | {"opted in to INFO": self.opted_in}
 
 
 def count(stages: Iterable[StagePreview]) -> Count:
+    """Return the numbers of the stages."""
     stages = list(stages)
     outcomes = Counter(stage.outcome for stage in stages)
-    return Count(
-        seen=len(stages),
-        in_line=outcomes[Outcome.IN_LINE],
-        out_of_line=outcomes[Outcome.WOULD_CHANGE],
-        non_compliant=outcomes[Outcome.NON_COMPLIANT],
-        exempt=outcomes[Outcome.EXEMPT],
-        at_info=sum(stage.is_at_info for stage in stages),
-    )
+    return Count({outcome: outcomes[outcome] for outcome in APPEARANCES}, sum(stage.is_opted_in for stage in stages))
 
 
 def count_by_protocol(stages: Iterable[StagePreview]) -> dict[Protocol, Count]:
-    """A count for each protocol, also of those of which there is none."""
+    """Return the numbers of the stages by protocol, with zeros for a protocol that has no stages."""
     stages = list(stages)
     return {protocol: count(each for each in stages if each.stage.protocol is protocol) for protocol in Protocol}

@@ -1,6 +1,6 @@
 """A preview for people at a terminal: tables on stdout, a progress bar on stderr.
 
-The only room that imports rich, which is no part of the function's package.
+The only module that imports rich, which is not in the functions' packages.
 """
 
 from __future__ import annotations
@@ -17,24 +17,18 @@ from rich.text import Text
 
 from log_keeper.results import Outcome
 from log_keeper.settings import Settings
-from preview.outlook import Preview, RegionPreview, StagePreview, count, count_by_protocol
-from preview.reading import Tell, tell_nobody
+from preview.model import Preview, RegionPreview, StagePreview, count, count_by_protocol
+from preview.outcomes import APPEARANCES
+from preview.reading import ShowProgress, show_no_progress
 from preview.words import finding_in_words, headline, points, printable, role_in_words, trail_in_words
-
-_STYLES = {
-    Outcome.IN_LINE: "green",
-    Outcome.WOULD_CHANGE: "yellow",
-    Outcome.NON_COMPLIANT: "red",
-    Outcome.EXEMPT: "cyan",
-}
 
 
 @contextmanager
-def progress() -> Iterator[Tell]:
-    """Shows on stderr how far the reading is, while it lasts and only on a terminal."""
+def progress() -> Iterator[ShowProgress]:
+    """Show a progress bar on stderr while regions are read; show nothing if stderr is not a terminal."""
     console = Console(stderr=True)
     if not sys.stderr.isatty():
-        yield tell_nobody
+        yield show_no_progress
         return
     columns = (
         SpinnerColumn(),
@@ -50,21 +44,22 @@ def progress() -> Iterator[Tell]:
 
 
 def print_report(preview: Preview) -> None:
-    """Each stage with what would change and why, by region; then the summary, and what to look at."""
+    """Print the stages of each region with their required changes; then the summary, the regions and the findings."""
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     for region in preview.regions:
         if region.stages:
             console.print(_stages(region, preview.settings))
     console.print(_summary(preview))
     console.print(_regions(preview))
-    if preview.left_out:
-        console.print(Text(f"Left out, since not enabled for the account: {', '.join(preview.left_out)}\n"))
+    if preview.regions_not_enabled:
+        regions = ", ".join(preview.regions_not_enabled)
+        console.print(Text(f"Left out, because the account has not enabled them: {regions}\n"))
     for region, stage, finding in preview.findings:
         where = region.region if stage is None else f"{region.region}, {stage.name}"
-        console.print(Text(f"To look at: {where}: {finding_in_words(finding)}", style="magenta"))
+        console.print(Text(f"Needs action: {where}: {finding_in_words(finding)}", style="magenta"))
     for error in preview.errors:
         console.print(Text(error, style="bold red"))
-    style = "bold red" if preview.errors else "bold green" if preview.is_in_line else "bold yellow"
+    style = "bold red" if preview.errors else "bold green" if preview.is_compliant else "bold yellow"
     console.print(Text(f"{headline(preview)} Nothing was changed.", style=style))
 
 
@@ -75,24 +70,24 @@ def _table(title: str) -> Table:
 def _stages(region: RegionPreview, settings: Settings) -> Table:
     table = _table(region.region)
     table.add_column("stage", ratio=3, overflow="fold")
-    table.add_column("what would change, and why", ratio=7, overflow="fold")
+    table.add_column("required changes, and why", ratio=7, overflow="fold")
     for number, stage in enumerate(region.stages):
         if number:
             table.add_row()
         ref, owner = stage.stage.ref, stage.stage.owner
-        name = Text(stage.name, style="bold").append(f"\n{stage.outcome}", style=_STYLES[stage.outcome])
+        name = Text(stage.name, style="bold").append(f"\n{stage.outcome}", style=APPEARANCES[stage.outcome].colour)
         name.append(f"\n{stage.stage.protocol} {ref.api_id}", style="not bold dim")
         if owner is not None:
-            name.append(f"\nof stack {printable(owner)}", style="not bold dim")
+            name.append(f"\nstack {printable(owner)}", style="not bold dim")
         table.add_row(name, _reasons(stage, settings))
     return table
 
 
 def _reasons(stage: StagePreview, settings: Settings) -> Table | Text:
-    """What would change of one stage: a point each, so that wrapped lines keep their distance."""
+    """Return the cell with the changes of one stage, one row for each, so that wrapped lines are indented."""
     said = points(stage, settings)
     if not said:
-        return Text("nothing", style="dim")
+        return Text("none", style="dim")
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=1)
     grid.add_column(overflow="fold")
@@ -119,16 +114,16 @@ def _regions(preview: Preview) -> Table:
     table = _table("Regions")
     table.add_column("region", no_wrap=True)
     table.add_column("stages", justify="right")
-    table.add_column("would change", justify="right")
+    table.add_column(Outcome.WOULD_CHANGE, justify="right")
     table.add_column("the account's log role", ratio=3, overflow="fold")
-    table.add_column("trail that tells of changes", ratio=2, overflow="fold")
+    table.add_column("CloudTrail coverage", ratio=2, overflow="fold")
     for region in preview.regions:
         counted = count(region.stages)
         table.add_row(
             region.region,
-            "?" if region.is_closed else str(counted.seen),
-            "?" if region.is_closed else str(counted.out_of_line),
-            Text(role_in_words(region), style="yellow" if region.is_role_out_of_line else ""),
+            "?" if region.is_unread else str(counted.evaluated),
+            "?" if region.is_unread else str(counted.by_outcome[Outcome.WOULD_CHANGE]),
+            Text(role_in_words(region), style="yellow" if region.needs_valid_role else ""),
             Text(trail_in_words(region), style="" if region.has_trail else "magenta"),
         )
     return table

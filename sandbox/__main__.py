@@ -7,6 +7,8 @@ import signal
 import threading
 
 from sandbox.account import Sandbox
+from sandbox.behaviour import POINTS
+from sandbox.behaviour_points import Position
 
 ARTIFACT_BUCKET = "sandbox-artifacts"
 
@@ -29,12 +31,22 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SECONDS",
         help="how long API Gateway does not see a changed role (default: 3)",
     )
+    parser.add_argument(
+        "--switch",
+        type=_switch,
+        action="append",
+        default=[],
+        metavar="NAME=POSITION",
+        help="behave so at a point about AWS that is not recorded, for example log_delivery_policy=account; "
+        "docs/aws-behaviour.md lists them; may be repeated",
+    )
     options = parser.parse_args(arguments)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     try:
-        sandbox = Sandbox(options.port, iam_propagation_seconds=options.iam_propagation_seconds).start()
+        switches = dict(options.switch)
+        sandbox = Sandbox(options.port, iam_propagation_seconds=options.iam_propagation_seconds, **switches).start()
     except (OSError, SystemExit) as error:  # werkzeug ends the program where the port is taken
         parser.exit(1, f"The sandbox cannot listen on port {options.port} ({error}). Try --port 0.\n")
     try:
@@ -52,6 +64,18 @@ def main(arguments: list[str] | None = None) -> int:
         sandbox.stop()
     print("\nThe sandbox has ended.", flush=True)
     return 0
+
+
+def _switch(text: str) -> tuple[str, Position]:
+    """Return the name and the position of a switch that ``NAME=POSITION`` names."""
+    name, _, position = text.partition("=")
+    if name not in POINTS:
+        raise argparse.ArgumentTypeError(f"{name} is no switch; docs/aws-behaviour.md lists them")
+    positions = POINTS[name].positions
+    for each in positions:
+        if str(each).lower() == position.lower():
+            return name, each
+    raise argparse.ArgumentTypeError(f"the positions of {name} are {', '.join(map(str, positions))}")
 
 
 def _port(text: str) -> int:

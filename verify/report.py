@@ -73,14 +73,23 @@ def to_text(report: Report, *, has_color: bool) -> str:
         did = result.why if result.answer is None else point.in_words(result.answer)
         row = _row((point.question, did, point.in_words(point.expected), str(result.status)))
         lines.append(_colored(row, result.status, has_color=has_color))
-    lines.append("")
+    lines += ["", *_not_tried(report), _summary(report)]
+    return "\n".join(lines) + "\n"
+
+
+def _not_tried(report: Report) -> list[str]:
+    """Return lines with what was not tried, grouped by what it needs; none if everything was tried."""
+    questions: dict[str, list[str]] = {}
     for result in report.results:
         if result.status is Status.NOT_TRIED:
-            lines += textwrap.wrap(
-                f"not tried: {result.point.question}: {result.why}.", 118, subsequent_indent="           "
-            )
-    lines += ["", _summary(report)]
-    return "\n".join(lines) + "\n"
+            questions.setdefault(result.why, []).append(result.point.question)
+    lines = []
+    for why, points in questions.items():
+        lines += textwrap.wrap(f"not tried, because {why}:", 118, subsequent_indent="  ")
+        for each in points:
+            lines += textwrap.wrap(f"  - {each}", 118, subsequent_indent="    ")
+        lines.append("")
+    return lines
 
 
 def leftovers_to_text(leftovers: Sequence[Leftover]) -> str:
@@ -95,7 +104,8 @@ def _summary(report: Report) -> str:
     turned = [result.point for result in report.results if result.status is Status.DIFFERENT]
     switches = ", ".join(point.switch or point.name for point in turned)
     hint = f"\nThe sandbox is wrong about AWS here: {switches}. Please report it." if turned else ""
-    return f"{report.region}: {said or 'nothing was tried'}; {report.calls} calls.{hint}"
+    stop = " It was stopped before the end." if report.is_stopped else ""
+    return f"{report.region}: {said or 'nothing was tried'}; {report.calls} calls.{stop}{hint}"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
+from sandbox import __main__ as command_line
 from sandbox.account import Sandbox
 from tests.integration.sandbox_support import client, deployed_api, stage
 
@@ -46,7 +47,10 @@ def test_the_cli_imports_deploys_and_uploads(sandbox: Sandbox, tmp_path: Path) -
 
 def test_a_process_of_its_own_starts_and_ends_cleanly() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "--port", "0", "--region", "eu-west-1"],
+        [
+            *(sys.executable, "-m", "sandbox", "--port", "0", "--region", "eu-west-1"),
+            *("--switch", "refuses_missing_log_groups=true"),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -69,6 +73,15 @@ def test_a_process_of_its_own_starts_and_ends_cleanly() -> None:
             aws_secret_access_key=exports["AWS_SECRET_ACCESS_KEY"],
         )
         assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/administrator"
+        logs = boto3.client(
+            "logs",
+            region_name=exports["AWS_REGION"],
+            endpoint_url=exports["AWS_ENDPOINT_URL"],
+            aws_access_key_id=exports["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=exports["AWS_SECRET_ACCESS_KEY"],
+        )
+        with pytest.raises(logs.exceptions.ResourceNotFoundException):
+            logs.describe_log_groups(logGroupIdentifiers=["missing"])
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
         assert process.returncode == 0, errors
@@ -76,6 +89,22 @@ def test_a_process_of_its_own_starts_and_ends_cleanly() -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("switch", "complaint"),
+    [
+        ("log_delivery_policy=nowhere", "the positions of log_delivery_policy are group, account"),
+        ("no_switch=1", "no_switch is no switch"),
+    ],
+)
+def test_position_that_does_not_exist_is_refused(
+    switch: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["--switch", switch])
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's table of sockets")

@@ -53,9 +53,21 @@ def test_table_says_what_aws_did_and_what_the_sandbox_does() -> None:
         ["CreateSchedule of a time gone by", "is refused", "is accepted", "different"],
         ["CreateSchedule of a time gone by", "AccessDenied: no", "is accepted", "could not tell"],
     ]
-    assert "not tried: CreateSchedule of a time gone by: there is no stack." in lines
+    not_tried = lines.index("not tried, because there is no stack:")
+    assert lines[not_tried + 1 : not_tried + 3] == ["  - CreateSchedule of a time gone by", ""]
     assert "eu-west-1: 1 same, 1 different, 1 could not tell, 1 not tried; 7 calls." in lines
     assert lines[-1] == "The sandbox is wrong about AWS here: refuses. Please report it."
+
+
+def test_points_that_need_the_same_are_listed_together() -> None:
+    lines = to_text(report(NOT_TRIED, SAME, NOT_TRIED), has_color=False).splitlines()
+    assert lines.count("not tried, because there is no stack:") == 1
+    assert lines.count("  - CreateSchedule of a time gone by") == 2
+
+
+def test_summary_says_that_the_run_was_stopped() -> None:
+    last = to_text(report(SAME, is_stopped=True), has_color=False).splitlines()[-1]
+    assert last == "eu-west-1: 1 same; 7 calls. It was stopped before the end."
 
 
 def test_table_has_color_only_if_asked_for() -> None:

@@ -72,6 +72,11 @@ worlds: setup ## The tests again in every way that AWS may behave where nobody r
 bench: build .venv-bench/.installed ## Measure, and write benchmarks/RESULTS.md (half an hour)
 	@$(WITH_TOOLS) PYTHONPATH=src:.:tests $(PYTHON) -m benchmarks $(ARGS)
 
+# The picture of the preview needs chromium. For example: make pictures ARGS=demo
+.PHONY: pictures
+pictures: setup ## Renew the pictures of the README (two minutes)
+	@$(WITH_TOOLS) $(PYTHON) -m tools.pictures $(ARGS)
+
 .PHONY: format
 format: setup ## Format the code, and mend what lint can mend
 	$(PYTHON) -m ruff check --fix .

@@ -322,9 +322,9 @@ def inventory(sandbox: Sandbox) -> set[str]:
 
 
 def remaining() -> dict[str, str]:
-    """Pattern of names -> the row that has it, of the table in the README's section Removal."""
-    section = (deployment.ROOT / "README.md").read_text().split("\n## Removal\n")[1].split("\n## ")[0]
-    rows = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
+    """Return each pattern of names with the row that has it, of the table in docs/removal.md."""
+    page = (deployment.ROOT / "docs" / "removal.md").read_text()
+    rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
     return {name: row for row in rows for name in re.findall("`([^`]+)`", row)}
 
 
@@ -351,7 +351,7 @@ def writes(stack: Deployed, since: int) -> list[str]:
 
 
 def test_what_a_removal_in_mid_flood_leaves(stack: Deployed, clock: MovableClock, empty: set[str]) -> None:
-    """Every stage as it is, and of the rest what the README lists; what it finds on its way it does wholly or not."""
+    """Every stage as it is, and of the rest what docs/removal.md lists; what it finds on its way it does wholly or not."""
     sandbox = stack.sandbox
     opted_in, plain, away = make_stage(sandbox), make_stage(sandbox), make_stage(sandbox, region=FURTHER)
     http, websocket = make_http_stage(sandbox), make_websocket_stage(sandbox)
@@ -384,7 +384,7 @@ def test_what_a_removal_in_mid_flood_leaves(stack: Deployed, clock: MovableClock
     named = {thing: [pattern for pattern in listed if fnmatchcase(thing.split()[-1], pattern)] for thing in left}
     assert {thing for thing, patterns in named.items() if not patterns} == {"key PendingDeletion"}
     assert "key of `AlarmEmail`" in " ".join(listed.values())
-    # And the README lists nothing that does not remain, but for names that are no thing's.
+    # And the page lists nothing that does not remain, but for names that are no thing's.
     used = {pattern for patterns in named.values() for pattern in patterns}
     assert listed.keys() - used == {"AlarmEmail", "CreateTrail", "LogRoleName", "LogKeeper"}
     calls = len(sandbox.calls)

@@ -1,4 +1,4 @@
-"""What the template promises: which records reach the queue, what the function may do, what the README says of it."""
+"""What the template promises: which records reach the queue, what the function may do, what the pages say about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tools import translate
 ROOT = Path(__file__).parent.parent.parent
 TEMPLATE = templates.parse((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
-README = (ROOT / "README.md").read_text()
+PARAMETERS_PAGE = (ROOT / "docs" / "parameters.md").read_text()
 
 
 def resolved(value: Any) -> Any:
@@ -206,17 +206,34 @@ def test_audit_mode_has_no_permission_to_change_anything() -> None:
         assert all(action.split(":")[1].startswith(READS) for action in actions)
 
 
-def tables(heading: str) -> list[list[str]]:
-    """The rows of the tables below a heading of the README that begin with code, without backticks."""
-    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    lines = [line for line in section.splitlines() if line.startswith("| `")]
+def rows(page: str) -> list[list[str]]:
+    """Return the rows of a page's tables that begin with code, without backticks."""
+    lines = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("| `")]
     return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_readme_lists_the_parameters_with_their_defaults() -> None:
-    assert {row[0]: row[1] for row in tables("Parameters")} == {
-        name: str(parameter["Default"]) or "empty" for name, parameter in TEMPLATE["Parameters"].items()
-    }
+DEFAULTS = {name: str(parameter["Default"]) or "empty" for name, parameter in TEMPLATE["Parameters"].items()}
+
+
+def test_page_lists_the_parameters_with_their_defaults() -> None:
+    assert {row[0]: row[1] for row in rows("docs/parameters.md")} == DEFAULTS
+
+
+def test_page_has_the_parameters_in_the_templates_groups() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    listed = [
+        (heading, re.findall(r"^\| `(\w+)`", section, re.MULTILINE))
+        for heading, section in re.findall(r"^## (.+?)$(.*?)(?=^## |\Z)", PARAMETERS_PAGE, re.MULTILINE | re.DOTALL)
+    ]
+    assert [each for each in listed if each[1]] == [
+        (group["Label"]["default"], group["Parameters"]) for group in groups
+    ]
+
+
+def test_readme_names_six_parameters_with_their_defaults() -> None:
+    named = {row[0]: row[1] for row in rows("README.md") if row[0] in DEFAULTS}
+    assert len(named) == 6
+    assert named.items() <= DEFAULTS.items()
 
 
 def test_forwarders_send_what_the_rules_at_home_take() -> None:
@@ -323,10 +340,10 @@ def test_nothing_is_forwarded_where_event_buses_do_not_cross_regions(
 
 
 def test_longest_name_of_a_stack() -> None:
-    """The README tells it; one more, and the stack itself fails, and not just its forwarders, where nobody looks."""
+    """docs/parameters.md says it; one more, and the stack itself fails, and not just its forwarders, where nobody looks."""
     group = name_behind_the_stacks(RESOURCES["OptInScheduleGroup"]["Properties"]["Name"])
     assert max(map(len, forwarding_rules())) <= len(group)
-    assert f"at most {64 - len(group)} characters" in README
+    assert f"at most {64 - len(group)} characters" in PARAMETERS_PAGE
 
 
 @pytest.mark.parametrize(
@@ -349,16 +366,16 @@ def _nothing(*_: object) -> str:
     return ""
 
 
-def test_readme_lists_the_permissions() -> None:
+def test_page_lists_the_permissions() -> None:
     """By statement; the actions to the letter."""
 
     def actions(statement: dict[str, Any]) -> str:
         action = statement["Action"]
         return ", ".join(action if isinstance(action, list) else [action])
 
-    listed = {row[0]: row[1] for row in tables("Permissions")}
+    listed = {row[0]: row[1] for row in rows("docs/permissions.md")}
     granted = {statement["Sid"]: actions(statement) for statement in statements()}
-    # Other tables of the section are about symptoms.
+    # Another table of the page is about symptoms.
     assert {sid: cell for sid, cell in listed.items() if re.fullmatch(r"([a-z]+:[A-Za-z*]+(, )?)+", cell)} == granted
 
 
@@ -389,9 +406,9 @@ def test_every_role_gets_boundary_path_and_prefix() -> None:
     assert len(set(names)) == 6
     suffixes = [name.removeprefix("org-log-keeper") for name in names]
     for suffix in suffixes:
-        assert f"`{suffix}`" in README
+        assert f"`{suffix}`" in PARAMETERS_PAGE
     longest = 64 - max(map(len, suffixes))
-    assert f"stack name together have at most {longest} characters" in " ".join(README.split())
+    assert f"stack name together have at most {longest} characters" in " ".join(PARAMETERS_PAGE.split())
     assert f"{longest} characters together" in " ".join(TEMPLATE["Parameters"]["RoleNamePrefix"]["Description"].split())
 
 

@@ -478,11 +478,11 @@ def total(items: Iterable[Item], *, is_free: bool = False) -> float:
 
 
 def check_readme(bills: Mapping[int, Sequence[Item]]) -> None:
-    """The README's section Cost has the same figures; the program ends with an error if not."""
-    section = README.read_text().partition("\n## Cost\n")[2].partition("\n## ")[0]
+    """Compare the figures with the README's section about cost; end the program with an error if one is missing."""
+    section = README.read_text().partition("\n## What it costs\n")[2].partition("\n## ")[0]
     figures = [_usd(total(each)) for each in bills.values()] + [_usd(_logs_of(RATES[1], level)) for level in LEVELS]
     if missing := [figure for figure in figures if figure not in section]:
-        sys.exit(f"README.md, section Cost, has other figures: {', '.join(missing)} are not there. See docs/cost.md.")
+        sys.exit(f"README.md has other costs than docs/cost.md: {', '.join(missing)} are missing in What it costs.")
 
 
 def main() -> None:

@@ -351,7 +351,7 @@ def writes(stack: Deployed, since: int) -> list[str]:
 
 
 def test_what_a_removal_in_mid_flood_leaves(stack: Deployed, clock: MovableClock, empty: set[str]) -> None:
-    """Every stage as it is, and of the rest what docs/removal.md lists; what it finds on its way it does wholly or not."""
+    """Every stage and what docs/removal.md lists stay as they are; each stage is remediated wholly or not at all."""
     sandbox = stack.sandbox
     opted_in, plain, away = make_stage(sandbox), make_stage(sandbox), make_stage(sandbox, region=FURTHER)
     http, websocket = make_http_stage(sandbox), make_websocket_stage(sandbox)

@@ -340,7 +340,7 @@ def test_nothing_is_forwarded_where_event_buses_do_not_cross_regions(
 
 
 def test_longest_name_of_a_stack() -> None:
-    """docs/parameters.md says it; one more, and the stack itself fails, and not just its forwarders, where nobody looks."""
+    """docs/parameters.md has the length. With a longer name the stack itself fails, and not just its forwarders."""
     group = name_behind_the_stacks(RESOURCES["OptInScheduleGroup"]["Properties"]["Name"])
     assert max(map(len, forwarding_rules())) <= len(group)
     assert f"at most {64 - len(group)} characters" in PARAMETERS_PAGE

@@ -56,7 +56,7 @@ SECONDS := 90
 .PHONY: fuzz
 fuzz: setup .venv-fuzz/.installed ## Feed the readers and the plan any input (two minutes)
 	$(PYTHON) -m pytest --quiet --hypothesis-profile=fuzz tests/unit
-	@PYTHONPATH=src:.:tests .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS) $(ARGS)
+	@PYTHONPATH=src .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS) $(ARGS)
 
 .PHONY: faults
 faults: setup ## Every fault at every call, and a flood of 2,000 stages (twenty minutes; make test has a part of it)
@@ -70,7 +70,7 @@ worlds: setup ## The tests again in every way that AWS may behave where nobody r
 # For example: make bench ARGS="--quick", or: make bench ARGS=cold_start (ARGS=--help). Times want the machine alone.
 .PHONY: bench
 bench: build .venv-bench/.installed ## Measure, and write benchmarks/RESULTS.md (half an hour)
-	@$(WITH_TOOLS) PYTHONPATH=src:.:tests $(PYTHON) -m benchmarks $(ARGS)
+	@$(WITH_TOOLS) PYTHONPATH=src $(PYTHON) -m benchmarks $(ARGS)
 
 # The picture of the preview needs chromium. For example: make pictures ARGS=demo
 .PHONY: pictures

@@ -14,9 +14,8 @@ from math import ceil
 
 from benchmarks.results import Plot, Result
 from benchmarks.simulated import World, calls_by_service, give_log_role, make_http_apis, make_rest_apis, quiet, world
-
-from accounts import make_stage, make_websocket_stage, patch_stage  # isort: skip
-from builders import record, updated  # isort: skip
+from testing.accounts import make_stage, make_websocket_stage, patch_stage
+from testing.builders import record, updated
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks.custodian import POLICY, ROOT, Account, account, first_stage, run_ours
 from benchmarks.results import Plot, Result, Samples, ratios
-from builders import updated
 from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group
 from sandbox.execution_environment import ExecutionEnvironment, Invocation, link_runtime
+from testing.builders import updated
 from tools import package
 
 RUNS = int(os.environ.get("BENCH_RUNS", "3")) if os.environ.get("BENCH_QUICK") else 25

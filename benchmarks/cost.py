@@ -17,9 +17,8 @@ from pathlib import Path
 
 from benchmarks.results import Plot, Result, load
 from benchmarks.warm import CASES, Aws, handler
-
-from builders import FORMATS, SETTINGS  # isort: skip
-from log_keeper.stages import Protocol  # isort: skip
+from log_keeper.stages import Protocol
+from testing.builders import FORMATS, SETTINGS
 
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "cost.md", ROOT / "README.md"

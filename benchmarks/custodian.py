@@ -68,10 +68,10 @@ _account: list[Sandbox] = []
 
 def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -> dict[str, str]:
     """An account with so many APIs, no stage in line; gives the environment of who speaks to it."""
-    from accounts import make_http_stage, make_role, make_stage, make_websocket_stage, patch_stage, set_log_role
     from benchmarks.simulated import make_http_apis, make_rest_apis
-    from builders import ENVIRONMENT
     from sandbox.account import Sandbox
+    from testing.accounts import make_http_stage, make_role, make_stage, make_websocket_stage, patch_stage, set_log_role
+    from testing.builders import ENVIRONMENT
 
     sandbox = Sandbox(iam_propagation_seconds=0).start()
     _account.append(sandbox)

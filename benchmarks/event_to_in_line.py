@@ -14,11 +14,10 @@ from datetime import datetime
 
 from benchmarks.results import Plot, Result
 from benchmarks.simulated import calls_by_service
-
-from accounts import make_api, make_role, set_log_role  # isort: skip
-from sandbox import deployment, lambda_runtime  # isort: skip
+from sandbox import deployment, lambda_runtime
 from sandbox.account import Sandbox
 from sandbox.call import CallRecord
+from testing.accounts import make_api, make_role, set_log_role
 
 STAGES = 20 if os.environ.get("BENCH_QUICK") else 200
 STAGES_OF_AN_API = 10

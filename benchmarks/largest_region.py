@@ -15,10 +15,9 @@ from datetime import timedelta
 
 from benchmarks.results import Plot, Result
 from benchmarks.simulated import World, give_log_role, make_http_apis, make_rest_apis, quiet, world
-
-from builders import SETTINGS  # isort: skip
-from faults.owner import Owner  # isort: skip
 from sandbox.simulation import Latency
+from testing.builders import SETTINGS
+from testing.owner import Owner
 
 REST, HTTP, STAGES = (20, 10, 10) if os.environ.get("BENCH_QUICK") else (1_320, 600, 10)
 #: Calls a second: the default of parameter SweepRate.

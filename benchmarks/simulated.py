@@ -5,17 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
-
-# What the tests build accounts with serves here as well.
-from accounts import make_role, set_log_role  # noqa: E402
-from faults.scenarios import World, world  # noqa: E402
+from testing.accounts import make_role, set_log_role
+from testing.scenarios import World, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,7 +10,6 @@ import contextlib
 import io
 import json
 import os
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -30,14 +29,11 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from benchmarks.results import Plot, Result, Samples, ratios
-
-sys.path[:0] = [str(Path(__file__).parent.parent / folder) for folder in ("src", "tests")]
-
-from builders import ACCOUNT, FORMATS, REGION, SETTINGS, sample  # noqa: E402
-from deliveries import Context  # noqa: E402
-from fuzz.api_gateway import FRESH_METHOD  # noqa: E402
-from log_keeper.log_delivery import with_delivery  # noqa: E402
-from log_keeper.stages import ApiVersion, Protocol, StageRef, access_log_group  # noqa: E402
+from fuzz.api_gateway import FRESH_METHOD
+from log_keeper.log_delivery import with_delivery
+from log_keeper.stages import ApiVersion, Protocol, StageRef, access_log_group
+from testing.builders import ACCOUNT, FORMATS, REGION, SETTINGS, sample
+from testing.deliveries import Context
 
 #: The part that is not ours.
 BOTO = "botocore"

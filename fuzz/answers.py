@@ -10,11 +10,11 @@ from typing import Any
 
 import botocore.session
 
-from builders import ACCOUNT, FORMATS, REGION, SETTINGS
 from fuzz.choices import Choices
 from log_keeper.access_log_format import FormatName
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
+from testing.builders import ACCOUNT, FORMATS, REGION, SETTINGS
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 

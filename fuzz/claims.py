@@ -12,7 +12,6 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
-from builders import ACCOUNT, OWN_ROLE_ARN, REF, REGION, SETTINGS, V2_REF
 from fuzz.answers import NOW
 from fuzz.api_gateway import FRESH_METHOD, LEAVES, METHOD_KEY, RefusedError, patched, updated
 from log_keeper import http_websocket, rest, schedules
@@ -31,6 +30,7 @@ from log_keeper.policy import Applied, plan, read_opt_in
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef
 from log_keeper.work import UnreadableWorkError, Work
+from testing.builders import ACCOUNT, OWN_ROLE_ARN, REF, REGION, SETTINGS, V2_REF
 
 REGIONS = (REGION, "eu-west-1")
 

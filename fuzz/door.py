@@ -17,8 +17,6 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from builders import ACCOUNT, OWN_ROLE_ARN, REGION, SETTINGS
-from deliveries import Context
 from fuzz.claims import API_ID, LOG_GROUP, REGIONS, STAGE_NAMES
 from handlers import enforce, sweep
 from log_keeper.cloudtrail import read_event
@@ -27,6 +25,8 @@ from log_keeper.pace import Pace
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol
 from log_keeper.work import UnreadableWorkError
+from testing.builders import ACCOUNT, OWN_ROLE_ARN, REGION, SETTINGS
+from testing.deliveries import Context
 
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -9,12 +9,12 @@ from typing import Any
 
 import atheris  # type: ignore[import-untyped] # in .venv-fuzz only
 
-from builders import EVENTS, REGION, V2_REF
 from fuzz import answers, claims, door
 from fuzz.choices import OfBytes
 from log_keeper.cloudtrail import stage_to_look_at
 from log_keeper.stages import Api, Protocol
 from log_keeper.work import Work
+from testing.builders import EVENTS, REGION, V2_REF
 
 #: Between a message and the bytes that choose AWS's answers to what it leads to.
 _THEN = b"\n\n"

@@ -1,7 +1,7 @@
 """Metric math, and the simplest of Metrics Insights: pure, from an expression and series of values to one series.
 
 *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html ; not here: search
-(metric_search has it), anomaly detection, functions of time.
+(testing/metric_search.py has it), anomaly detection, functions of time.
 """
 
 from __future__ import annotations

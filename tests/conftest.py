@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from processes import shared_folder
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.behaviour import Behaviour
+from testing.processes import shared_folder
 
 #: Every account that the tests start behaves so, unless a test says otherwise (``make worlds``). For example,
 #: ``SWITCHES='{"refuses_missing_log_groups": true}'`` before a test run.

@@ -6,19 +6,18 @@ With ``--check`` nothing is written; the exit code is 1 if the page is out of da
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sandbox.behaviour import DEFAULTS, POINTS
 from sandbox.behaviour_points import Point, Position
+from testing import recorded
 from tools.recorded_points import RECORDED, WITHOUT_EFFECT
 from tools.worlds import worlds
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "aws-behaviour.md"
-RECORDINGS = ROOT / "tests" / "recorded"
 
 _HEAD = """\
 <!-- Written by `python -m tools.behaviour_page` from sandbox/behaviour.py and tools/recorded_points.py. -->
@@ -87,15 +86,6 @@ def _position(name: str, point: Point, position: Position) -> str:
 
 def _recorded_answers() -> str:
     """Return how many recorded answers of AWS the tests compare with the sandbox's."""
-    module = RECORDINGS / "__init__.py"
-    if not module.exists():
-        return "Recorded answers that tests replay against the sandbox: none yet.\n"
-    spec = importlib.util.spec_from_file_location("recorded_answers", module)
-    assert spec is not None
-    assert spec.loader is not None
-    recorded = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = recorded  # dataclasses look it up
-    spec.loader.exec_module(recorded)
     parts = ", ".join(f"{part}: {count}" for part, count in recorded.parts().items())
     return f"Recorded answers that `tests/recorded` replays against the sandbox: {recorded.count()} checks ({parts}).\n"
 

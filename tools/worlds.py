@@ -93,7 +93,7 @@ def product_tests(*, quick: bool = False) -> list[str]:
     Those of ``make verify`` turn each switch by themselves.
     """
     integration = sorted((ROOT / "tests" / "integration").glob("test_*.py"))
-    paths = [path for path in integration if not path.name.startswith(("test_sandbox_", "test_verify"))]
+    paths = [path for path in integration if not path.name.startswith(("test_tool_worlds", "test_verify"))]
     if not quick:
         paths += sorted((ROOT / "tests" / "e2e").glob("test_*.py"))
         # Of the fault tests, the one in which calls are throttled: others run what these already do, with faults.

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from accounts import make_role, set_log_role
 from sandbox import deployment
 from sandbox.account import Sandbox
-from stacks import Deployed
+from testing.accounts import make_role, set_log_role
+from testing.stacks import Deployed
 
 
 @pytest.fixture(scope="package")

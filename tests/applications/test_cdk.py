@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from accounts import get_stage, log_groups, log_role, v2_stage
-from applications import cdk_application as cdk
-from applications.account_view import (
+from sandbox.account import Sandbox
+from testing.accounts import get_stage, log_groups, log_role, v2_stage
+from testing.applications import cdk_application as cdk
+from testing.applications.account_view import (
     GROUP,
     deploy_change_set,
     destination,
@@ -19,8 +20,7 @@ from applications.account_view import (
     stack,
     wait_until_v2_compliant,
 )
-from sandbox.account import Sandbox
-from stacks import Deployed
+from testing.stacks import Deployed
 
 NAME = "Shop"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from accounts import get_stage
-from applications.account_view import is_there
 from sandbox import deployment
-from stacks import Deployed
+from testing.accounts import get_stage
+from testing.applications.account_view import is_there
+from testing.stacks import Deployed
 
 CHALICE = deployment.ROOT / ".venv-applications" / "bin" / "chalice"
 APP = """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from accounts import get_stage, v2_stage
-from applications.account_view import (
+from sandbox import deployment
+from testing.accounts import get_stage, v2_stage
+from testing.applications.account_view import (
     GROUP,
     destination,
     entries,
@@ -14,8 +15,7 @@ from applications.account_view import (
     resources,
     wait_until_v2_compliant,
 )
-from sandbox import deployment
-from stacks import Deployed
+from testing.stacks import Deployed
 
 NAME = "sam-shop"
 TEMPLATE = """

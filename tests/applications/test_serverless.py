@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from accounts import get_stage, log_role, v2_stage
-from applications import serverless_application as sls
-from applications.account_view import (
+from sandbox.account import Sandbox
+from testing.accounts import get_stage, log_role, v2_stage
+from testing.applications import serverless_application as sls
+from testing.applications.account_view import (
     GROUP,
     deploy_change_set,
     destination,
@@ -27,9 +28,8 @@ from applications.account_view import (
     stack,
     wait_until_v2_compliant,
 )
-from applications.serverless_log_role import LOG_ROLE_HANDLER
-from sandbox.account import Sandbox
-from stacks import Deployed
+from testing.applications.serverless_log_role import LOG_ROLE_HANDLER
+from testing.stacks import Deployed
 
 CHANGE_SET = f"{sls.STACK}-change-set"
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from accounts import PUSH_POLICY, TRUST, get_stage, log_role
-from applications.account_view import GROUP, destination, entries, is_there, log_group_names
-from stacks import Deployed
+from testing.accounts import PUSH_POLICY, TRUST, get_stage, log_role
+from testing.applications.account_view import GROUP, destination, entries, is_there, log_group_names
+from testing.stacks import Deployed
 
 FORMAT = "$context.requestId $context.identity.sourceIp $context.status"
 ROLE, ACCESS = "api-gateway-logs", "shop-access"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from accounts import make_role, set_log_role
-from permissions import Usage
-from processes import shared_folder
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from stacks import Deployed
+from testing.accounts import make_role, set_log_role
+from testing.permissions import Usage
+from testing.processes import shared_folder
+from testing.stacks import Deployed
 
 
 @pytest.fixture(scope="module")

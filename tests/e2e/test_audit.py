@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-import trials
-from accounts import (
+from testing import trials
+from testing.accounts import (
     get_stage,
     levels,
     log_groups,
@@ -17,8 +17,8 @@ from accounts import (
     make_websocket_stage,
     v2_stage,
 )
-from permissions import Permission, each, granted
-from stacks import Deployed
+from testing.permissions import Permission, each, granted
+from testing.stacks import Deployed
 
 #: How the account begins.
 HAS_LOG_ROLE = False

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from accounts import levels, make_api, make_stage
 from sandbox import lambda_runtime
 from sandbox.faults import Fault, Kind
-from stacks import Deployed
+from testing.accounts import levels, make_api, make_stage
+from testing.stacks import Deployed
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from accounts import get_stage, make_role, make_stage, set_log_role
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.call import Call
 from sandbox.clock import MovableClock
-from stacks import Deployed
+from testing.accounts import get_stage, make_role, make_stage, set_log_role
+from testing.stacks import Deployed
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from accounts import PUSH_POLICY, log_role, make_stage
-from builders import ACCOUNT
-from e2e.test_sweep import sweep, sweep_log
 from log_keeper.judgement import Problem
-from stacks import Deployed
+from testing.accounts import PUSH_POLICY, log_role, make_stage
+from testing.builders import ACCOUNT
+from testing.stacks import Deployed
+from testing.sweeps import sweep, sweep_log
 
 LONG_THERE = f"arn:aws:iam::{ACCOUNT}:role/LongThere"
 

@@ -8,11 +8,11 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-import trials
-from accounts import log_role, make_role, make_stage, patch
-from permissions import Permission, granted
 from sandbox.account import Sandbox
-from stacks import Deployed
+from testing import trials
+from testing.accounts import log_role, make_role, make_stage, patch
+from testing.permissions import Permission, granted
+from testing.stacks import Deployed
 
 OWNERS = f"arn:aws:iam::{Sandbox.account_id}:role/OwnersLogRole"
 #: A region that is not looked after.

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from accounts import get_stage, levels, make_stage
-from builders import ACCOUNT, record, updated
-from hostile import TEXTS
 from sandbox import event_sources
 from sandbox.call import Caller
 from sandbox.policies import Decision, evaluate
-from snapshots import changed, is_of_logging, snapshot, writes
-from stacks import Deployed
+from testing.accounts import get_stage, levels, make_stage
+from testing.builders import ACCOUNT, record, updated
+from testing.hostile import TEXTS
+from testing.snapshots import changed, is_of_logging, snapshot, writes
+from testing.stacks import Deployed
 
 QUEUES = ["StageQueueUrl", "StageDeadLetterQueueUrl", "SweepQueueUrl", "SweepDeadLetterQueueUrl"]
 

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import pytest
 
-from accounts import make_role, make_stage, patch_stage, set_log_role
 from log_keeper.trails import has_trail
 from sandbox import deployment, event_sources
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from stacks import Deployed
+from testing.accounts import make_role, make_stage, patch_stage, set_log_role
+from testing.stacks import Deployed
 
 
 @pytest.fixture(scope="module")

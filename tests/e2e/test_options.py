@@ -6,18 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from accounts import (
-    get_stage,
-    levels,
-    make_http_stage,
-    make_stage,
-    make_websocket_stage,
-    patch_stage,
-    v2_stage,
-)
 from log_keeper.access_log_format import FormatName, access_log_formats
 from log_keeper.stages import Protocol
-from stacks import Deployed
+from testing.accounts import get_stage, levels, make_http_stage, make_stage, make_websocket_stage, patch_stage, v2_stage
+from testing.stacks import Deployed
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from accounts import log_role, make_stage
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.deployment import ToolFailedError
-from stacks import Deployed
+from testing.accounts import log_role, make_stage
+from testing.stacks import Deployed
 
 HAS_LOG_ROLE = False
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from permissions import Permission, Usage, granted_by_any
+from testing.permissions import Permission, Usage, granted_by_any
 
 #: Permissions that no test needs, or of which a wildcard hides what is needed, and why they are granted all the same.
 EXCEPTIONS = {

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from accounts import (
+from sandbox import deployment
+from sandbox.account import Sandbox
+from sandbox.clock import MovableClock
+from testing.accounts import (
     get_stage,
     levels,
     log_groups,
@@ -21,10 +24,7 @@ from accounts import (
     set_log_role,
     v2_arn,
 )
-from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
-from stacks import Deployed
+from testing.stacks import Deployed
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from accounts import make_http_stage, make_stage, make_websocket_stage
 from sandbox.account import Sandbox
+from testing.accounts import make_http_stage, make_stage, make_websocket_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from accounts import (
+from log_keeper.stages import Protocol
+from sandbox import deployment
+from sandbox.rules import log_delivery
+from testing.accounts import (
     get_stage,
     log_groups,
     make_http_stage,
@@ -20,11 +23,8 @@ from accounts import (
     v2_arn,
     v2_stage,
 )
-from builders import ACCOUNT, FORMATS
-from log_keeper.stages import Protocol
-from sandbox import deployment
-from sandbox.rules import log_delivery
-from stacks import Deployed
+from testing.builders import ACCOUNT, FORMATS
+from testing.stacks import Deployed
 
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
 

@@ -12,11 +12,11 @@ from datetime import timedelta
 
 import pytest
 
-from accounts import make_http_stage, make_role, make_stage, set_log_role, v2_stage
 from sandbox import deployment, event_sources
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from stacks import Deployed
+from testing.accounts import make_http_stage, make_role, make_stage, set_log_role, v2_stage
+from testing.stacks import Deployed
 from tools import redrive
 
 #: What is refused to whom.

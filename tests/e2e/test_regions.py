@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from accounts import get_stage, levels, log_role, make_api, make_role, make_stage, set_log_role
-from builders import FORMATS
 from log_keeper.stages import Protocol
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from stacks import Deployed
+from testing.accounts import get_stage, levels, log_role, make_api, make_role, make_stage, set_log_role
+from testing.builders import FORMATS
+from testing.stacks import Deployed
 
 #: As long as it may be; CloudFormation cuts the names that it makes of it.
 STACK: dict[str, Any] = {

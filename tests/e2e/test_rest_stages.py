@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from accounts import (
+from sandbox import deployment
+from sandbox.rest_requests import write_execution_log
+from testing.accounts import (
     PUSH_POLICY,
     TRUST,
     get_stage,
@@ -21,11 +23,9 @@ from accounts import (
     patch_stage,
     set_log_role,
 )
-from builders import MADE_ROLE, record, updated
-from sandbox import deployment
-from sandbox.rest_requests import write_execution_log
-from stacks import Deployed
-from trials import OF_LAMBDA
+from testing.builders import MADE_ROLE, record, updated
+from testing.stacks import Deployed
+from testing.trials import OF_LAMBDA
 
 #: How the account begins.
 HAS_LOG_ROLE = False

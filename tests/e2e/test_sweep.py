@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from accounts import (
+from sandbox import deployment
+from sandbox.account import Sandbox
+from sandbox.clock import MovableClock
+from testing.accounts import (
     log_role,
     make_delivery,
     make_http_stage,
@@ -17,10 +20,8 @@ from accounts import (
     set_log_role,
     v2_stage,
 )
-from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
-from stacks import Deployed
+from testing.stacks import Deployed
+from testing.sweeps import sweep, sweep_log
 
 
 @pytest.fixture(scope="module")
@@ -56,29 +57,6 @@ def test_stages_that_were_there_are_put_in_line_at_deploy(stack: Deployed, older
             stack.sandbox.wait_until(lambda: v2_stage(stack.sandbox, api_id, stage_name).get("AccessLogSettings"))  # noqa: B023
     assert log_role(stack.sandbox) is not None
     assert stack.wait_until_quiet() == 0
-
-
-def sweep(stack: Deployed) -> None:
-    """What the schedule does, an event on SweepQueue, and what follows from it is over."""
-    sqs, url = stack.sandbox.client("sqs"), stack.outputs["SweepQueueUrl"]
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-
-    def is_over() -> bool:
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        return all(attributes[name] == "0" for name in names)
-
-    stack.sandbox.wait_until(is_over)
-    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"detail-type": "Scheduled Event", "detail": {}}))
-    stack.sandbox.wait_until(is_over)
-
-
-def sweep_log(stack: Deployed) -> list[str]:
-    pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
-    return [
-        event["message"]
-        for page in pages.paginate(logGroupName=stack.outputs["SweepLogGroup"])
-        for event in page["events"]
-    ]
 
 
 def test_sweep_of_stages_in_line_costs_the_lists_and_a_call_for_each_api(

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from accounts import make_stage
-from builders import EVENTS, sample
 from sandbox import deployment, event_bus
-from stacks import Deployed
+from testing.accounts import make_stage
+from testing.builders import EVENTS, sample
+from testing.stacks import Deployed
 
 SAM_API = """
 AWSTemplateFormatVersion: "2010-09-09"

@@ -16,7 +16,11 @@ from typing import Any
 
 import pytest
 
-from accounts import (
+from sandbox import deployment, event_sources, templates
+from sandbox.account import Sandbox
+from sandbox.call import Call
+from sandbox.clock import MovableClock
+from testing.accounts import (
     get_stage,
     levels,
     log_groups,
@@ -29,12 +33,8 @@ from accounts import (
     set_log_role,
     v2_stage,
 )
-from builders import MADE_ROLE
-from sandbox import deployment, event_sources, templates
-from sandbox.account import Sandbox
-from sandbox.call import Call
-from sandbox.clock import MovableClock
-from stacks import Deployed
+from testing.builders import MADE_ROLE
+from testing.stacks import Deployed
 
 HOME, FURTHER = "us-east-1", "eu-west-1"
 #: Everything that the stack can have.

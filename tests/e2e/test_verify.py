@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from stacks import Deployed
+from testing.stacks import Deployed
 from verify.__main__ import main
 from verify.kinds import PREFIX
 from verify.probes_stack import POINTS

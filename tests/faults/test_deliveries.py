@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from accounts import get_stage, levels, make_stage, patch_stage
-from builders import record, updated
-from faults.scenarios import SCENARIOS, Scenario, World, world
 from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call
 from sandbox.faults import Fault, Kind
 from sandbox.gateway import Answer, Hook, Interposer, NoAnswerError
+from testing.accounts import get_stage, levels, make_stage, patch_stage
+from testing.builders import record, updated
+from testing.scenarios import SCENARIOS, Scenario, World, world
 
 
 def writes(here: World, since: int = 0) -> int:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from accounts import make_api, make_role, set_log_role
-from builders import updated
-from faults.owner import DEPLOYS_EVERY, Owner
-from faults.scenarios import World, world
 from sandbox.simulation import Latency
+from testing.accounts import make_api, make_role, set_log_role
+from testing.builders import updated
+from testing.owner import DEPLOYS_EVERY, Owner
+from testing.scenarios import World, world
 
 STAGES = 2_000 if os.environ.get("FAULTS") == "all" else 200
 STAGES_OF_AN_API = 10

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import pytest
 
-from accounts import make_stage
-from faults.scenarios import MEDDLERS, SCENARIOS, Meddler, Scenario, World, snapshot, world
 from sandbox.faults import Fault, Kind, can_meet
+from testing.accounts import make_stage
+from testing.scenarios import MEDDLERS, SCENARIOS, Meddler, Scenario, World, snapshot, world
 
 #: All of them, or a part that is the same in each run.
 IS_WHOLE = os.environ.get("FAULTS") == "all"

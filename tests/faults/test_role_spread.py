@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from accounts import log_role, make_stage
-from builders import MADE_ROLE, updated
-from faults.scenarios import world
+from testing.accounts import log_role, make_stage
+from testing.builders import MADE_ROLE, updated
+from testing.scenarios import world
 
 
 # Recorded: refused 17 s after the change of the role, by the rate of the call, and accepted after 33 s.

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
-from accounts import (
+from sandbox.account import Sandbox
+from sandbox.behaviour import DEFAULTS, POINTS, Behaviour, harshest, other_positions
+from sandbox.rest_requests import write_access_log
+from sandbox.rules import log_delivery
+from testing.accounts import (
     get_stage,
     levels,
     log_groups,
@@ -22,12 +26,8 @@ from accounts import (
     patch_stage,
     v2_stage,
 )
-from builders import REGION, record, updated
-from faults.scenarios import World, world
-from sandbox.account import Sandbox
-from sandbox.behaviour import DEFAULTS, POINTS, Behaviour, harshest, other_positions
-from sandbox.rest_requests import write_access_log
-from sandbox.rules import log_delivery
+from testing.builders import REGION, record, updated
+from testing.scenarios import World, world
 from tools import worlds
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from builders import ACCOUNT, ENVIRONMENT
-from deliveries import Context, Deliver
 from handlers import enforce
 from log_keeper.settings import Settings
 from sandbox.account import Sandbox
 from sandbox.simulation import VirtualTime
+from testing.builders import ACCOUNT, ENVIRONMENT
+from testing.deliveries import Context, Deliver
 
 
 @pytest.fixture

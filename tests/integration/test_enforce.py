@@ -7,7 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from accounts import (
+from handlers import enforce
+from log_keeper.account_role import AccountRoleError
+from log_keeper.stages import Protocol
+from sandbox.account import Sandbox
+from sandbox.faults import Fault, Kind
+from testing.accounts import (
     PUSH_POLICY,
     TRUST,
     get_stage,
@@ -20,13 +25,8 @@ from accounts import (
     patch_stage,
     set_log_role,
 )
-from builders import ACCOUNT, FORMATS, MADE_ROLE, record, updated
-from deliveries import Context, Deliver
-from handlers import enforce
-from log_keeper.account_role import AccountRoleError
-from log_keeper.stages import Protocol
-from sandbox.account import Sandbox
-from sandbox.faults import Fault, Kind
+from testing.builders import ACCOUNT, FORMATS, MADE_ROLE, record, updated
+from testing.deliveries import Context, Deliver
 
 
 def calls_by_handler(sandbox: Sandbox, since: int) -> list[str]:

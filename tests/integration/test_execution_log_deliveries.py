@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from accounts import (
+from log_keeper.aws import Clients
+from log_keeper.judgement import Finding, Judgement, Problem
+from log_keeper.pace import Pace
+from log_keeper.stages import Protocol
+from log_keeper.sweep import Swept, sweep
+from log_keeper.work import Work
+from sandbox.account import Sandbox
+from sandbox.rest_requests import write_execution_log
+from testing.accounts import (
     log_groups,
     make_delivery,
     make_http_stage,
@@ -18,17 +26,9 @@ from accounts import (
     set_log_role,
     stage_arn,
 )
-from builders import ACCOUNT, SETTINGS, record, updated
-from deliveries import Deliver
-from log_keeper.aws import Clients
-from log_keeper.judgement import Finding, Judgement, Problem
-from log_keeper.pace import Pace
-from log_keeper.stages import Protocol
-from log_keeper.sweep import Swept, sweep
-from log_keeper.work import Work
-from published import Refusal, findings, outcomes
-from sandbox.account import Sandbox
-from sandbox.rest_requests import write_execution_log
+from testing.builders import ACCOUNT, SETTINGS, record, updated
+from testing.deliveries import Deliver
+from testing.published import Refusal, findings, outcomes
 
 THEIRS = "/teams/shop/execution"
 ARN = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{THEIRS}"

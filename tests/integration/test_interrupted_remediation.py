@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from accounts import (
+from log_keeper.judgement import Problem
+from sandbox.account import Sandbox
+from sandbox.call import AwsError, Call
+from sandbox.faults import Fault, Kind
+from testing.accounts import (
     get_stage,
     levels,
     make_http_stage,
@@ -17,13 +21,9 @@ from accounts import (
     patch_stage,
     set_log_role,
 )
-from builders import MADE_ROLE, record, updated
-from deliveries import Deliver
-from log_keeper.judgement import Problem
-from published import Refusal, findings, outcomes, published_changes, published_log_groups
-from sandbox.account import Sandbox
-from sandbox.call import AwsError, Call
-from sandbox.faults import Fault, Kind
+from testing.builders import MADE_ROLE, record, updated
+from testing.deliveries import Deliver
+from testing.published import Refusal, findings, outcomes, published_changes, published_log_groups
 
 CONFLICT = AwsError("ConflictException", "Unable to complete operation due to concurrent modification.", 409)
 

@@ -10,20 +10,6 @@ from typing import Any
 
 import pytest
 
-from accounts import (
-    PUSH_POLICY,
-    get_stage,
-    levels,
-    log_role,
-    make_http_stage,
-    make_role,
-    make_stage,
-    make_websocket_stage,
-    patch_stage,
-    set_log_role,
-)
-from builders import ACCOUNT, MADE_ROLE, SETTINGS, record, updated
-from deliveries import Context, Deliver
 from handlers import enforce
 from log_keeper.account_role import AccountRoleError, Verdict, look
 from log_keeper.aws import Clients
@@ -39,6 +25,20 @@ from preview.words import role_in_words
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
 from sandbox.rules.rest_account import writes_to
+from testing.accounts import (
+    PUSH_POLICY,
+    get_stage,
+    levels,
+    log_role,
+    make_http_stage,
+    make_role,
+    make_stage,
+    make_websocket_stage,
+    patch_stage,
+    set_log_role,
+)
+from testing.builders import ACCOUNT, MADE_ROLE, SETTINGS, record, updated
+from testing.deliveries import Context, Deliver
 
 GROUPS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
 THEIRS = f"arn:aws:iam::{ACCOUNT}:role/Theirs"

@@ -10,9 +10,6 @@ from typing import Any
 
 import pytest
 
-from accounts import log_groups, make_http_stage, make_stage, v2_stage
-from builders import ACCOUNT, SETTINGS, record
-from deliveries import Deliver
 from log_keeper.aws import Clients
 from log_keeper.inventory import judge_all, list_apis
 from log_keeper.judgement import Problem
@@ -20,10 +17,13 @@ from log_keeper.pace import Pace
 from log_keeper.policy import Setting
 from log_keeper.stages import Api
 from preview import __main__ as command
-from published import Refusal, findings, outcomes, published_changes
 from sandbox.account import Sandbox
 from sandbox.call import Call
 from sandbox.rules.log_delivery import reaches
+from testing.accounts import log_groups, make_http_stage, make_stage, v2_stage
+from testing.builders import ACCOUNT, SETTINGS, record
+from testing.deliveries import Deliver
+from testing.published import Refusal, findings, outcomes, published_changes
 
 WRITE = ["logs:CreateLogStream", "logs:PutLogEvents"]
 

@@ -6,12 +6,12 @@ import itertools
 
 import pytest
 
-from accounts import log_groups, make_stage
-from builders import updated
-from deliveries import Deliver
 from log_keeper.log_group_reading import read_log_groups
 from log_keeper.log_groups import LogGroup
 from sandbox.account import Sandbox
+from testing.accounts import log_groups, make_stage
+from testing.builders import updated
+from testing.deliveries import Deliver
 
 
 @pytest.fixture(params=list(itertools.product([False, True], repeat=2)), ids=str)

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
-from accounts import make_http_stage, make_role, make_stage, make_websocket_stage, patch_stage, set_log_role, v2_stage
-from builders import ACCOUNT, record, updated
-from deliveries import Deliver
 from log_keeper.judgement import Problem
-from published import findings, outcomes
 from sandbox.account import Sandbox
 from sandbox.rules.v2_state import api_by_id
+from testing.accounts import (
+    make_http_stage,
+    make_role,
+    make_stage,
+    make_websocket_stage,
+    patch_stage,
+    set_log_role,
+    v2_stage,
+)
+from testing.builders import ACCOUNT, record, updated
+from testing.deliveries import Deliver
+from testing.published import findings, outcomes
 
 THEIRS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/team/web"
 

@@ -10,7 +10,11 @@ from urllib.parse import quote
 
 import pytest
 
-from accounts import (
+from handlers import sweep as sweep_handler
+from log_keeper.cloudtrail import LOG_ROLE_EVENTS, STAGE_TO_LOOK_AT
+from log_keeper.work import UnreadableWorkError
+from sandbox.account import Sandbox
+from testing.accounts import (
     get_stage,
     levels,
     log_groups,
@@ -23,14 +27,10 @@ from accounts import (
     set_log_role,
     v2_stage,
 )
-from builders import ACCOUNT, MADE_ROLE, REGION, record, updated
-from deliveries import Context, Deliver
-from handlers import sweep as sweep_handler
-from hostile import NAMES, OTHERS, TEXTS
-from log_keeper.cloudtrail import LOG_ROLE_EVENTS, STAGE_TO_LOOK_AT
-from log_keeper.work import UnreadableWorkError
-from sandbox.account import Sandbox
-from snapshots import changed, is_of_logging, made_by_program, snapshot, writes
+from testing.builders import ACCOUNT, MADE_ROLE, REGION, record, updated
+from testing.deliveries import Context, Deliver
+from testing.hostile import NAMES, OTHERS, TEXTS
+from testing.snapshots import changed, is_of_logging, made_by_program, snapshot, writes
 
 LOGS = {"eventSource": "logs.amazonaws.com"}
 IAM = {"eventSource": "iam.amazonaws.com"}

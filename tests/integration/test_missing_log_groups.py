@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from accounts import (
+from log_keeper.judgement import Problem
+from sandbox import stacks
+from sandbox.account import Sandbox
+from sandbox.rest_requests import write_access_log
+from testing.accounts import (
     get_stage,
     levels,
     log_groups,
@@ -18,13 +22,9 @@ from accounts import (
     patch_stage,
     set_log_role,
 )
-from builders import ACCOUNT, record, updated
-from deliveries import Deliver
-from log_keeper.judgement import Problem
-from published import Refusal, findings, outcomes, published_changes
-from sandbox import stacks
-from sandbox.account import Sandbox
-from sandbox.rest_requests import write_access_log
+from testing.builders import ACCOUNT, record, updated
+from testing.deliveries import Deliver
+from testing.published import Refusal, findings, outcomes, published_changes
 
 THEIRS = "/aws/api-gateway/shop-prod"
 

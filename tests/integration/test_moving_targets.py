@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from accounts import get_stage, levels, log_groups, log_role, make_role, make_stage, patch_stage, set_log_role
-from builders import MADE_ROLE, record, updated
-from deliveries import Deliver
 from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call
+from testing.accounts import get_stage, levels, log_groups, log_role, make_role, make_stage, patch_stage, set_log_role
+from testing.builders import MADE_ROLE, record, updated
+from testing.deliveries import Deliver
 
 CONFLICT = AwsError(
     "ConflictException", "Unable to complete operation due to concurrent modification. Please try again later.", 409

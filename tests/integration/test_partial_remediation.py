@@ -6,22 +6,14 @@ import json
 
 import pytest
 
-from accounts import (
-    get_stage,
-    levels,
-    log_groups,
-    make_http_stage,
-    make_leaking_stage,
-    make_role,
-    patch_stage,
-)
-from builders import record, updated
-from deliveries import Deliver
 from log_keeper.judgement import Problem
-from published import Refusal, findings, outcomes, published_changes
 from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call
 from sandbox.identity import administrator
+from testing.accounts import get_stage, levels, log_groups, make_http_stage, make_leaking_stage, make_role, patch_stage
+from testing.builders import record, updated
+from testing.deliveries import Deliver
+from testing.published import Refusal, findings, outcomes, published_changes
 
 
 @pytest.fixture

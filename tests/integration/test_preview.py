@@ -15,17 +15,6 @@ from typing import Any
 
 import pytest
 
-from accounts import (
-    get_stage,
-    make_delivery,
-    make_http_stage,
-    make_role,
-    make_stage,
-    make_websocket_stage,
-    patch_stage,
-    set_log_role,
-)
-from builders import ACCOUNT, SETTINGS
 from log_keeper.aws import Clients
 from log_keeper.enforcement import Enforcer
 from log_keeper.hints import StageNamed
@@ -37,6 +26,17 @@ from preview import __main__ as command
 from preview.words import policy_parameters
 from sandbox import templates
 from sandbox.account import Sandbox
+from testing.accounts import (
+    get_stage,
+    make_delivery,
+    make_http_stage,
+    make_role,
+    make_stage,
+    make_websocket_stage,
+    patch_stage,
+    set_log_role,
+)
+from testing.builders import ACCOUNT, SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = templates.parse((ROOT / "template.yaml").read_text())["Parameters"]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from builders import ACCOUNT
 from log_keeper.log_delivery import DeliveryPermission
 from log_keeper.resource_policies import ResourcePolicies, allow_delivery
 from sandbox.account import Sandbox
 from sandbox.rules.log_delivery import reaches
+from testing.builders import ACCOUNT
 
 ALLOWED, MISSING, DENIED = DeliveryPermission
 DELIVERY = {"Principal": {"Service": "delivery.logs.amazonaws.com"}, "Resource": "*"}

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from accounts import make_http_stage, make_stage, make_websocket_stage, v2_arn
-from builders import SETTINGS, sample
 from log_keeper.aws import Clients
 from log_keeper.judgement import Finding, Judgement, Problem
 from log_keeper.pace import Pace
@@ -20,9 +18,11 @@ from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
 from log_keeper.sweep import Count, Swept, sweep
 from log_keeper.work import UnreadableWorkError, Work
-from published import Refusal
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
+from testing.accounts import make_http_stage, make_stage, make_websocket_stage, v2_arn
+from testing.builders import SETTINGS, sample
+from testing.published import Refusal
 
 
 class Clock:

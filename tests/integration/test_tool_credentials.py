@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from credential_ways import (
+from sandbox.account import Sandbox
+from testing.credentials import (
     DEFAULT,
     ENVIRONMENT_KEYS,
     FUTURE,
@@ -28,7 +29,6 @@ from credential_ways import (
     process,
     sso_token,
 )
-from sandbox.account import Sandbox
 
 #: What the redrive says of an account without Log Keeper: its credentials were taken, in this region.
 REACHED = "redrive: there is no stack log-keeper in {region} of this account"

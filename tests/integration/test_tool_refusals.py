@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from credential_ways import (
+from sandbox.account import Sandbox
+from testing.credentials import (
     DEFAULT,
     ENVIRONMENT_KEYS,
     KEY,
@@ -28,7 +29,6 @@ from credential_ways import (
     query_error,
     sso_token,
 )
-from sandbox.account import Sandbox
 
 TOOLS = ["tools.redrive", "preview"]
 HERE = ENVIRONMENT_KEYS | {"AWS_REGION": "us-east-1"}

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import pytest
 
-from accounts import make_http_stage, make_role, make_websocket_stage, set_log_role, v2_stage
-from builders import FORMATS, record
-from deliveries import Deliver
 from log_keeper.judgement import Problem
 from log_keeper.stages import Protocol
 from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call
 from sandbox.rules.v2_state import api_by_id
+from testing.accounts import make_http_stage, make_role, make_websocket_stage, set_log_role, v2_stage
+from testing.builders import FORMATS, record
+from testing.deliveries import Deliver
 
 type Answer = Literal["keeps", "resets"]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from accounts import make_role, set_log_role
 from sandbox.account import Sandbox
 from sandbox.behaviour import DEFAULTS, Behaviour, other_positions
 from sandbox.behaviour_points import Position
 from sandbox.faults import Fault, Kind
+from testing.accounts import make_role, set_log_role
 from verify.__main__ import main
 from verify.catalog import POINTS
 from verify.kinds import PREFIX

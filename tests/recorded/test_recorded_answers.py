@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from recorded import Case, cases, count, parts
-from recorded.replay import disagreements
 from sandbox.account import Sandbox
+from testing.recorded import Case, cases, count, parts
+from testing.replay import disagreements
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.part}: {case.name}")

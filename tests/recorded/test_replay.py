@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from recorded import Case, Source, Step, Tagged
-from recorded.replay import disagreements
 from sandbox.account import Sandbox
+from testing.recorded import Case, Source, Step, Tagged
+from testing.replay import disagreements
 
 GROUP = {"logGroupName": "/pets"}
 

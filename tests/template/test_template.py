@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from builders import EVENTS, OWN_ROLE_ARN, sample
 from log_keeper import cloudtrail
 from log_keeper.log_delivery import ACCOUNT_POLICY
 from log_keeper.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
 from sandbox import event_bus, template_functions, templates
+from testing.builders import EVENTS, OWN_ROLE_ARN, sample
 from tools import translate
 
 ROOT = Path(__file__).parent.parent.parent

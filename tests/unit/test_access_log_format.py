@@ -11,14 +11,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from builders import POLICY, rest_stage
 from log_keeper.access_log_format import FormatName, access_log_formats, given_fields, text_fields
 from log_keeper.policy import plan
 from log_keeper.stages import Protocol
 from sandbox.templates import parse
+from testing.builders import POLICY, rest_stage
 
 ROOT = Path(__file__).resolve().parents[2]
-EARLIER = json.loads((ROOT / "tests" / "earlier_access_log_formats.json").read_text())
+EARLIER = json.loads(Path(__file__).with_name("earlier_access_log_formats.json").read_text())
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 EVERY = [(name, protocol, access_log_formats(name)[protocol]) for name in FormatName for protocol in Protocol]
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from access_log_values import HEADERS, ORDINARY, TEXTS, path_of
 from log_keeper.access_log_format import (
     END_OF_CSV_LINE,
     FormatName,
@@ -24,6 +23,7 @@ from log_keeper.access_log_format import (
 )
 from log_keeper.stages import Protocol
 from sandbox.access_log_lines import Escaping, access_log_line
+from testing.access_log_values import HEADERS, ORDINARY, TEXTS, path_of
 
 #: What API Gateway may escape in each notation. In JSON it was seen to escape quotes.
 POSITIONS = [

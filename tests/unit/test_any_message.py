@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import EVENTS, REGION
-from drawn import drawn
 from fuzz import answers, claims, door
-from hostile import NAMES
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
 from log_keeper.work import UnreadableWorkError, Work
+from testing.builders import EVENTS, REGION
+from testing.drawn import drawn
+from testing.hostile import NAMES
 
 SAMPLES = [json.loads(path.read_text()) for path in sorted(EVENTS.glob("*.json"))]
 

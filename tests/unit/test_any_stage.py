@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawn import drawn
 from fuzz import answers, claims
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
+from testing.drawn import drawn
 
 SETTINGS = drawn(answers.any_settings)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from builders import REF
 from log_keeper.change_events import EventsLostError, put_events
 from log_keeper.hints import Cause
 from log_keeper.judgement import Finding, Problem
 from log_keeper.results import Outcome, Result
+from testing.builders import REF
 
 CAUSE = Cause("UpdateStage", None, None)
 

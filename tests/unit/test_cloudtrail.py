@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
 from log_keeper.cloudtrail import API_GATEWAY_EVENTS, cause_of, log_role_to_look_at, read_event, stage_to_look_at
 from log_keeper.delivery_events import DELIVERY_EVENTS
 from log_keeper.hints import (
@@ -26,6 +25,7 @@ from log_keeper.hints import (
     UnreadableEventError,
 )
 from log_keeper.stages import ApiVersion, StageRef
+from testing.builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
 
 
 def read(event: object) -> Hint:

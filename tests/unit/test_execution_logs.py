@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from builders import ACCOUNT, REF, REGION, SETTINGS, V2_REF, record, rest_stage
 from log_keeper.cloudtrail import read_event
 from log_keeper.delivery_events import DELIVERY_EVENTS
 from log_keeper.execution_logs import (
@@ -23,6 +22,7 @@ from log_keeper.judgement import Facts, Finding, Judgement, Problem, judge
 from log_keeper.log_groups import LogGroupChange, LogGroupFacts
 from log_keeper.log_role import LogRoleFacts
 from log_keeper.stages import Protocol, Stage
+from testing.builders import ACCOUNT, REF, REGION, SETTINGS, V2_REF, record, rest_stage
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 WITH_ACCOUNT = f"arn:aws:apigateway:{REGION}:{ACCOUNT}:/restapis/a1b2c3d4e5/stages/prod"

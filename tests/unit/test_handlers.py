@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import gc
 from handlers import enforce, sweep
-from deliveries import Context
+from testing.deliveries import Context
 on_the_way = gc.isenabled()
 try:
     {call}

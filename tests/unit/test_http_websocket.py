@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from builders import FORMATS, POLICY, V2_REF
 from log_keeper.http_websocket import ManagedStageError, V2Stage, to_stage
 from log_keeper.policy import Applied, plan
 from log_keeper.stages import Protocol
+from testing.builders import FORMATS, POLICY, V2_REF
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 LOG_GROUP = "arn:aws:logs:us-east-1:123456789012:log-group:"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from builders import ACCOUNT, SETTINGS, rest_stage
 from log_keeper.judgement import firehose_stream_of, log_groups_of
+from testing.builders import ACCOUNT, SETTINGS, rest_stage
 
 GROUP = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
 STREAM = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/"

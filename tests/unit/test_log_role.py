@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from builders import ACCOUNT, SETTINGS, V2_REF, rest_stage
 from log_keeper.judgement import Facts, Finding, Problem, judge, log_groups_of
 from log_keeper.log_groups import LogGroup, LogGroupFacts
 from log_keeper.log_role import PROBES, LogRoleFacts, granted_groups, in_words, probe_of
 from log_keeper.stages import Protocol, Stage
+from testing.builders import ACCOUNT, SETTINGS, V2_REF, rest_stage
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Theirs"

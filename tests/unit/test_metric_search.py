@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox import metric_search
 from sandbox.metric_math import ExpressionError
 from sandbox.metrics import Key
+from testing import metric_search
 
 
 def metric(namespace: str, name: str, **dimensions: str) -> Key:

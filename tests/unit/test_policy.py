@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import OWN_DESTINATION, POLICY, V2_REF, method_settings, rest_stage
 from log_keeper.policy import Change, OptIn, Policy, Setting, plan, read_opt_in
 from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage
+from testing.builders import OWN_DESTINATION, POLICY, V2_REF, method_settings, rest_stage
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 

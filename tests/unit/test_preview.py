@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import REF, SETTINGS, V2_REF, method_settings, rest_stage
 from log_keeper.account_role import AccountRole, Verdict
 from log_keeper.judgement import Facts, judge, log_groups_of
 from log_keeper.log_groups import LogGroupFacts
@@ -27,6 +26,7 @@ from preview.reading import explain
 from preview.report_data import COLUMNS, to_csv, to_json
 from preview.report_html import to_html
 from preview.words import headline, method_in_words, points, policy_parameters, printable, role_in_words, steps
+from testing.builders import REF, SETTINGS, V2_REF, method_settings, rest_stage
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIVE = AccountRole(Verdict.LIVE, "arn:aws:iam::123456789012:role/Logs")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from builders import FORMATS, OWN_DESTINATION, POLICY, REF, method_settings, rest_stage
 from log_keeper import rest
 from log_keeper.policy import plan
 from log_keeper.stages import LoggingLevel, Protocol
+from testing.builders import FORMATS, OWN_DESTINATION, POLICY, REF, method_settings, rest_stage
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from builders import ENVIRONMENT, SETTINGS
 from log_keeper.settings import Settings, SettingsError
+from testing.builders import ENVIRONMENT, SETTINGS
 
 
 def test_environment_of_the_template_is_read() -> None:

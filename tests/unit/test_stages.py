@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import ACCOUNT, REF, REGION, V2_REF
 from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group, stage_of_log_group
+from testing.builders import ACCOUNT, REF, REGION, V2_REF
 
 IDS = st.from_regex(r"[a-z0-9]{10}", fullmatch=True)
 NAMES = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True) | st.just("Canary")

@@ -1,0 +1,1 @@
+"""Applications of deployment tools, for the tests that deploy Log Keeper beside them."""

@@ -1,0 +1,92 @@
+"""A REST stage's access log as API Gateway writes it, which creates the log group where it is missing.
+
+*Source:* serverless/serverless issue 6906, aws/serverless-application-model issue 2502.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.account import Sandbox
+from sandbox.rest_requests import write_access_log
+from testing.clients import PUSH_POLICY, client, deployed_api, replace, set_log_role, update
+
+GROUP = "/pets/access"
+ARN = f"arn:aws:logs:us-east-1:123456789012:log-group:{GROUP}"
+
+
+def logged(sandbox: Sandbox) -> str:
+    """The id of an API whose stage logs to GROUP, which has a retention."""
+    set_log_role(sandbox)
+    logs = client(sandbox, "logs")
+    logs.create_log_group(logGroupName=GROUP)
+    logs.put_retention_policy(logGroupName=GROUP, retentionInDays=30)
+    api_id = deployed_api(sandbox)
+    update(
+        sandbox,
+        api_id,
+        replace("/accessLogSettings/destinationArn", ARN),
+        replace("/accessLogSettings/format", "$context.requestId"),
+    )
+    return api_id
+
+
+def group(sandbox: Sandbox) -> dict[str, Any] | None:
+    found = client(sandbox, "logs").describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]
+    return found[0] if found else None
+
+
+def lines(sandbox: Sandbox) -> list[str]:
+    return [each["message"] for each in client(sandbox, "logs").filter_log_events(logGroupName=GROUP)["events"]]
+
+
+def test_a_request_is_a_line_of_the_access_log(sandbox: Sandbox) -> None:
+    api_id = logged(sandbox)
+    assert write_access_log(sandbox, api_id, "prod", requestId="one") == GROUP
+    assert lines(sandbox) == ["one"]
+
+
+def test_a_deleted_group_is_created_by_api_gateway_without_retention(sandbox: Sandbox) -> None:
+    api_id = logged(sandbox)
+    client(sandbox, "logs").delete_log_group(logGroupName=GROUP)
+    sandbox.trail.clear()
+    assert write_access_log(sandbox, api_id, "prod", requestId="one") == GROUP
+    made = group(sandbox)
+    assert made is not None
+    assert "retentionInDays" not in made
+    assert lines(sandbox) == ["one"]
+    (record,) = [each for each in sandbox.trail if each["eventName"] == "CreateLogGroup"]
+    assert record["requestParameters"] == {"logGroupName": GROUP}
+    assert record["userIdentity"]["arn"].endswith(":assumed-role/logs/BackplaneAssumeRoleSession")
+    assert record["userIdentity"]["invokedBy"] == record["sourceIPAddress"] == "apigateway.amazonaws.com"
+
+
+@pytest.mark.parametrize(("escaping", "escaped"), [("nothing", 'a"\tb'), ("quotes", 'a\\"\tb'), ("json", 'a\\"\\tb')])
+def test_values_of_a_line_are_escaped_in_one_of_three_ways(sandbox: Sandbox, escaping: str, escaped: str) -> None:
+    sandbox.turn(access_log_escaping=escaping)
+    write_access_log(sandbox, logged(sandbox), "prod", requestId='a"\tb')
+    assert lines(sandbox) == [escaped]
+
+
+def test_it_may_be_that_api_gateway_creates_none() -> None:
+    with Sandbox(iam_propagation_seconds=0, recreates_rest_access_log_groups=False) as sandbox:
+        api_id = logged(sandbox)
+        client(sandbox, "logs").delete_log_group(logGroupName=GROUP)
+        assert write_access_log(sandbox, api_id, "prod") is None
+        assert group(sandbox) is None
+
+
+@pytest.mark.parametrize("lost", ["the policy", "the role", "the settings"])
+def test_whoever_cannot_write_logs_nothing(sandbox: Sandbox, lost: str) -> None:
+    api_id, iam = logged(sandbox), client(sandbox, "iam")
+    client(sandbox, "logs").delete_log_group(logGroupName=GROUP)
+    if lost == "the settings":
+        update(sandbox, api_id, {"op": "remove", "path": "/accessLogSettings"})
+    else:
+        iam.detach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
+    if lost == "the role":
+        iam.delete_role(RoleName="logs")
+    assert write_access_log(sandbox, api_id, "prod") is None
+    assert group(sandbox) is None

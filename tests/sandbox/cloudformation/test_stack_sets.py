@@ -1,0 +1,327 @@
+"""Stack sets: a child stack for each region, made by two roles, and a rule that forwards events from there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sandbox.account import Sandbox
+from testing.clients import client, deployed_api, refusal
+from testing.cloudformation import NAME, create, history, stack, template
+
+ACCOUNT = "123456789012"
+HOME, ABROAD, FURTHER = "us-east-1", "eu-west-1", "ap-southeast-2"
+PATTERN = {"source": ["aws.apigateway"], "detail-type": ["AWS API Call via CloudTrail"]}
+
+
+def trusting(**principal: Any) -> dict[str, Any]:
+    return {"Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
+
+
+def allowing(action: Any, resource: Any = "*") -> list[dict[str, Any]]:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return [{"PolicyName": "p", "PolicyDocument": {"Statement": [statement]}}]
+
+
+CHILD = template(
+    {
+        "Forward": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "Description": {"Ref": "Note"},
+                "EventPattern": PATTERN,
+                "Targets": [{"Id": "home", "Arn": {"Ref": "Bus"}, "RoleArn": {"Ref": "Role"}}],
+            },
+        }
+    },
+    Parameters={"Bus": {"Type": "String"}, "Role": {"Type": "String"}, "Note": {"Type": "String", "Default": "n"}},
+)
+BUS = {"Fn::Sub": f"arn:aws:events:${{AWS::Region}}:{ACCOUNT}:event-bus/default"}
+EXECUTION = ["cloudformation:*", "events:*", "iam:PassRole"]
+
+
+def forwarding(*regions: str, execution: Any = EXECUTION, note: str = "n", **changes: Any) -> str:
+    """A stack with a queue for what the default bus gets, and a stack set that forwards to that from *regions*."""
+    administration: Any = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": trusting(Service="cloudformation.amazonaws.com"),
+            "Policies": allowing("sts:AssumeRole", {"Fn::GetAtt": ["Execution", "Arn"]}),
+        },
+    }
+    administration["Properties"]["Policies"] = allowing("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/execution")
+    resources: dict[str, Any] = {
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "arrived"}},
+        "QueuePolicy": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {
+                "Queues": [{"Ref": "Queue"}],
+                "PolicyDocument": {
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "events.amazonaws.com"},
+                            "Action": "sqs:SendMessage",
+                            "Resource": {"Fn::GetAtt": ["Queue", "Arn"]},
+                        }
+                    ]
+                },
+            },
+        },
+        "Rule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": PATTERN,
+                "Targets": [{"Id": "q", "Arn": {"Fn::GetAtt": ["Queue", "Arn"]}}],
+            },
+        },
+        "Forwarder": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": trusting(Service="events.amazonaws.com"),
+                "Policies": allowing("events:PutEvents", BUS),
+            },
+        },
+        "Administration": administration,
+        "Execution": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "RoleName": "execution",
+                "AssumeRolePolicyDocument": trusting(AWS={"Fn::GetAtt": ["Administration", "Arn"]}),
+                "Policies": allowing(execution),
+            },
+        },
+    }
+    if regions:
+        resources["Regions"] = {
+            "Type": "AWS::CloudFormation::StackSet",
+            "Properties": {
+                "StackSetName": "forwarding",
+                "PermissionModel": "SELF_MANAGED",
+                "AdministrationRoleARN": {"Fn::GetAtt": ["Administration", "Arn"]},
+                "ExecutionRoleName": {"Ref": "Execution"},
+                "StackInstancesGroup": [
+                    {"DeploymentTargets": {"Accounts": [{"Ref": "AWS::AccountId"}]}, "Regions": list(regions)}
+                ],
+                "TemplateBody": CHILD,
+                "Parameters": [
+                    {"ParameterKey": "Bus", "ParameterValue": BUS},
+                    {"ParameterKey": "Role", "ParameterValue": {"Fn::GetAtt": ["Forwarder", "Arn"]}},
+                    {"ParameterKey": "Note", "ParameterValue": note},
+                ],
+                "OperationPreferences": {"FailureToleranceCount": 1, "RegionConcurrencyType": "PARALLEL"},
+                "ManagedExecution": {"Active": True},
+                "Capabilities": ["CAPABILITY_IAM"],
+                **changes,
+            },
+        }
+    return template(resources)
+
+
+def deploy(sandbox: Sandbox, body: str) -> dict[str, Any]:
+    return create(sandbox, body, Capabilities=["CAPABILITY_NAMED_IAM"])
+
+
+def change(sandbox: Sandbox, body: str) -> dict[str, Any]:
+    client(sandbox, "cloudformation").update_stack(
+        StackName=NAME, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"]
+    )
+    return stack(sandbox)
+
+
+def instances(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
+    """Status and detailed status of each region's instance."""
+    found = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
+    return {each["Region"]: (each["Status"], each["StackInstanceStatus"]["DetailedStatus"]) for each in found}
+
+
+def rules(sandbox: Sandbox, region: str) -> list[str]:
+    return [each.get("Description", "") for each in client(sandbox, "events", region).list_rules()["Rules"]]
+
+
+def arrived(sandbox: Sandbox) -> set[tuple[str, str]]:
+    """(region, event name) of what the home region's queue has got."""
+    sqs = client(sandbox, "sqs")
+    url = sqs.get_queue_url(QueueName="arrived")["QueueUrl"]
+    found: set[tuple[str, str]] = set()
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        events = [json.loads(message["Body"]) for message in messages]
+        found |= {(event["region"], event["detail"]["eventName"]) for event in events}
+    return found
+
+
+GOOD = ("CURRENT", "SUCCEEDED")
+FAILED = ("OUTDATED", "FAILED")
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_execution_role_that_may_touch_the_sets_own_stacks_only(*, reads: bool) -> None:
+    """Whether it must be allowed to read all others is not known."""
+    own = f"arn:aws:cloudformation:*:{ACCOUNT}:stack/StackSet-forwarding-*/*"
+    execution = [
+        {"Effect": "Allow", "Action": "cloudformation:*", "Resource": own},
+        {"Effect": "Allow", "Action": ["events:*", "iam:PassRole"], "Resource": "*"},
+    ]
+    with Sandbox(iam_propagation_seconds=0, stack_sets_read_all_stacks=reads) as sandbox:
+        body = json.loads(forwarding(ABROAD))
+        [policy] = body["Resources"]["Execution"]["Properties"]["Policies"]
+        policy["PolicyDocument"]["Statement"] = execution
+        deploy(sandbox, json.dumps(body))
+        assert instances(sandbox) == {ABROAD: FAILED if reads else GOOD}
+
+
+def test_instance_that_failed_is_tried_again_by_create_stack_instances(sandbox: Sandbox) -> None:
+    """The one that is CURRENT stays as it is."""
+    name = client(sandbox, "events", ABROAD).put_rule(Name="forward", EventPattern=json.dumps(PATTERN))
+    child = json.loads(CHILD)
+    child["Resources"]["Forward"]["Properties"]["Name"] = "forward"
+    assert name["RuleArn"].endswith("rule/forward")
+    deploy(sandbox, forwarding(ABROAD, FURTHER, TemplateBody=json.dumps(child)))
+    assert instances(sandbox) == {ABROAD: FAILED, FURTHER: GOOD}
+    client(sandbox, "events", ABROAD).delete_rule(Name="forward")
+    client(sandbox, "cloudformation").create_stack_instances(
+        StackSetName="forwarding", Accounts=[ACCOUNT], Regions=[ABROAD, FURTHER]
+    )
+    assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
+
+
+def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
+    described = deploy(sandbox, forwarding(ABROAD, FURTHER))
+    assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
+    assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
+    (child,) = client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"]
+    assert child["StackName"].startswith("StackSet-forwarding-")
+    for region in (HOME, ABROAD, FURTHER):
+        deployed_api(sandbox, region=region)
+    assert {(region, "CreateDeployment") for region in (HOME, ABROAD, FURTHER)} <= arrived(sandbox)
+    assert not sandbox.dropped_events
+    # What services did as the roles is on record, with what that took.
+    asked = {
+        (record.call.caller.invoked_by, record.call.operation, need.action, need.resource)
+        for record in sandbox.calls
+        if record.call.user_agent == record.call.caller.invoked_by
+        for need in record.needs
+    }
+    reads = ("ListStacks", "DescribeStacks", "DescribeStackDriftDetectionStatus")
+    assert asked == {
+        *(("cloudformation.amazonaws.com", "ListStacks", f"cloudformation:{action}", "*") for action in reads),
+        ("cloudformation.amazonaws.com", "AssumeRole", "sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/execution"),
+        ("events.amazonaws.com", "PutEvents", "events:PutEvents", f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"),
+    }
+
+
+def trusted_for(role: str, resource: str) -> str:
+    """The stack of ``forwarding``, one of its roles trusted for this resource of the trusted service alone."""
+    body = json.loads(forwarding(ABROAD))
+    [statement] = body["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    service = statement["Principal"]["Service"].split(".")[0]
+    statement["Condition"] = {"ArnLike": {"aws:SourceArn": f"arn:aws:{service}:*:{ACCOUNT}:{resource}"}}
+    return json.dumps(body)
+
+
+@pytest.mark.parametrize(("name", "status"), [("another", "ROLLBACK_COMPLETE"), ("forwarding", "CREATE_COMPLETE")])
+def test_trust_for_a_stack_set_is_compared_with_the_set(sandbox: Sandbox, name: str, status: str) -> None:
+    assert deploy(sandbox, trusted_for("Administration", f"stackset/{name}:*"))["StackStatus"] == status
+
+
+@pytest.mark.parametrize(("name", "dropped"), [("another", {ABROAD}), ("StackSet-forwarding-*", set())])
+def test_trust_for_a_rules_target_is_compared_with_the_rule(sandbox: Sandbox, name: str, dropped: set[str]) -> None:
+    deploy(sandbox, trusted_for("Forwarder", f"rule/{name}"))
+    deployed_api(sandbox, region=ABROAD)
+    assert {event.event["region"] for event in sandbox.dropped_events} == dropped
+    assert all("EventBridge may not assume" in event.reason for event in sandbox.dropped_events)
+
+
+def test_tags_of_the_set_take_a_permission(sandbox: Sandbox) -> None:
+    may = ["cloudformation:*", "iam:PassRole", "events:DescribeRule", "events:PutRule"]
+    deploy(sandbox, forwarding(ABROAD, execution=may, Tags=[{"Key": "team", "Value": "shop"}]))
+    told = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
+    assert "is not authorized to perform: events:TagResource" in told[0]["StatusReason"]
+
+
+def test_regions_come_and_go_with_updates(sandbox: Sandbox) -> None:
+    deploy(sandbox, forwarding(ABROAD))
+    assert change(sandbox, forwarding(FURTHER, note="changed"))["StackStatus"] == "UPDATE_COMPLETE"
+    assert instances(sandbox) == {FURTHER: GOOD}
+    assert rules(sandbox, ABROAD) == []
+    assert rules(sandbox, FURTHER) == ["changed"]
+    assert change(sandbox, forwarding(FURTHER, ABROAD, note="again"))["StackStatus"] == "UPDATE_COMPLETE"
+    assert (rules(sandbox, ABROAD), rules(sandbox, FURTHER)) == (["again"], ["again"])
+    assert change(sandbox, forwarding())["StackStatus"] == "UPDATE_COMPLETE"
+    cloudformation = client(sandbox, "cloudformation")
+    assert cloudformation.list_stack_sets(Status="ACTIVE")["Summaries"] == []
+    assert rules(sandbox, ABROAD) == rules(sandbox, FURTHER) == []
+
+
+def test_the_stack_takes_its_regions_along(sandbox: Sandbox) -> None:
+    deploy(sandbox, forwarding(ABROAD))
+    cloudformation = client(sandbox, "cloudformation")
+    cloudformation.delete_stack(StackName=NAME)
+    assert cloudformation.describe_stacks()["Stacks"] == []
+    assert client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"] == []
+
+
+def test_a_region_that_is_not_enabled_does_not_stop_the_others() -> None:
+    with Sandbox(iam_propagation_seconds=0, disabled_regions={ABROAD}) as sandbox:
+        described = deploy(sandbox, forwarding(ABROAD, FURTHER))
+        assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
+        assert instances(sandbox) == {ABROAD: ("OUTDATED", "FAILED"), FURTHER: GOOD}
+        cloudformation = client(sandbox, "cloudformation")
+        told = cloudformation.describe_stack_instance(
+            StackSetName="forwarding", StackInstanceAccount=ACCOUNT, StackInstanceRegion=ABROAD
+        )["StackInstance"]
+        assert told["StatusReason"] == "The security token included in the request is invalid."
+        sandbox.disabled_regions.clear()
+        assert change(sandbox, forwarding(ABROAD, FURTHER, note="now"))["StackStatus"] == "UPDATE_COMPLETE"
+        assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
+        sandbox.disabled_regions.add(FURTHER)
+        cloudformation.delete_stack(StackName=NAME)
+        assert stack(sandbox)["StackStatus"] == "DELETE_FAILED"
+        assert instances(sandbox) == {FURTHER: ("INOPERABLE", "FAILED")}
+
+
+def test_beyond_the_tolerance_the_stack_fails() -> None:
+    with Sandbox(iam_propagation_seconds=0, disabled_regions={ABROAD}) as sandbox:
+        described = deploy(sandbox, forwarding(ABROAD, FURTHER, OperationPreferences={"FailureToleranceCount": 0}))
+        assert described["StackStatus"] == "ROLLBACK_COMPLETE"
+        assert ("Regions", "CREATE_FAILED") in history(sandbox)
+        assert rules(sandbox, FURTHER) == []
+        assert client(sandbox, "cloudformation").list_stack_sets()["Summaries"] == []
+
+
+def test_an_execution_role_that_may_too_little(sandbox: Sandbox) -> None:
+    tolerant = {"FailureToleranceCount": 1}
+    deploy(sandbox, forwarding(ABROAD, execution=["cloudformation:*"], OperationPreferences=tolerant))
+    assert instances(sandbox) == {ABROAD: ("OUTDATED", "FAILED")}
+    told = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
+    assert "is not authorized to perform: events:DescribeRule" in told[0]["StatusReason"]
+    assert client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"] == []
+
+
+def test_roles_that_do_not_trust(sandbox: Sandbox) -> None:
+    cloudformation, iam = client(sandbox, "cloudformation"), client(sandbox, "iam")
+    cloudformation.create_stack_set(StackSetName="tiny", TemplateBody=template({"Q": {"Type": "AWS::SQS::Queue"}}))
+    target = {"StackSetName": "tiny", "Accounts": [ACCOUNT], "Regions": [ABROAD]}
+    code, message = refusal(lambda: cloudformation.create_stack_instances(**target))
+    assert code == "ValidationError"
+    assert message == (
+        f"Account {ACCOUNT} should have 'AWSCloudFormationStackSetAdministrationRole' role with trust relationship to "
+        "CloudFormation service."
+    )
+    iam.create_role(
+        RoleName="AWSCloudFormationStackSetAdministrationRole",
+        AssumeRolePolicyDocument=json.dumps(trusting(Service="cloudformation.amazonaws.com")),
+    )
+    operation = cloudformation.create_stack_instances(**target)["OperationId"]
+    ended = cloudformation.describe_stack_set_operation(StackSetName="tiny", OperationId=operation)["StackSetOperation"]
+    assert ended["Status"] == "FAILED"
+    assert ended["StatusReason"] == (
+        f"Account {ACCOUNT} should have 'AWSCloudFormationStackSetExecutionRole' role with trust relationship to Role "
+        "'AWSCloudFormationStackSetAdministrationRole'."
+    )
+    assert refusal(lambda: cloudformation.delete_stack_set(StackSetName="tiny"))[0] == "StackSetNotEmptyException"
+    cloudformation.delete_stack_instances(**target, RetainStacks=False)
+    cloudformation.delete_stack_set(StackSetName="tiny")
+    assert refusal(lambda: cloudformation.describe_stack_set(StackSetName="tiny"))[0] == "StackSetNotFoundException"

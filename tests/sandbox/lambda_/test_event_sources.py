@@ -1,0 +1,348 @@
+"""The sandbox's pollers: queues reach functions in batches, and what fails comes back."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from sandbox import event_sources, lambda_runtime
+from sandbox.account import Sandbox
+from testing.clients import allow, client, refusal, role
+from testing.functions import package
+
+POLL = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+ACCOUNT = "arn:aws:sqs:us-east-1:123456789012"
+#: Answers with what each body asks for: "bad" fails alone, "all" fails the batch, "wait" takes half a second.
+CODE = """
+import json, time
+def handler(event, context):
+    print("BATCH " + json.dumps(event))
+    bodies = [record["body"] for record in event["Records"]]
+    if "wait" in bodies:
+        time.sleep(0.5)
+    if "all" in bodies:
+        raise ValueError("all")
+    failures = [{"itemIdentifier": r["messageId"]} for r in event["Records"] if r["body"] == "bad"]
+    return {"batchItemFailures": failures}
+"""
+
+
+def queue(sandbox: Sandbox, name: str = "inbox", **attributes: str) -> str:
+    url: str = client(sandbox, "sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    return url
+
+
+def function(sandbox: Sandbox, code: str = CODE, *actions: str, timeout: int = 3) -> None:
+    client(sandbox, "lambda").create_function(
+        FunctionName="taker",
+        Role=role(sandbox, "taker-role", policy=allow(*(actions or POLL))),
+        Runtime="python3.13",
+        Handler="main.handler",
+        Code={"ZipFile": package(code)},
+        Timeout=timeout,
+    )
+
+
+def mapping(sandbox: Sandbox, **more: Any) -> str:
+    """The id of a mapping from ``inbox`` to ``taker``."""
+    more.setdefault("FunctionResponseTypes", ["ReportBatchItemFailures"])
+    made = client(sandbox, "lambda").create_event_source_mapping(
+        EventSourceArn=f"{ACCOUNT}:inbox", FunctionName="taker", **more
+    )
+    return str(made["UUID"])
+
+
+def send(sandbox: Sandbox, url: str, *bodies: str) -> None:
+    entries = [{"Id": str(index), "MessageBody": body} for index, body in enumerate(bodies)]
+    assert not client(sandbox, "sqs").send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
+
+
+def batches(sandbox: Sandbox) -> list[list[dict[str, Any]]]:
+    """The records of each batch that ended, in order."""
+    printed = [line for ended in lambda_runtime.of(sandbox).invoked for line in ended.lines if line.startswith("BATCH")]
+    return [json.loads(line.removeprefix("BATCH "))["Records"] for line in printed]
+
+
+def bodies(sandbox: Sandbox) -> list[list[str]]:
+    return [sorted(record["body"] for record in records) for records in batches(sandbox)]
+
+
+def waiting(sandbox: Sandbox, url: str) -> int:
+    """Messages in the queue, seen or not."""
+    answer = client(sandbox, "sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    states = ("", "NotVisible", "Delayed")
+    return sum(int(answer[f"ApproximateNumberOfMessages{state}"]) for state in states)
+
+
+def idle(sandbox: Sandbox) -> None:
+    sandbox.wait_until(event_sources.of(sandbox).is_idle)
+
+
+def test_a_message_reaches_the_function_as_aws_sends_it_and_is_deleted(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    mapping(sandbox)
+
+    sent = client(sandbox, "sqs").send_message(
+        QueueUrl=url,
+        MessageBody="hello",
+        MessageAttributes={"kind": {"DataType": "String", "StringValue": "greeting"}},
+    )
+    idle(sandbox)
+
+    [[record]] = batches(sandbox)
+    assert record["messageId"] == sent["MessageId"]
+    assert record["md5OfBody"] == sent["MD5OfMessageBody"]
+    assert (record["body"], record["eventSource"], record["awsRegion"]) == ("hello", "aws:sqs", "us-east-1")
+    assert record["eventSourceARN"] == f"{ACCOUNT}:inbox"
+    assert record["messageAttributes"]["kind"] == {
+        "stringValue": "greeting",
+        "stringListValues": [],
+        "binaryListValues": [],
+        "dataType": "String",
+    }
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert {"SentTimestamp", "SenderId", "ApproximateFirstReceiveTimestamp"} <= record["attributes"].keys()
+    assert waiting(sandbox, url) == 0
+
+
+def test_a_warm_function_has_a_message_at_once(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    mapping(sandbox)
+    send(sandbox, url, "first")
+    idle(sandbox)
+
+    started = time.monotonic()
+    send(sandbox, url, "second")
+    sandbox.wait_until(lambda: len(batches(sandbox)) == 2)
+
+    assert time.monotonic() - started < 1  # a queue that is asked now and then would take longer
+
+
+def test_a_delayed_message_is_taken_when_its_time_has_come(sandbox: Sandbox) -> None:
+    url = queue(sandbox, DelaySeconds="1")
+    function(sandbox)
+    mapping(sandbox)
+
+    started = time.monotonic()
+    send(sandbox, url, "late")
+    idle(sandbox)
+
+    assert bodies(sandbox) == [["late"]]
+    assert time.monotonic() - started >= 1
+
+
+def test_only_the_reported_message_comes_back_until_the_dead_letter_queue_has_it(sandbox: Sandbox) -> None:
+    dead = queue(sandbox, "dead")
+    redrive = json.dumps({"deadLetterTargetArn": f"{ACCOUNT}:dead", "maxReceiveCount": 2})
+    url = queue(sandbox, VisibilityTimeout="1", RedrivePolicy=redrive)
+    function(sandbox, timeout=1)
+    send(sandbox, url, "a", "b", "bad", "c")
+    mapping(sandbox)
+
+    sandbox.wait_until(lambda: waiting(sandbox, dead) == 1)
+
+    assert bodies(sandbox) == [["a", "b", "bad", "c"], ["bad"]]
+    assert batches(sandbox)[1][0]["attributes"]["ApproximateReceiveCount"] == "2"
+    assert waiting(sandbox, url) == 0
+
+
+def test_an_error_brings_the_whole_batch_back(sandbox: Sandbox) -> None:
+    url = queue(sandbox, VisibilityTimeout="1")
+    function(sandbox, timeout=1)
+    send(sandbox, url, "a", "all")
+    mapping(sandbox)
+
+    sandbox.wait_until(lambda: len(bodies(sandbox)) >= 2)
+
+    assert bodies(sandbox)[:2] == [["a", "all"], ["a", "all"]]
+    assert waiting(sandbox, url) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        (None, 0),
+        ({}, 0),
+        ({"batchItemFailures": None}, 0),
+        ({"batchItemFailures": []}, 0),
+        ({"batchItemFailures": [{"itemIdentifier": ""}]}, 2),
+        ({"batchItemFailures": [{"itemIdentifier": None}]}, 2),
+        ({"batchItemFailures": [{"itemidentifier": "x"}]}, 2),
+        ({"batchItemFailures": [{"itemIdentifier": "of no message"}]}, 2),
+    ],
+)
+def test_odd_answers_mean_all_or_nothing(sandbox: Sandbox, answer: Any, left: int) -> None:
+    url = queue(sandbox, VisibilityTimeout="30")
+    function(sandbox, f"def handler(event, context):\n    return {answer!r}\n")
+    send(sandbox, url, "a", "b")
+    mapping(sandbox)
+
+    sandbox.wait_until(lambda: lambda_runtime.of(sandbox).invoked and _running(sandbox) == 0)
+
+    assert waiting(sandbox, url) == left
+
+
+def _running(sandbox: Sandbox) -> int:
+    sources, mappings = event_sources.of(sandbox), client(sandbox, "lambda").list_event_source_mappings()
+    pollers = [sources.poller(each["UUID"]) for each in mappings["EventSourceMappings"]]
+    return sum(poller.running for poller in pollers if poller)
+
+
+def test_without_item_reports_the_answer_does_not_matter(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    mapping(sandbox, FunctionResponseTypes=[])
+
+    send(sandbox, url, "bad", "a")
+    idle(sandbox)
+
+    assert waiting(sandbox, url) == 0
+
+
+def test_batches_are_no_larger_than_asked(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    send(sandbox, url, *"abcde")
+    mapping(sandbox, BatchSize=2)
+
+    idle(sandbox)
+
+    assert sorted(len(batch) for batch in bodies(sandbox)) == [1, 2, 2]
+
+
+def test_a_window_gathers_what_comes_one_by_one(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    mapping(sandbox, BatchSize=20, MaximumBatchingWindowInSeconds=1)
+
+    for body in "abc":
+        send(sandbox, url, body)
+    idle(sandbox)
+
+    assert bodies(sandbox) == [["a", "b", "c"]]
+
+
+def test_no_more_batches_run_at_once_than_the_mapping_allows(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    mapping(sandbox, BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
+
+    send(sandbox, url, *["wait"] * 6)
+    seen = set()
+
+    def done() -> bool:
+        seen.add(_running(sandbox))
+        return event_sources.of(sandbox).is_idle()
+
+    sandbox.wait_until(done)
+    assert max(seen) == 2
+    assert len(batches(sandbox)) == 6
+
+
+def test_a_disabled_mapping_waits_and_a_deleted_one_stops(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    uuid = mapping(sandbox, Enabled=False)
+    functions = client(sandbox, "lambda")
+    send(sandbox, url, "a")
+    poller = event_sources.of(sandbox).poller(uuid)
+    assert poller is not None
+    assert waiting(sandbox, url) == 1
+
+    functions.update_event_source_mapping(UUID=uuid, Enabled=True)
+    idle(sandbox)
+    assert bodies(sandbox) == [["a"]]
+
+    functions.delete_event_source_mapping(UUID=uuid)
+    poller.join()
+    send(sandbox, url, "b")
+    assert waiting(sandbox, url) == 1
+    assert functions.list_event_source_mappings()["EventSourceMappings"] == []
+
+
+def test_a_message_given_back_is_taken_at_once(sandbox: Sandbox) -> None:
+    url = queue(sandbox, VisibilityTimeout="600")
+    function(sandbox)
+    sqs = client(sandbox, "sqs")
+    send(sandbox, url, "a")
+    taken = sqs.receive_message(QueueUrl=url)["Messages"][0]
+    mapping(sandbox)
+
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=taken["ReceiptHandle"], VisibilityTimeout=0)
+    idle(sandbox)
+
+    assert batches(sandbox)[0][0]["attributes"]["ApproximateReceiveCount"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("actions", "timeout", "more", "says"),
+    [
+        (POLL, 31, {}, "Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds"),
+        (
+            POLL[1:],
+            3,
+            {},
+            "The provided execution role does not have permissions to call ReceiveMessage on SQS",
+        ),
+        (
+            POLL,
+            3,
+            {"BatchSize": 11},
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
+        ),
+    ],
+)
+def test_a_mapping_that_cannot_work_is_refused(
+    sandbox: Sandbox, actions: tuple[str, ...], timeout: int, more: dict[str, Any], says: str
+) -> None:
+    queue(sandbox)
+    function(sandbox, CODE, *actions, timeout=timeout)
+
+    assert refusal(lambda: mapping(sandbox, **more)) == ("InvalidParameterValueException", says)
+
+
+def test_a_second_mapping_of_the_same_pair_is_refused(sandbox: Sandbox) -> None:
+    queue(sandbox)
+    function(sandbox)
+    uuid = mapping(sandbox)
+
+    code, message = refusal(lambda: mapping(sandbox))
+
+    assert code == "ResourceConflictException"
+    assert uuid in message
+
+
+def test_a_role_that_loses_its_permission_stops_the_poller_until_it_has_it_again(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    uuid = mapping(sandbox)
+    iam = client(sandbox, "iam")
+    iam.delete_role_policy(RoleName="taker-role", PolicyName="inline")
+    poller = event_sources.of(sandbox).poller(uuid)
+    assert poller is not None
+
+    send(sandbox, url, "a")
+    sandbox.wait_until(lambda: poller.problem)
+    assert "is not authorized to perform: sqs:ReceiveMessage" in str(poller.problem)
+    assert waiting(sandbox, url) == 1
+
+    iam.put_role_policy(RoleName="taker-role", PolicyName="inline", PolicyDocument=allow(*POLL))
+    idle(sandbox)
+    assert bodies(sandbox) == [["a"]]
+
+
+def test_an_idle_poller_asks_for_nothing(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    mapping(sandbox)
+    send(sandbox, url, "a")
+    idle(sandbox)
+
+    received = [call for call in sandbox.calls if call.call.operation == "ReceiveMessage"]
+
+    assert len(received) == 1

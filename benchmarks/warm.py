@@ -30,7 +30,7 @@ from botocore.config import Config
 
 from benchmarks.results import Plot, Result, Samples, ratios
 from fuzz.api_gateway import FRESH_METHOD
-from log_keeper.log_delivery import with_delivery
+from log_keeper.policy.log_delivery import with_delivery
 from log_keeper.stages import ApiVersion, Protocol, StageRef, access_log_group
 from testing.builders import ACCOUNT, FORMATS, REGION, SETTINGS, sample
 from testing.deliveries import Context
@@ -277,7 +277,9 @@ class Stopwatch:
 def _parts(aws: Aws) -> dict[str, Samples]:
     """Percent of the time of a batch, by part, in place: beside its neighbours a part is slower than alone."""
     from handlers import enforce
-    from log_keeper import change_events, enforcement, facts, http_websocket, rest
+    from log_keeper import enforcement, facts
+    from log_keeper.aws import event_bus as change_events
+    from log_keeper.aws import http_websocket, rest
     from log_keeper.reporting import Reporter
 
     watched: dict[str, list[tuple[object, str]]] = {

@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 
 from fuzz.choices import Choices
-from log_keeper.access_log_format import FormatName
+from log_keeper.policy.access_log_format import FormatName
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
 from testing.builders import ACCOUNT, FORMATS, REGION, SETTINGS

@@ -14,9 +14,9 @@ from typing import Any
 
 from fuzz.answers import NOW
 from fuzz.api_gateway import FRESH_METHOD, LEAVES, METHOD_KEY, RefusedError, patched, updated
-from log_keeper import http_websocket, rest, schedules
-from log_keeper.cloudtrail import cause_of, read_event, stage_to_look_at
-from log_keeper.hints import (
+from log_keeper.aws import http_websocket, rest, schedules
+from log_keeper.events.cloudtrail import cause_of, read_event
+from log_keeper.events.hints import (
     ApiNamed,
     DeliveryNamed,
     LogRoleNamed,
@@ -25,11 +25,13 @@ from log_keeper.hints import (
     StagesTagged,
     UnreadableEventError,
 )
-from log_keeper.judgement import Facts, firehose_stream_of, judge, log_groups_of
-from log_keeper.policy import Applied, plan, read_opt_in
+from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.events.sweep_work import UnreadableWorkError, Work
+from log_keeper.policy.evaluation import Facts, firehose_stream_of, judge, log_groups_of
+from log_keeper.policy.opt_in import read_opt_in
+from log_keeper.policy.plan import Applied, plan
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef
-from log_keeper.work import UnreadableWorkError, Work
 from testing.builders import ACCOUNT, OWN_ROLE_ARN, REF, REGION, SETTINGS, V2_REF
 
 REGIONS = (REGION, "eu-west-1")

@@ -19,12 +19,12 @@ from botocore.validate import ParamValidator
 
 from fuzz.claims import API_ID, LOG_GROUP, REGIONS, STAGE_NAMES
 from handlers import enforce, sweep
-from log_keeper.cloudtrail import read_event
-from log_keeper.hints import UnreadableEventError
-from log_keeper.pace import Pace
+from log_keeper.aws.pace import Pace
+from log_keeper.events.cloudtrail import read_event
+from log_keeper.events.hints import UnreadableEventError
+from log_keeper.events.sweep_work import UnreadableWorkError
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol
-from log_keeper.work import UnreadableWorkError
 from testing.builders import ACCOUNT, OWN_ROLE_ARN, REGION, SETTINGS
 from testing.deliveries import Context
 

@@ -11,9 +11,9 @@ import atheris  # type: ignore[import-untyped] # in .venv-fuzz only
 
 from fuzz import answers, claims, door
 from fuzz.choices import OfBytes
-from log_keeper.cloudtrail import stage_to_look_at
+from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.events.sweep_work import Work
 from log_keeper.stages import Api, Protocol
-from log_keeper.work import Work
 from testing.builders import EVENTS, REGION, V2_REF
 
 #: Between a message and the bytes that choose AWS's answers to what it leads to.

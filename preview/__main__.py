@@ -13,9 +13,9 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from log_keeper.access_log_format import FormatName
-from log_keeper.aws import Clients
-from log_keeper.pace import Pace
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import Pace
+from log_keeper.policy.access_log_format import FormatName
 from log_keeper.settings import Settings
 from preview.model import Preview
 from preview.reading import ShowProgress, enabled_regions, explain, identify, read_regions, show_no_progress

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from log_keeper.account_role import AccountRole, Verdict
-from log_keeper.judgement import Finding, Judgement, Problem
-from log_keeper.results import Outcome
+from log_keeper.aws.account_role import AccountRole, Verdict
+from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import LoggingLevel, Protocol, Stage
 from preview.outcomes import APPEARANCES

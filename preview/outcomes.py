@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from log_keeper.results import Outcome
+from log_keeper.policy.results import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,14 @@ from botocore.exceptions import (
     NoRegionError,
 )
 
-from log_keeper.account_role import look
-from log_keeper.aws import Clients, error_code, error_message, is_closed
+from log_keeper.aws.account_role import look
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import error_code, error_message, is_closed
+from log_keeper.aws.trails import has_trail
 from log_keeper.inventory import judge_all, list_apis
-from log_keeper.results import Outcome
+from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
-from log_keeper.trails import has_trail
 from preview.model import RegionPreview, StagePreview
 from preview.words import printable
 from tools import aws_session

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from log_keeper.results import Outcome
+from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
 from preview.model import Count, Preview, RegionPreview, StagePreview, count, count_by_protocol

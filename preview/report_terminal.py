@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from log_keeper.results import Outcome
+from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
 from preview.model import Preview, RegionPreview, StagePreview, count, count_by_protocol
 from preview.outcomes import APPEARANCES

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from log_keeper.account_role import Verdict
-from log_keeper.judgement import Finding, Problem
-from log_keeper.log_groups import LogGroup, LogGroupChange
-from log_keeper.policy import Setting
-from log_keeper.results import Outcome
+from log_keeper.aws.account_role import Verdict
+from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.log_groups import LogGroup, LogGroupChange
+from log_keeper.policy.plan import Setting
+from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
 from preview.model import Preview, RegionPreview, StagePreview, count

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from log_keeper.access_log_format import FormatName, access_log_formats
-from log_keeper.policy import Policy
+from log_keeper.policy.access_log_format import FormatName, access_log_formats
+from log_keeper.policy.policy import Policy
 from log_keeper.settings import Settings
 from log_keeper.stages import AccessLogSettings, ApiVersion, LoggingLevel, MethodSettings, Protocol, Stage, StageRef
 

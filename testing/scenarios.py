@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from handlers import enforce, sweep
-from log_keeper.cloudtrail import stage_to_look_at
-from log_keeper.hints import MissingLogGroup
+from log_keeper.events.hints import MissingLogGroup
+from log_keeper.events.own_events import stage_to_look_at
 from log_keeper.stages import ApiVersion, StageRef
 from sandbox.account import Sandbox
 from sandbox.call import Call, Caller, CallRecord

@@ -40,7 +40,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from log_keeper.aws import error_code, error_message
+from log_keeper.aws.errors import error_code, error_message
 
 #: The exit code of each tool after an error.
 ERROR = 1

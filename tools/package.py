@@ -32,11 +32,11 @@ def services(package: Path) -> set[str]:
     """Those that a client is made for, as botocore calls them: ``logs``. Clients are made in one room alone."""
     made = [
         call.args[0]
-        for call in ast.walk(ast.parse((package / "log_keeper" / "aws.py").read_text()))
+        for call in ast.walk(ast.parse((package / "log_keeper" / "aws" / "clients.py").read_text()))
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "_new_client"
     ]
     if not made:
-        raise ValueError(f"{package}: no client is made in log_keeper/aws.py.")
+        raise ValueError(f"{package}: no client is made in log_keeper/aws/clients.py.")
     return {ast.literal_eval(name) for name in made}
 
 

@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from log_keeper.aws import error_code
-from log_keeper.cloudtrail import cause_of, read_event
-from log_keeper.hints import ApiNamed, DeliveryNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged
+from log_keeper.aws.errors import error_code
+from log_keeper.events.cloudtrail import cause_of, read_event
+from log_keeper.events.hints import ApiNamed, DeliveryNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged
+from log_keeper.events.sweep_work import Work
 from log_keeper.stages import ApiVersion
-from log_keeper.work import Work
 from tools.aws_session import ERROR, ToolError, complain, exit_with, open_session, printable, run
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
-from log_keeper.pace import Pace
+from log_keeper.aws.errors import error_code
+from log_keeper.aws.pace import Pace
 
 #: Calls a second. API Gateway's control plane takes ten from the whole account.
 RATE = 4.0

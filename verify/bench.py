@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code, error_message
+from log_keeper.aws.errors import error_code, error_message
 from verify.account import Account
 from verify.kinds import LOG_GROUP, PREFIX, REST_API, ROLE, V2_API, Kind
 from verify.ledger import Ledger

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
+from log_keeper.aws.errors import error_code
 from verify.account import Account, is_throttled
 
 #: What the name of everything that a run creates begins with; the run's id follows. It is the key of the tag, too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from log_keeper.aws import error_code
+from log_keeper.aws.errors import error_code
 from verify.account import is_throttled
 from verify.bench import Bench
 from verify.kinds import FORMER

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
+from log_keeper.aws.errors import error_code
 from verify.bench import FORMAT, Bench, refusal
 from verify.log_role import PACE, WRITES, everything, log_policy, remember, set_log_role, use_own_log_role
 from verify.points import NotTriedError, Point, UnclearError, Value

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
+from log_keeper.aws.errors import error_code
 from verify.bench import Bench, refusal
 from verify.kinds import BUCKET, SCHEDULE, TRAIL
 from verify.points import NotTriedError, Point, UnclearError, Value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
+from log_keeper.aws.errors import error_code
 from verify.bench import STAGE, Bench, refusal
 from verify.kinds import DELIVERY_SOURCE
 from verify.log_role import needs_log_role

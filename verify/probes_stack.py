@@ -7,7 +7,7 @@ from typing import Literal
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
+from log_keeper.aws.errors import error_code
 from verify.bench import STAGE, Bench
 from verify.points import NotTriedError, Point, UnclearError, Value
 from verify.traffic import has_line, request

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
+from log_keeper.aws.errors import error_code
 from verify.bench import FORMAT, STAGE, Bench, refusal
 from verify.kinds import LOG_GROUP, RESOURCE_POLICY
 from verify.log_role import needs_log_role

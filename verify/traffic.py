@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
+from log_keeper.aws.errors import error_code
 from verify.bench import Bench
 from verify.points import UnclearError
 

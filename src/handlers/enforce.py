@@ -14,11 +14,13 @@ from aws_lambda_powertools import Logger, Metrics
 from botocore.exceptions import BotoCoreError, ClientError
 
 from handlers import has_started
-from log_keeper import change_events
-from log_keeper.aws import TRY_SECONDS, Clients, is_disabled
-from log_keeper.cloudtrail import cause_of, read_event
+from log_keeper.aws import event_bus as change_events
+from log_keeper.aws.clients import TRY_SECONDS, Clients
+from log_keeper.aws.errors import is_disabled
+from log_keeper.aws.pace import ENVIRONMENTS, Pace
 from log_keeper.enforcement import Enforcer
-from log_keeper.hints import (
+from log_keeper.events.cloudtrail import cause_of, read_event
+from log_keeper.events.hints import (
     ApiNamed,
     Cause,
     DeliveryNamed,
@@ -29,9 +31,8 @@ from log_keeper.hints import (
     StagesTagged,
     UnreadableEventError,
 )
-from log_keeper.pace import ENVIRONMENTS, Pace
+from log_keeper.policy.results import Outcome, Result
 from log_keeper.reporting import Reporter
-from log_keeper.results import Outcome, Result
 from log_keeper.settings import Settings
 from log_keeper.stages import with_other_version
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 
 from handlers import has_started
-from log_keeper.aws import Clients
-from log_keeper.pace import Pace
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import Pace
+from log_keeper.events.sweep_work import Work
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
 from log_keeper.sweep import sweep
-from log_keeper.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable

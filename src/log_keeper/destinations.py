@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
-from log_keeper import schedules
-from log_keeper.aws import Clients, error_code, is_closed
-from log_keeper.hints import MissingLogGroup, StageNamed
-from log_keeper.judgement import Facts, Finding, Judgement, Problem, firehose_stream_of, log_groups_of
+from log_keeper.aws import schedules
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import error_code, is_closed
+from log_keeper.events.hints import MissingLogGroup, StageNamed
+from log_keeper.policy.evaluation import Facts, Judgement, firehose_stream_of, log_groups_of
+from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
 from log_keeper.stages import Stage
 

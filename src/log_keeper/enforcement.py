@@ -9,18 +9,21 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
-from log_keeper import destinations, http_websocket, rest, schedules
-from log_keeper.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
-from log_keeper.aws import CALL_ERRORS, Clients, is_moving, is_without_log_role
-from log_keeper.delivery_reading import DeliveryReader
+from log_keeper import destinations
+from log_keeper.aws import http_websocket, rest, schedules
+from log_keeper.aws.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.deliveries import DeliveryReader
+from log_keeper.aws.errors import CALL_ERRORS, is_moving, is_without_log_role
+from log_keeper.aws.role_reading import LogRole
 from log_keeper.destinations import about_log_groups
+from log_keeper.events.hints import DeliveryNamed, StageNamed
 from log_keeper.facts import FactReader
-from log_keeper.hints import DeliveryNamed, StageNamed
-from log_keeper.judgement import Finding, Judgement, Problem, judge
-from log_keeper.policy import Setting, at_error, plan
+from log_keeper.policy.evaluation import Judgement, judge
+from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.plan import Setting, at_error, plan
+from log_keeper.policy.results import Result
 from log_keeper.remediation import NEED_LOG_ROLE, Failure, Remediation
-from log_keeper.results import Result
-from log_keeper.role_reading import LogRole
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
 

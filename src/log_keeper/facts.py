@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from log_keeper.aws import Clients
-from log_keeper.delivery_reading import DeliveryReader
-from log_keeper.execution_logs import Delivery, needs_deliveries
-from log_keeper.judgement import Facts, delivery_group_of, log_groups_of
-from log_keeper.log_delivery import DeliveryFacts
-from log_keeper.log_group_reading import read_log_groups
-from log_keeper.log_groups import LogGroup, LogGroupFacts
-from log_keeper.log_role import LogRoleFacts
-from log_keeper.resource_policies import ResourcePolicies
-from log_keeper.role_reading import LogRole, RoleReader
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.deliveries import DeliveryReader
+from log_keeper.aws.log_groups import read_log_groups
+from log_keeper.aws.resource_policies import ResourcePolicies
+from log_keeper.aws.role_reading import LogRole, RoleReader
+from log_keeper.policy.evaluation import Facts, delivery_group_of, log_groups_of
+from log_keeper.policy.execution_logs import Delivery, needs_deliveries
+from log_keeper.policy.log_delivery import DeliveryFacts
+from log_keeper.policy.log_groups import LogGroup, LogGroupFacts
+from log_keeper.policy.log_role import LogRoleFacts
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage, StageRef
 

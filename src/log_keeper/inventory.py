@@ -7,11 +7,12 @@ from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from log_keeper import http_websocket, rest
-from log_keeper.aws import Clients, error_code, is_transient
+from log_keeper.aws import http_websocket, rest
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import error_code, is_transient
+from log_keeper.aws.role_reading import LogRole
 from log_keeper.facts import FactReader
-from log_keeper.judgement import Judgement, judge
-from log_keeper.role_reading import LogRole
+from log_keeper.policy.evaluation import Judgement, judge
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, ApiVersion, Protocol, Stage, StageRef
 

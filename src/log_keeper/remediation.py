@@ -7,21 +7,22 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from log_keeper.account_role import AccountRole, Verdict
-from log_keeper.aws import CALL_ERRORS, is_moving, is_transient, is_without_log_role
-from log_keeper.judgement import Finding, Problem
-from log_keeper.log_groups import LogGroupChange, create_log_group, set_retention
-from log_keeper.policy import Change, Plan, Setting
-from log_keeper.resource_policies import allow_delivery
-from log_keeper.results import Outcome, Result, by_name, required
+from log_keeper.aws.account_role import AccountRole, Verdict
+from log_keeper.aws.errors import CALL_ERRORS, is_moving, is_transient, is_without_log_role
+from log_keeper.aws.log_groups import create_log_group, set_retention
+from log_keeper.aws.resource_policies import allow_delivery
+from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.log_groups import LogGroupChange
+from log_keeper.policy.plan import Change, Plan, Setting
+from log_keeper.policy.results import Outcome, Result, by_name, required
 from log_keeper.stages import Stage, StageRef, access_log_group
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
 
-    from log_keeper.http_websocket import V2Stage
-    from log_keeper.judgement import Judgement
-    from log_keeper.rest import RestStage
+    from log_keeper.aws.http_websocket import V2Stage
+    from log_keeper.aws.rest import RestStage
+    from log_keeper.policy.evaluation import Judgement
 
 _CREATED = LogGroupChange.MADE
 #: Without a CloudWatch log role API Gateway takes none of these for a REST or WebSocket API.

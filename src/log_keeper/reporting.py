@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from log_keeper.account_role import AccountRole, Verdict
-from log_keeper.hints import Cause, Nothing, UnreadableEventError
-from log_keeper.judgement import Finding, Judgement
-from log_keeper.results import Outcome, Result, required
+from log_keeper.aws.account_role import AccountRole, Verdict
+from log_keeper.events.hints import Cause, Nothing, UnreadableEventError
+from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.findings import Finding
+from log_keeper.policy.results import Outcome, Result, required
 from log_keeper.stages import ApiVersion, StageRef
 
 if TYPE_CHECKING:  # the Enforce function does without

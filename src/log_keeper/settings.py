@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from log_keeper.access_log_format import FormatName, access_log_formats
-from log_keeper.policy import Policy
+from log_keeper.policy.access_log_format import FormatName, access_log_formats
+from log_keeper.policy.policy import Policy
 
 
 class SettingsError(ValueError):

@@ -12,17 +12,19 @@ from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from log_keeper.account_role import AccountRole, Verdict, look
-from log_keeper.aws import Clients, error_message, is_disabled
-from log_keeper.cloudtrail import log_role_to_look_at
-from log_keeper.forwarding import check_forwarding, is_forwarded
+from log_keeper.aws.account_role import AccountRole, Verdict, look
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import error_message, is_disabled
+from log_keeper.aws.forwarders import check_forwarding, is_forwarded
+from log_keeper.aws.stage_queue import Repairs, send
+from log_keeper.aws.trails import has_trail
+from log_keeper.events.own_events import log_role_to_look_at
+from log_keeper.events.sweep_work import Work
 from log_keeper.inventory import judge_all, list_apis
-from log_keeper.judgement import Finding, Judgement, Problem
-from log_keeper.repairs import Repairs, send
+from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, LoggingLevel, Protocol
-from log_keeper.trails import has_trail
-from log_keeper.work import Work
 
 
 @dataclass(slots=True)

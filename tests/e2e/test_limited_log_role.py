@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from log_keeper.judgement import Problem
+from log_keeper.policy.findings import Problem
 from testing.accounts import PUSH_POLICY, log_role, make_stage
 from testing.builders import ACCOUNT
 from testing.stacks import Deployed

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from log_keeper.trails import has_trail
+from log_keeper.aws.trails import has_trail
 from sandbox import deployment, event_sources
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from log_keeper.access_log_format import FormatName, access_log_formats
+from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.stages import Protocol
 from testing.accounts import get_stage, levels, make_http_stage, make_stage, make_websocket_stage, patch_stage, v2_stage
 from testing.stacks import Deployed

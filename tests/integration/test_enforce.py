@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from handlers import enforce
-from log_keeper.account_role import AccountRoleError
+from log_keeper.aws.account_role import AccountRoleError
 from log_keeper.stages import Protocol
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind

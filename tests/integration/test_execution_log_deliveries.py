@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from log_keeper.aws import Clients
-from log_keeper.judgement import Finding, Judgement, Problem
-from log_keeper.pace import Pace
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import Pace
+from log_keeper.events.sweep_work import Work
+from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.findings import Finding, Problem
 from log_keeper.stages import Protocol
 from log_keeper.sweep import Swept, sweep
-from log_keeper.work import Work
 from sandbox.account import Sandbox
 from sandbox.rest_requests import write_execution_log
 from testing.accounts import (

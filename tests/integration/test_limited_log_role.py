@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from handlers import enforce
-from log_keeper.account_role import AccountRoleError, Verdict, look
-from log_keeper.aws import Clients
-from log_keeper.judgement import Judgement, Problem
-from log_keeper.pace import Pace
-from log_keeper.results import Outcome
+from log_keeper.aws.account_role import AccountRoleError, Verdict, look
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import Pace
+from log_keeper.events.sweep_work import Work
+from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.findings import Problem
+from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.sweep import Swept, sweep
-from log_keeper.work import Work
 from preview.model import count
 from preview.reading import read_regions, show_no_progress
 from preview.words import role_in_words

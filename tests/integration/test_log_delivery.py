@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from log_keeper.aws import Clients
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import Pace
 from log_keeper.inventory import judge_all, list_apis
-from log_keeper.judgement import Problem
-from log_keeper.pace import Pace
-from log_keeper.policy import Setting
+from log_keeper.policy.findings import Problem
+from log_keeper.policy.plan import Setting
 from log_keeper.stages import Api
 from preview import __main__ as command
 from sandbox.account import Sandbox

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from log_keeper.log_group_reading import read_log_groups
-from log_keeper.log_groups import LogGroup
+from log_keeper.aws.log_groups import read_log_groups
+from log_keeper.policy.log_groups import LogGroup
 from sandbox.account import Sandbox
 from testing.accounts import log_groups, make_stage
 from testing.builders import updated

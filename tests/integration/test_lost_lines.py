@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from log_keeper.judgement import Problem
+from log_keeper.policy.findings import Problem
 from sandbox.account import Sandbox
 from sandbox.rules.v2_state import api_by_id
 from testing.accounts import (

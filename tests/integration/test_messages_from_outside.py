@@ -11,8 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from handlers import sweep as sweep_handler
-from log_keeper.cloudtrail import LOG_ROLE_EVENTS, STAGE_TO_LOOK_AT
-from log_keeper.work import UnreadableWorkError
+from log_keeper.events.cloudtrail import LOG_ROLE_EVENTS
+from log_keeper.events.own_events import STAGE_TO_LOOK_AT
+from log_keeper.events.sweep_work import UnreadableWorkError
 from sandbox.account import Sandbox
 from testing.accounts import (
     get_stage,

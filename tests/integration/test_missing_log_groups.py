@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from log_keeper.judgement import Problem
+from log_keeper.policy.findings import Problem
 from sandbox import stacks
 from sandbox.account import Sandbox
 from sandbox.rest_requests import write_access_log

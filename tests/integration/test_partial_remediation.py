@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from log_keeper.judgement import Problem
+from log_keeper.policy.findings import Problem
 from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call
 from sandbox.identity import administrator

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from log_keeper.aws import Clients
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import Pace
 from log_keeper.enforcement import Enforcer
-from log_keeper.hints import StageNamed
-from log_keeper.judgement import Problem
-from log_keeper.pace import Pace
-from log_keeper.results import Outcome
+from log_keeper.events.hints import StageNamed
+from log_keeper.policy.findings import Problem
+from log_keeper.policy.results import Outcome
 from log_keeper.stages import ApiVersion, StageRef
 from preview import __main__ as command
 from preview.words import policy_parameters
@@ -364,21 +364,6 @@ def run(sandbox: Sandbox, *arguments: str, **variables: str) -> subprocess.Compl
         timeout=120,
         check=False,
     )
-
-
-def test_package_shows_the_preview_in_a_checkout_only(tmp_path: Path) -> None:
-    def show(package: str, path: str) -> subprocess.CompletedProcess[str]:
-        """Its help, run where nothing but the path leads to the checkout."""
-        arguments = [sys.executable, "-m", package, "--help"]
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path}
-        return subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    in_checkout = show("log_keeper", f"{ROOT}/src:{ROOT}")
-    assert (in_checkout.returncode, in_checkout.stderr) == (0, "")
-    assert in_checkout.stdout == show("preview", f"{ROOT}/src:{ROOT}").stdout
-    elsewhere = show("log_keeper", f"{ROOT}/src")
-    assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
-    assert "there is no preview here" in elsewhere.stderr
 
 
 def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from log_keeper.log_delivery import DeliveryPermission
-from log_keeper.resource_policies import ResourcePolicies, allow_delivery
+from log_keeper.aws.resource_policies import ResourcePolicies, allow_delivery
+from log_keeper.policy.log_delivery import DeliveryPermission
 from sandbox.account import Sandbox
 from sandbox.rules.log_delivery import reaches
 from testing.builders import ACCOUNT

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import Clients
-from log_keeper.judgement import Finding, Judgement, Problem
-from log_keeper.pace import Pace
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import Pace
+from log_keeper.events.sweep_work import UnreadableWorkError, Work
+from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
 from log_keeper.sweep import Count, Swept, sweep
-from log_keeper.work import UnreadableWorkError, Work
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
 from testing.accounts import make_http_stage, make_stage, make_websocket_stage, v2_arn

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from log_keeper.judgement import Problem
+from log_keeper.policy.findings import Problem
 from log_keeper.stages import Protocol
 from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call

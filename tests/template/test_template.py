@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from log_keeper import cloudtrail
-from log_keeper.log_delivery import ACCOUNT_POLICY
-from log_keeper.pace import ENVIRONMENTS
+from log_keeper.aws.pace import ENVIRONMENTS
+from log_keeper.events import cloudtrail
+from log_keeper.policy.log_delivery import ACCOUNT_POLICY
 from log_keeper.settings import Settings
 from sandbox import event_bus, template_functions, templates
 from testing.builders import EVENTS, OWN_ROLE_ARN, sample

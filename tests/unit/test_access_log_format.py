@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from log_keeper.access_log_format import FormatName, access_log_formats, given_fields, text_fields
-from log_keeper.policy import plan
+from log_keeper.policy.access_log_format import FormatName, access_log_formats, given_fields, text_fields
+from log_keeper.policy.plan import plan
 from log_keeper.stages import Protocol
 from sandbox.templates import parse
 from testing.builders import POLICY, rest_stage

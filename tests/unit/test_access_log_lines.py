@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from log_keeper.access_log_format import (
+from log_keeper.policy.access_log_format import (
     END_OF_CSV_LINE,
     FormatName,
     access_log_formats,

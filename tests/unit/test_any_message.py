@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz import answers, claims, door
+from log_keeper.events.sweep_work import UnreadableWorkError, Work
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
-from log_keeper.work import UnreadableWorkError, Work
 from testing.builders import EVENTS, REGION
 from testing.drawn import drawn
 from testing.hostile import NAMES

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from log_keeper.change_events import EventsLostError, put_events
-from log_keeper.hints import Cause
-from log_keeper.judgement import Finding, Problem
-from log_keeper.results import Outcome, Result
+from log_keeper.aws.event_bus import EventsLostError, put_events
+from log_keeper.events.hints import Cause
+from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.results import Outcome, Result
 from testing.builders import REF
 
 CAUSE = Cause("UpdateStage", None, None)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from log_keeper.cloudtrail import API_GATEWAY_EVENTS, cause_of, log_role_to_look_at, read_event, stage_to_look_at
-from log_keeper.delivery_events import DELIVERY_EVENTS
-from log_keeper.hints import (
+from log_keeper.events.cloudtrail import API_GATEWAY_EVENTS, cause_of, read_event
+from log_keeper.events.delivery_events import DELIVERY_EVENTS
+from log_keeper.events.hints import (
     ApiNamed,
     Cause,
     DeliveryNamed,
@@ -24,6 +24,7 @@ from log_keeper.hints import (
     StagesTagged,
     UnreadableEventError,
 )
+from log_keeper.events.own_events import log_role_to_look_at, stage_to_look_at
 from log_keeper.stages import ApiVersion, StageRef
 from testing.builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
 

@@ -7,20 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from log_keeper.cloudtrail import read_event
-from log_keeper.delivery_events import DELIVERY_EVENTS
-from log_keeper.execution_logs import (
-    Delivery,
-    destination_name,
-    log_group_of,
-    needs_deliveries,
-    stage_of_source,
-    stream_of,
-)
-from log_keeper.hints import DeliveryNamed, Hint, Ignored, Nothing
-from log_keeper.judgement import Facts, Finding, Judgement, Problem, judge
-from log_keeper.log_groups import LogGroupChange, LogGroupFacts
-from log_keeper.log_role import LogRoleFacts
+from log_keeper.events.cloudtrail import read_event
+from log_keeper.events.delivery_events import DELIVERY_EVENTS
+from log_keeper.events.hints import DeliveryNamed, Hint, Ignored, Nothing
+from log_keeper.events.stage_arns import stage_of_source
+from log_keeper.policy.evaluation import Facts, Judgement, judge
+from log_keeper.policy.execution_logs import Delivery, destination_name, log_group_of, needs_deliveries, stream_of
+from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.log_groups import LogGroupChange, LogGroupFacts
+from log_keeper.policy.log_role import LogRoleFacts
 from log_keeper.stages import Protocol, Stage
 from testing.builders import ACCOUNT, REF, REGION, SETTINGS, V2_REF, record, rest_stage
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from log_keeper.http_websocket import ManagedStageError, V2Stage, to_stage
-from log_keeper.policy import Applied, plan
+from log_keeper.aws.http_websocket import ManagedStageError, V2Stage, to_stage
+from log_keeper.policy.plan import Applied, plan
 from log_keeper.stages import Protocol
 from testing.builders import FORMATS, POLICY, V2_REF
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from log_keeper.judgement import firehose_stream_of, log_groups_of
+from log_keeper.policy.evaluation import firehose_stream_of, log_groups_of
 from testing.builders import ACCOUNT, SETTINGS, rest_stage
 
 GROUP = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from log_keeper.log_delivery import DeliveryPermission, may_deliver, with_delivery
+from log_keeper.policy.log_delivery import DeliveryPermission, may_deliver, with_delivery
 from sandbox.policies import Decision, evaluate
 
 PLACE = "arn:aws:logs:us-east-1:123456789012"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from log_keeper.log_group_reading import read_log_groups
-from log_keeper.log_groups import LogGroup, LogGroupChange, LogGroupFacts, create_log_group, lack, set_retention
+from log_keeper.aws.log_groups import create_log_group, read_log_groups, set_retention
+from log_keeper.policy.log_groups import LogGroup, LogGroupChange, LogGroupFacts, lack
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 WANTED = LogGroup("group", retention=30, kms_key_arn=None)

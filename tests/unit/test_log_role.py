@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from log_keeper.judgement import Facts, Finding, Problem, judge, log_groups_of
-from log_keeper.log_groups import LogGroup, LogGroupFacts
-from log_keeper.log_role import PROBES, LogRoleFacts, granted_groups, in_words, probe_of
+from log_keeper.policy.evaluation import Facts, judge, log_groups_of
+from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.log_groups import LogGroup, LogGroupFacts
+from log_keeper.policy.log_role import PROBES, LogRoleFacts, granted_groups, in_words, probe_of
 from log_keeper.stages import Protocol, Stage
 from testing.builders import ACCOUNT, SETTINGS, V2_REF, rest_stage
 

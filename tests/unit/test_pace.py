@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from log_keeper.pace import Pace
+from log_keeper.aws.pace import Pace
 
 
 class Clock:

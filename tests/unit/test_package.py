@@ -31,7 +31,7 @@ def built(tmp_path: Path) -> Path:
     """A folder as of sam build, with one function."""
     files = {
         "handlers/enforce.py": "1 / 0\n",
-        "log_keeper/aws.py": CLIENTS,
+        "log_keeper/aws/clients.py": CLIENTS,
         "six.py": "",
         "botocore/data/endpoints.json": "{}",
         "botocore/data/logs/2014-03-28/paginators-1.json": "{}",
@@ -95,8 +95,8 @@ def test_the_same_source_makes_the_same_package(built: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("log_keeper/aws.py", "", "no client is made"),
-        ("log_keeper/aws.py", CLIENTS.replace("logs", "lugs"), "botocore describes no lugs"),
+        ("log_keeper/aws/clients.py", "", "no client is made"),
+        ("log_keeper/aws/clients.py", CLIENTS.replace("logs", "lugs"), "botocore describes no lugs"),
         ("handlers/enforce.py", "def", "cannot be compiled"),
     ],
 )

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from log_keeper.policy import Change, OptIn, Policy, Setting, plan, read_opt_in
+from log_keeper.policy.opt_in import OptIn, read_opt_in
+from log_keeper.policy.plan import Change, Setting, plan
+from log_keeper.policy.policy import Policy
 from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage
 from testing.builders import OWN_DESTINATION, POLICY, V2_REF, method_settings, rest_stage
 

@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from hypothesis import given
 from hypothesis import strategies as st
 
-from log_keeper.account_role import AccountRole, Verdict
-from log_keeper.judgement import Facts, judge, log_groups_of
-from log_keeper.log_groups import LogGroupFacts
-from log_keeper.results import Outcome
+from log_keeper.aws.account_role import AccountRole, Verdict
+from log_keeper.policy.evaluation import Facts, judge, log_groups_of
+from log_keeper.policy.log_groups import LogGroupFacts
+from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage
 from preview.model import Count, Preview, RegionPreview, StagePreview, count

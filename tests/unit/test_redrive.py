@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from log_keeper.cloudtrail import stage_to_look_at
+from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.events.sweep_work import Work
 from log_keeper.stages import Api, Protocol
-from log_keeper.work import Work
 from testing.builders import EVENTS, REF, sample
 from tools import redrive
 from tools.aws_session import ToolError

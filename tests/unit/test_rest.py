@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from log_keeper import rest
-from log_keeper.policy import plan
+from log_keeper.aws import rest
+from log_keeper.policy.plan import plan
 from log_keeper.stages import LoggingLevel, Protocol
 from testing.builders import FORMATS, OWN_DESTINATION, POLICY, REF, method_settings, rest_stage
 

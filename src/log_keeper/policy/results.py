@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from log_keeper.judgement import Finding, Judgement
-from log_keeper.log_groups import LogGroup, LogGroupChange
-from log_keeper.policy import Change
+from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.findings import Finding
+from log_keeper.policy.log_groups import LogGroup, LogGroupChange
+from log_keeper.policy.plan import Change
 from log_keeper.stages import Protocol, StageRef
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
-from log_keeper.log_delivery import DeliveryFacts, DeliveryPermission, may_deliver, with_delivery
+from log_keeper.aws.errors import error_code
+from log_keeper.policy.log_delivery import DeliveryFacts, DeliveryPermission, may_deliver, with_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from log_keeper.delivery_events import DELIVERY_EVENTS, read_delivery_event
-from log_keeper.hints import (
+from log_keeper.events.delivery_events import DELIVERY_EVENTS, read_delivery_event
+from log_keeper.events.hints import (
     ApiNamed,
     Cause,
     Hint,
@@ -29,7 +29,8 @@ from log_keeper.hints import (
     StagesTagged,
     UnreadableEventError,
 )
-from log_keeper.stage_arns import stage_of_arn, tagged_stages
+from log_keeper.events.own_events import LOG_ROLE_TO_LOOK_AT, STAGE_TO_LOOK_AT
+from log_keeper.events.stage_arns import stage_of_arn, tagged_stages
 from log_keeper.stages import ApiVersion, StageRef, stage_of_log_group
 
 #: The IAM calls that can take the account's CloudWatch log role away. IAM's records reach us-east-1 only.
@@ -47,9 +48,6 @@ LOG_ROLE_EVENTS = frozenset(
 #: The calls of CloudWatch Logs that can take from log delivery the permission to write to a log group.
 LOG_GROUP_POLICY_EVENTS = frozenset({"DeleteResourcePolicy", "PutResourcePolicy"})
 
-#: Our own events, put on the queue by a schedule when an opt-in ends, and by the sweep.
-STAGE_TO_LOOK_AT = "Stage To Look At"
-LOG_ROLE_TO_LOOK_AT = "Log Role To Look At"
 
 #: How CloudTrail names a CreateLogGroup of a log group that exists.
 _ALREADY_EXISTS = "ResourceAlreadyExistsException"
@@ -129,27 +127,6 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
             refs = tuple(tagged_stages(detail, account, _looked_after(region, regions)))
             return StagesTagged(refs) if refs else Nothing(Ignored.NO_STAGE, name)
     return Nothing(Ignored.UNKNOWN_EVENT, name)
-
-
-def stage_to_look_at(ref: StageRef, missing: MissingLogGroup | None = None) -> dict[str, object]:
-    """The event that brings a stage up again; ``read_event`` reads it."""
-    detail: dict[str, object] = {"version": ref.version, "apiId": ref.api_id, "stageName": ref.stage_name}
-    if missing is not None:
-        detail["missingLogGroup"] = {
-            "name": missing.name,
-            "since": missing.since.isoformat(),
-            "attempt": missing.attempt,
-        }
-    return _our_event(STAGE_TO_LOOK_AT, ref.account, ref.region, detail)
-
-
-def log_role_to_look_at(account: str, region: str) -> dict[str, object]:
-    """The event that brings a region's log role up again; ``read_event`` reads it."""
-    return _our_event(LOG_ROLE_TO_LOOK_AT, account, region, {})
-
-
-def _our_event(detail_type: str, account: str, region: str, detail: dict[str, object]) -> dict[str, object]:
-    return {"source": "log-keeper", "detail-type": detail_type, "account": account, "region": region, "detail": detail}
 
 
 def _missing(detail: Mapping[Any, Any]) -> MissingLogGroup | None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from enum import StrEnum
 
-from log_keeper.stages import LoggingLevel, MethodSettings, Protocol, Stage, access_log_group, log_group_arn
+from log_keeper.policy.opt_in import OptIn, read_opt_in
+from log_keeper.policy.policy import Policy
+from log_keeper.stages import LoggingLevel, MethodSettings, Stage, access_log_group, log_group_arn
 
 #: A line without either cannot be matched to a request. The client can choose ``requestId``, never the other.
 _REQUEST_IDS = ("$context.requestId", "$context.extendedRequestId")
-
-
-#: A date, perhaps with a time; a week (2026-W52) and a day of the year are dates of ISO 8601 that nobody means.
-_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}(?P<time>[T ].+)?")
 
 
 class Setting(StrEnum):
@@ -53,47 +50,6 @@ class Change:
             "to": self.after,
             "reason": self.reason,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What every stage is held against.
-
-    ``info_tag_key``: a stage whose tag of this key says INFO, in any case, is opted in to INFO; the tags with
-    ``-until`` and ``-bodies`` behind this key end that, and allow bodies.
-    ``access_log_formats``: one line for each protocol, for a stage that has none.
-    ``allows_bodies``: whether a tag may allow them. ``wants_metrics``: whether detailed metrics are switched on.
-    ``exempt_tag_key``: stages with this tag are not changed; None: there is no such tag.
-    ``partition``: of the ARNs of log groups: ``aws``, ``aws-cn``, ``aws-us-gov``.
-    """
-
-    info_tag_key: str
-    access_log_formats: Mapping[Protocol, str]
-    partition: str
-    allows_bodies: bool = False
-    wants_metrics: bool = False
-    exempt_tag_key: str | None = None
-
-    @property
-    def until_tag_key(self) -> str:
-        return f"{self.info_tag_key}-until"
-
-    @property
-    def bodies_tag_key(self) -> str:
-        return f"{self.info_tag_key}-bodies"
-
-
-@dataclass(frozen=True, slots=True)
-class OptIn:
-    """What the tags of a stage ask for, at one moment.
-
-    ``level``: INFO while it is opted in. ``until``: when that ends; None: not opted in, or without an end.
-    ``unreadable_tag``: the key of a tag whose value is no date; it counts as past.
-    """
-
-    level: LoggingLevel
-    until: datetime | None = None
-    unreadable_tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,36 +106,6 @@ def at_error(plan: Plan) -> Plan:
     level, wanted = Setting.LOGGING_LEVEL, LoggingLevel.ERROR
     at_most = [replace(change, after=wanted) if change.setting is level else change for change in plan.changes]
     return replace(plan, changes=tuple(change for change in at_most if change.before != change.after))
-
-
-def read_opt_in(tags: Mapping[str, str], policy: Policy, now: datetime) -> OptIn:
-    """What the tags ask for. An opt-in whose end is past, or cannot be read, is none."""
-    if tags.get(policy.info_tag_key, "").strip().upper() != LoggingLevel.INFO:
-        return OptIn(LoggingLevel.ERROR)
-    if policy.until_tag_key not in tags:
-        return OptIn(LoggingLevel.INFO)
-    try:
-        until = _end(tags[policy.until_tag_key].strip())
-    except ValueError:
-        return OptIn(LoggingLevel.ERROR, unreadable_tag=policy.until_tag_key)
-    return OptIn(LoggingLevel.INFO, until) if now < until else OptIn(LoggingLevel.ERROR)
-
-
-def _end(text: str) -> datetime:
-    """The moment that an ISO 8601 date or time names: a date holds to its end. Without a zone it is UTC.
-
-    A part of a second counts as a whole one, since schedules know no parts.
-    """
-    if not (match := _DATE.fullmatch(text)):
-        raise ValueError(f"{text} is no date")
-    try:
-        if match["time"] is None:
-            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
-        moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        return moment.replace(microsecond=0) + timedelta(seconds=1 if moment.microsecond else 0)
-    except OverflowError as error:
-        raise ValueError(f"{text} is beyond the calendar") from error
 
 
 def uses_own_access_log_group(stage: Stage, policy: Policy) -> bool:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import CALL_ERRORS, Clients, error_code, error_message, is_moving, is_transient
-from log_keeper.log_role import PROBES, TEST_ACTIONS, WELCOME_GROUP, listed
-from log_keeper.role_reading import API_GATEWAY, LogRole, RoleReader, get_role, trusts_api_gateway
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import CALL_ERRORS, error_code, error_message, is_moving, is_transient
+from log_keeper.aws.role_reading import API_GATEWAY, LogRole, RoleReader, get_role, trusts_api_gateway
+from log_keeper.policy.log_role import PROBES, TEST_ACTIONS, WELCOME_GROUP, listed
 from log_keeper.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
-from log_keeper.log_groups import LogGroup, LogGroupFacts
+from log_keeper.aws.errors import error_code
+from log_keeper.policy.log_groups import LogGroup, LogGroupFacts
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -74,3 +74,23 @@ def _facts(group: LogGroupTypeDef) -> LogGroupFacts:
     # An account-level policy that says "never" has a name and no days.
     expires = "retentionInDays" in group or "retentionPolicyName" in group
     return LogGroupFacts(datetime.fromtimestamp(group["creationTime"] / 1000, UTC), expires)
+
+
+#: On every log group that is created here, so that whoever meets it knows where it came from.
+TAGS = {"created-by": "log-keeper"}
+
+
+def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> None:
+    """Create the log group, which never expires yet.
+
+    Raises ClientError, such as aws.is_moving knows where somebody else created the group just now.
+    """
+    if group.kms_key_arn is None:
+        client.create_log_group(logGroupName=group.name, tags=TAGS)
+    else:
+        client.create_log_group(logGroupName=group.name, kmsKeyId=group.kms_key_arn, tags=TAGS)
+
+
+def set_retention(client: CloudWatchLogsClient, group: LogGroup) -> None:
+    """Set the retention of the log group. Raises ClientError, as above."""
+    client.put_retention_policy(logGroupName=group.name, retentionInDays=group.retention)

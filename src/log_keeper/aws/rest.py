@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
-from log_keeper.policy import Applied, Change, Plan, Setting
+from log_keeper.aws.errors import error_code
+from log_keeper.policy.plan import Applied, Change, Plan, Setting
 from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage, StageRef
 
 if TYPE_CHECKING:

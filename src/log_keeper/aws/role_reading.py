@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import Clients, error_code
-from log_keeper.log_groups import LogGroup
-from log_keeper.log_role import (
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import error_code
+from log_keeper.policy.log_groups import LogGroup
+from log_keeper.policy.log_role import (
     CREATE_GROUP,
     PROBES,
     WRITE_ACTIONS,

@@ -6,9 +6,9 @@ import json
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from log_keeper.hints import Cause
-from log_keeper.log_groups import LogGroupChange
-from log_keeper.results import Outcome, Result
+from log_keeper.events.hints import Cause
+from log_keeper.policy.log_groups import LogGroupChange
+from log_keeper.policy.results import Outcome, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from log_keeper.log_groups import LogGroup
+from log_keeper.policy.log_groups import LogGroup
 from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group
 
 CREATE_GROUP, WRITE_LINES = "logs:CreateLogGroup", "logs:PutLogEvents"

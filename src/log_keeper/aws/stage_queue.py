@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import TYPE_CHECKING
 
-from log_keeper.aws import Clients
-from log_keeper.cloudtrail import stage_to_look_at
-from log_keeper.judgement import Judgement
-from log_keeper.pace import ENVIRONMENTS
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import ENVIRONMENTS
+from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.policy.evaluation import Judgement
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol, StageRef
 

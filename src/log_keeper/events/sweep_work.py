@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from log_keeper.cloudtrail import LOG_GROUP_POLICY_EVENTS
+from log_keeper.events.cloudtrail import LOG_GROUP_POLICY_EVENTS
 from log_keeper.stages import Api, Protocol, check_name
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import error_code
-from log_keeper.cloudtrail import stage_to_look_at
-from log_keeper.hints import MissingLogGroup
+from log_keeper.aws.errors import error_code
+from log_keeper.events.hints import MissingLogGroup
+from log_keeper.events.own_events import stage_to_look_at
 from log_keeper.settings import Settings
 from log_keeper.stages import StageRef
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from log_keeper.execution_logs import stage_of_source
-from log_keeper.hints import DeliveryNamed, Hint, Ignored, Nothing, StageNamed
+from log_keeper.events.hints import DeliveryNamed, Hint, Ignored, Nothing, StageNamed
+from log_keeper.events.stage_arns import stage_of_source
 
 #: The calls of CloudWatch Logs that change where execution logs go. PutDeliverySource changes nothing yet; it is the
 #: one that names the stage, and often comes with the others.

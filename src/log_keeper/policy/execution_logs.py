@@ -9,17 +9,10 @@ REST API execution logs"; botocore's model of ``logs``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Set
 from dataclasses import dataclass
 
-from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef, execution_log_group
-
-#: The log type of a source.
-EXECUTION_LOGS = "EXECUTION_LOGS"
-#: A stage as a source names it. Documented is the form with the account's id; API Gateway's own ARNs have none, and
-#: whether CloudWatch Logs takes that form too is not known.
-_STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:([a-z0-9-]+):([0-9]{12})?:/restapis/([^/]+)/stages/([^/]+)")
+from log_keeper.stages import Protocol, Stage, execution_log_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +27,6 @@ class Delivery:
     receiver: str
     log_group: str | None = None
     is_lost: bool = False
-
-
-def stage_of_source(resource_arn: object, log_type: object, *, account: str, region: str) -> StageRef | None:
-    """Return the REST stage whose execution logs a delivery source stands for; None for any other source.
-
-    ``resource_arn``, ``log_type``: of the source, whatever a record says they are.
-    """
-    match = _STAGE_ARN.fullmatch(resource_arn) if isinstance(resource_arn, str) else None
-    if log_type != EXECUTION_LOGS or match is None:
-        return None
-    if match[1] != region or match[2] not in (account, None):
-        return None
-    try:
-        return StageRef(account, region, ApiVersion.V1, match[3], match[4])
-    except ValueError:
-        return None
 
 
 def execution_log_groups(stage: Stage) -> set[str]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import Clients, error_code
-from log_keeper.judgement import Finding, Problem
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import error_code
+from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
 
 if TYPE_CHECKING:

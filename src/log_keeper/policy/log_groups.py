@@ -5,13 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mypy_boto3_logs.client import CloudWatchLogsClient
-
-#: On every log group that is created here, so that whoever meets it knows where it came from.
-TAGS = {"created-by": "log-keeper"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +52,3 @@ def lack(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGro
         return None
     is_old = now - facts.born > timedelta(days=wanted.retention)
     return LogGroupChange.LEFT_WITHOUT_RETENTION if is_old else LogGroupChange.RETENTION_SET
-
-
-def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> None:
-    """Create the log group, which never expires yet.
-
-    Raises ClientError, such as aws.is_moving knows where somebody else created the group just now.
-    """
-    if group.kms_key_arn is None:
-        client.create_log_group(logGroupName=group.name, tags=TAGS)
-    else:
-        client.create_log_group(logGroupName=group.name, kmsKeyId=group.kms_key_arn, tags=TAGS)
-
-
-def set_retention(client: CloudWatchLogsClient, group: LogGroup) -> None:
-    """Set the retention of the log group. Raises ClientError, as above."""
-    client.put_retention_policy(logGroupName=group.name, retentionInDays=group.retention)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws import Clients, error_code, is_closed
-from log_keeper.execution_logs import Delivery, destination_name, log_group_of, stage_of_source, stream_of
-from log_keeper.hints import DeliveryNamed
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import error_code, is_closed
+from log_keeper.events.hints import DeliveryNamed
+from log_keeper.events.stage_arns import stage_of_source
+from log_keeper.policy.execution_logs import Delivery, destination_name, log_group_of, stream_of
 from log_keeper.settings import Settings
 from log_keeper.stages import StageRef
 

@@ -1,0 +1,1 @@
+"""Every call of AWS, with one module for each service or purpose."""

@@ -1,0 +1,1 @@
+"""What an incoming message means. Pure: nothing here calls AWS or asks for the time."""

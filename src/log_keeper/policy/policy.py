@@ -1,0 +1,36 @@
+"""The policy: what an evaluation compares every stage with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from log_keeper.stages import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What every stage is held against.
+
+    ``info_tag_key``: a stage whose tag of this key says INFO, in any case, is opted in to INFO; the tags with
+    ``-until`` and ``-bodies`` behind this key end that, and allow bodies.
+    ``access_log_formats``: one line for each protocol, for a stage that has none.
+    ``allows_bodies``: whether a tag may allow them. ``wants_metrics``: whether detailed metrics are switched on.
+    ``exempt_tag_key``: stages with this tag are not changed; None: there is no such tag.
+    ``partition``: of the ARNs of log groups: ``aws``, ``aws-cn``, ``aws-us-gov``.
+    """
+
+    info_tag_key: str
+    access_log_formats: Mapping[Protocol, str]
+    partition: str
+    allows_bodies: bool = False
+    wants_metrics: bool = False
+    exempt_tag_key: str | None = None
+
+    @property
+    def until_tag_key(self) -> str:
+        return f"{self.info_tag_key}-until"
+
+    @property
+    def bodies_tag_key(self) -> str:
+        return f"{self.info_tag_key}-bodies"

@@ -1,0 +1,146 @@
+"""Imports point one way, through the folders of ``src/`` in one order, and the pure folders reach for nothing."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SRC = ROOT / "src"
+
+#: The parts of ``log_keeper`` in order: each module imports from its own part and from those before it.
+ORDER = (
+    {"stages"},
+    {"events"},
+    {"policy", "settings"},
+    {"aws"},
+    # One stage.
+    {"facts", "destinations", "remediation", "enforcement"},
+    # One region.
+    {"inventory", "sweep"},
+    {"reporting"},
+)
+#: The folders that ask for no answer of AWS, no environment and no time.
+PURE = ("events", "policy", "stages", "settings")
+IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time"}
+#: What makes an object that calls AWS. Errors of botocore may be caught anywhere but in the pure folders.
+CALLS_OF_AWS = ("boto3", "botocore.session", "botocore.client")
+
+PREVIEW = [path.stem for path in sorted((ROOT / "preview").glob("*.py"))]
+#: Those that call AWS, or read the command line, or write to the terminal.
+IMPURE_OF_PREVIEW = {"__main__", "reading", "report_terminal"}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in sorted(SRC.rglob("*.py"))}
+
+
+def imported(path: Path) -> set[str]:
+    """Return every module that the file imports, also where only types are checked."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            is_package = node.module in ("log_keeper", "preview", "tools") or members & MODULES.keys()
+            names |= members if is_package else {node.module}
+    return names
+
+
+def packages(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def part_of(module: str) -> int:
+    """Return the place in ORDER of a module of ``log_keeper``."""
+    part = module.split(".")[1]
+    return next(place for place, parts in enumerate(ORDER) if part in parts)
+
+
+def is_pure(module: str) -> bool:
+    return module.startswith("log_keeper.") and module.split(".")[1] in PURE
+
+
+def test_every_part_has_a_place() -> None:
+    found = {module.split(".")[1] for module in MODULES if module.startswith("log_keeper.")}
+    assert found == set().union(*ORDER)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("log_keeper.")])
+def test_module_imports_only_from_its_own_part_and_earlier_ones(module: str) -> None:
+    names = imported(MODULES[module])
+    ours = {name for name in names if name.startswith("log_keeper.")}
+    assert {name for name in ours if part_of(name) > part_of(module)} == set()
+    assert not {"handlers", "preview", "sandbox", "tools"} & packages(names)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if is_pure(name)])
+def test_pure_module_imports_neither_aws_nor_the_environment_nor_a_clock(module: str) -> None:
+    names = packages(imported(MODULES[module]))
+    assert not names & IMPURE_MODULES
+    assert not {name for name in names if name.startswith("mypy_boto3")}
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if name.startswith("log_keeper.") and not name.startswith("log_keeper.aws")]
+)
+def test_only_the_folder_aws_makes_clients(module: str) -> None:
+    assert not {name for name in imported(MODULES[module]) if name in CALLS_OF_AWS}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: imported(path) & MODULES.keys() for module, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_handlers_are_imported_by_handlers_only() -> None:
+    for module, path in MODULES.items():
+        if not module.startswith("handlers"):
+            assert "handlers" not in packages(imported(path)), module
+
+
+@pytest.mark.parametrize("module", PREVIEW)
+def test_preview_imports_neither_handlers_nor_the_sandbox(module: str) -> None:
+    names = imported(ROOT / "preview" / f"{module}.py")
+    assert not {"handlers", "sandbox"} & packages(names)
+    assert {name for name in names if name.startswith("tools")} <= {"tools.aws_session"}
+    if module not in IMPURE_OF_PREVIEW:
+        assert not packages(names) & IMPURE_MODULES
+        assert not {"preview.reading", "preview.report_terminal", "tools.aws_session"} & names
+    # Who has no rich can still have JSON, CSV and the page.
+    assert ("rich" in packages(names)) == (module == "report_terminal")
+
+
+def test_verify_knows_nothing_of_the_sandbox_and_little_of_log_keeper() -> None:
+    """Its answers are to be compared with the sandbox's, and must not come from there."""
+    for path in (ROOT / "verify").glob("*.py"):
+        names = imported(path)
+        assert not {"handlers", "preview", "sandbox", "rich"} & packages(names)
+        ours = {name for name in names if name.startswith(("log_keeper", "tools"))}
+        assert ours <= {"log_keeper.aws.clients", "log_keeper.aws.errors", "log_keeper.aws.pace", "tools.aws_session"}
+
+
+def test_what_the_tools_share_knows_none_of_them() -> None:
+    names = imported(ROOT / "tools" / "aws_session.py")
+    assert {name for name in names if name.startswith(("log_keeper", "preview", "tools"))} == {"log_keeper.aws.errors"}
+    assert "rich" not in packages(names)
+
+
+def test_no_handler_reaches_what_its_package_lacks() -> None:
+    """The package has neither the preview nor rich, which is for the preview at a terminal."""
+    reached: set[str] = set()
+    waiting = {module for module in MODULES if module.startswith("handlers")}
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        names = imported(MODULES[module])
+        assert not {"preview", "rich", "sandbox", "tools"} & packages(names)
+        waiting |= (names & MODULES.keys()) - reached
+    assert len(reached) > 10

@@ -24,19 +24,22 @@ _HEAD = """\
 
 # What AWS does, and how that is known
 
-Log Keeper is tested against a sandbox account on your machine. A wrong belief about AWS, shared by the program and the
-sandbox, would show in no test. So each point on which the program depends is one of two:
+Log Keeper is tested against a [sandbox account](sandbox.md) on your machine. If the program and the sandbox shared a
+wrong assumption about AWS, no test would show it. So each point about AWS on which the program depends is one of two:
 
-- **Recorded**: somebody wrote down what AWS did. The sandbox does the same, and names the source.
-- **Unknown**: nobody did, as far as could be found. The sandbox then has a switch with all possible answers, and Log
-  Keeper must work with each of them.
+- **Recorded**: somebody published what AWS did. The sandbox does the same, and names the source.
+- **Unknown**: no such record was found. The sandbox then has a switch with all possible answers, and Log Keeper must
+  work with each of them.
+
+`make verify` finds out each unknown point in a real account of yours, with resources that it creates and deletes again:
+see [Ask the real account](verify.md).
 """
 
 _UNKNOWN = """\
 ## Unknown
 
-*Default*: the position of the sandbox where nothing else is said. *Harsher*: the position in which Log Keeper has more
-to do or can do less.
+*Default*: the position of the sandbox unless a test chooses another. *Harsher*: the position in which Log Keeper has
+more to do or can do less.
 
 `make worlds` runs the integration and end-to-end tests in {worlds} worlds: each switch in each other position, one at a
 time, and all of them in their harsher position. The world of one switch runs the test files that read it, which a first

@@ -1,7 +1,7 @@
 """What it costs a month, from the calls that were counted and one table of prices; writes docs/cost.md as well.
 
 First Log Keeper itself, for accounts of three sizes; then what API Gateway's logs cost at ERROR, at INFO, and at INFO
-with bodies: the reason for the policy.
+with data trace (request and response bodies): the reason for the policy.
 """
 
 from __future__ import annotations
@@ -348,7 +348,7 @@ def logs(requests_a_second: int, bytes_of_execution: float) -> Logs:
 LEVELS = {
     "ERROR": _ERROR / _OF_WHICH_ONE_FAILS,
     "INFO": info_bytes(),
-    "INFO with bodies": info_bytes() + sum(_DATA_TRACE.values()),
+    "INFO with data trace": info_bytes() + sum(_DATA_TRACE.values()),
 }
 
 
@@ -372,11 +372,11 @@ def _logs_of(rate: int, level: str) -> float:
 def page(bills: Mapping[int, Sequence[Item]], measured: Measured) -> str:
     """docs/cost.md."""
     calls, info = measured.calls, info_bytes()
-    [*adds] = [_usd(_logs_of(RATES[1], level) - _logs_of(RATES[1], "ERROR")) for level in ("INFO", "INFO with bodies")]
+    [*adds] = [_usd(_logs_of(RATES[1], level) - _logs_of(RATES[1], "ERROR")) for level in ("INFO", "INFO with data trace")]
     return f"""# What it costs
 
-In USD a month, in us-east-1, at prices as far as they were known in {DATED}: check yours. Computed by `make bench`
-([benchmarks/cost.py](../benchmarks/cost.py)) from calls that were counted and lines that were measured.
+In USD a month, in us-east-1, at the prices known in {DATED}: check yours. Computed by `make bench`
+([benchmarks/cost.py](../benchmarks/cost.py)) from counted calls and measured log lines.
 
 ## Log Keeper itself
 
@@ -387,31 +387,33 @@ In USD a month, in us-east-1, at prices as far as they were known in {DATED}: ch
 
 Assumed:
 
-- {CHANGES} changes a month to each stage, deployments above all; {OUT_OF_LINE} of them leave it out of line. A sweep a
-  day. REST APIs of {STAGES_OF_AN_API} stages.
-- Each change in an invocation of its own, the dearest way. AWS takes {SECONDS_OF_A_CALL * 1000:.0f} ms to answer a
-  call: a stage in line takes {calls["REST stage in line"]}, a new one {calls["new REST stage"]}, the look at the log
-  role 3. Our own time is {measured.cpu * 1000:.0f} ms at {MEMORY_MB} MB. A new environment starts in
-  {SECONDS_OF_A_START} s, which is paid for, and is kept for {KEPT_WARM} minutes.
+- {CHANGES} changes a month to each stage, mostly deployments; after {OUT_OF_LINE} of them it is non-compliant. A sweep a
+  day. REST APIs with {STAGES_OF_AN_API} stages each.
+- Each change in an invocation of its own, which is the most expensive case. AWS takes {SECONDS_OF_A_CALL * 1000:.0f} ms
+  to answer a call: a compliant stage takes {calls["REST stage in line"]} calls, a new one {calls["new REST stage"]}, the
+  check of the log role 3. The function's own time is {measured.cpu * 1000:.0f} ms at {MEMORY_MB} MB. A new environment
+  starts in {SECONDS_OF_A_START} s, which is paid for, and is kept for {KEPT_WARM} minutes.
 - An idle queue is polled {POLLERS * POLLS:,.0f} times a month, by {POLLERS} pollers that wait for 20 s.
-- Our own log takes {measured.bytes_in_line:,} bytes for a stage in line and {measured.bytes_changed:,} for a new one,
-  Lambda's own lines included; it is kept for {_OWN_LOG_DAYS} days.
+- Log Keeper's own log takes {measured.bytes_in_line:,} bytes for a compliant stage and {measured.bytes_changed:,} for a
+  new one, Lambda's own lines included; it is kept for {_OWN_LOG_DAYS} days.
 - A metric is paid for the hours in which it is written. A dashboard costs nothing while the account has three at most.
 
 ## The logs of API Gateway
 
-This is what counts. Access logs of all stages, and execution logs at one level for all of them:
+These are the larger costs. Access logs of all stages, and execution logs at one level for all of them:
 
 {_table_of_levels()}
 
-At {RATES[1]} requests a second, INFO for all costs {adds[0]} USD a month more than ERROR, and {adds[1]} with bodies.
-That is the reason for the policy: access logs of everything, ERROR, and INFO where and while somebody needs it.
+At {RATES[1]} requests a second, INFO for all stages costs {adds[0]} USD a month more than ERROR, and
+{adds[1]} with data trace (request and response bodies).
+That is the reason for the policy: access logs of everything, execution logs at ERROR, and INFO only for the stages and
+the time that need it.
 
 - Access log: {access_log_bytes(Protocol.REST):,} bytes a request to a REST API, {access_log_bytes(Protocol.HTTP):,} to
-  an HTTP API, in `AccessLogFormat` JSON with values as they come.
+  an HTTP API, in `AccessLogFormat` JSON with realistic values.
 - ERROR: no line for a request that succeeds; one in {_OF_WHICH_ONE_FAILS} fails, with one line.
-- INFO: {len(_INFO)} lines, {info:,} bytes a request; with bodies (data traces) {len(_INFO) + len(_DATA_TRACE)} lines,
-  {LEVELS["INFO with bodies"]:,.0f} bytes: those of a GET that a Lambda function answers with 2 KB, recorded on AWS in
+- INFO: {len(_INFO)} lines, {info:,} bytes a request; with data trace {len(_INFO) + len(_DATA_TRACE)} lines,
+  {LEVELS["INFO with data trace"]:,.0f} bytes: those of a GET that a Lambda function answers with 2 KB, recorded on AWS in
   2026-09 (radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json). Authorizers add lines. A line is cut
   after 1 KB ([API Gateway developer guide][execution]).
 - Kept: access logs {SETTINGS.access_log_retention} days, execution logs {SETTINGS.execution_log_retention}, compressed
@@ -419,7 +421,7 @@ That is the reason for the policy: access logs of everything, ERROR, and INFO wh
 - HTTP APIs have no execution logs.
 
 [AWS lists][vended] access logs of API Gateway as *vended logs*. Up to 10 TB a month these cost what other logs cost,
-0.50 USD per GB; the next 20 TB 0.25, the next 20 TB 0.10, the rest 0.05. Execution logs are reckoned at 0.50
+0.50 USD per GB; the next 20 TB 0.25, the next 20 TB 0.10, the rest 0.05. Execution logs are computed at 0.50
 throughout.
 
 [execution]: https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-execution-logging.html
@@ -429,13 +431,13 @@ throughout.
 
 {_table_of_prices()}
 
-## Not known, not in it
+## Not known, not included
 
 - Whether access logs of REST APIs, which API Gateway writes with the account's role, are billed as vended logs like
-  those of HTTP APIs, and whether the log group's name has a part in it. It makes no difference below 10 TB a month.
+  those of HTTP APIs, and whether the log group's name matters. It makes no difference below 10 TB a month.
 - Whether `MaximumConcurrency` makes Lambda's pollers fewer, and whether the alarm on the Contributor Insights rule
   costs more than another.
-- What others charge for each change: AWS Config, further trails.
+- What other services charge for each change: AWS Config, further trails.
 - Queries of Logs Insights, 0.005 USD for each GB that they read.
 """
 
@@ -505,7 +507,7 @@ def main() -> None:
             f"Computed, at prices of {DATED} in us-east-1, which [docs/cost.md](../docs/cost.md) has, as the rest.",
             (
                 f"Bytes a request: access log {access_log_bytes():,}, execution log at INFO {info_bytes():,}, with "
-                f"bodies {LEVELS['INFO with bodies']:,.0f}; at ERROR none unless it fails."
+                f"data trace {LEVELS['INFO with data trace']:,.0f}; at ERROR none unless it fails."
             ),
             "Log Keeper itself: "
             + ", ".join(

@@ -54,8 +54,13 @@ _IAM_ANSWERS = {
         "</Role></GetRoleResult></GetRoleResponse>"
     ),
     "SimulatePrincipalPolicy": (
-        "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults/>"
-        "</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+        "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults>"
+        + "".join(
+            f"<member><EvalActionName>logs:{action}</EvalActionName><EvalResourceName>*</EvalResourceName>"
+            "<EvalDecision>allowed</EvalDecision></member>"
+            for action in ("CreateLogGroup", "CreateLogStream", "PutLogEvents")
+        )
+        + "</EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
     ),
 }
 

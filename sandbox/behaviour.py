@@ -100,7 +100,7 @@ class Behaviour:
             True: "The same; there is one entry for each method.",
         },
         harsher=False,
-        reason="AWS stores each key as it was addressed; whether it looks for the other spelling was never tried.",
+        reason="AWS stores each key as it was addressed; whether it also accepts the other spelling was never tried.",
         source="localstack/localstack snapshot of test_create_update_stages; radkawar/stackd rest_websocket_logs.json",
     )
     managed_stage_is_locked: bool = switch(
@@ -322,9 +322,9 @@ class Behaviour:
     )
     refuses_past_schedules: bool = switch(
         False,
-        "Does EventBridge Scheduler refuse a one-time schedule of a time gone by?",
+        "Does EventBridge Scheduler refuse a one-time schedule for a time in the past?",
         positions={
-            False: "A check whose time has gone by takes place at once.",
+            False: "A check whose time has passed takes place at once.",
             True: "The refusal brings the message back, and the stage is checked then.",
         },
         harsher=True,

@@ -72,7 +72,7 @@ RECORDED = {
             "A new role is tried after 7, 27 and 47 seconds; then the message comes back.",
         ),
         Recorded(
-            "An organization's policy that demands tags on log groups makes UpdateAccount say that the role lacks "
+            "An organization's policy that demands tags on log groups makes UpdateAccount refuse the role for missing "
             "permissions.",
             "a field report (2026-11)",
             "The finding names both causes.",

@@ -372,7 +372,9 @@ def _logs_of(rate: int, level: str) -> float:
 def page(bills: Mapping[int, Sequence[Item]], measured: Measured) -> str:
     """docs/cost.md."""
     calls, info = measured.calls, info_bytes()
-    [*adds] = [_usd(_logs_of(RATES[1], level) - _logs_of(RATES[1], "ERROR")) for level in ("INFO", "INFO with data trace")]
+    [*adds] = [
+        _usd(_logs_of(RATES[1], level) - _logs_of(RATES[1], "ERROR")) for level in ("INFO", "INFO with data trace")
+    ]
     return f"""# What it costs
 
 In USD a month, in us-east-1, at the prices known in {DATED}: check yours. Computed by `make bench`

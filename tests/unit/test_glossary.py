@@ -8,7 +8,10 @@ from tools import glossary
 from tools.glossary import Piece
 
 #: Folders and files that are held to the glossary.
-CLEAN: tuple[str, ...] = ("pyproject.toml", "samconfig.toml")
+CLEAN: tuple[str, ...] = (
+    *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "samconfig.toml"),
+    *("README.md", "docs"),
+)
 
 
 def words_in(text: str, path: str = "docs/page.md") -> list[str]:

@@ -389,11 +389,11 @@ In USD a month, in us-east-1, at the prices known in {DATED}: check yours. Compu
 
 Assumed:
 
-- {CHANGES} changes a month to each stage, mostly deployments; after {OUT_OF_LINE} of them it is non-compliant. A sweep a
-  day. REST APIs with {STAGES_OF_AN_API} stages each.
+- {CHANGES} changes a month to each stage, mostly deployments; after {OUT_OF_LINE} of them it is non-compliant. A
+  sweep a day. REST APIs with {STAGES_OF_AN_API} stages each.
 - Each change in an invocation of its own, which is the most expensive case. AWS takes {SECONDS_OF_A_CALL * 1000:.0f} ms
-  to answer a call: a compliant stage takes {calls["REST stage in line"]} calls, a new one {calls["new REST stage"]}, the
-  check of the log role 3. The function's own time is {measured.cpu * 1000:.0f} ms at {MEMORY_MB} MB. A new environment
+  to answer a call: a compliant stage takes {calls["REST stage in line"]} calls, a new one {calls["new REST stage"]},
+  the check of the log role 3. The function's own time is {measured.cpu * 1000:.0f} ms at {MEMORY_MB} MB. A new environment
   starts in {SECONDS_OF_A_START} s, which is paid for, and is kept for {KEPT_WARM} minutes.
 - An idle queue is polled {POLLERS * POLLS:,.0f} times a month, by {POLLERS} pollers that wait for 20 s.
 - Log Keeper's own log takes {measured.bytes_in_line:,} bytes for a compliant stage and {measured.bytes_changed:,} for a
@@ -415,8 +415,8 @@ the time that need it.
   an HTTP API, in `AccessLogFormat` JSON with realistic values.
 - ERROR: no line for a request that succeeds; one in {_OF_WHICH_ONE_FAILS} fails, with one line.
 - INFO: {len(_INFO)} lines, {info:,} bytes a request; with data trace {len(_INFO) + len(_DATA_TRACE)} lines,
-  {LEVELS["INFO with data trace"]:,.0f} bytes: those of a GET that a Lambda function answers with 2 KB, recorded on AWS in
-  2026-09 (radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json). Authorizers add lines. A line is cut
+  {LEVELS["INFO with data trace"]:,.0f} bytes: those of a GET that a Lambda function answers with 2 KB, recorded on AWS
+  in 2026-09 (radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json). Authorizers add lines. A line is cut
   after 1 KB ([API Gateway developer guide][execution]).
 - Kept: access logs {SETTINGS.access_log_retention} days, execution logs {SETTINGS.execution_log_retention}, compressed
   to {COMPRESSED:.0%}. The sums are those after a year, when lines expire as fast as they come.

@@ -393,8 +393,8 @@ Assumed:
   sweep a day. REST APIs with {STAGES_OF_AN_API} stages each.
 - Each change in an invocation of its own, which is the most expensive case. AWS takes {SECONDS_OF_A_CALL * 1000:.0f} ms
   to answer a call: a compliant stage takes {calls["REST stage in line"]} calls, a new one {calls["new REST stage"]},
-  the check of the log role 3. The function's own time is {measured.cpu * 1000:.0f} ms at {MEMORY_MB} MB. A new environment
-  starts in {SECONDS_OF_A_START} s, which is paid for, and is kept for {KEPT_WARM} minutes.
+  the check of the log role 3. The function's own time is {measured.cpu * 1000:.0f} ms at {MEMORY_MB} MB. A new
+  environment starts in {SECONDS_OF_A_START} s, which is paid for, and is kept for {KEPT_WARM} minutes.
 - An idle queue is polled {POLLERS * POLLS:,.0f} times a month, by {POLLERS} pollers that wait for 20 s.
 - Log Keeper's own log takes {measured.bytes_in_line:,} bytes for a compliant stage and {measured.bytes_changed:,} for a
   new one, Lambda's own lines included; it is kept for {_OWN_LOG_DAYS} days.

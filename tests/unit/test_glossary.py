@@ -42,7 +42,7 @@ def test_words_of_the_glossary_are_used() -> None:
         "It is kept for ever.",
         "The stage is gone.",
         "Response bodies are logged.",
-        "| `AllowBodies` | false |",
+        "| `StagesInLine` | how many |",
     ],
 )
 def test_old_word_is_found(text: str) -> None:

@@ -28,11 +28,11 @@ COMPLIANT, WRONG_USAGE, NON_COMPLIANT = 0, 2, 3
 
 _EPILOG = """\
 exit codes:
-  0  every stage is compliant or exempt, and so is the account's log role
+  0  every stage is compliant or exempt, and each log role that is needed is valid
   1  an error: there are no credentials, or something could not be read
      (everything else is shown)
   2  wrong usage of the command
-  3  a stage is not compliant, or the account needs a log role and has no valid one
+  3  a stage is not compliant, or a log role that is needed is not valid
 
 permissions (the AWS managed policy ReadOnlyAccess has them all):
   always
@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--html",
         metavar="FILE",
-        help="write an HTML page, beside the tables; with - write it to stdout, instead of them",
+        help="write an HTML page to FILE, beside the tables; FILE - is stdout, without the tables",
     )
     policy = parser.add_argument_group("policy", "The parameters of the template, with the same defaults.")
     policy.add_argument(

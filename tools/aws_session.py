@@ -1,7 +1,7 @@
-"""What the command line tools share: a session with the user's own credentials, and errors told in one line.
+"""A boto3 session with the user's own credentials, and errors in one line, for all command line tools.
 
-boto3 finds credentials in many places, each of which can be absent, broken or out of date; what it raises then ranges
-from its own errors to those of JSON, dates and files. Here all of them become one sentence that says what to do.
+boto3 finds credentials in many places, each of which can be missing, broken or expired. It then raises its own errors,
+or those of JSON, dates and files. This module turns all of them into one sentence that says what to do.
 """
 
 from __future__ import annotations
@@ -46,30 +46,30 @@ from log_keeper.aws.errors import error_code, error_message
 ERROR = 1
 
 _LOG_IN = "log in (aws login, aws sso login), run aws configure, or name another --profile"
-#: Error codes of AWS for credentials that were valid once.
+#: Error codes of AWS for expired credentials.
 #: *Source:* botocore, botocore/data/sts and the JSON services' common errors; ``RequestExpired``: EC2's and S3's list.
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
-#: For credentials that AWS does not know, and for each in a region that the account has not enabled.
+#: For credentials that AWS does not know, and for any credentials in a region that the account has not enabled.
 #: *Source:* https://repost.aws/knowledge-center/iam-validate-access-credentials
 _UNKNOWN = frozenset(
     {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure", "InvalidToken"}
 )
-#: For a signature that does not fit: the secret is wrong, or the clock.
+#: For a wrong signature: the secret key or the clock of this machine is wrong.
 _SIGNATURE = frozenset(
     {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException"}
 )
 _CLOCK = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
-#: What AWS writes in the message of a signature's error if it is the time that does not fit.
+#: Texts in the message of a signature error if the clock is wrong.
 _CLOCK_MESSAGES = ("Signature expired", "Signature not yet current")
 
 _NOT_OF_AWS = (
-    "something that is not AWS answered: look at AWS_ENDPOINT_URL, at your proxy, and whether your network asks you to "
+    "the answer did not come from AWS: check AWS_ENDPOINT_URL and your proxy, and whether your network asks you to "
     "log in."
 )
 
 
 class ToolError(BotoCoreError):
-    """One sentence on what is wrong and what to do about it. It can come from the middle of any call of boto3."""
+    """One sentence on what is wrong and what to do about it. Any call of boto3 can raise it."""
 
     fmt = "{sentence}"
 
@@ -78,25 +78,25 @@ class ToolError(BotoCoreError):
 
 
 def open_session(profile: str | None, region: str | None) -> boto3.Session:
-    """Return a session whose credentials are there and not expired. Raise ToolError if there are none.
+    """Return a session with credentials that have not expired. Raise ToolError if there are none.
 
-    ``profile``: None for that of AWS_PROFILE, or the default. ``region``: None for the first that is set of AWS_REGION,
-    AWS_DEFAULT_REGION and the profile's region; the session has none if none is. (boto3 by itself does not read
-    AWS_REGION, unlike the AWS CLI and the other SDKs.)
+    ``profile``: None for AWS_PROFILE, or the default profile. ``region``: None for AWS_REGION, AWS_DEFAULT_REGION or
+    the profile's region, in this order; if none is set, the session has no region. (boto3 does not read AWS_REGION,
+    unlike the AWS CLI and the other SDKs.)
     """
     inner = botocore.session.Session(profile=profile)
     try:
         config = inner.get_scoped_config()
         variables = (os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))
         chosen = next((each for each in (region, *variables, config.get("region")) if each), None)
-        # Also where it is None, or an empty variable would count.
+        # Set it even if it is None: botocore would take the value of an empty variable.
         inner.set_config_variable("region", chosen)
         session = boto3.Session(botocore_session=inner)
     except BotoCoreError as error:
         raise ToolError(explain(error)) from error
     _load_credentials(inner, _source(config, has_profile=profile is not None))
     try:
-        # What else of the configuration is wrong, an endpoint's URL for one, shows when a client is made.
+        # Other errors of the configuration, such as a wrong endpoint URL, appear when a client is created.
         session.client("sts", region_name=chosen or "us-east-1")
     except (BotoCoreError, ValueError) as error:
         raise ToolError(f"the AWS configuration is wrong: {explain(error)}") from error
@@ -104,9 +104,9 @@ def open_session(profile: str | None, region: str | None) -> boto3.Session:
 
 
 def _load_credentials(session: botocore.session.Session, source: str) -> None:
-    """Load the credentials once, so that what is wrong with them is told before anything is done."""
+    """Load the credentials, so that their errors are reported before anything else is done."""
     with warnings.catch_warnings():
-        # Without a terminal, the code of an MFA device would be asked for in vain.
+        # Without a terminal nobody can enter the code of an MFA device: raise an error instead of asking.
         warnings.simplefilter("error", GetPassWarning)
         credentials = _explained(session.get_credentials, source)()
         if credentials is None:
@@ -119,7 +119,7 @@ def _load_credentials(session: botocore.session.Session, source: str) -> None:
 
 
 def _explained[Found](load: Callable[[], Found], source: str) -> Callable[[], Found]:
-    """Return ``load`` with every error turned into a ToolError: what files and programs hold can raise anything."""
+    """Return ``load`` with every error turned into a ToolError. Contents of files and programs can raise any error."""
 
     def explained() -> Found:
         try:
@@ -131,7 +131,7 @@ def _explained[Found](load: Callable[[], Found], source: str) -> Callable[[], Fo
 
 
 def _source(config: Mapping[str, Any], *, has_profile: bool) -> str:
-    """Return what gives the credentials. ``has_profile``: one is named, so that variables with keys do not count."""
+    """Return where the credentials come from. ``has_profile``: with a profile, variables with keys are ignored."""
     if not has_profile and os.environ.get("AWS_ACCESS_KEY_ID"):
         return "the environment variables"
     token_file = None if has_profile else os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -159,7 +159,7 @@ def _explain_credentials(error: Exception, source: str) -> str:
         case ClientError():
             return f"no credentials came from {source}: {explain(error)}"
         case GetPassWarning() | EOFError():
-            return f"{source} asks for the code of an MFA device, and there is no terminal to type it: use one."
+            return f"{source} asks for the code of an MFA device: run the command in a terminal, to enter it."
         case Exception() if _is_unreadable_answer(error):
             return f"no credentials came from {source}: {_NOT_OF_AWS}"
         case OSError():
@@ -168,7 +168,7 @@ def _explain_credentials(error: Exception, source: str) -> str:
         case RuntimeError():
             return f"the credentials from {source} have expired: log in again, or renew them."
         case _:
-            # JSON that is none, a date that is none, a document without what it should have.
+            # Invalid JSON, an invalid date, a document with missing members.
             return (
                 f"what came from {source} cannot be read as credentials ({type(error).__name__}: {one_line(error)}): "
                 "correct it, log in again, or name another --profile."
@@ -214,7 +214,7 @@ def explain(error: Exception) -> str:
             remedy = "AWS_CA_BUNDLE must name a file of certificates if a proxy inspects TLS, and be unset otherwise."
             return f"{_sentence(error)} {remedy}"
         case BotoConnectionError() | HTTPClientError():
-            return f"{_sentence(error)} Look at the region's name, and at your connection and proxy."
+            return f"{_sentence(error)} Check the name of the region, your connection and your proxy."
         case ClientError():
             return _explain_answer(error)
         case _:
@@ -222,7 +222,7 @@ def explain(error: Exception) -> str:
 
 
 def _explain_answer(error: ClientError) -> str:
-    """Return one sentence for what AWS answered."""
+    """Return one sentence for an error that AWS answered."""
     code, message = error_code(error), _sentence(error_message(error))
     if code in _CLOCK or (code in _SIGNATURE and any(text in message for text in _CLOCK_MESSAGES)):
         return f"AWS says that this machine's clock is wrong: set it. {message}"
@@ -231,16 +231,16 @@ def _explain_answer(error: ClientError) -> str:
     if code in _UNKNOWN:
         return f"AWS does not know these credentials, or the account has not enabled the region: {_LOG_IN}. {message}"
     if code in _SIGNATURE:
-        return f"the secret key does not fit its access key: correct it, or log in again. {message}"
+        return f"the secret key does not belong to the access key: correct it, or log in again. {message}"
     if code in ("AccessDenied", "AccessDeniedException"):
         return f"access is denied to these credentials; --help lists the permissions. {message}"
     return _sentence(error)
 
 
 def run(program: str, main: Callable[[], int], when_stopped: str) -> int:
-    """Return what ``main`` returns, or ERROR after one line on stderr.
+    """Run ``main`` and return its exit code; after an error, write one line to stderr and return ERROR.
 
-    ``when_stopped``: what to say after Ctrl-C.
+    ``when_stopped``: the line to write after Ctrl-C.
     """
     try:
         return main()
@@ -256,7 +256,7 @@ def run(program: str, main: Callable[[], int], when_stopped: str) -> int:
 
 
 def _is_unreadable_answer(error: Exception) -> bool:
-    """Tell whether boto3 stumbled over an answer: then it raises anything, a KeyError for one."""
+    """Return whether boto3 failed to parse an answer: then it raises any error, for example KeyError."""
     return any(frame.f_globals.get("__name__") == "botocore.parsers" for frame, _ in walk_tb(error.__traceback__))
 
 
@@ -266,8 +266,11 @@ def complain(program: str, error: Exception) -> None:
 
 
 def exit_with(program: str, main: Callable[[], int]) -> NoReturn:
-    """End the process with what ``main`` returns. An output that cannot be written is one line, or none, on stderr."""
-    if sys.stdout is None:  # closed by whoever started the program
+    """End the process with the exit code of ``main``.
+
+    If the output cannot be written, write one line to stderr; none if the reader closed a pipe.
+    """
+    if sys.stdout is None:  # the caller closed it
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- for the rest of the process
     try:
         try:
@@ -278,17 +281,20 @@ def exit_with(program: str, main: Callable[[], int]) -> NoReturn:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise
-        # Whoever closed a pipe has seen enough.
+        # A reader that closes a pipe, such as head, needs no message.
         if error.errno != errno.EPIPE:
             print(f"{program}: the output could not be written: {error.strerror}.", file=sys.stderr)  # noqa: T201
-        # What is left in the buffer would fail again at the end of the process.
+        # Writing the rest of the buffer would fail again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ERROR
     sys.exit(code if isinstance(code, int) else ERROR)
 
 
 def printable(text: str) -> str:
-    """Return the text without what could move a cursor, turn the direction of writing or break a line."""
+    """Return the text with a replacement character for all that is not printable.
+
+    So it cannot move a cursor, change the direction of writing or break a line.
+    """
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
@@ -298,6 +304,6 @@ def one_line(text: object) -> str:
 
 
 def _sentence(text: object) -> str:
-    """Return the text in one line, with a full stop; empty for nothing."""
+    """Return the text in one line, with a full stop; empty if the text is empty."""
     line = one_line(text).rstrip(".")
     return f"{line}." if line else ""

@@ -1,7 +1,7 @@
-"""``python -m tools.redrive``, as ``make redrive`` runs it: what lies in the dead-letter queues goes back to be done.
+"""``python -m tools.redrive``, which ``make redrive`` runs: move the messages of the dead-letter queues back.
 
-SQS moves the messages itself (StartMessageMoveTask), and goes on if this program is stopped. The destination is named,
-for SQS does not know where a message came from that EventBridge put into the dead-letter queue by itself.
+SQS moves the messages itself (StartMessageMoveTask), and continues if this program is stopped. The program names the
+destination, because SQS does not know the source queue of a message that EventBridge sent to a dead-letter queue.
 *Source:* Amazon SQS developer guide, "Troubleshoot Amazon SQS dead-letter queue and DLQ redrive issues"
 """
 
@@ -35,37 +35,42 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.type_defs import ListMessageMoveTasksResultEntryTypeDef, MessageTypeDef
 
-DONE, WRONG_USE, SOMETHING_LIES_THERE = 0, 2, 3
+#: Exit codes; ``ERROR`` is another.
+DONE, WRONG_USAGE, NOT_EMPTY = 0, 2, 3
 
-#: Each dead-letter queue, and the queue that its messages go back to.
+#: Each dead-letter queue, and the queue to which its messages return. Both are names of the template's resources.
 _QUEUES = {"StageDeadLetterQueue": "StageQueue", "SweepDeadLetterQueue": "SweepQueue"}
 
-#: Seconds that a message shown by --look is kept from others, should this program be stopped before it gives it back.
-_HELD_SECONDS = 60
-#: Seconds between two looks at a task.
+#: Seconds for which --list hides a message from other receivers, if the program is stopped before it returns it.
+_HIDDEN_SECONDS = 60
+#: Seconds between two calls that read the state of a task.
 _PAUSE = 1.0
 
 _EPILOG = """\
 exit codes:
-  0  everything was moved, or there is nothing to move
-  1  an error: no credentials, no such stack, or SQS could not move everything
-  2  wrong usage
-  3  with --look: something lies there
+  0  all messages were moved, or there are none
+  1  an error: no credentials, no such stack, or SQS could not move all messages
+  2  wrong usage of the command
+  3  with --list: a dead-letter queue has messages
 
-It takes cloudformation:DescribeStacks; of both dead-letter queues
-sqs:GetQueueAttributes, sqs:StartMessageMoveTask, sqs:ListMessageMoveTasks,
-sqs:ReceiveMessage and sqs:DeleteMessage (with --look only the first and
-sqs:ReceiveMessage, sqs:ChangeMessageVisibility); and of StageQueue and SweepQueue
-sqs:GetQueueAttributes and sqs:SendMessage.
+permissions:
+  cloudformation:DescribeStacks
+  on StageDeadLetterQueue and SweepDeadLetterQueue, to move
+    sqs:GetQueueAttributes, sqs:StartMessageMoveTask, sqs:ListMessageMoveTasks,
+    sqs:ReceiveMessage, sqs:DeleteMessage
+  on StageDeadLetterQueue and SweepDeadLetterQueue, with --list
+    sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:ChangeMessageVisibility
+  on StageQueue and SweepQueue
+    sqs:GetQueueAttributes, and to move sqs:SendMessage
 """
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterQueue:
-    """A dead-letter queue and its way back.
+    """A dead-letter queue, and the queue to which its messages return.
 
-    ``count``: messages that can be moved; ``held``: those that somebody has received a moment ago, which cannot.
-    ``returns_after``: how long a message that fails again takes to be back here.
+    ``count``: number of messages that can be moved. ``hidden``: number of messages that another receiver has at this
+    moment, which cannot be moved. ``returns_after``: time after which a message that fails again is back in the queue.
     """
 
     name: str
@@ -74,13 +79,17 @@ class DeadLetterQueue:
     destination: str
     destination_arn: str
     count: int
-    held: int
+    hidden: int
     returns_after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A message of a dead-letter queue: what it is about. ``remark``: what to know before it is moved."""
+class Message:
+    """A message of a dead-letter queue, in words.
+
+    ``event``: name of the event. ``about``: what it names, for example a stage. ``remark``: what to know before the
+    message is moved; can be empty.
+    """
 
     message_id: str
     sent: datetime
@@ -90,7 +99,10 @@ class Letter:
 
 
 def read_queues(cloudformation: CloudFormationClient, sqs: SQSClient, stack_name: str) -> list[DeadLetterQueue]:
-    """The stack's dead-letter queues as they are now. Raises ToolError, or what botocore raises."""
+    """Return the stack's dead-letter queues with their current numbers of messages.
+
+    Raises ToolError if the stack does not exist or is not Log Keeper's, and errors of botocore.
+    """
     try:
         [stack] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
     except ClientError as error:
@@ -105,7 +117,7 @@ def read_queues(cloudformation: CloudFormationClient, sqs: SQSClient, stack_name
     for name, destination in _QUEUES.items():
         if not {f"{name}Url", f"{destination}Url"} <= urls.keys():
             raise ToolError(
-                f"the stack {stack_name} has no output {name}Url: it is not Log Keeper's, or older than this."
+                f"the stack {stack_name} has no output {name}Url: it is not Log Keeper's, or an older version of it."
             )
         here = _attributes(sqs, urls[f"{name}Url"])
         there = _attributes(sqs, urls[f"{destination}Url"])
@@ -118,7 +130,7 @@ def read_queues(cloudformation: CloudFormationClient, sqs: SQSClient, stack_name
                 destination=destination,
                 destination_arn=there["QueueArn"],
                 count=int(here["ApproximateNumberOfMessages"]),
-                held=int(here["ApproximateNumberOfMessagesNotVisible"]),
+                hidden=int(here["ApproximateNumberOfMessagesNotVisible"]),
                 returns_after=tries * timedelta(seconds=int(there["VisibilityTimeout"])),
             )
         )
@@ -130,24 +142,24 @@ def _attributes(sqs: SQSClient, url: str) -> Mapping[str, str]:
     return {str(name): value for name, value in answer["Attributes"].items()}
 
 
-# ---- looking
+# ---- list the messages
 
 
-def look(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[Letter]:
-    """What lies in the queue, the oldest first and ``most`` at most; all of it lies there afterwards.
+def read_messages(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[Message]:
+    """Return at most ``most`` messages of the queue, oldest first. All messages stay in the queue.
 
-    To read a message is to receive it, which hides it from others for a moment.
+    To read a message is to receive it, which hides it from other receivers for a moment.
     """
     received: dict[str, MessageTypeDef] = {}
     try:
         while len(received) < most:
-            # A second's wait asks all servers of the queue, where no wait asks some.
+            # With a wait, SQS asks all servers of the queue; without, only some of them.
             answer = sqs.receive_message(
                 QueueUrl=queue.url,
                 MaxNumberOfMessages=min(10, most - len(received)),
                 MessageSystemAttributeNames=["SentTimestamp"],
                 MessageAttributeNames=["All"],
-                VisibilityTimeout=_HELD_SECONDS,
+                VisibilityTimeout=_HIDDEN_SECONDS,
                 WaitTimeSeconds=1,
             )
             new = {message["MessageId"]: message for message in answer.get("Messages", [])}
@@ -157,7 +169,7 @@ def look(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[Letter]:
     finally:
         handles = [message["ReceiptHandle"] for message in received.values()]
         for some in batched(handles, 10, strict=False):
-            # One that is given back too late comes back by itself: the answer's failures are none.
+            # Failures in the answer do not matter: a message that is not returned here is visible again by itself.
             sqs.change_message_visibility_batch(
                 QueueUrl=queue.url,
                 Entries=[
@@ -165,28 +177,28 @@ def look(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[Letter]:
                     for number, handle in enumerate(some)
                 ],
             )
-    return sorted((read_letter(message) for message in received.values()), key=lambda letter: letter.sent)
+    return sorted((describe(message) for message in received.values()), key=lambda message: message.sent)
 
 
-def read_letter(message: MessageTypeDef) -> Letter:
-    """What the message is about, whatever it holds."""
+def describe(message: MessageTypeDef) -> Message:
+    """Return the message in words. Any body is accepted; the remark says why one cannot be read."""
     sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
     event, about, remark = _in_words(message["Body"])
-    if (told := message.get("MessageAttributes", {}).get("ERROR_MESSAGE")) is not None:
-        remark = f"EventBridge could not deliver it: {told.get('StringValue')}"
-    return Letter(message["MessageId"], sent, printable(event), printable(about), printable(remark))
+    if (reason := message.get("MessageAttributes", {}).get("ERROR_MESSAGE")) is not None:
+        remark = f"EventBridge could not deliver it: {reason.get('StringValue')}"
+    return Message(message["MessageId"], sent, printable(event), printable(about), printable(remark))
 
 
 def _in_words(body: str) -> tuple[str, str, str]:
-    """The name of the event, what it is about, and a remark."""
+    """Return the name of the event, what it is about, and a remark."""
     try:
         match json.loads(body):
             case {"region": str() as region, "apis": _}:
                 work = Work.from_message(body, (region,))
                 left = "" if work is None or work.apis is None else f", the last {len(work.apis)} APIs"
                 return "sweep", region + left, ""
-            case {"detail-type": "Scheduled Event" | "CloudFormation Stack Status Change" as kind}:
-                return kind, "begins a sweep", ""
+            case {"detail-type": "Scheduled Event" | "CloudFormation Stack Status Change" as detail_type}:
+                return detail_type, "starts a sweep", ""
             case {"account": str() as account, "region": str() as region} as event:
                 hint = read_event(event, account=account, regions=(region,), own_role_arn="")
                 name = cause_of(event).event_name
@@ -196,36 +208,43 @@ def _in_words(body: str) -> tuple[str, str, str]:
         return _unreadable(body, str(error))
     match hint:
         case StageNamed(ref):
-            kind = "REST" if ref.version is ApiVersion.V1 else "HTTP or WebSocket"
-            return name, f"{ref.region}: {kind} API {ref.api_id}, stage {ref.stage_name}", ""
+            protocol = "REST" if ref.version is ApiVersion.V1 else "HTTP or WebSocket"
+            return name, f"{ref.region}: {protocol} API {ref.api_id}, stage {ref.stage_name}", ""
         case StagesTagged(refs):
             stages = ", ".join(f"{ref.api_id}/{ref.stage_name}" for ref in refs)
             return name, f"{refs[0].region}: tags of {stages}", ""
         case ApiNamed(in_region, api_id):
             return name, f"{in_region}: HTTP or WebSocket API {api_id}", ""
         case DeliveryNamed(in_region):
-            return name, f"{in_region}: a delivery of logs", ""
+            return name, f"{in_region}: a log delivery", ""
         case LogRoleNamed(regions):
             return name, f"{', '.join(regions)}: the account's log role", ""
         case Nothing(why):
-            return name, f"nothing of Log Keeper's ({why})", ""
+            return name, f"nothing to do ({why})", ""
     assert_never(hint)
 
 
 def _unreadable(body: str, why: str) -> tuple[str, str, str]:
-    return "?", body[:60], f"It cannot be read ({why[:200]}) and would be back: delete it instead."
+    return "?", body[:60], f"It cannot be read ({why[:200]}). It would fail again: delete it instead of moving it."
 
 
-# ---- moving
+# ---- move the messages
 
-#: Told how many messages were moved, of how many.
-type Tell = Callable[[int, int], None]
+#: Called with the number of messages moved so far, and the number of all messages to move.
+type ShowProgress = Callable[[int, int], None]
 
 
-def move(sqs: SQSClient, queue: DeadLetterQueue, rate: int | None, tell: Tell, pause: Callable[[float], None]) -> int:
-    """How many messages are back in the queue that they belong to. Raises ToolError or ClientError.
+def move(
+    sqs: SQSClient,
+    queue: DeadLetterQueue,
+    rate: int | None,
+    show_progress: ShowProgress,
+    pause: Callable[[float], None],
+) -> int:
+    """Move the messages of the queue to its destination. Return how many were moved.
 
-    A task that runs already is followed, and no other is begun.
+    If a task of SQS already moves them, wait for that one and start no other. ``rate``: messages per second; None lets
+    SQS choose. Raises ToolError if the task fails or is cancelled, and ClientError.
     """
     before = _last_task(sqs, queue)
     if before is None or before["Status"] != "RUNNING":
@@ -240,13 +259,16 @@ def move(sqs: SQSClient, queue: DeadLetterQueue, rate: int | None, tell: Tell, p
         is_new = task is not None and (before is None or task["StartedTimestamp"] > before["StartedTimestamp"])
         if task is not None and (is_new or (before is not None and before["Status"] == "RUNNING")):
             moved = task.get("ApproximateNumberOfMessagesMoved", 0)
-            tell(moved, task.get("ApproximateNumberOfMessagesToMove", queue.count))
+            show_progress(moved, task.get("ApproximateNumberOfMessagesToMove", queue.count))
             match task["Status"]:
                 case "COMPLETED":
                     return moved
                 case "FAILED" | "CANCELLED":
-                    why = task.get("FailureReason", "somebody cancelled it")
-                    raise ToolError(f"SQS moved {_messages(moved)} of {queue.name} and then stopped: {printable(why)}.")
+                    why = task.get("FailureReason", "it was cancelled")
+                    raise ToolError(
+                        f"SQS moved {_messages(moved)} of {queue.name} and then stopped: {printable(why)}. "
+                        "Run the command again."
+                    )
         pause(_PAUSE)
 
 
@@ -259,27 +281,32 @@ def _last_task(sqs: SQSClient, queue: DeadLetterQueue) -> ListMessageMoveTasksRe
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.redrive",
-        description="Moves what lies in Log Keeper's dead-letter queues back, to be done after a mend.",
+        description="Move the messages of Log Keeper's dead-letter queues back, so that they are processed again.\n"
+        "Run it after the cause of their failure is fixed.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--look", action="store_true", help="show what lies there, and move nothing")
-    parser.add_argument("--stack-name", default="log-keeper", metavar="NAME", help="default: log-keeper")
-    parser.add_argument("--region", help="the stack's region; default: AWS_REGION, or your configuration's")
-    parser.add_argument("--profile", help="profile of your AWS configuration; default: boto3's usual chain")
+    parser.add_argument("--list", action="store_true", help="show the messages, and move none")
+    parser.add_argument(
+        "--stack-name", default="log-keeper", metavar="NAME", help="name of Log Keeper's stack; default: log-keeper"
+    )
+    parser.add_argument(
+        "--region", help="region of the stack; default: AWS_REGION, or the region of your configuration"
+    )
+    parser.add_argument("--profile", help="profile of your AWS configuration; default: the one that boto3 chooses")
     parser.add_argument(
         "--most",
         type=_whole(10_000),
         default=100,
         metavar="N",
-        help="messages of a queue that --look shows; default: 100",
+        help="highest number of messages that --list shows of a queue; default: 100",
     )
     parser.add_argument(
-        "--rate", type=_whole(500), metavar="N", help="messages a second, 1 to 500; default: SQS chooses"
+        "--rate", type=_whole(500), metavar="N", help="messages to move per second, 1 to 500; default: SQS chooses"
     )
     return parser
 
@@ -287,14 +314,14 @@ def parser() -> argparse.ArgumentParser:
 def _whole(highest: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isdecimal() or not 1 <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {highest}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {highest}")
         return int(text)
 
     return read
 
 
 def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = time.sleep) -> int:
-    """What was asked for is done; gives the exit code."""
+    """List or move the messages. Return the exit code that ``--help`` describes."""
     arguments = parser().parse_args(argv)
     out = Console(highlight=False, markup=False, emoji=False)
 
@@ -302,59 +329,63 @@ def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = tim
         session = open_session(arguments.profile, arguments.region)
         sqs = session.client("sqs")
         queues = read_queues(session.client("cloudformation"), sqs, arguments.stack_name)
-        if arguments.look:
-            return _show(out, sqs, queues, arguments.most)
+        if arguments.list:
+            return _list(out, sqs, queues, arguments.most)
         return _move_all(out, sqs, queues, arguments.rate, pause)
 
-    return run("redrive", redrive, "stopped looking; a move that has begun goes on in SQS.")
+    return run("redrive", redrive, "stopped. SQS continues to move messages if it has started.")
 
 
-def _show(out: Console, sqs: SQSClient, queues: list[DeadLetterQueue], most: int) -> int:
-    lies_there = False
+def _list(out: Console, sqs: SQSClient, queues: list[DeadLetterQueue], most: int) -> int:
+    is_empty = True
     for queue in queues:
-        letters = look(sqs, queue, most)
-        if not letters:
-            _say(out, f"{queue.name} is empty{_held(queue)}.", "green")
+        messages = read_messages(sqs, queue, most)
+        if not messages:
+            _print(out, f"{queue.name} is empty{_hidden(queue)}.", "green")
             continue
-        lies_there, count = True, max(queue.count, len(letters))
-        _say(out, f"{queue.name}: {_messages(count)}, the oldest of {letters[0].sent:%Y-%m-%d %H:%M} UTC", "bold")
-        for letter in letters:
-            _say(out, f"  {letter.sent:%Y-%m-%d %H:%M:%S}  {letter.message_id}  {letter.event}, {letter.about}")
-            if letter.remark:
-                _say(out, f"{' ' * 23}{letter.remark}", "yellow")
-        if count > len(letters):
-            _say(out, f"  ... and {count - len(letters)} more: --most shows them")
-    if lies_there:
-        _say(
+        is_empty, count = False, max(queue.count, len(messages))
+        _print(out, f"{queue.name}: {_messages(count)}, the oldest of {messages[0].sent:%Y-%m-%d %H:%M} UTC", "bold")
+        for message in messages:
+            _print(out, f"  {message.sent:%Y-%m-%d %H:%M:%S}  {message.message_id}  {message.event}, {message.about}")
+            if message.remark:
+                _print(out, f"{' ' * 23}{message.remark}", "yellow")
+        if count > len(messages):
+            _print(out, f"  ... and {count - len(messages)} more: use --most to show more")
+    if not is_empty:
+        _print(
             out,
-            "Nothing was moved. Why they failed is in the log: Enforce's by the message id, Sweep's among its errors.",
+            "Nothing was moved. The functions' logs say why the messages failed: search the log of Enforce for the "
+            "message id, and the log of Sweep for errors.",
         )
-    return SOMETHING_LIES_THERE if lies_there else DONE
+    return DONE if is_empty else NOT_EMPTY
 
 
-def _say(out: Console, text: str, style: str = "") -> None:
-    """One line, not broken: it may be searched for."""
+def _print(out: Console, text: str, style: str = "") -> None:
+    """Print one line without breaking it, so that it can be searched."""
     out.print(Text(text, style=style), soft_wrap=True)
 
 
 def _move_all(
     out: Console, sqs: SQSClient, queues: list[DeadLetterQueue], rate: int | None, pause: Callable[[float], None]
 ) -> int:
-    """One queue's trouble does not stop the other's move."""
+    """Move the messages of each queue. An error with one queue does not stop the other."""
     code = DONE
     for queue in queues:
         if not queue.count:
-            _say(out, f"{queue.name} is empty{_held(queue)}.", "green")
+            _print(out, f"{queue.name} is empty{_hidden(queue)}.", "green")
             continue
         try:
-            with _progress(queue) as tell:
-                moved = move(sqs, queue, rate, tell, pause)
+            with _progress(queue) as show_progress:
+                moved = move(sqs, queue, rate, show_progress, pause)
         except (ToolError, ClientError) as error:
             complain("redrive", error)
             code = ERROR
             continue
-        _say(out, f"{queue.name}: {_messages(moved)} moved to {queue.destination}{_held(queue)}.", "green")
-        _say(out, f"  What fails again is back after some {_duration(queue.returns_after)}: --look shows it then.")
+        _print(out, f"{queue.name}: {_messages(moved)} moved to {queue.destination}{_hidden(queue)}.", "green")
+        _print(
+            out,
+            f"  A message that fails again returns after about {_duration(queue.returns_after)}: run --list then.",
+        )
     return code
 
 
@@ -367,13 +398,15 @@ def _duration(time: timedelta) -> str:
     return f"{minutes} minutes" if minutes < 100 else f"{minutes / 60:.2g} hours"
 
 
-def _held(queue: DeadLetterQueue) -> str:
-    return f"; {_messages(queue.held)} that somebody looks at now cannot be moved" if queue.held else ""
+def _hidden(queue: DeadLetterQueue) -> str:
+    if not queue.hidden:
+        return ""
+    return f"; {_messages(queue.hidden)} cannot be moved now: received by another program"
 
 
 @contextmanager
-def _progress(queue: DeadLetterQueue) -> Iterator[Tell]:
-    """A bar on stderr, where that is a terminal."""
+def _progress(queue: DeadLetterQueue) -> Iterator[ShowProgress]:
+    """Show a progress bar on stderr; show nothing if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda _moved, _of: None
         return

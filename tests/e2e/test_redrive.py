@@ -1,4 +1,4 @@
-"""What could not be done is done after a mend, by the command that the README names."""
+"""Messages that failed are processed after the cause is fixed, by the command that the README names."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def run(stack: Deployed, *arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout
 
 
-def test_what_could_not_be_done_is_done_after_the_mend(stack: Deployed, clock: MovableClock) -> None:
+def test_failed_messages_are_processed_after_the_cause_is_fixed(stack: Deployed, clock: MovableClock) -> None:
     """A burst of changes, refused; an event that EventBridge could not even put on the queue; and a sweep."""
     iam, sqs, names = stack.sandbox.client("iam"), stack.sandbox.client("sqs"), roles(stack)
     for action, role in DENY.items():
@@ -101,14 +101,14 @@ def test_what_could_not_be_done_is_done_after_the_mend(stack: Deployed, clock: M
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     letters = STAGES + 3  # the HTTP API's stage is told of twice, by its API's event too
 
-    def are_dead() -> bool:
+    def are_in_dead_letter_queues() -> bool:
         clock.advance(timedelta(seconds=1))
         return (count(stack, "StageDeadLetterQueue"), count(stack, "SweepDeadLetterQueue")) == (letters, 1)
 
-    stack.sandbox.wait_until(are_dead)
+    stack.sandbox.wait_until(are_in_dead_letter_queues)
 
-    code, shown = run(stack, "--look")
-    assert code == redrive.SOMETHING_LIES_THERE
+    code, shown = run(stack, "--list")
+    assert code == redrive.NOT_EMPTY
     assert f"StageDeadLetterQueue: {letters} messages, the oldest of 20" in shown
     for api_id in (*apis, unheard):
         assert f"us-east-1: REST API {api_id}, stage prod" in shown
@@ -126,8 +126,8 @@ def test_what_could_not_be_done_is_done_after_the_mend(stack: Deployed, clock: M
     code, shown = run(stack)
     assert f"StageDeadLetterQueue: {letters} messages moved to StageQueue." in shown
     assert "SweepDeadLetterQueue: 1 message moved to SweepQueue." in shown
-    assert "What fails again is back after some 30 minutes" in shown
-    assert "What fails again is back after some 4.5 hours" in shown
+    assert "A message that fails again returns after about 30 minutes" in shown
+    assert "A message that fails again returns after about 4.5 hours" in shown
     assert code == redrive.DONE
 
     def is_done() -> bool:
@@ -148,24 +148,24 @@ def environment(stack: Deployed, monkeypatch: pytest.MonkeyPatch) -> pytest.Monk
     return monkeypatch
 
 
-@pytest.mark.parametrize("arguments", [[], ["--look"]])
-def test_nothing_lies_there(
+@pytest.mark.parametrize("arguments", [[], ["--list"]])
+def test_queues_are_empty(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert redrive.main(arguments) == redrive.DONE
     assert capsys.readouterr().out.splitlines() == ["StageDeadLetterQueue is empty.", "SweepDeadLetterQueue is empty."]
 
 
-def test_message_that_somebody_looks_at_cannot_be_moved(
+def test_message_that_another_program_has_received_cannot_be_moved(
     stack: Deployed, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sqs, url = stack.sandbox.client("sqs"), stack.outputs["StageDeadLetterQueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="no JSON")
-    assert redrive.main(["--look"]) == redrive.SOMETHING_LIES_THERE
-    assert "delete it instead" in capsys.readouterr().out
+    assert redrive.main(["--list"]) == redrive.NOT_EMPTY
+    assert "delete it instead of moving it" in capsys.readouterr().out
     [message] = sqs.receive_message(QueueUrl=url)["Messages"]
     assert redrive.main([]) == redrive.DONE
-    assert "1 message that somebody looks at now cannot be moved" in capsys.readouterr().out
+    assert "1 message cannot be moved now" in capsys.readouterr().out
     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
@@ -177,7 +177,7 @@ def test_message_that_somebody_looks_at_cannot_be_moved(
         (["--profile", "none"], "The config profile (none) could not be found"),
     ],
 )
-def test_wrong_place_is_told(
+def test_wrong_place_is_reported(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
     assert redrive.main(arguments) == redrive.ERROR
@@ -186,7 +186,7 @@ def test_wrong_place_is_told(
 
 @pytest.mark.parametrize(
     ("denied", "arguments"),
-    [("sqs:SendMessage", []), ("sqs:ReceiveMessage", ["--look"]), ("cloudformation:DescribeStacks", [])],
+    [("sqs:SendMessage", []), ("sqs:ReceiveMessage", ["--list"]), ("cloudformation:DescribeStacks", [])],
 )
 def test_missing_permission_is_named(
     stack: Deployed,
@@ -195,14 +195,14 @@ def test_missing_permission_is_named(
     denied: str,
     arguments: list[str],
 ) -> None:
-    iam, name = stack.sandbox.client("iam"), f"Mender-{denied.replace(':', '-')}"
+    iam, name = stack.sandbox.client("iam"), f"Repairer-{denied.replace(':', '-')}"
     role = make_role(stack.sandbox, name, policy=None)
     statements = [
         {"Effect": "Allow", "Action": "*", "Resource": "*"},
         {"Effect": "Deny", "Action": denied, "Resource": "*"},
     ]
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_role_policy(RoleName=name, PolicyName="Mend", PolicyDocument=document)
+    iam.put_role_policy(RoleName=name, PolicyName="Repair", PolicyDocument=document)
     credentials = stack.sandbox.caller_of_role(role, "session")
     for variable, key in {
         "AWS_ACCESS_KEY_ID": "AccessKeyId",
@@ -221,10 +221,10 @@ def test_missing_permission_is_named(
 
 def test_make_runs_it() -> None:
     ran = subprocess.run(
-        ["make", "--dry-run", "redrive", "ARGS=--look"],
+        ["make", "--dry-run", "redrive", "ARGS=--list"],
         cwd=deployment.ROOT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    assert "PYTHONPATH=src .venv/bin/python -m tools.redrive --look" in ran.stdout
+    assert "PYTHONPATH=src .venv/bin/python -m tools.redrive --list" in ran.stdout

@@ -159,7 +159,7 @@ def test_refusal_of_credentials_is_told(
 MISTAKES = [
     ({"AWS_REGION": ""}, "no region is set: name one with --region"),
     ({"AWS_REGION": "eu west 1"}, "Name a region such as eu-west-1"),
-    ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "Look at the region's name, and at your connection and proxy"),
+    ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "Check the name of the region, your connection and your proxy"),
     ({"AWS_ENDPOINT_URL": "nonsense"}, "the AWS configuration is wrong: Invalid endpoint: nonsense"),
     ({"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}, "proxy"),
     ({"AWS_RETRY_MODE": "nonsense"}, "nonsense"),
@@ -194,7 +194,7 @@ def test_answer_that_is_none_of_aws_is_told(user: User, tool: str, body: str) ->
     """As of the login page of a hotel's network."""
     with odd_aws(Answer(body, headers={"Content-Type": "text/html"})) as aws:
         line = user.complaint(tool=tool, **HERE | {"AWS_ENDPOINT_URL": aws.url})
-    assert "something that is not AWS answered" in line
+    assert "the answer did not come from AWS" in line
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -212,7 +212,7 @@ def test_certificates_that_are_not_there_are_told(user: User, tool: str) -> None
 
 @pytest.mark.parametrize(
     ("tool", "says"),
-    [("tools.redrive", "redrive: stopped looking; a move"), ("preview", "preview: stopped; nothing was changed.")],
+    [("tools.redrive", "redrive: stopped. SQS continues"), ("preview", "preview: stopped; nothing was changed.")],
 )
 def test_stop_is_one_line(user: User, tool: str, says: str) -> None:
     with odd_aws(query_error("Late", "too late"), waits=True) as aws:

@@ -25,7 +25,7 @@ def test_result_of_the_program_is_its_exit_code() -> None:
         (KeyboardInterrupt(), "tool: stopped.\n"),
         (
             ConnectTimeoutError(endpoint_url="https://x"),
-            "and at your connection and proxy.\n",
+            "your connection and your proxy.\n",
         ),
     ],
 )
@@ -54,7 +54,7 @@ def test_answer_that_boto3_cannot_read_is_one_line(capsys: pytest.CaptureFixture
         return 0
 
     assert run("tool", fail, "stopped.") == ERROR
-    assert capsys.readouterr().err.startswith("tool: something that is not AWS answered")
+    assert capsys.readouterr().err.startswith("tool: the answer did not come from AWS")
 
 
 def test_message_of_aws_is_one_line_without_control_characters() -> None:

@@ -1,4 +1,4 @@
-"""What the redrive says of a message, and how it follows SQS's tasks."""
+"""How the redrive describes a message, and how it waits for the tasks of SQS."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ QUEUE = redrive.DeadLetterQueue(
     destination="StageQueue",
     destination_arn="arn:queue",
     count=3,
-    held=0,
+    hidden=0,
     returns_after=timedelta(minutes=30),
 )
 
 
-def letter(body: object, **attributes: str) -> redrive.Letter:
+def described(body: object, **attributes: str) -> redrive.Message:
     message: Any = {
         "MessageId": "1",
         "Body": body if isinstance(body, str) else json.dumps(body),
         "Attributes": {"SentTimestamp": "1790000000123"},
         "MessageAttributes": {name: {"StringValue": value} for name, value in attributes.items()},
     }
-    return redrive.read_letter(message)
+    return redrive.describe(message)
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,15 @@ def letter(body: object, **attributes: str) -> redrive.Letter:
         (sample("create-stage-v2"), "CreateStage", "HTTP or WebSocket API"),
         (sample("create-api-quick"), "CreateApi", "HTTP or WebSocket API"),
         (sample("delete-role"), "DeleteRole", "us-east-1: the account's log role"),
-        (sample("update-stage-failed"), "UpdateStage", "nothing of Log Keeper's (failed call)"),
+        (sample("update-stage-failed"), "UpdateStage", "nothing to do (failed call)"),
         (stage_to_look_at(REF), "Stage To Look At", "us-east-1: REST API a1b2c3d4e5, stage prod"),
         (Work("eu-west-1").to_message(), "sweep", "eu-west-1"),
         (Work("eu-west-1", (Api("a1", Protocol.REST),)).to_message(), "sweep", "eu-west-1, the last 1 APIs"),
-        ({"detail-type": "Scheduled Event", "detail": {}}, "Scheduled Event", "begins a sweep"),
+        ({"detail-type": "Scheduled Event", "detail": {}}, "Scheduled Event", "starts a sweep"),
     ],
 )
 def test_message_says_what_it_is_about(body: object, event: str, about: str) -> None:
-    found = letter(body)
+    found = described(body)
     assert found.event == event
     assert about in found.about
     assert found.remark == ""
@@ -60,8 +60,8 @@ def test_message_says_what_it_is_about(body: object, event: str, about: str) -> 
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
-def test_every_sample_can_be_told(path: Any) -> None:
-    assert letter(path.read_text()).remark == ""
+def test_every_sample_can_be_described(path: Any) -> None:
+    assert described(path.read_text()).remark == ""
 
 
 @pytest.mark.parametrize(
@@ -78,19 +78,19 @@ def test_every_sample_can_be_told(path: Any) -> None:
     ],
 )
 def test_message_that_cannot_be_read_says_so(body: object) -> None:
-    """And the terminal obeys none of it."""
-    found = letter(body)
+    """And it has no control characters for a terminal."""
+    found = described(body)
     assert "cannot be read" in found.remark
     assert (found.event + found.about + found.remark).isprintable()
 
 
 def test_event_that_eventbridge_put_there_says_why() -> None:
-    found = letter(sample("create-deployment"), ERROR_CODE="NO_PERMISSIONS", ERROR_MESSAGE="denied\x07")
+    found = described(sample("create-deployment"), ERROR_CODE="NO_PERMISSIONS", ERROR_MESSAGE="denied\x07")
     assert found.remark == "EventBridge could not deliver it: denied\N{REPLACEMENT CHARACTER}"
 
 
 class Tasks:
-    """An SQS client whose tasks are listed as the test says, one answer a look; None: no task yet."""
+    """An SQS client that lists the given tasks, one for each call; None: no task yet."""
 
     def __init__(self, *listed: dict[str, Any] | None) -> None:
         self.listed = list(listed)
@@ -115,11 +115,11 @@ def task(status: str, started: int = 2, moved: int = 0, **more: Any) -> dict[str
 
 
 def move(sqs: Any, rate: int | None = None) -> tuple[int, list[tuple[int, int]]]:
-    """How many were moved, and what was told on the way."""
-    told: list[tuple[int, int]] = []
-    moved = redrive.move(sqs, QUEUE, rate, lambda done, of: told.append((done, of)), lambda _: None)
+    """Move the messages. Return how many were moved, and each progress that was shown."""
+    shown: list[tuple[int, int]] = []
+    moved = redrive.move(sqs, QUEUE, rate, lambda done, of: shown.append((done, of)), lambda _: None)
     assert sqs.listed == []
-    return moved, told
+    return moved, shown
 
 
 def test_task_is_begun_and_followed_to_its_end() -> None:

@@ -84,7 +84,7 @@ def test_credentials_are_taken(user: User, prepare: Prepare) -> None:
     assert user.complaint(**variables).startswith(REACHED.format(region="us-east-1"))
     shown = user.run("--json", tool="preview", **variables)
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert json.loads(shown.stdout)["is_complete"]
+    assert json.loads(shown.stdout)["isComplete"]
 
 
 def test_role_of_a_profile_is_assumed(user: User, account: Sandbox) -> None:
@@ -254,7 +254,7 @@ BROKEN: list[tuple[str, str, dict[str, str], str]] = [
         "code without a terminal",
         f"{DEFAULT}role_arn = {ROLE}\nsource_profile = keys\nmfa_serial = x\n[profile keys]\n{FILE_KEYS}",
         {},
-        "asks for the code of an MFA device, and there is no terminal",
+        "asks for the code of an MFA device: run the command in a terminal",
     ),
     ("container's that do not answer", DEFAULT, {CONTAINER: "http://127.0.0.1:9/x"}, "no credentials came from"),
     ("container's of the internet", DEFAULT, {CONTAINER: "http://example.com/x"}, "example.com"),

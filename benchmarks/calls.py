@@ -14,7 +14,7 @@ from math import ceil
 
 from benchmarks.results import Plot, Result
 from benchmarks.simulated import World, calls_by_service, give_log_role, make_http_apis, make_rest_apis, quiet, world
-from testing.accounts import make_stage, make_websocket_stage, patch_stage
+from testing.accounts import make_rest_stage, make_websocket_stage, patch_stage
 from testing.builders import record, updated
 
 
@@ -36,7 +36,7 @@ def _count(name: str, floor: int, prepare: Callable[[World], Callable[[], None]]
     with world(iam_propagation_seconds=6) as here:
         if role:
             give_log_role(here)
-            here.send(updated(make_stage(here.sandbox)))
+            here.send(updated(make_rest_stage(here.sandbox)))
             here.settle()
         happen = prepare(here)
         before = len(here.sandbox.calls)
@@ -52,7 +52,7 @@ def _count(name: str, floor: int, prepare: Callable[[World], Callable[[], None]]
 
 
 def _new_stage(here: World) -> Callable[[], None]:
-    api_id = make_stage(here.sandbox)
+    api_id = make_rest_stage(here.sandbox)
     return lambda: here.send(updated(api_id))
 
 
@@ -65,7 +65,7 @@ def _stage_in_line(here: World) -> Callable[[], None]:
 
 def _stage_with_overrides(methods: int) -> Callable[[World], Callable[[], None]]:
     def prepare(here: World) -> Callable[[], None]:
-        api_id = make_stage(here.sandbox)
+        api_id = make_rest_stage(here.sandbox)
         paths = [("replace", f"/m{number}/GET/throttling/rateLimit", "5") for number in range(methods)]
         for some in batched(paths, 20, strict=False):
             patch_stage(here.sandbox, api_id, *some)
@@ -75,7 +75,7 @@ def _stage_with_overrides(methods: int) -> Callable[[World], Callable[[], None]]
 
 
 def _burst(here: World) -> Callable[[], None]:
-    api_id = make_stage(here.sandbox)
+    api_id = make_rest_stage(here.sandbox)
 
     def happen() -> None:
         for _ in range(9):

@@ -70,7 +70,14 @@ def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -
     """An account with so many APIs, no stage in line; gives the environment of who speaks to it."""
     from benchmarks.simulated import make_http_apis, make_rest_apis
     from sandbox.account import Sandbox
-    from testing.accounts import make_http_stage, make_role, make_stage, make_websocket_stage, patch_stage, set_log_role
+    from testing.accounts import (
+        make_http_stage,
+        make_rest_stage,
+        make_role,
+        make_websocket_stage,
+        patch_stage,
+        set_log_role,
+    )
     from testing.builders import ENVIRONMENT
 
     sandbox = Sandbox(iam_propagation_seconds=0).start()
@@ -85,7 +92,7 @@ def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -
         make_http_apis(sandbox, http, stages)
         rest = http = 0
     for number in range(rest):
-        api_id = make_stage(sandbox)
+        api_id = make_rest_stage(sandbox)
         if number < overridden:
             patch_stage(sandbox, api_id, ("replace", "/~1/GET/logging/loglevel", "INFO"))
     for _ in range(http):

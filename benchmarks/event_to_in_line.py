@@ -17,7 +17,7 @@ from benchmarks.simulated import calls_by_service
 from sandbox import deployment, lambda_runtime
 from sandbox.account import Sandbox
 from sandbox.call import CallRecord
-from testing.accounts import make_api, make_role, set_log_role
+from testing.accounts import make_rest_api, make_role, set_log_role
 
 STAGES = 20 if os.environ.get("BENCH_QUICK") else 200
 STAGES_OF_AN_API = 10
@@ -100,7 +100,7 @@ def main() -> None:
     with Sandbox(iam_propagation_seconds=0) as sandbox:
         set_log_role(sandbox, make_role(sandbox, "Logs"))
         client = sandbox.client("apigateway")
-        apis = [make_api(sandbox) for _ in range(2 * STAGES // STAGES_OF_AN_API + ENVIRONMENTS)]
+        apis = [make_rest_api(sandbox) for _ in range(2 * STAGES // STAGES_OF_AN_API + ENVIRONMENTS)]
         deployments = {api_id: client.create_deployment(restApiId=api_id)["id"] for api_id in apis}
         stages = [(api_id, f"s{number}") for number in range(STAGES_OF_AN_API) for api_id in apis]
         deployment.build(sandbox)

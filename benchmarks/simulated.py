@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from testing.accounts import make_role, set_log_role
+from testing.accounts import make_rest_api, make_role, set_log_role
 from testing.scenarios import World, world
 
 if TYPE_CHECKING:
@@ -50,10 +50,7 @@ def make_rest_apis(sandbox: Sandbox, apis: int, stages: int) -> list[tuple[str, 
     client = sandbox.client("apigateway")
     made = []
     for _ in range(apis):
-        api_id = client.create_rest_api(name="shop")["id"]
-        root = client.get_resources(restApiId=api_id)["items"][0]["id"]
-        client.put_method(restApiId=api_id, resourceId=root, httpMethod="GET", authorizationType="NONE")
-        client.put_integration(restApiId=api_id, resourceId=root, httpMethod="GET", type="MOCK")
+        api_id = make_rest_api(sandbox)
         deployment = client.create_deployment(restApiId=api_id)["id"]
         for number in range(stages):
             client.create_stage(restApiId=api_id, stageName=f"s{number}", deploymentId=deployment)

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from sandbox import deployment
 from sandbox.account import Sandbox
+from testing.accounts import make_rest_stage
 
 REGION = "us-east-1"  # where IAM's records arrive, so that a deleted role is noticed at once
 LOG_ROLE = "APIGatewayCloudWatchLogs"
@@ -96,12 +97,7 @@ class Account:
         return "live" if attached else "powerless"
 
     def deploy_api(self) -> Look:
-        client = self._apigateway
-        self.api_id = client.create_rest_api(name="shop")["id"]
-        root = client.get_resources(restApiId=self.api_id)["items"][0]["id"]
-        client.put_method(restApiId=self.api_id, resourceId=root, httpMethod="GET", authorizationType="NONE")
-        client.put_integration(restApiId=self.api_id, resourceId=root, httpMethod="GET", type="MOCK")
-        client.create_deployment(restApiId=self.api_id, stageName=STAGE)
+        self.api_id = make_rest_stage(self._sandbox, STAGE, REGION)
         return self.look()
 
     def deploy_http_api(self) -> Look:

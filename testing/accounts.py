@@ -29,7 +29,7 @@ def turned(sandbox: Sandbox, **switches: Any) -> Iterator[None]:
         sandbox.behaviour = usual
 
 
-def make_api(sandbox: Sandbox, region: str = "us-east-1") -> str:
+def make_rest_api(sandbox: Sandbox, region: str = "us-east-1") -> str:
     """The id of a REST API with one mocked method, not deployed yet."""
     client = sandbox.client("apigateway", region)
     api_id: str = client.create_rest_api(name="shop")["id"]
@@ -39,9 +39,9 @@ def make_api(sandbox: Sandbox, region: str = "us-east-1") -> str:
     return api_id
 
 
-def make_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "us-east-1") -> str:
+def make_rest_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "us-east-1") -> str:
     """The id of a new API, deployed to a new stage."""
-    api_id = make_api(sandbox, region)
+    api_id = make_rest_api(sandbox, region)
     sandbox.client("apigateway", region).create_deployment(restApiId=api_id, stageName=stage_name)
     return api_id
 
@@ -73,6 +73,13 @@ def set_log_role(sandbox: Sandbox, role_arn: str, region: str = "us-east-1") -> 
     patch(sandbox.client("apigateway", region).update_account, ("replace", "/cloudwatchRoleArn", role_arn))
 
 
+def give_log_role(sandbox: Sandbox, region: str = "us-east-1") -> str:
+    """Create a valid log role, ``logs``, set it in the region's account settings, and return its ARN."""
+    arn = make_role(sandbox, "logs")
+    set_log_role(sandbox, arn, region)
+    return arn
+
+
 def log_role(sandbox: Sandbox, region: str = "us-east-1") -> str | None:
     role_arn: str | None = sandbox.client("apigateway", region).get_account().get("cloudwatchRoleArn")
     return role_arn
@@ -91,7 +98,7 @@ def patch(call: Any, *operations: tuple[str, ...]) -> None:
 def make_leaking_stage(sandbox: Sandbox) -> str:
     """The id of an API whose stage, ``prod``, logs request and response bodies, in an account with a log role."""
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     patch_stage(
         sandbox,
         api_id,
@@ -161,35 +168,3 @@ def make_delivery(
     )
     arn = put["deliveryDestination"]["arn"]
     return str(logs.create_delivery(deliverySourceName=name, deliveryDestinationArn=arn)["delivery"]["id"])
-
-
-def make_stack(sandbox: Sandbox, name: str, **stage: Any) -> str:
-    """The id of the REST API of a new CloudFormation stack, with one stage, ``prod``, of these further properties."""
-    resources = {
-        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": name}},
-        "Get": {
-            "Type": "AWS::ApiGateway::Method",
-            "Properties": {
-                "RestApiId": {"Ref": "Api"},
-                "ResourceId": {"Fn::GetAtt": ["Api", "RootResourceId"]},
-                "HttpMethod": "GET",
-                "AuthorizationType": "NONE",
-                "Integration": {"Type": "MOCK"},
-            },
-        },
-        "Deployment": {
-            "Type": "AWS::ApiGateway::Deployment",
-            "DependsOn": "Get",
-            "Properties": {"RestApiId": {"Ref": "Api"}},
-        },
-        "Stage": {
-            "Type": "AWS::ApiGateway::Stage",
-            "Properties": {"RestApiId": {"Ref": "Api"}, "DeploymentId": {"Ref": "Deployment"}, "StageName": "prod"}
-            | stage,
-        },
-    }
-    client = sandbox.client("cloudformation")
-    client.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
-    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
-    found = client.describe_stack_resource(StackName=name, LogicalResourceId="Api")
-    return str(found["StackResourceDetail"]["PhysicalResourceId"])

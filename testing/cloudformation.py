@@ -84,3 +84,13 @@ def api_with_stage(**stage: Any) -> dict[str, Any]:
             "Properties": {"RestApiId": api, "DeploymentId": {"Ref": "Deployment"}, "StageName": "prod", **stage},
         },
     }
+
+
+def make_stack(sandbox: Sandbox, name: str, **stage: Any) -> str:
+    """The id of the REST API of a new CloudFormation stack, with one stage, ``prod``, of these further properties."""
+    template = {"Resources": api_with_stage(**stage)}
+    cloudformation = sandbox.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    found = cloudformation.describe_stack_resource(StackName=name, LogicalResourceId="Api")
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])

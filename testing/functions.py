@@ -8,7 +8,8 @@ import zipfile
 from typing import Any
 
 from sandbox.account import Sandbox
-from testing.clients import allow, client, role
+from testing.clients import client
+from testing.iam import allow, role
 
 NAME = "greeter"
 

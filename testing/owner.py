@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.call import Caller
 from sandbox.simulation import caller_of_new_role
-from testing.accounts import make_api
+from testing.accounts import make_rest_api
 from testing.scenarios import World
 
 #: Seconds between one deployment and the next.
@@ -29,7 +29,7 @@ class Owner:
     @classmethod
     def of(cls, here: World) -> Self:
         """With a stage of their own, on which nothing waits."""
-        api_id = make_api(here.sandbox)
+        api_id = make_rest_api(here.sandbox)
         here.sandbox.client("apigateway").create_deployment(restApiId=api_id, stageName="prod")
         return cls(here, caller_of_new_role(here.sandbox, "Owner"), api_id)
 

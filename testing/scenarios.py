@@ -21,8 +21,8 @@ from testing.accounts import (
     PUSH_POLICY,
     get_stage,
     make_http_stage,
+    make_rest_stage,
     make_role,
-    make_stage,
     make_websocket_stage,
     patch,
     patch_stage,
@@ -199,7 +199,7 @@ def _live_role(world: World) -> None:
 
 @scenario
 def new_stage_without_any_log_role(world: World) -> Callable[[], bool]:
-    api_id = make_stage(world.sandbox)
+    api_id = make_rest_stage(world.sandbox)
     world.send(updated(api_id))
     return _rest_is_in_line(world, api_id)
 
@@ -207,7 +207,7 @@ def new_stage_without_any_log_role(world: World) -> Callable[[], bool]:
 @scenario
 def stage_whose_log_role_trusts_nobody(world: World) -> Callable[[], bool]:
     make_role(world.sandbox, "APIGatewayCloudWatchLogs", trust=_trust("ec2"), policy=None)
-    api_id = make_stage(world.sandbox)
+    api_id = make_rest_stage(world.sandbox)
     world.send(updated(api_id))
     return _rest_is_in_line(world, api_id)
 
@@ -227,7 +227,7 @@ def stage_whose_log_role_is_for_another_owners_groups(world: World) -> Callable[
         else:
             arn = iam.create_policy(PolicyName=name, PolicyDocument=document)["Policy"]["Arn"]
             iam.attach_role_policy(RoleName=LIVE_ROLE, PolicyArn=arn)
-    api_id = make_stage(world.sandbox)
+    api_id = make_rest_stage(world.sandbox)
     world.send(updated(api_id))
     return _rest_is_in_line(world, api_id)
 
@@ -235,7 +235,7 @@ def stage_whose_log_role_is_for_another_owners_groups(world: World) -> Callable[
 @scenario
 def stage_with_overrides_and_bodies(world: World) -> Callable[[], bool]:
     _live_role(world)
-    api_id = make_stage(world.sandbox)
+    api_id = make_rest_stage(world.sandbox)
     patch_stage(world.sandbox, api_id, ("replace", "/~1/GET/throttling/rateLimit", "5"))
     patch_stage(world.sandbox, api_id, ("replace", "/*/*/logging/dataTrace", "true"))
     world.send(updated(api_id))
@@ -245,7 +245,7 @@ def stage_with_overrides_and_bodies(world: World) -> Callable[[], bool]:
 def _opt_in(world: World) -> tuple[str, Callable[[], bool]]:
     """The id of an API whose stage was just opted in, and what tells whether it is."""
     _live_role(world)
-    api_id = make_stage(world.sandbox)
+    api_id = make_rest_stage(world.sandbox)
     until = (world.time() + timedelta(days=30)).date()
     _tag(world, api_id, {"execution-logs": "INFO", "execution-logs-until": str(until)})
     in_line = _rest_is_in_line(world, api_id, "INFO")
@@ -287,7 +287,7 @@ def stage_that_logs_to_a_firehose_stream(world: World) -> Callable[[], bool]:
         DeliveryStreamName="amazon-apigateway-logs",
         S3DestinationConfiguration={"RoleARN": f"arn:aws:iam::{ACCOUNT}:role/x", "BucketARN": "arn:aws:s3:::x"},
     )
-    api_id = make_stage(world.sandbox)
+    api_id = make_rest_stage(world.sandbox)
     stream = f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/amazon-apigateway-logs"
     patch_stage(
         world.sandbox,
@@ -308,7 +308,7 @@ def stage_that_logs_to_a_firehose_stream(world: World) -> Callable[[], bool]:
 @scenario
 def stage_whose_access_logs_go_to_a_missing_log_group(world: World) -> Callable[[], bool]:
     """It has been missing for an hour, and no stack is changing."""
-    api_id = make_stage(world.sandbox)
+    api_id = make_rest_stage(world.sandbox)
     _live_role(world)
     patch_stage(
         world.sandbox,
@@ -367,7 +367,7 @@ def websocket_api(world: World) -> Callable[[], bool]:
 
 @scenario
 def sweep_of_all_kinds(world: World) -> Callable[[], bool]:
-    rest = [make_stage(world.sandbox) for _ in range(2)]
+    rest = [make_rest_stage(world.sandbox) for _ in range(2)]
     http, websocket = make_http_stage(world.sandbox), make_websocket_stage(world.sandbox)
     world.begin_sweep()
     checks = [

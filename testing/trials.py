@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.account import Sandbox
-from testing.accounts import PUSH_POLICY, TRUST, make_http_stage, make_role, make_stage, make_websocket_stage
+from testing.accounts import PUSH_POLICY, TRUST, make_http_stage, make_rest_stage, make_role, make_websocket_stage
 from testing.permissions import TRIAL, Permission
 
 #: The role that Log Keeper makes by default.
@@ -46,7 +46,7 @@ def scene(sandbox: Sandbox, region: str = "us-east-1") -> Scene:
     sandbox.client("logs", region).create_log_group(logGroupName=LOG_GROUP)
     return Scene(
         region,
-        make_stage(sandbox, region=region),
+        make_rest_stage(sandbox, region=region),
         make_http_stage(sandbox, region=region),
         make_websocket_stage(sandbox, region=region),
     )

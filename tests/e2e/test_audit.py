@@ -13,7 +13,7 @@ from testing.accounts import (
     log_groups,
     log_role,
     make_http_stage,
-    make_stage,
+    make_rest_stage,
     make_websocket_stage,
     v2_stage,
 )
@@ -30,7 +30,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 
 
 def test_stage_is_reported_and_left(stack: Deployed) -> None:
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     line = stack.wait_until_logged("would change", api_id)
     assert '"setting":"execution logging level"' in line
     assert '"setting":"access log destination"' in line

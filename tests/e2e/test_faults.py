@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import lambda_runtime
 from sandbox.faults import Fault, Kind
-from testing.accounts import levels, make_api, make_stage
+from testing.accounts import levels, make_rest_api, make_rest_stage
 from testing.stacks import Deployed
 
 
@@ -18,7 +18,7 @@ from testing.stacks import Deployed
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
     """With a live log role, and messages that come back after two seconds."""
     deployed = deploy()
-    deployed.wait_until_in_line(make_stage(deployed.sandbox))
+    deployed.wait_until_in_line(make_rest_stage(deployed.sandbox))
     deployed.wait_until_quiet()
     deployed.set_queue(VisibilityTimeout="2")
     return deployed
@@ -43,7 +43,7 @@ def test_one_fault_is_not_the_end_of_it(stack: Deployed, kind: Kind, operation: 
     faults, runtime = stack.sandbox.faults, lambda_runtime.of(stack.sandbox)
     met, invoked = len(faults.met), len(runtime.invoked)
     faults.add(Fault(kind, "apigateway", operation))
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     assert stack.wait_until_quiet() == 0
     assert len(faults.met) == met + 1
@@ -57,7 +57,7 @@ def test_call_that_hangs_is_tried_again(stack: Deployed) -> None:
     before = len(lambda_runtime.of(stack.sandbox).invoked)
     stack.set_queue(VisibilityTimeout="60")  # or another environment would take the message meanwhile
     began = time.monotonic()
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_quiet()
     stack.set_queue(VisibilityTimeout="2")
     assert stack.is_in_line(api_id)
@@ -68,7 +68,7 @@ def test_call_that_hangs_is_tried_again(stack: Deployed) -> None:
 def test_stages_made_at_once_with_the_quotas_on(stack: Deployed) -> None:
     """Thirty, at ten calls a second after a burst: no stage is written to twice."""
     sandbox = stack.sandbox
-    api_id = make_api(sandbox)
+    api_id = make_rest_api(sandbox)
     client = sandbox.client("apigateway")
     deployed = client.create_deployment(restApiId=api_id)["id"]
     began = len(sandbox.calls)

@@ -10,7 +10,7 @@ from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.call import Call
 from sandbox.clock import MovableClock
-from testing.accounts import get_stage, make_role, make_stage, set_log_role
+from testing.accounts import get_stage, make_rest_stage, make_role, set_log_role
 from testing.stacks import Deployed
 
 
@@ -24,7 +24,7 @@ def account() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def api_id(account: Sandbox) -> str:
     """A stage that nobody changes again."""
-    return make_stage(account)
+    return make_rest_stage(account)
 
 
 @pytest.fixture(scope="module")

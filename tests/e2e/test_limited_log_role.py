@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from log_keeper.policy.findings import Problem
-from testing.accounts import PUSH_POLICY, log_role, make_stage
+from testing.accounts import PUSH_POLICY, log_role, make_rest_stage
 from testing.builders import ACCOUNT
 from testing.stacks import Deployed
 from testing.sweeps import sweep, sweep_log
@@ -36,7 +36,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 
 
 def test_stage_is_remediated_and_the_role_is_left(stack: Deployed) -> None:
-    stack.wait_until_in_line(make_stage(stack.sandbox))
+    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
     assert stack.wait_until_quiet() == 0
     assert log_role(stack.sandbox) == LONG_THERE
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.account import Sandbox
 from testing import trials
-from testing.accounts import log_role, make_role, make_stage, patch
+from testing.accounts import log_role, make_rest_stage, make_role, patch
 from testing.permissions import Permission, granted
 from testing.stacks import Deployed
 
@@ -28,7 +28,7 @@ def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
 
 
 def test_owners_role_is_set(stack: Deployed) -> None:
-    stack.wait_until_in_line(make_stage(stack.sandbox))
+    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
     assert log_role(stack.sandbox) == OWNERS
 
 

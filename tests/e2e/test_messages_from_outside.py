@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from sandbox import event_sources
 from sandbox.call import Caller
 from sandbox.policies import Decision, evaluate
-from testing.accounts import get_stage, levels, make_stage
+from testing.accounts import get_stage, levels, make_rest_stage
 from testing.builders import ACCOUNT, record, updated
 from testing.hostile import TEXTS
 from testing.snapshots import changed, is_of_logging, snapshot, writes
@@ -25,7 +25,7 @@ QUEUES = ["StageQueueUrl", "StageDeadLetterQueueUrl", "SweepQueueUrl", "SweepDea
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
     """With a stage in line, and quiet."""
     stack = deploy()
-    stack.wait_until_in_line(make_stage(stack.sandbox))
+    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
     quiet(stack)
     return stack
 
@@ -70,7 +70,7 @@ def own_events(api_id: str) -> list[dict[str, Any]]:
 
 def test_events_of_others_on_the_bus_reach_nobody(stack: Deployed, eve: Caller) -> None:
     """AWS's own sources are AWS's, and the rules listen to no other."""
-    events = own_events(make_stage(stack.sandbox))
+    events = own_events(make_rest_stage(stack.sandbox))
     quiet(stack)
     before, invocations = snapshot(stack.sandbox), stack.invocations()
     for source in ("aws.apigateway", "aws.iam", "aws.logs", "aws.cloudformation"):
@@ -91,7 +91,7 @@ def test_nobody_else_sends(stack: Deployed, eve: Caller) -> None:
 
 def test_rule_of_another_does_not_reach_the_queues(stack: Deployed, eve: Caller) -> None:
     """Whoever may make rules may name any queue as a target: it is the queue that refuses."""
-    events, api_id = stack.sandbox.client("events", caller=eve), make_stage(stack.sandbox)
+    events, api_id = stack.sandbox.client("events", caller=eve), make_rest_stage(stack.sandbox)
     arns = [arn(stack, queue) for queue in QUEUES]
     events.put_rule(Name="theirs", EventPattern=json.dumps({"source": ["evil"]}))
     events.put_targets(Rule="theirs", Targets=[{"Id": str(number), "Arn": each} for number, each in enumerate(arns)])
@@ -143,7 +143,7 @@ def test_hostile_messages_end_in_the_dead_letter_queue(stack: Deployed) -> None:
     """Put there by somebody who may: nothing changes, but that the one stage that the last of them names is in line."""
     sandbox, sqs, url = stack.sandbox, stack.sandbox.client("sqs"), stack.outputs["StageQueueUrl"]
     sandbox.client("cloudtrail").stop_logging(Name="organization")  # so that nobody else tells of the stage
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     quiet(stack)
     dead_letters = json.dumps({"deadLetterTargetArn": arn(stack, "StageDeadLetterQueueUrl"), "maxReceiveCount": 1})
     stack.set_queue(VisibilityTimeout="1", RedrivePolicy=dead_letters)

@@ -13,7 +13,7 @@ from log_keeper.aws.trails import has_trail
 from sandbox import deployment, event_sources
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from testing.accounts import make_role, make_stage, patch_stage, set_log_role
+from testing.accounts import make_rest_stage, make_role, patch_stage, set_log_role
 from testing.stacks import Deployed
 
 
@@ -47,7 +47,7 @@ def sweeps(stack: Deployed) -> int:
 def test_trail_that_was_asked_for_logs_what_is_needed(stack: Deployed) -> None:
     """And so a stage is put in line."""
     assert has_trail(stack.sandbox.client("cloudtrail"))
-    stack.wait_until_in_line(make_stage(stack.sandbox))
+    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
 
 
 def ours(stack: Deployed, since: int) -> Counter[str]:
@@ -57,7 +57,7 @@ def ours(stack: Deployed, since: int) -> Counter[str]:
 
 def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Deployed, clock: MovableClock) -> None:
     """Another tool switches a stage's logging off each minute for an hour. Nobody else waits for that."""
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     # The sweep that follows a deployment looks at the stage too.
     stack.sandbox.wait_until(event_sources.of(stack.sandbox).is_idle)
@@ -66,7 +66,7 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
     for minute in range(1, 61):
         patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
         if minute == 30:
-            stack.wait_until_in_line(make_stage(stack.sandbox))
+            stack.wait_until_in_line(make_rest_stage(stack.sandbox))
         stack.wait_until_in_line(api_id)
         clock.advance(timedelta(minutes=1))
         if rang_at is None and state(stack, "DriftLoopAlarm") == "ALARM":

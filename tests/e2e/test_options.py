@@ -8,7 +8,15 @@ import pytest
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.stages import Protocol
-from testing.accounts import get_stage, levels, make_http_stage, make_stage, make_websocket_stage, patch_stage, v2_stage
+from testing.accounts import (
+    get_stage,
+    levels,
+    make_http_stage,
+    make_rest_stage,
+    make_websocket_stage,
+    patch_stage,
+    v2_stage,
+)
 from testing.stacks import Deployed
 
 
@@ -20,7 +28,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
     formats = access_log_formats(FormatName.CSV)
     rest, http, websocket = (
-        make_stage(stack.sandbox),
+        make_rest_stage(stack.sandbox),
         make_http_stage(stack.sandbox),
         make_websocket_stage(stack.sandbox),
     )
@@ -33,7 +41,7 @@ def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
 
 
 def test_detailed_metrics_are_on(stack: Deployed) -> None:
-    rest, http = make_stage(stack.sandbox), make_http_stage(stack.sandbox)
+    rest, http = make_rest_stage(stack.sandbox), make_http_stage(stack.sandbox)
     stack.wait_until_in_line(rest)
     stack.wait_until_logged("changed", http)
     assert get_stage(stack.sandbox, rest)["methodSettings"]["*/*"]["metricsEnabled"]
@@ -41,7 +49,7 @@ def test_detailed_metrics_are_on(stack: Deployed) -> None:
 
 
 def test_exempt_stage_is_reported_and_left(stack: Deployed) -> None:
-    client, api_id = stack.sandbox.client("apigateway"), make_stage(stack.sandbox)
+    client, api_id = stack.sandbox.client("apigateway"), make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"hands-off": "audited by hand"})
@@ -54,7 +62,7 @@ def test_exempt_stage_is_reported_and_left(stack: Deployed) -> None:
 
 
 def test_bodies_stay_where_they_are_wanted_and_allowed(stack: Deployed) -> None:
-    client, api_id = stack.sandbox.client("apigateway"), make_stage(stack.sandbox)
+    client, api_id = stack.sandbox.client("apigateway"), make_rest_stage(stack.sandbox)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO", "execution-logs-bodies": "true"})
     stack.wait_until_in_line(api_id, level="INFO")

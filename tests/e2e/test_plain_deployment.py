@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import deployment, templates
 from sandbox.account import Sandbox
-from testing.accounts import make_stage
+from testing.accounts import make_rest_stage
 from testing.stacks import Deployed
 
 #: Answers that are not the default. Settling would only make the test wait.
@@ -66,7 +66,7 @@ def test_plain_sam_commands_deploy_a_stack_that_remediates(
     assert "CAPABILITY_NAMED_IAM" in printed
     stack = account.client("cloudformation").describe_stacks(StackName="log-keeper")["Stacks"][0]
     deployed = Deployed(account, {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
-    api_id = make_stage(account)
+    api_id = make_rest_stage(account)
     deployed.wait_until_in_line(api_id)
     deployed.pass_second_sweep()
     assert deployed.wait_until_quiet() == 0

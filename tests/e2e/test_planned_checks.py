@@ -18,12 +18,12 @@ from testing.accounts import (
     levels,
     log_groups,
     make_http_stage,
+    make_rest_stage,
     make_role,
-    make_stack,
-    make_stage,
     set_log_role,
     v2_arn,
 )
+from testing.cloudformation import make_stack
 from testing.stacks import Deployed
 
 
@@ -41,7 +41,7 @@ def stack(built: None, clock: MovableClock) -> Iterator[Deployed]:
 
 @pytest.fixture
 def api_id(stack: Deployed) -> str:
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     return api_id
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.accounts import make_http_stage, make_stage, make_websocket_stage
+from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -44,10 +44,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = tmp_path_factory.mktemp("preview") / "page.html"
     with Sandbox(iam_propagation_seconds=0) as sandbox:
         for region in ("us-east-1", "us-east-1", "eu-west-1"):
-            make_stage(sandbox, region=region)
+            make_rest_stage(sandbox, region=region)
         make_http_stage(sandbox)
         make_websocket_stage(sandbox)
-        tagged = make_stage(sandbox, "beta")
+        tagged = make_rest_stage(sandbox, "beta")
         arn = f"arn:aws:apigateway:us-east-1::/restapis/{tagged}/stages/beta"
         sandbox.client("apigateway").tag_resource(resourceArn=arn, tags={"hands-off": "yes"})
         api = sandbox.client("apigatewayv2").create_api(Name="<script>alert(1)</script>", ProtocolType="HTTP")

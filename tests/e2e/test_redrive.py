@@ -15,7 +15,7 @@ import pytest
 from sandbox import deployment, event_sources
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from testing.accounts import make_http_stage, make_role, make_stage, set_log_role, v2_stage
+from testing.accounts import make_http_stage, make_rest_stage, make_role, set_log_role, v2_stage
 from testing.stacks import Deployed
 from tools import redrive
 
@@ -89,7 +89,7 @@ def test_failed_messages_are_processed_after_the_cause_is_fixed(stack: Deployed,
         iam.put_role_policy(RoleName=names[role], PolicyName="Deny", PolicyDocument=json.dumps(deny))
     # Tries follow each other quickly; how many there are stays as deployed.
     set_visibility(stack, StageQueue="1", SweepQueue="1")
-    apis = [make_stage(stack.sandbox) for _ in range(STAGES)]
+    apis = [make_rest_stage(stack.sandbox) for _ in range(STAGES)]
     web = make_http_stage(stack.sandbox)
     sqs.send_message(
         QueueUrl=stack.outputs["SweepQueueUrl"], MessageBody='{"detail-type": "Scheduled Event", "detail": {}}'
@@ -97,7 +97,7 @@ def test_failed_messages_are_processed_after_the_cause_is_fixed(stack: Deployed,
     url = stack.outputs["StageQueueUrl"]
     policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
-    unheard = make_stage(stack.sandbox)
+    unheard = make_rest_stage(stack.sandbox)
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     letters = STAGES + 3  # the HTTP API's stage is told of twice, by its API's event too
 

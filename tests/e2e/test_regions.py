@@ -14,7 +14,7 @@ from log_keeper.stages import Protocol
 from sandbox import deployment
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from testing.accounts import get_stage, levels, log_role, make_api, make_role, make_stage, set_log_role
+from testing.accounts import get_stage, levels, log_role, make_rest_api, make_rest_stage, make_role, set_log_role
 from testing.builders import FORMATS
 from testing.stacks import Deployed
 
@@ -45,7 +45,7 @@ def apis(account: Sandbox) -> list[tuple[str, str, str]]:
     for region in REGIONS:
         set_log_role(account, role, region)
         for _ in range(5):
-            api_id = make_api(account, region)
+            api_id = make_rest_api(account, region)
             for stage_name in STAGES:
                 account.client("apigateway", region).create_deployment(restApiId=api_id, stageName=stage_name)
                 made.append((region, api_id, stage_name))
@@ -96,7 +96,7 @@ def test_stages_that_were_in_line_were_not_written_to(stack: Deployed, apis: lis
 
 @pytest.mark.parametrize("region", FURTHER)
 def test_stage_made_in_a_further_region_is_in_line(stack: Deployed, region: str) -> None:
-    api_id = make_stage(stack.sandbox, region=region)
+    api_id = make_rest_stage(stack.sandbox, region=region)
     stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, region, api_id, "prod"))
 
 
@@ -117,7 +117,7 @@ def test_event_that_cannot_be_delivered_is_kept_and_reported(stack: Deployed) ->
     [role] = [each["RoleName"] for each in iam.list_roles()["Roles"] if "-ForwardRole-" in each["RoleName"]]
     deny = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "events:*", "Resource": "*"}}
     iam.put_role_policy(RoleName=role, PolicyName="Deny", PolicyDocument=json.dumps(deny))
-    stage = region, make_stage(stack.sandbox, region=region), "prod"
+    stage = region, make_rest_stage(stack.sandbox, region=region), "prod"
     sqs, queue = stack.sandbox.client("sqs", region), f"{STACK['stack_name']}-undelivered"
     url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
 
@@ -165,7 +165,7 @@ def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed, 
     clock.advance(timedelta(minutes=1))
     deployment.run(stack.sandbox, *shlex.split(command), region=kept)  # whatever region the shell has
     assert sorted(rule["Name"] for rule in events.list_rules()["Rules"]) == sorted(names)
-    api_id = make_stage(stack.sandbox, region=failing)
+    api_id = make_rest_stage(stack.sandbox, region=failing)
     stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, failing, api_id, "prod"))
     assert stack.wait_until_quiet() == 0
     swept = log(stack).count('"message":"Swept"')

@@ -16,10 +16,10 @@ from testing.accounts import (
     levels,
     log_groups,
     log_role,
-    make_api,
     make_delivery,
+    make_rest_api,
+    make_rest_stage,
     make_role,
-    make_stage,
     patch_stage,
     set_log_role,
 )
@@ -38,7 +38,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 
 def test_stage_made_by_the_aws_command_line_is_in_line(stack: Deployed) -> None:
     """In an account that has never logged: the log role is made on the way."""
-    api_id = make_api(stack.sandbox)
+    api_id = make_rest_api(stack.sandbox)
     assert log_role(stack.sandbox) is None
     deployment.run(
         stack.sandbox,
@@ -51,7 +51,7 @@ def test_stage_made_by_the_aws_command_line_is_in_line(stack: Deployed) -> None:
 
 
 def test_tagged_stage_gets_info_and_untagged_error(stack: Deployed) -> None:
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     client, arn = stack.sandbox.client("apigateway"), f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"execution-logs": "info"})
@@ -64,7 +64,7 @@ def test_tagged_stage_gets_info_and_untagged_error(stack: Deployed) -> None:
 def test_stage_tagged_in_tag_editor_gets_info_and_untagged_error(stack: Deployed, *, shows_service_calls: bool) -> None:
     """Whether or not CloudTrail shows the calls that the Resource Groups Tagging API makes of API Gateway."""
     stack.sandbox.turn(tagging_api_shows_service_calls=shows_service_calls)
-    api_id, other_id = make_stage(stack.sandbox), make_stage(stack.sandbox)
+    api_id, other_id = make_rest_stage(stack.sandbox), make_rest_stage(stack.sandbox)
     for each in (api_id, other_id):
         stack.wait_until_in_line(each)
     arns = [f"arn:aws:apigateway:us-east-1::/restapis/{each}/stages/prod" for each in (api_id, other_id)]
@@ -81,7 +81,7 @@ def test_stage_whose_execution_logs_are_delivered_elsewhere_gets_the_standard_lo
 ) -> None:
     sandbox, logs = stack.sandbox, stack.sandbox.client("logs")
     logs.create_log_group(logGroupName="/teams/shop/execution")
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     stack.wait_until_in_line(api_id)
     standard = f"API-Gateway-Execution-Logs_{api_id}/prod"
     arn = f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:/teams/shop/execution"
@@ -97,7 +97,7 @@ def test_stage_whose_execution_logs_are_delivered_elsewhere_gets_the_standard_lo
 
 
 def test_stage_born_with_the_tag_gets_info(stack: Deployed) -> None:
-    client, api_id = stack.sandbox.client("apigateway"), make_api(stack.sandbox)
+    client, api_id = stack.sandbox.client("apigateway"), make_rest_api(stack.sandbox)
     deployment_id = client.create_deployment(restApiId=api_id)["id"]
     client.create_stage(restApiId=api_id, stageName="prod", deploymentId=deployment_id, tags={"execution-logs": "INFO"})
     stack.wait_until_in_line(api_id, level="INFO")
@@ -105,7 +105,7 @@ def test_stage_born_with_the_tag_gets_info(stack: Deployed) -> None:
 
 def test_logging_switched_off_by_hand_comes_back(stack: Deployed) -> None:
     """With an override, and bodies: raising a level must not start to write them."""
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     patch_stage(
         stack.sandbox,
@@ -124,7 +124,7 @@ def test_logging_switched_off_by_hand_comes_back(stack: Deployed) -> None:
 def test_own_change_causes_no_second_invocation(stack: Deployed) -> None:
     stack.wait_until_quiet()
     before = stack.invocations()
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     # A later change of somebody else's arrives behind whatever our own may have caused.
     patch_stage(stack.sandbox, api_id, ("replace", "/description", "later"))
@@ -144,7 +144,7 @@ def test_own_change_causes_no_second_invocation(stack: Deployed) -> None:
 def test_stage_deleted_in_between_is_done(stack: Deployed) -> None:
     client = stack.sandbox.client("apigateway")
     with stack.sandbox.gateway.lock:  # nothing of ours runs before both calls are made
-        api_id = make_stage(stack.sandbox)
+        api_id = make_rest_stage(stack.sandbox)
         client.delete_stage(restApiId=api_id, stageName="prod")
     stack.sandbox.wait_until(lambda: any(api_id in line and '"outcome":"gone"' in line for line in stack.log()))
     assert stack.wait_until_quiet() == 0
@@ -153,7 +153,7 @@ def test_stage_deleted_in_between_is_done(stack: Deployed) -> None:
 def test_one_bad_message_among_nine_good(stack: Deployed) -> None:
     """The nine are followed in the same batch; the bad one ends in the dead-letter queue, alone."""
     stack.wait_until_quiet()
-    apis = [make_stage(stack.sandbox) for _ in range(9)]
+    apis = [make_rest_stage(stack.sandbox) for _ in range(9)]
     for api_id in apis:
         stack.wait_until_in_line(api_id)
     stack.wait_until_quiet()

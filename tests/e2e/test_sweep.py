@@ -14,7 +14,7 @@ from testing.accounts import (
     log_role,
     make_delivery,
     make_http_stage,
-    make_stage,
+    make_rest_stage,
     make_websocket_stage,
     patch_stage,
     set_log_role,
@@ -36,7 +36,7 @@ def account() -> Iterator[Sandbox]:
 def older(account: Sandbox) -> dict[str, list[str]]:
     """APIs whose stages were there before."""
     return {
-        "rest": [make_stage(account) for _ in range(6)],
+        "rest": [make_rest_stage(account) for _ in range(6)],
         "http": [make_http_stage(account) for _ in range(2)],
         "websocket": [make_websocket_stage(account) for _ in range(2)],
     }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import deployment, event_bus
-from testing.accounts import make_stage
+from testing.accounts import make_rest_stage
 from testing.builders import EVENTS, sample
 from testing.stacks import Deployed
 
@@ -100,7 +100,7 @@ def test_imported_definition(stack: Deployed, tmp_path: Path, definition: dict[s
 
 
 def test_aws_command_line_tags_a_stage(stack: Deployed) -> None:
-    api_id = make_stage(stack.sandbox)
+    api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     aws(stack, "apigateway", "tag-resource", "--resource-arn", arn, "--tags", "execution-logs=INFO")
@@ -138,7 +138,7 @@ def test_sam_remote_invoke_replays_a_record(stack: Deployed, tmp_path: Path) -> 
     """After the rule has missed it, say. The record is that of a change that nobody told the function of."""
     with stack.sandbox.gateway.lock:
         stack.sandbox.has_trail = False
-        api_id = make_stage(stack.sandbox)
+        api_id = make_rest_stage(stack.sandbox)
         stack.sandbox.has_trail = True
     event = sample("create-deployment")
     event["detail"]["requestParameters"]["restApiId"] = api_id

@@ -25,10 +25,10 @@ from testing.accounts import (
     levels,
     log_groups,
     log_role,
-    make_api,
     make_http_stage,
+    make_rest_api,
+    make_rest_stage,
     make_role,
-    make_stage,
     make_websocket_stage,
     set_log_role,
     v2_stage,
@@ -125,7 +125,7 @@ class Flood:
     def make(self) -> None:
         """One stage more; twenty belong to one API, so that a sweep has less to read."""
         if len(self.stages) % 20 == 0:
-            self._apis.append(make_api(self._sandbox))
+            self._apis.append(make_rest_api(self._sandbox))
         stage = self._apis[-1], f"s{len(self.stages)}"
         self._sandbox.client("apigateway").create_deployment(restApiId=stage[0], stageName=stage[1])
         self.stages.append(stage)
@@ -244,7 +244,7 @@ def test_update_in_mid_flood_loses_nothing(stack: Deployed, clock: MovableClock,
 
     And an opt-in by a tag that the policy knows no more is over: so one ends them all before a removal.
     """
-    opted_in = make_stage(stack.sandbox)
+    opted_in = make_rest_stage(stack.sandbox)
     tag(stack, opted_in, **{"execution-logs": "INFO"})
     stack.wait_until_in_line(opted_in, level="INFO")
     flood = Flood(stack.sandbox, at_once=50, later=50)
@@ -353,7 +353,7 @@ def writes(stack: Deployed, since: int) -> list[str]:
 def test_what_a_removal_in_mid_flood_leaves(stack: Deployed, clock: MovableClock, empty: set[str]) -> None:
     """Every stage and what docs/removal.md lists stay as they are; each stage is remediated wholly or not at all."""
     sandbox = stack.sandbox
-    opted_in, plain, away = make_stage(sandbox), make_stage(sandbox), make_stage(sandbox, region=FURTHER)
+    opted_in, plain, away = make_rest_stage(sandbox), make_rest_stage(sandbox), make_rest_stage(sandbox, region=FURTHER)
     http, websocket = make_http_stage(sandbox), make_websocket_stage(sandbox)
     end = (clock.now() + timedelta(days=3)).date().isoformat()
     tag(stack, opted_in, **{"level": "INFO", "level-until": end})
@@ -388,7 +388,7 @@ def test_what_a_removal_in_mid_flood_leaves(stack: Deployed, clock: MovableClock
     used = {pattern for patterns in named.values() for pattern in patterns}
     assert listed.keys() - used == {"AlarmEmail", "CreateTrail", "LogRoleName", "LogKeeper"}
     calls = len(sandbox.calls)
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     assert writes(stack, calls) == []
 
 

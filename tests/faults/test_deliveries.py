@@ -10,7 +10,7 @@ from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call
 from sandbox.faults import Fault, Kind
 from sandbox.gateway import Answer, Hook, Interposer, NoAnswerError
-from testing.accounts import get_stage, levels, make_stage, patch_stage
+from testing.accounts import get_stage, levels, make_rest_stage, patch_stage
 from testing.builders import record, updated
 from testing.scenarios import SCENARIOS, Scenario, World, world
 
@@ -45,7 +45,7 @@ def test_messages_that_come_twice_and_an_hour_late_change_nothing_more(scenario:
 def test_records_out_of_order_lead_to_what_is_so_now() -> None:
     """Tagged, untagged, switched off: whatever the order in which it is heard of, the stage is read as it is."""
     with world() as here:
-        api_id = make_stage(here.sandbox)
+        api_id = make_rest_stage(here.sandbox)
         arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
         client = here.sandbox.client("apigateway")
         client.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO"})
@@ -65,7 +65,7 @@ def test_records_out_of_order_lead_to_what_is_so_now() -> None:
 def test_stage_that_fails_again_and_again_takes_no_other_along() -> None:
     """Ten messages in a batch, one of which cannot succeed: the nine are in line at once, the one is kept."""
     with world() as here:
-        apis = [make_stage(here.sandbox) for _ in range(10)]
+        apis = [make_rest_stage(here.sandbox) for _ in range(10)]
         bad = apis[4]
         here.sandbox.gateway.hooks.append(_refuses_changes_of(bad))
         for api_id in apis:
@@ -92,7 +92,7 @@ def _refuses_changes_of(api_id: str) -> Hook:
 def test_api_that_hangs_is_given_up_before_the_invocation_is_cut_off() -> None:
     """Each try takes ten seconds: the others of the batch go back to the queue by themselves, and none is lost."""
     with world() as here:
-        apis = [make_stage(here.sandbox) for _ in range(5)]
+        apis = [make_rest_stage(here.sandbox) for _ in range(5)]
         here.sandbox.gateway.interposers.insert(0, _takes_ten_seconds(here))
         here.sandbox.faults.add(Fault(Kind.TIMEOUT, "apigateway", "GetStage", times=12))
         for api_id in apis:
@@ -118,7 +118,7 @@ def _takes_ten_seconds(here: World) -> Interposer:
 def test_api_that_a_sweep_cannot_read_hides_no_other() -> None:
     """It is tried again by itself, and at last kept: alone in its message."""
     with world() as here:
-        apis = [make_stage(here.sandbox) for _ in range(3)]
+        apis = [make_rest_stage(here.sandbox) for _ in range(3)]
         here.sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "apigateway", "GetStages", times=None, skip=2))
         here.begin_sweep()
         here.settle()
@@ -152,7 +152,7 @@ def test_stages_of_an_api_do_not_wait_for_the_one_that_fails() -> None:
 
 def test_change_that_could_not_be_told_is_made_all_the_same() -> None:
     with world() as here:
-        api_id = make_stage(here.sandbox)
+        api_id = make_rest_stage(here.sandbox)
         here.sandbox.faults.add(Fault(Kind.TIMEOUT, "events", "PutEvents", times=None))
         here.send(updated(api_id))
         here.enforce.take()
@@ -163,7 +163,7 @@ def test_change_that_could_not_be_told_is_made_all_the_same() -> None:
 def test_owners_patch_between_read_and_write_is_not_undone() -> None:
     """Only what the plan names is written: what the owner sets at that moment stays."""
     with world() as here:
-        api_id = make_stage(here.sandbox)
+        api_id = make_rest_stage(here.sandbox)
 
         def meddle(sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
             if call.caller == here.program and call.operation == "UpdateStage":
@@ -181,7 +181,7 @@ def test_owners_patch_between_read_and_write_is_not_undone() -> None:
 def test_api_that_says_what_none_is_known_to_say_hides_no_other() -> None:
     """A stage of a name that no stage can have; it is kept in the dead-letter queue, and the others are in line."""
     with world() as here:
-        good, odd = make_stage(here.sandbox), make_stage(here.sandbox)
+        good, odd = make_rest_stage(here.sandbox), make_rest_stage(here.sandbox)
 
         def rename(_sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
             given = answer()

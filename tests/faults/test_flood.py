@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sandbox.simulation import Latency
-from testing.accounts import make_api, make_role, set_log_role
+from testing.accounts import make_rest_api, make_role, set_log_role
 from testing.builders import updated
 from testing.owner import DEPLOYS_EVERY, Owner
 from testing.scenarios import World, world
@@ -43,7 +43,7 @@ def make_stages(here: World) -> list[tuple[str, str]]:
     client, sqs = here.sandbox.client("apigateway"), here.sandbox.client("sqs")
     made = []
     for _ in range(STAGES // STAGES_OF_AN_API):
-        api_id = make_api(here.sandbox)
+        api_id = make_rest_api(here.sandbox)
         deployment = client.create_deployment(restApiId=api_id)["id"]
         for number in range(STAGES_OF_AN_API):
             client.create_stage(restApiId=api_id, stageName=f"s{number}", deploymentId=deployment)

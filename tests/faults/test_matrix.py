@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from sandbox.faults import Fault, Kind, can_meet
-from testing.accounts import make_stage
+from testing.accounts import make_rest_stage
 from testing.scenarios import MEDDLERS, SCENARIOS, Meddler, Scenario, World, snapshot, world
 
 #: All of them, or a part that is the same in each run.
@@ -76,7 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def begun(here: World, scenario: Scenario) -> tuple[Callable[[], bool], dict[str, object]]:
     """The scenario is prepared beside a stage that nobody asked for; gives its check and what must stay."""
-    make_stage(here.sandbox, "untouched")
+    make_rest_stage(here.sandbox, "untouched")
     in_line = scenario.prepare(here)
     return in_line, snapshot(here.sandbox)
 

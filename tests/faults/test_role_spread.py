@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testing.accounts import log_role, make_stage
+from testing.accounts import log_role, make_rest_stage
 from testing.builders import MADE_ROLE, updated
 from testing.scenarios import world
 
@@ -13,7 +13,7 @@ from testing.scenarios import world
 @pytest.mark.parametrize(("seconds", "tries"), [(6, 1), (20, 2), (34, 3), (45, 3)])
 def test_slow_role_is_set_in_the_same_invocation(seconds: float, tries: int) -> None:
     with world(iam_propagation_seconds=seconds) as here:
-        here.send(updated(make_stage(here.sandbox)))
+        here.send(updated(make_rest_stage(here.sandbox)))
         here.settle()
         assert log_role(here.sandbox) == MADE_ROLE
         assert (here.enforce.invocations, here.enforce.cut_off, here.dead_letters()) == (1, 0, 0)

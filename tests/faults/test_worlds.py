@@ -21,7 +21,7 @@ from testing.accounts import (
     levels,
     log_groups,
     make_http_stage,
-    make_stage,
+    make_rest_stage,
     make_websocket_stage,
     patch_stage,
     v2_stage,
@@ -84,7 +84,7 @@ def websocket_stage(here: World) -> str:
 
 def rest_stage(here: World) -> str:
     """The id of an API whose stage has two methods with settings of their own, in two spellings, and logs bodies."""
-    api_id = make_stage(here.sandbox)
+    api_id = make_rest_stage(here.sandbox)
     for path in ("/~1pets/GET", "/dogs/GET"):
         patch_stage(here.sandbox, api_id, ("replace", f"{path}/logging/dataTrace", "true"))
     return api_id

@@ -20,8 +20,8 @@ from testing.accounts import (
     log_groups,
     log_role,
     make_log_key,
+    make_rest_stage,
     make_role,
-    make_stage,
     patch_stage,
     set_log_role,
 )
@@ -34,7 +34,7 @@ def calls_by_handler(sandbox: Sandbox, since: int) -> list[str]:
 
 
 def test_new_stage_is_put_in_line(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert deliver(updated(api_id)) == []
     stage = get_stage(sandbox, api_id)
     group = f"/aws/vendedlogs/apigateway/{api_id}/prod"
@@ -49,13 +49,13 @@ def test_new_stage_is_put_in_line(sandbox: Sandbox, deliver: Deliver) -> None:
 
 
 def test_a_bare_event_is_followed_too(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     enforce.handler(updated(api_id), Context())  # type: ignore[arg-type]
     assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
 
 
 def test_stage_in_line_costs_one_call_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     before = len(sandbox.calls)
     deliver(updated(api_id))
@@ -65,8 +65,8 @@ def test_stage_in_line_costs_one_call_of_api_gateway(sandbox: Sandbox, deliver: 
 
 
 def test_new_stage_costs_two_calls_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:
-    deliver(updated(make_stage(sandbox)))
-    api_id = make_stage(sandbox)
+    deliver(updated(make_rest_stage(sandbox)))
+    api_id = make_rest_stage(sandbox)
     before = len(sandbox.calls)
     deliver(updated(api_id))
     made = calls_by_handler(sandbox, before)
@@ -74,15 +74,15 @@ def test_new_stage_costs_two_calls_of_api_gateway(sandbox: Sandbox, deliver: Del
 
 
 def test_a_burst_about_one_stage_costs_one_look(sandbox: Sandbox, deliver: Deliver) -> None:
-    deliver(updated(make_stage(sandbox)))
-    api_id = make_stage(sandbox)
+    deliver(updated(make_rest_stage(sandbox)))
+    api_id = make_rest_stage(sandbox)
     before = len(sandbox.calls)
     assert deliver(*[updated(api_id)] * 9) == []
     assert calls_by_handler(sandbox, before).count("apigateway:GetStage") == 1
 
 
 def test_tag_opts_in_and_out(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     client, arn = sandbox.client("apigateway"), f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"execution-logs": "info"})
     deliver(record("TagResource", {"resourceArn": arn}))
@@ -94,7 +94,7 @@ def test_tag_opts_in_and_out(sandbox: Sandbox, deliver: Deliver) -> None:
 
 def test_overrides_and_bodies(sandbox: Sandbox, deliver: Deliver) -> None:
     """An override of a throttle only is raised, bodies end, and what is not logging stays."""
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
     patch_stage(
         sandbox,
@@ -124,7 +124,7 @@ def test_method_is_remediated_under_each_spelling_of_its_path(
 ) -> None:
     """As CDK, Terraform and SAM address it; nothing is added, and a second look finds nothing to do."""
     sandbox.turn(unifies_method_keys=unifies)
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
     keys = ["~1pets/GET", "pets/GET", "/pets/GET", "pets~1{id}/GET", "variables/GET"]
     patch_stage(sandbox, api_id, *[("replace", f"/{key}/logging/dataTrace", "true") for key in keys])
@@ -141,7 +141,7 @@ def test_method_is_remediated_under_each_spelling_of_its_path(
 
 
 def test_destination_of_the_owner_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
     sandbox.client("logs").create_log_group(logGroupName="mine")
     mine = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:mine"
@@ -158,7 +158,7 @@ def test_destination_of_the_owner_is_kept(sandbox: Sandbox, deliver: Deliver) ->
 
 
 def test_retention_that_somebody_set_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     group = f"API-Gateway-Execution-Logs_{api_id}/prod"
     logs = sandbox.client("logs")
     logs.create_log_group(logGroupName=group)
@@ -169,7 +169,7 @@ def test_retention_that_somebody_set_is_kept(sandbox: Sandbox, deliver: Deliver)
 
 def test_young_group_without_retention_gets_one(sandbox: Sandbox, deliver: Deliver) -> None:
     """As API Gateway makes it where somebody raised the level before us."""
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     group = f"API-Gateway-Execution-Logs_{api_id}/prod"
     sandbox.client("logs").create_log_group(logGroupName=group)
     deliver(updated(api_id))
@@ -185,7 +185,7 @@ def test_account_level_retention_policy_is_left(sandbox: Sandbox, deliver: Deliv
         policyDocument=json.dumps({"RetentionInDays": 90}),
         scope="ALL",
     )
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     group = f"API-Gateway-Execution-Logs_{api_id}/prod"
     logs.create_log_group(logGroupName=group)
     before = len(sandbox.calls)
@@ -199,7 +199,7 @@ def test_groups_are_encrypted_with_the_owners_key(
 ) -> None:
     key = make_log_key(sandbox)
     environment.setenv("LOG_GROUP_KMS_KEY_ARN", key)
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     groups = sandbox.client("logs").describe_log_groups(logGroupNamePrefix="/aws/vendedlogs/")["logGroups"]
     assert [(group["logGroupName"], group["kmsKeyId"]) for group in groups] == [
@@ -208,7 +208,7 @@ def test_groups_are_encrypted_with_the_owners_key(
 
 
 def test_canary_gets_log_groups_of_its_own(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     client = sandbox.client("apigateway")
     client.create_deployment(restApiId=api_id, stageName="prod", canarySettings={"percentTraffic": 10.0})
     deliver(updated(api_id))
@@ -219,7 +219,7 @@ def test_canary_gets_log_groups_of_its_own(sandbox: Sandbox, deliver: Deliver) -
 
 
 def test_gone_stage_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     sandbox.client("apigateway").delete_stage(restApiId=api_id, stageName="prod")
     assert deliver(updated(api_id), updated("abcdefghij")) == []
 
@@ -227,7 +227,7 @@ def test_gone_stage_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
 def test_a_bad_message_does_not_take_its_batch_along(
     sandbox: Sandbox, deliver: Deliver, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    apis = [make_stage(sandbox) for _ in range(3)]
+    apis = [make_rest_stage(sandbox) for _ in range(3)]
     failed = deliver(updated(apis[0]), "no JSON", updated(apis[1]), record("UpdateStage", None), updated(apis[2]))
     assert failed == ["1"]
     assert all(levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"} for api_id in apis)
@@ -331,7 +331,7 @@ class TestLogRole:
         self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
     ) -> None:
         environment.setenv("LOG_ROLE_ARN", make_role(sandbox, "Theirs", policy=None))
-        api_id = make_stage(sandbox)
+        api_id = make_rest_stage(sandbox)
         assert deliver(updated(api_id)) == ["0"]
         assert log_role(sandbox) is None
         assert levels(get_stage(sandbox, api_id)) == {}
@@ -339,7 +339,7 @@ class TestLogRole:
             enforce.handler(updated(api_id), Context())  # type: ignore[arg-type]
 
     def test_verdict_live_is_kept(self, sandbox: Sandbox, deliver: Deliver) -> None:
-        api_id = make_stage(sandbox)
+        api_id = make_rest_stage(sandbox)
         deliver(updated(api_id))
         before = len(sandbox.calls)
         deliver(updated(api_id))
@@ -347,7 +347,7 @@ class TestLogRole:
 
     def test_cleared_role_is_set_again(self, sandbox: Sandbox, deliver: Deliver) -> None:
         """UpdateAccount's record is followed although the role was live a moment ago."""
-        deliver(updated(make_stage(sandbox)))
+        deliver(updated(make_rest_stage(sandbox)))
         set_log_role(sandbox, "")
         assert log_role(sandbox) is None
         deliver(record("UpdateAccount", {}))
@@ -370,7 +370,7 @@ def test_seconds_to_in_line_end_when_the_work_does(
 ) -> None:
     """The wait for a new log role counts; that of the message before the function ran does too."""
     sandbox.iam_propagation_seconds = 5
-    event = updated(make_stage(sandbox))
+    event = updated(make_rest_stage(sandbox))
     event["detail"]["eventTime"] = (sandbox.now() - timedelta(seconds=30)).isoformat()
     begun = sandbox.now()
     assert deliver(event) == []

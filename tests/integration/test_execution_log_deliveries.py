@@ -21,8 +21,8 @@ from testing.accounts import (
     log_groups,
     make_delivery,
     make_http_stage,
+    make_rest_stage,
     make_role,
-    make_stage,
     patch_stage,
     set_log_role,
     stage_arn,
@@ -58,7 +58,7 @@ def api_id(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> str:
     del environment
     set_log_role(sandbox, make_role(sandbox))
     sandbox.client("logs").create_log_group(logGroupName=THEIRS)
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", "ERROR"))
     return api_id
 
@@ -97,7 +97,7 @@ def test_deleted_standard_log_group_of_such_a_stage_is_not_created_again(
 def test_deleted_delivery_brings_the_standard_log_group_back_with_a_retention(
     sandbox: Sandbox, api_id: str, deliver: Deliver
 ) -> None:
-    others = [make_stage(sandbox) for _ in range(2)]
+    others = [make_rest_stage(sandbox) for _ in range(2)]
     for number, other in enumerate(others):
         patch_stage(sandbox, other, ("replace", "/*/*/logging/loglevel", "ERROR"))
         make_delivery(sandbox, other, ARN, f"other-{number}")
@@ -241,7 +241,7 @@ def test_audit_reports_a_lost_delivery_and_changes_nothing(
 def test_sweep_reads_the_lists_once_and_queues_no_lost_delivery(
     sandbox: Sandbox, api_id: str, deliver: Deliver
 ) -> None:
-    names = [api_id, *(make_stage(sandbox) for _ in range(30))]
+    names = [api_id, *(make_rest_stage(sandbox) for _ in range(30))]
     for name in names:
         patch_stage(sandbox, name, ("replace", "/*/*/logging/loglevel", "ERROR"))
     make_delivery(sandbox, names[0], ARN)

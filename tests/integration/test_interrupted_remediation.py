@@ -15,8 +15,8 @@ from testing.accounts import (
     levels,
     make_http_stage,
     make_leaking_stage,
+    make_rest_stage,
     make_role,
-    make_stage,
     make_websocket_stage,
     patch_stage,
     set_log_role,
@@ -146,7 +146,7 @@ def test_data_trace_ends_although_the_log_role_cannot_be_read(
 
 def test_data_trace_ends_although_no_time_is_left_to_repair_the_log_role(sandbox: Sandbox, deliver: Deliver) -> None:
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     patch_stage(
         sandbox, api_id, ("replace", "/*/*/logging/loglevel", "INFO"), ("replace", "/*/*/logging/dataTrace", "true")
     )
@@ -206,7 +206,7 @@ def test_group_without_its_retention_is_published_as_created(sandbox: Sandbox, d
 def test_repaired_log_role_is_reported_although_the_stage_cannot_be_read_again(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     Once(sandbox, "GetStage", AwsError("AccessDeniedException", "No.", 403), 2)
     assert deliver(updated(api_id)) == ["0"]
     assert MADE_ROLE in [getattr(line, "role_arn", None) for line in caplog.records]

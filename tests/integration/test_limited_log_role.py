@@ -32,8 +32,8 @@ from testing.accounts import (
     levels,
     log_role,
     make_http_stage,
+    make_rest_stage,
     make_role,
-    make_stage,
     make_websocket_stage,
     patch_stage,
     set_log_role,
@@ -75,7 +75,7 @@ def least_privilege(sandbox: Sandbox) -> str:
 
 def own_destination(sandbox: Sandbox, name: str = "mine") -> str:
     """The id of a REST API whose stage is compliant, and logs to a group that its owner chose."""
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     logs = sandbox.client("logs")
     logs.create_log_group(logGroupName=name)
     patch_stage(
@@ -100,7 +100,7 @@ def test_stage_that_the_role_may_not_write_for_is_remediated_and_then_not_compli
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arn = least_privilege(sandbox)
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     access = f"/aws/vendedlogs/apigateway/{api_id}/prod"
     assert deliver(updated(api_id)) == []
     assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
@@ -127,7 +127,7 @@ def test_stage_becomes_compliant_when_the_owner_allows_the_role_more(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     least_privilege(sandbox)
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     sandbox.client("iam").attach_role_policy(RoleName="Theirs", PolicyArn=PUSH_POLICY)
     enforce.door()._clock.sleep(timedelta(minutes=6).total_seconds())  # type: ignore[attr-defined]
@@ -166,7 +166,7 @@ def test_http_stage_does_not_need_the_role(
 def test_role_for_its_owners_group_only_is_left(sandbox: Sandbox, deliver: Deliver, has_welcome: bool) -> None:
     """Whoever deploys, and although no standard log group may be written to."""
     arn = narrow(sandbox, allow("mine", *([WELCOME] if has_welcome else [])))
-    another = make_stage(sandbox)
+    another = make_rest_stage(sandbox)
     assert deliver(record("UpdateAccount", {}), updated(own_destination(sandbox)), updated(another)) == []
     assert log_role(sandbox) == arn
     assert [role["RoleName"] for role in sandbox.client("iam").list_roles()["Roles"]] == ["Theirs"]
@@ -192,7 +192,7 @@ def test_owners_destination_is_evaluated_by_its_own_name(
 
 def test_destination_of_an_owner_costs_one_simulation(sandbox: Sandbox, deliver: Deliver) -> None:
     set_log_role(sandbox, make_role(sandbox))
-    deliver(updated(make_stage(sandbox)))
+    deliver(updated(make_rest_stage(sandbox)))
     api_id = own_destination(sandbox)
     before = len(sandbox.calls)
     deliver(updated(api_id))
@@ -203,7 +203,7 @@ def test_destination_of_an_owner_costs_one_simulation(sandbox: Sandbox, deliver:
 def test_role_that_may_write_for_one_api_is_right_for_that_one(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ours, theirs = make_stage(sandbox), make_stage(sandbox)
+    ours, theirs = make_rest_stage(sandbox), make_rest_stage(sandbox)
     narrow(sandbox, allow(f"API-Gateway-Execution-Logs_{ours}/*", f"/aws/vendedlogs/apigateway/{ours}/*"))
     deliver(updated(ours), updated(theirs))
     caplog.clear()
@@ -235,7 +235,7 @@ def test_what_a_role_is_denied_it_may_not_write(
 ) -> None:
     set_log_role(sandbox, arn := make_role(sandbox, "Theirs"))
     ROLE_CASES[case](sandbox)
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
@@ -266,7 +266,7 @@ def test_condition_on_the_region_is_evaluated(
 ) -> None:
     condition = {"StringEquals": {"aws:RequestedRegion": region}}
     narrow(sandbox, allow(EXECUTION), allow("/aws/vendedlogs/*", Condition=condition))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
@@ -278,7 +278,7 @@ def test_condition_that_cannot_be_simulated_is_not_held_against_the_role(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     arn = narrow(sandbox, allow("*", Condition={"StringEquals": {"aws:PrincipalTag/team": "shop"}}))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
@@ -291,7 +291,7 @@ def test_role_without_leave_to_create_groups_is_left_and_reported(
 ) -> None:
     """AWS says that a role needs it; whether also where the group exists is not known."""
     arn = narrow(sandbox, allow("*", actions=["logs:CreateLogStream", "logs:PutLogEvents"]))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
@@ -305,13 +305,13 @@ def test_audit_tells_what_the_role_lacks(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     least_privilege(sandbox)
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     environment.setenv("MODE", "Audit")
     enforce.door.cache_clear()
     caplog.clear()
     before = len(sandbox.calls)
-    deliver(updated(api_id), updated(make_stage(sandbox)))
+    deliver(updated(api_id), updated(make_rest_stage(sandbox)))
     assert [outcome for outcome, _ in told(caplog)] == ["non-compliant", "would change"]
     assert not [
         made for made in sandbox.calls[before:] if made.call.caller.arn != "" and made.call.operation == "UpdateStage"
@@ -341,7 +341,7 @@ def test_sweep_counts_the_stage_as_not_compliant_and_does_not_queue_it(
     sandbox: Sandbox, settings: Settings, deliver: Deliver
 ) -> None:
     least_privilege(sandbox)
-    silenced, changed = make_stage(sandbox), make_stage(sandbox)
+    silenced, changed = make_rest_stage(sandbox), make_rest_stage(sandbox)
     deliver(updated(silenced))
     part, found = swept(settings)
     assert part.role is not None
@@ -358,7 +358,7 @@ def test_sweep_simulates_once_for_a_valid_role_and_in_batches_for_owners_destina
     sandbox: Sandbox, settings: Settings, deliver: Deliver
 ) -> None:
     set_log_role(sandbox, make_role(sandbox))
-    deliver(*(updated(make_stage(sandbox)) for _ in range(3)))
+    deliver(*(updated(make_rest_stage(sandbox)) for _ in range(3)))
 
     def simulations() -> int:
         before = len(sandbox.calls)
@@ -373,7 +373,7 @@ def test_sweep_simulates_once_for_a_valid_role_and_in_batches_for_owners_destina
 
 def test_preview_shows_the_limits_of_the_role(sandbox: Sandbox, settings: Settings, deliver: Deliver) -> None:
     least_privilege(sandbox)
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     [region] = read_regions(Clients(lambda: Pace(1_000)), settings, lambda: datetime.now(UTC), show_no_progress)
     assert role_in_words(region).startswith(f"limited: {THEIRS} lacks logs:CreateLogGroup")
@@ -388,7 +388,7 @@ def test_policy_of_the_organization_is_reported_and_the_role_is_left(
     sandbox: Sandbox, settings: Settings, deliver: Deliver
 ) -> None:
     set_log_role(sandbox, arn := make_role(sandbox, "Theirs"))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     deny = {"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*"}
     sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
@@ -406,7 +406,7 @@ def test_refused_role_is_explained(sandbox: Sandbox, environment: pytest.MonkeyP
     sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
     environment.setenv("LOG_ROLE_ARN", make_role(sandbox, "Theirs"))
     with pytest.raises(AccountRoleError) as caught:
-        enforce.handler(updated(make_stage(sandbox)), Context(remaining=80_000))  # type: ignore[arg-type]
+        enforce.handler(updated(make_rest_stage(sandbox)), Context(remaining=80_000))  # type: ignore[arg-type]
     said = str(caught.value)
     assert "tests the role on log group /aws/apigateway/welcome" in said
     assert "logs:CreateLogGroup, logs:DescribeLogStreams, logs:CreateLogStream, logs:PutLogEvents" in said
@@ -428,7 +428,7 @@ def test_limited_role_of_the_owner_is_set_where_api_gateway_takes_it(
 
 def test_role_that_cannot_be_read_keeps_no_stage_from_being_swept(sandbox: Sandbox, settings: Settings) -> None:
     set_log_role(sandbox, make_role(sandbox))
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "iam", "GetRole", of=lambda _: True))
     part, found = swept(settings)
     assert len(part.errors) == 1

@@ -20,7 +20,7 @@ from preview import __main__ as command
 from sandbox.account import Sandbox
 from sandbox.call import Call
 from sandbox.rules.log_delivery import reaches
-from testing.accounts import log_groups, make_http_stage, make_stage, v2_stage
+from testing.accounts import log_groups, make_http_stage, make_rest_stage, v2_stage
 from testing.builders import ACCOUNT, SETTINGS, record
 from testing.deliveries import Deliver
 from testing.published import Refusal, findings, outcomes, published_changes
@@ -273,7 +273,7 @@ def test_sweep_finds_deliveries_that_cannot_work(listing: Sandbox, deliver: Deli
 
 
 def test_region_without_http_apis_costs_no_call(sandbox: Sandbox, deliver: Deliver) -> None:
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     since = len(sandbox.calls)
     in_line(sandbox)
     assert "DescribeResourcePolicies" not in logs_calls(sandbox, since)

@@ -9,7 +9,7 @@ import pytest
 from log_keeper.aws.log_groups import read_log_groups
 from log_keeper.policy.log_groups import LogGroup
 from sandbox.account import Sandbox
-from testing.accounts import log_groups, make_stage
+from testing.accounts import log_groups, make_rest_stage
 from testing.builders import updated
 from testing.deliveries import Deliver
 
@@ -30,14 +30,14 @@ def of_api(api_id: str) -> dict[str, str]:
 
 
 def test_new_stage_gets_its_log_groups(answering: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(answering)
+    api_id = make_rest_stage(answering)
     assert deliver(updated(api_id)) == []
     groups, found = of_api(api_id), log_groups(answering)
     assert (found[groups["access"]], found[groups["execution"]]) == (365, 30)
 
 
 def test_missing_one_of_two_log_groups_is_created(answering: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(answering)
+    api_id = make_rest_stage(answering)
     deliver(updated(api_id))
     answering.client("logs").delete_log_group(logGroupName=of_api(api_id)["access"])
     assert deliver(updated(api_id)) == []
@@ -45,7 +45,7 @@ def test_missing_one_of_two_log_groups_is_created(answering: Sandbox, deliver: D
 
 
 def test_retention_of_an_owner_is_never_overwritten(answering: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(answering)
+    api_id = make_rest_stage(answering)
     logs = answering.client("logs")
     for name, days in zip(of_api(api_id).values(), (7, 3653), strict=True):
         logs.create_log_group(logGroupName=name)
@@ -58,7 +58,7 @@ def test_retention_of_an_owner_is_never_overwritten(answering: Sandbox, deliver:
 
 
 def test_group_without_retention_gets_one(answering: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(answering)
+    api_id = make_rest_stage(answering)
     answering.client("logs").create_log_group(logGroupName=of_api(api_id)["execution"])
     deliver(updated(api_id))
     assert log_groups(answering)[of_api(api_id)["execution"]] == 30
@@ -67,7 +67,7 @@ def test_group_without_retention_gets_one(answering: Sandbox, deliver: Deliver) 
 def test_compliant_stage_costs_one_read_and_where_retentions_are_hidden_two_more(
     answering: Sandbox, deliver: Deliver
 ) -> None:
-    api_id = make_stage(answering)
+    api_id = make_rest_stage(answering)
     deliver(updated(api_id))
     before = len(answering.calls)
     deliver(updated(api_id))

@@ -13,8 +13,8 @@ from sandbox.account import Sandbox
 from sandbox.rules.v2_state import api_by_id
 from testing.accounts import (
     make_http_stage,
+    make_rest_stage,
     make_role,
-    make_stage,
     make_websocket_stage,
     patch_stage,
     set_log_role,
@@ -44,7 +44,7 @@ def check(sandbox: Sandbox) -> tuple[datetime, dict[str, Any]]:
 
 
 def rest_stage(sandbox: Sandbox) -> str:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     patch_stage(
         sandbox,
         api_id,

@@ -21,8 +21,8 @@ from testing.accounts import (
     log_groups,
     log_role,
     make_http_stage,
+    make_rest_stage,
     make_role,
-    make_stage,
     make_websocket_stage,
     patch_stage,
     set_log_role,
@@ -55,13 +55,13 @@ def _unhurried(environment: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def api_id(sandbox: Sandbox) -> str:
     """Of a stage out of line, in an account with a live log role; stages of another region are out of line too."""
-    make_stage(sandbox, region="eu-west-1")
+    make_rest_stage(sandbox, region="eu-west-1")
     make_websocket_stage(sandbox)
     make_http_stage(sandbox)
     for region in ("us-east-1", "eu-west-1"):
         set_log_role(sandbox, make_role(sandbox, f"Logs-{region}"), region)
     make_role(sandbox, "Admin", TRUSTS_ANOTHER, "arn:aws:iam::aws:policy/AdministratorAccess")
-    return make_stage(sandbox)
+    return make_rest_stage(sandbox)
 
 
 def to_look_at(version: object = "apigateway", api_id: object = "a1b2c3d4e5", stage_name: object = "prod") -> Any:
@@ -173,7 +173,7 @@ def test_forged_message_about_a_stage_puts_it_in_line_and_no_more(
     sandbox: Sandbox, api_id: str, deliver: Deliver
 ) -> None:
     for kind in forged(api_id):
-        ours = make_stage(sandbox)
+        ours = make_rest_stage(sandbox)
         before, calls = snapshot(sandbox), len(sandbox.calls)
         assert deliver(forged(ours)[kind]) == []
         assert levels(get_stage(sandbox, ours)) == {"*/*": "ERROR"}
@@ -243,7 +243,7 @@ BOMBS = {
 def test_bomb_fails_alone(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
     """What came with it is done."""
     for bomb in BOMBS.values():
-        ours, calls = make_stage(sandbox), len(sandbox.calls)
+        ours, calls = make_rest_stage(sandbox), len(sandbox.calls)
         assert deliver(bomb, updated(ours), bomb) == ["0", "2"], bomb[:40]
         assert levels(get_stage(sandbox, ours)) == {"*/*": "ERROR"}
         assert all(is_of_logging(each, ours) for each in writes(sandbox, calls))
@@ -268,7 +268,7 @@ def test_destination_of_the_owner_is_left_and_no_group_made_for_it(
 ) -> None:
     """The stage is put in line all the same."""
     for destination in DESTINATIONS:
-        ours = make_stage(sandbox)
+        ours = make_rest_stage(sandbox)
         patch_stage(
             sandbox,
             ours,

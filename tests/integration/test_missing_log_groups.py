@@ -16,13 +16,13 @@ from testing.accounts import (
     levels,
     log_groups,
     make_http_stage,
+    make_rest_stage,
     make_role,
-    make_stack,
-    make_stage,
     patch_stage,
     set_log_role,
 )
 from testing.builders import ACCOUNT, record, updated
+from testing.cloudformation import make_stack
 from testing.deliveries import Deliver
 from testing.published import Refusal, findings, outcomes, published_changes
 
@@ -48,7 +48,7 @@ def _schedules(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> None:
 def rest_stage(sandbox: Sandbox, group: str = THEIRS) -> str:
     """The id of an API whose compliant stage logs to a group of its owner, which does not exist any more."""
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     patch_stage(
         sandbox,
         api_id,
@@ -232,7 +232,7 @@ def deleted(group: str) -> dict[str, Any]:
 
 def test_deleted_execution_log_group_is_created_again_and_reported(sandbox: Sandbox, deliver: Deliver) -> None:
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     group, since = f"API-Gateway-Execution-Logs_{api_id}/prod", len(sandbox.calls)
     sandbox.client("logs").delete_log_group(logGroupName=group)
@@ -246,7 +246,7 @@ def test_rest_stage_may_log_to_a_group_named_like_a_websocket_apis(
 ) -> None:
     """As a vendor tells people to name it: the other version of the API is asked before the stage counts as deleted."""
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     group = f"/aws/apigateway/{api_id}/prod"
     patch_stage(
         sandbox,
@@ -272,7 +272,7 @@ def test_stage_of_neither_version_is_deleted(
 def test_group_in_the_way_of_a_deployment_is_reported(sandbox: Sandbox, deliver: Deliver) -> None:
     """A stack declares the execution log group that Log Keeper has created, and fails."""
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     group, since = f"API-Gateway-Execution-Logs_{api_id}/prod", len(sandbox.calls)
     blocked = record(

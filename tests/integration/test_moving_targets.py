@@ -6,7 +6,16 @@ import pytest
 
 from sandbox.account import Sandbox
 from sandbox.call import AwsError, Call
-from testing.accounts import get_stage, levels, log_groups, log_role, make_role, make_stage, patch_stage, set_log_role
+from testing.accounts import (
+    get_stage,
+    levels,
+    log_groups,
+    log_role,
+    make_rest_stage,
+    make_role,
+    patch_stage,
+    set_log_role,
+)
 from testing.builders import MADE_ROLE, record, updated
 from testing.deliveries import Deliver
 
@@ -31,7 +40,7 @@ class Fault:
 
 @pytest.mark.parametrize("operation", ["GetStage", "UpdateStage", "GetAccount", "UpdateAccount"])
 def test_throttle_without_a_code_is_tried_again(sandbox: Sandbox, deliver: Deliver, operation: str) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     fault = Fault(sandbox, operation, BARE_429)
     assert deliver(updated(api_id)) == []
     assert fault.left == 0
@@ -40,8 +49,8 @@ def test_throttle_without_a_code_is_tried_again(sandbox: Sandbox, deliver: Deliv
 
 def test_conflict_leads_to_another_look(sandbox: Sandbox, deliver: Deliver) -> None:
     """What the other left undone is done; what they did is not done again."""
-    deliver(updated(make_stage(sandbox)))
-    api_id = make_stage(sandbox)
+    deliver(updated(make_rest_stage(sandbox)))
+    api_id = make_rest_stage(sandbox)
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage" and "log-keeper" in call.user_agent:
@@ -63,13 +72,13 @@ def test_conflict_leads_to_another_look(sandbox: Sandbox, deliver: Deliver) -> N
 
 
 def test_conflict_without_end_fails_the_message(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     Fault(sandbox, "UpdateStage", CONFLICT, times=99)
     assert deliver(updated(api_id)) == ["0"]
 
 
 def test_other_errors_fail_their_message_only(sandbox: Sandbox, deliver: Deliver) -> None:
-    apis = [make_stage(sandbox) for _ in range(2)]
+    apis = [make_rest_stage(sandbox) for _ in range(2)]
     # All changes at once, then each kind by itself.
     fault = Fault(sandbox, "UpdateStage", AwsError("BadRequestException", "No.", 400), times=3)
     assert deliver(updated(apis[0]), updated(apis[1])) == ["0"]
@@ -78,7 +87,7 @@ def test_other_errors_fail_their_message_only(sandbox: Sandbox, deliver: Deliver
 
 
 def test_group_made_by_another_meanwhile_is_taken(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     group = f"API-Gateway-Execution-Logs_{api_id}/prod"
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
@@ -93,7 +102,7 @@ def test_group_made_by_another_meanwhile_is_taken(sandbox: Sandbox, deliver: Del
 
 
 def test_stage_deleted_between_look_and_change_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage":
@@ -106,9 +115,9 @@ def test_stage_deleted_between_look_and_change_is_done(sandbox: Sandbox, deliver
 
 def test_role_that_went_unnoticed_is_mended_on_the_way(sandbox: Sandbox, deliver: Deliver) -> None:
     """It was live a moment ago, as far as this warm function knows."""
-    deliver(updated(make_stage(sandbox)))
+    deliver(updated(make_rest_stage(sandbox)))
     set_log_role(sandbox, "")
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert deliver(updated(api_id)) == []
     assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
     assert log_role(sandbox) == MADE_ROLE

@@ -30,8 +30,8 @@ from testing.accounts import (
     get_stage,
     make_delivery,
     make_http_stage,
+    make_rest_stage,
     make_role,
-    make_stage,
     make_websocket_stage,
     patch_stage,
     set_log_role,
@@ -113,7 +113,7 @@ def test_options_are_the_policy() -> None:
 
 def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look: Look) -> None:
     good = {
-        make_stage(sandbox): (ApiVersion.V1, "prod"),
+        make_rest_stage(sandbox): (ApiVersion.V1, "prod"),
         make_http_stage(sandbox): (ApiVersion.V2, "$default"),
         make_websocket_stage(sandbox): (ApiVersion.V2, "prod"),
     }
@@ -124,8 +124,8 @@ def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look:
     assert {api_id: stage["outcome"] for (_, api_id), stage in stages(json.loads(output)).items()} == dict.fromkeys(
         good, "in line"
     )
-    bad = {make_stage(sandbox), make_http_stage(sandbox), make_websocket_stage(sandbox)}
-    elsewhere = make_stage(sandbox, region="eu-west-1")
+    bad = {make_rest_stage(sandbox), make_http_stage(sandbox), make_websocket_stage(sandbox)}
+    elsewhere = make_rest_stage(sandbox, region="eu-west-1")
     code, output, _ = look("--json", "--region", "us-east-1", "--region", "eu-west-1", "--region", "us-east-1")
     document = json.loads(output)
     assert code == command.NON_COMPLIANT
@@ -149,7 +149,7 @@ def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look:
 
 def test_what_is_said_would_change_is_what_enforcing_changes(sandbox: Sandbox, look: Look) -> None:
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     patch_stage(sandbox, api_id, ("replace", "/*/*/logging/dataTrace", "true"))
     _, output, _ = look("--json")
     [stage] = stages(json.loads(output)).values()
@@ -165,7 +165,7 @@ def test_what_is_said_would_change_is_what_enforcing_changes(sandbox: Sandbox, l
 
 def test_nothing_is_changed(sandbox: Sandbox, look: Look, tmp_path: Path) -> None:
     """Of all calls of all ways to run it, each one reads."""
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     make_http_stage(sandbox)
     make_websocket_stage(sandbox)
     make_role(sandbox, "APIGatewayCloudWatchLogs", policy=None)
@@ -181,7 +181,7 @@ def test_nothing_is_changed(sandbox: Sandbox, look: Look, tmp_path: Path) -> Non
 
 def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     """The help names all the permissions that it needs; without that of the log role the rest is shown."""
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
     iam = sandbox.client("iam")
     iam.create_user(UserName="auditor")
@@ -223,7 +223,7 @@ def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, look: Look, monkeypat
 
 
 def test_closed_region_is_reported_and_the_others_go_on(sandbox: Sandbox, look: Look) -> None:
-    make_stage(sandbox, region="eu-west-1")
+    make_rest_stage(sandbox, region="eu-west-1")
     sandbox.disabled_regions.add("us-east-1")  # the configuration's own, too
     code, output, error = look("--json", "--region", "us-east-1", "--region", "eu-west-1")
     document = json.loads(output)
@@ -235,7 +235,7 @@ def test_closed_region_is_reported_and_the_others_go_on(sandbox: Sandbox, look: 
 
 
 def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, look: Look) -> None:
-    make_stage(sandbox, region="eu-central-1")
+    make_rest_stage(sandbox, region="eu-central-1")
     sandbox.disabled_regions.update({"ap-east-1", "me-south-1"})
     code, output, _ = look("--json", "--all-regions")
     document = json.loads(output)
@@ -262,7 +262,7 @@ def test_region_without_a_trail_is_a_finding(sandbox: Sandbox, look: Look) -> No
 def test_execution_logs_that_are_delivered_elsewhere_are_a_finding(sandbox: Sandbox, look: Look) -> None:
     sandbox.iam_propagation_seconds = 0
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", "ERROR"))
     make_delivery(sandbox, api_id, "arn:aws:s3:::execution-logs")
     _, output, _ = look("--json")
@@ -273,7 +273,7 @@ def test_execution_logs_that_are_delivered_elsewhere_are_a_finding(sandbox: Sand
 
 
 def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     document = json.loads(look("--json")[1])
     [region], [stage] = document["regions"], document["regions"][0]["stages"]
     assert document["version"] == 1
@@ -312,7 +312,7 @@ def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:
 
 
 def test_csv_has_a_row_for_each_stage(sandbox: Sandbox, look: Look) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     code, output, _ = look("--csv")
     assert code == command.NON_COMPLIANT
     [row] = csv.DictReader(io.StringIO(output))
@@ -321,7 +321,7 @@ def test_csv_has_a_row_for_each_stage(sandbox: Sandbox, look: Look) -> None:
 
 
 def test_page_is_written_beside_the_tables(sandbox: Sandbox, look: Look, tmp_path: Path) -> None:
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     page = tmp_path / "page.html"
     code, output, _ = look("--html", str(page))
     assert code == command.NON_COMPLIANT
@@ -367,7 +367,7 @@ def run(sandbox: Sandbox, *arguments: str, **variables: str) -> subprocess.Compl
 
 
 def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     make_websocket_stage(sandbox)
     done = run(sandbox)
     assert (done.returncode, done.stderr) == (command.NON_COMPLIANT, "")

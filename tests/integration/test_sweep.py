@@ -21,7 +21,7 @@ from log_keeper.stages import Api, Protocol
 from log_keeper.sweep import Count, Swept, sweep
 from sandbox.account import Sandbox
 from sandbox.faults import Fault, Kind
-from testing.accounts import make_http_stage, make_stage, make_websocket_stage, v2_arn
+from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage, v2_arn
 from testing.builders import SETTINGS, sample
 from testing.published import Refusal
 
@@ -72,7 +72,7 @@ def messages(sandbox: Sandbox, settings: Settings) -> list[dict[str, Any]]:
 
 
 def test_what_there_was_no_time_for_goes_on_in_another_message(sandbox: Sandbox, settings: Settings) -> None:
-    names = {*(make_stage(sandbox) for _ in range(3)), make_http_stage(sandbox), make_websocket_stage(sandbox)}
+    names = {*(make_rest_stage(sandbox) for _ in range(3)), make_http_stage(sandbox), make_websocket_stage(sandbox)}
     clock, work, rounds = Clock(), Work("us-east-1"), 0
     found: list[str] = []
     while True:
@@ -89,7 +89,7 @@ def test_what_there_was_no_time_for_goes_on_in_another_message(sandbox: Sandbox,
 
 def test_facts_that_are_refused_hide_the_stages_they_concern_only(sandbox: Sandbox, settings: Settings) -> None:
     """Such as the policies that HTTP APIs depend on: the stage of the REST API is on the queue all the same."""
-    rest, http = make_stage(sandbox), make_http_stage(sandbox)
+    rest, http = make_rest_stage(sandbox), make_http_stage(sandbox)
     sandbox.client("logs").create_log_group(logGroupName="mine")
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:mine"
     access = {"DestinationArn": arn, "Format": "$context.requestId"}
@@ -106,7 +106,7 @@ def test_facts_that_are_refused_hide_the_stages_they_concern_only(sandbox: Sandb
 def test_calls_are_spread_and_repairs_count_in(sandbox: Sandbox, settings: Settings) -> None:
     """Four a second: two lists and a call for each API, and two calls for each stage that is out of line."""
     for _ in range(4):
-        make_stage(sandbox)
+        make_rest_stage(sandbox)
     clock = Clock()
     swept(settings, Work("us-east-1"), clock)
     assert 4 <= clock.now * 4 <= 2 + 1 + 4 + 4 * 2
@@ -115,14 +115,14 @@ def test_calls_are_spread_and_repairs_count_in(sandbox: Sandbox, settings: Setti
 
 
 def test_role_that_is_dead_and_stages_out_of_line_are_put_on_the_queue(sandbox: Sandbox, settings: Settings) -> None:
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     swept(settings, Work("us-east-1"), Clock())
     kinds = [(message["detail-type"], message["detail"].get("apiId")) for message in messages(sandbox, settings)]
     assert sorted(kinds, key=str) == [("Log Role To Look At", None), ("Stage To Look At", api_id)]
 
 
 def test_nothing_is_put_on_the_queue_in_audit_mode(sandbox: Sandbox, settings: Settings) -> None:
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     part = swept(replace(settings, is_audit=True), Work("us-east-1"), Clock())
     assert part.counts == {Protocol.REST: Count(seen=1)}
     assert messages(sandbox, settings) == []
@@ -225,7 +225,7 @@ def test_change_to_the_accounts_policy_begins_a_sweep_of_the_http_apis_of_its_re
     sandbox: Sandbox, settings: Settings
 ) -> None:
     names = {make_http_stage(sandbox), make_http_stage(sandbox)}
-    make_stage(sandbox)
+    make_rest_stage(sandbox)
     make_websocket_stage(sandbox)
     work = Work.from_message(json.dumps(sample("delete-resource-policy-of-account")), settings.regions)
     assert work is not None

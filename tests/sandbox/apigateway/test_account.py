@@ -9,7 +9,9 @@ import pytest
 
 from sandbox.account import Sandbox
 from sandbox.rules.rest_account import writes_to
-from testing.clients import PUSH_POLICY, allow, client, log_role, patch_account, refusal, role, set_log_role, trust
+from testing.accounts import PUSH_POLICY, give_log_role, log_role, set_log_role
+from testing.clients import client, refusal
+from testing.iam import allow, role, trust
 
 PERMISSIONS = (
     "The role ARN does not have required permissions configured. "
@@ -24,7 +26,7 @@ def test_a_new_account_has_no_role(sandbox: Sandbox) -> None:
 
 
 def test_a_good_role_is_taken_and_tried(sandbox: Sandbox) -> None:
-    arn = set_log_role(sandbox)
+    arn = give_log_role(sandbox)
     assert log_role(sandbox) == arn
     groups = client(sandbox, "logs").describe_log_groups(logGroupNamePrefix="/aws/apigateway/welcome")["logGroups"]
     assert [group["logGroupName"] for group in groups] == ["/aws/apigateway/welcome"]
@@ -35,16 +37,16 @@ def test_a_good_role_is_taken_and_tried(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("value", ["not-an-arn", "arn:aws:iam::123456789012:user/x"])
 def test_a_malformed_arn_is_refused(sandbox: Sandbox, value: str) -> None:
-    assert refusal(lambda: patch_account(sandbox, value)) == ("BadRequestException", "The role ARN is not well formed")
+    assert refusal(lambda: set_log_role(sandbox, value)) == ("BadRequestException", "The role ARN is not well formed")
 
 
 def test_roles_that_will_not_do(sandbox: Sandbox) -> None:
     absent = "arn:aws:iam::123456789012:role/absent"
-    assert refusal(lambda: patch_account(sandbox, absent)) == ("BadRequestException", PERMISSIONS)
+    assert refusal(lambda: set_log_role(sandbox, absent)) == ("BadRequestException", PERMISSIONS)
     distrustful = role(sandbox, "distrustful", "lambda.amazonaws.com", allow("logs:*"))
-    assert refusal(lambda: patch_account(sandbox, distrustful)) == ("BadRequestException", PERMISSIONS)
+    assert refusal(lambda: set_log_role(sandbox, distrustful)) == ("BadRequestException", PERMISSIONS)
     mute = role(sandbox, "mute", "apigateway.amazonaws.com")
-    assert refusal(lambda: patch_account(sandbox, mute)) == ("BadRequestException", PERMISSIONS)
+    assert refusal(lambda: set_log_role(sandbox, mute)) == ("BadRequestException", PERMISSIONS)
     assert log_role(sandbox) is None
 
 
@@ -55,7 +57,7 @@ def test_a_boundary_can_make_a_role_mute(sandbox: Sandbox) -> None:
         RoleName="bounded", AssumeRolePolicyDocument=trust("apigateway.amazonaws.com"), PermissionsBoundary=boundary
     )["Role"]["Arn"]
     iam.attach_role_policy(RoleName="bounded", PolicyArn=PUSH_POLICY)
-    assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
+    assert refusal(lambda: set_log_role(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
 
 
 SEVEN = (
@@ -75,9 +77,9 @@ WELCOME = f"{GROUPS}/aws/apigateway/welcome:*"
 def test_role_limited_to_four_groups_is_refused_until_the_managed_policy_is_attached(sandbox: Sandbox) -> None:
     """As recorded in radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json."""
     arn = role(sandbox, "limited", "apigateway.amazonaws.com", allow(*SEVEN, resource=OWN_GROUPS))
-    assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
+    assert refusal(lambda: set_log_role(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
     client(sandbox, "iam").attach_role_policy(RoleName="limited", PolicyArn=PUSH_POLICY)
-    patch_account(sandbox, arn)
+    set_log_role(sandbox, arn)
     assert log_role(sandbox) == arn
 
 
@@ -88,36 +90,36 @@ def test_role_that_may_write_the_welcome_group_is_taken_unless_all_groups_are_te
     sandbox.turn(update_account_tests_all_groups=tests_all_groups)
     arn = role(sandbox, "limited", "apigateway.amazonaws.com", allow(*SEVEN, resource=[*OWN_GROUPS, WELCOME]))
     if tests_all_groups:
-        assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
+        assert refusal(lambda: set_log_role(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
     else:
-        patch_account(sandbox, arn)
+        set_log_role(sandbox, arn)
     assert log_role(sandbox) == (None if tests_all_groups else arn)
 
 
 @pytest.mark.parametrize("retests", [True, False])
 def test_role_that_is_set_already_may_be_tested_again(sandbox: Sandbox, *, retests: bool) -> None:
     sandbox.turn(retests_log_role_that_is_set=retests)
-    arn = set_log_role(sandbox)
+    arn = give_log_role(sandbox)
     client(sandbox, "iam").detach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
     if retests:
-        assert refusal(lambda: patch_account(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
+        assert refusal(lambda: set_log_role(sandbox, arn)) == ("BadRequestException", PERMISSIONS)
     else:
-        patch_account(sandbox, arn)
+        set_log_role(sandbox, arn)
 
 
 def test_organization_that_demands_tags_makes_a_good_role_be_refused(sandbox: Sandbox) -> None:
     condition = {"Null": {"aws:RequestTag/owner": "true"}}
     deny = {"Effect": "Deny", "Action": "logs:CreateLogGroup", "Resource": "*", "Condition": condition}
     sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
-    assert refusal(lambda: set_log_role(sandbox)) == ("BadRequestException", PERMISSIONS)
+    assert refusal(lambda: give_log_role(sandbox)) == ("BadRequestException", PERMISSIONS)
     sandbox.service_control_policies.clear()
-    patch_account(sandbox, "arn:aws:iam::123456789012:role/logs")
+    set_log_role(sandbox, "arn:aws:iam::123456789012:role/logs")
 
 
 def test_lines_reach_only_the_groups_that_the_role_may_write(sandbox: Sandbox) -> None:
     assert not writes_to(sandbox, "us-east-1", "/shop/rest")
     arn = role(sandbox, "limited", "apigateway.amazonaws.com", allow(*SEVEN, resource=[*OWN_GROUPS, WELCOME]))
-    patch_account(sandbox, arn)
+    set_log_role(sandbox, arn)
     assert writes_to(sandbox, "us-east-1", "/shop/rest")
     assert not writes_to(sandbox, "us-east-1", "/aws/vendedlogs/apigateway/a/p")
 
@@ -127,7 +129,7 @@ def test_role_that_creates_no_group_writes_to_one_that_exists_as_the_switch_says
     sandbox: Sandbox, needs_create: bool
 ) -> None:
     sandbox.turn(log_role_needs_create_log_group=needs_create)
-    arn = set_log_role(sandbox)
+    arn = give_log_role(sandbox)
     name = arn.rsplit("/", 1)[-1]
     client(sandbox, "iam").detach_role_policy(RoleName=name, PolicyArn=PUSH_POLICY)
     document = allow("logs:CreateLogStream", "logs:PutLogEvents", resource=OWN_GROUPS)
@@ -139,14 +141,14 @@ def test_role_that_creates_no_group_writes_to_one_that_exists_as_the_switch_says
 
 @pytest.mark.parametrize("operation", [{"op": "remove"}, {"op": "replace", "value": ""}], ids=["remove", "empty"])
 def test_the_role_can_be_cleared(sandbox: Sandbox, operation: dict[str, str]) -> None:
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     patch = {"path": "/cloudwatchRoleArn", **operation}
     client(sandbox, "apigateway").update_account(patchOperations=[patch])
     assert log_role(sandbox) is None
 
 
 def test_a_deleted_role_stays_set(sandbox: Sandbox) -> None:
-    arn = set_log_role(sandbox)
+    arn = give_log_role(sandbox)
     iam = client(sandbox, "iam")
     iam.detach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
     iam.delete_role(RoleName="logs")
@@ -160,20 +162,20 @@ def test_a_changed_role_is_not_seen_at_once() -> None:
         return now
 
     with Sandbox(iam_propagation_seconds=5, clock=clock) as sandbox:
-        assert refusal(lambda: set_log_role(sandbox)) == ("BadRequestException", PERMISSIONS)
+        assert refusal(lambda: give_log_role(sandbox)) == ("BadRequestException", PERMISSIONS)
         arn = "arn:aws:iam::123456789012:role/logs"
         now += timedelta(seconds=4)
-        assert refusal(lambda: patch_account(sandbox, arn))[1] == PERMISSIONS
+        assert refusal(lambda: set_log_role(sandbox, arn))[1] == PERMISSIONS
         now += timedelta(seconds=1)
-        patch_account(sandbox, arn)
+        set_log_role(sandbox, arn)
         iam = client(sandbox, "iam")
         # Attaching what is attached changes nothing; changing the trust does.
         iam.attach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
         client(sandbox, "apigateway").update_account(patchOperations=[{"op": "remove", "path": "/cloudwatchRoleArn"}])
-        patch_account(sandbox, arn)
+        set_log_role(sandbox, arn)
         iam.update_assume_role_policy(
             RoleName="logs", PolicyDocument=json.dumps(json.loads(trust("ec2.amazonaws.com")))
         )
         iam.update_assume_role_policy(RoleName="logs", PolicyDocument=trust("apigateway.amazonaws.com"))
         client(sandbox, "apigateway").update_account(patchOperations=[{"op": "remove", "path": "/cloudwatchRoleArn"}])
-        assert refusal(lambda: patch_account(sandbox, arn))[1] == PERMISSIONS
+        assert refusal(lambda: set_log_role(sandbox, arn))[1] == PERMISSIONS

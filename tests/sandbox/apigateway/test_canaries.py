@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import client, deployed_api, refusal, replace, stage, update
+from testing.accounts import make_rest_stage
+from testing.clients import client, refusal
+from testing.rest_apis import replace, stage, update
 
 PROMOTION = (
     replace("/canarySettings/percentTraffic", "0.0"),
@@ -23,7 +25,7 @@ def deploy(sandbox: Sandbox, api_id: str, **settings: Any) -> str:
 
 
 def test_canary_deployment_leaves_the_stage_where_it_is(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     before = stage(sandbox, api_id)
     canary = {"percentTraffic": 50, "stageVariableOverrides": {"colour": "blue"}}
     second = deploy(sandbox, api_id, canarySettings=canary)
@@ -38,7 +40,7 @@ def test_canary_deployment_leaves_the_stage_where_it_is(sandbox: Sandbox) -> Non
 
 
 def test_next_canary_deployment_replaces_the_canary(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     deploy(sandbox, api_id, canarySettings={"percentTraffic": 50, "stageVariableOverrides": {"colour": "blue"}})
     third = deploy(sandbox, api_id, canarySettings={"percentTraffic": 10})
     canary = {"deploymentId": third, "percentTraffic": 10.0, "useStageCache": False}
@@ -46,7 +48,7 @@ def test_next_canary_deployment_replaces_the_canary(sandbox: Sandbox) -> None:
 
 
 def test_canary_is_promoted_by_copies_and_stays(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/variables/colour", "red"), replace("/variables/size", "9"))
     canary = {"percentTraffic": 50, "stageVariableOverrides": {"colour": "blue"}}
     second = deploy(sandbox, api_id, canarySettings=canary)
@@ -63,7 +65,7 @@ def test_canary_is_promoted_by_copies_and_stays(sandbox: Sandbox) -> None:
 
 
 def test_first_operation_creates_the_canary_that_is_promoted(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     before = stage(sandbox, api_id)
     update(sandbox, api_id, *PROMOTION)
     after = stage(sandbox, api_id)
@@ -76,7 +78,7 @@ def test_first_operation_creates_the_canary_that_is_promoted(sandbox: Sandbox) -
 
 
 def test_stage_without_a_canary_has_nothing_to_promote(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, *PROMOTION[1:])) == (
         "BadRequestException",
         "Promotion not available. Canary does not exist.",
@@ -92,7 +94,7 @@ def test_stage_without_a_canary_has_nothing_to_promote(sandbox: Sandbox) -> None
     ],
 )
 def test_copies_go_from_the_canary_to_the_stage_only(sandbox: Sandbox, path: str, source: str) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, {"op": "copy", "from": source, "path": path})) == (
         "BadRequestException",
         (
@@ -120,7 +122,7 @@ def test_copies_go_from_the_canary_to_the_stage_only(sandbox: Sandbox, path: str
     ],
 )
 def test_canary_deployment_needs_a_stage(sandbox: Sandbox, settings: dict[str, str], message: str) -> None:
-    api_id, gateway = deployed_api(sandbox), client(sandbox, "apigateway")
+    api_id, gateway = make_rest_stage(sandbox), client(sandbox, "apigateway")
     before = gateway.get_deployments(restApiId=api_id)["items"]
     assert refusal(
         lambda: gateway.create_deployment(restApiId=api_id, canarySettings={"percentTraffic": 50}, **settings)
@@ -129,7 +131,7 @@ def test_canary_deployment_needs_a_stage(sandbox: Sandbox, settings: dict[str, s
 
 
 def test_stage_with_a_canary_takes_no_other_deployment(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     deploy(sandbox, api_id, canarySettings={"percentTraffic": 50})
     code, message = refusal(lambda: deploy(sandbox, api_id))
     assert code == "BadRequestException"
@@ -148,7 +150,7 @@ def test_stage_with_a_canary_takes_no_other_deployment(sandbox: Sandbox) -> None
     ],
 )
 def test_wrong_operations_on_a_canary_are_refused(sandbox: Sandbox, operation: dict[str, str], message: str) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     deploy(sandbox, api_id, canarySettings={"percentTraffic": 50, "stageVariableOverrides": {"colour": "blue"}})
     before = stage(sandbox, api_id)
     code, said = refusal(lambda: update(sandbox, api_id, operation))
@@ -157,7 +159,7 @@ def test_wrong_operations_on_a_canary_are_refused(sandbox: Sandbox, operation: d
 
 
 def test_stage_is_created_with_a_canary(sandbox: Sandbox) -> None:
-    api_id, gateway = deployed_api(sandbox), client(sandbox, "apigateway")
+    api_id, gateway = make_rest_stage(sandbox), client(sandbox, "apigateway")
     deployment = gateway.create_deployment(restApiId=api_id)["id"]
 
     def create(name: str, **canary: Any) -> dict[str, Any]:

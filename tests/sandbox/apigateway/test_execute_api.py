@@ -8,7 +8,14 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sandbox.account import Sandbox
-from testing.accounts import make_http_stage, make_role, make_stage, make_websocket_stage, patch_stage, set_log_role
+from testing.accounts import (
+    make_http_stage,
+    make_rest_stage,
+    make_role,
+    make_websocket_stage,
+    patch_stage,
+    set_log_role,
+)
 
 FORMAT = "$context.requestId $context.identity.userAgent"
 
@@ -32,7 +39,7 @@ def lines(sandbox: Sandbox, name: str) -> list[str]:
 
 def test_request_to_a_rest_stage_is_a_line_of_both_logs(sandbox: Sandbox) -> None:
     set_log_role(sandbox, make_role(sandbox))
-    api_id, arn = make_stage(sandbox), group(sandbox)
+    api_id, arn = make_rest_stage(sandbox), group(sandbox)
     patch_stage(
         sandbox,
         api_id,
@@ -76,13 +83,13 @@ def test_connection_to_a_websocket_stage_is_a_line_of_both_logs(sandbox: Sandbox
 
 def test_request_to_no_stage_is_forbidden(sandbox: Sandbox) -> None:
     with pytest.raises(HTTPError) as refused:
-        ask(sandbox, make_stage(sandbox), "other")
+        ask(sandbox, make_rest_stage(sandbox), "other")
     refused.value.close()
     assert refused.value.code == 403
 
 
 def test_history_has_write_calls_of_the_region_by_name_newest_first(sandbox: Sandbox) -> None:
-    first, second = make_stage(sandbox), make_stage(sandbox)
+    first, second = make_rest_stage(sandbox), make_rest_stage(sandbox)
     sandbox.client("apigateway", "eu-west-1").create_rest_api(name="elsewhere")
     found = sandbox.client("cloudtrail").lookup_events(
         LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateRestApi"}]

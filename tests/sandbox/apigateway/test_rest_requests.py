@@ -11,7 +11,9 @@ import pytest
 
 from sandbox.account import Sandbox
 from sandbox.rest_requests import write_access_log
-from testing.clients import PUSH_POLICY, client, deployed_api, replace, set_log_role, update
+from testing.accounts import PUSH_POLICY, give_log_role, make_rest_stage
+from testing.clients import client
+from testing.rest_apis import replace, update
 
 GROUP = "/pets/access"
 ARN = f"arn:aws:logs:us-east-1:123456789012:log-group:{GROUP}"
@@ -19,11 +21,11 @@ ARN = f"arn:aws:logs:us-east-1:123456789012:log-group:{GROUP}"
 
 def logged(sandbox: Sandbox) -> str:
     """The id of an API whose stage logs to GROUP, which has a retention."""
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     logs = client(sandbox, "logs")
     logs.create_log_group(logGroupName=GROUP)
     logs.put_retention_policy(logGroupName=GROUP, retentionInDays=30)
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(
         sandbox,
         api_id,

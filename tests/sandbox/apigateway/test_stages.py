@@ -9,13 +9,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.account import Sandbox
-from testing.clients import NO_ROLE, client, deployed_api, log_role, refusal, replace, set_log_role, stage, update
+from testing.accounts import give_log_role, log_role, make_rest_stage
+from testing.clients import client, refusal
+from testing.rest_apis import NO_ROLE, replace, stage, update
 
 GROUP = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/apigateway/x"
 
 
 def test_a_fresh_stage_has_no_logging(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox, stage_name="prod")
+    api_id = make_rest_stage(sandbox, stage_name="prod")
     fresh = stage(sandbox, api_id)
     assert fresh["methodSettings"] == {}
     assert "accessLogSettings" not in fresh
@@ -25,8 +27,8 @@ def test_a_fresh_stage_has_no_logging(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("op", ["add", "replace"])
 def test_add_is_replace(sandbox: Sandbox, op: str) -> None:
-    api_id = deployed_api(sandbox)
-    set_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
+    give_log_role(sandbox)
     update(sandbox, api_id, {"op": op, "path": "/*/*/logging/loglevel", "value": "info"})
     update(sandbox, api_id, {"op": op, "path": "/accessLogSettings/destinationArn", "value": GROUP})
     now = stage(sandbox, api_id)
@@ -35,7 +37,7 @@ def test_add_is_replace(sandbox: Sandbox, op: str) -> None:
 
 
 def test_the_first_setting_materialises_the_whole_entry_without_a_level(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/*/*/throttling/burstLimit", "123"))
     assert stage(sandbox, api_id)["methodSettings"] == {
         "*/*": {
@@ -53,8 +55,8 @@ def test_the_first_setting_materialises_the_whole_entry_without_a_level(sandbox:
 
 
 def test_an_override_is_born_as_a_copy_and_does_not_follow(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
-    set_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
+    give_log_role(sandbox)
     update(sandbox, api_id, replace("/*/*/logging/loglevel", "ERROR"), replace("/*/*/logging/dataTrace", "true"))
     update(sandbox, api_id, replace("/~1pets~1{id}/GET/throttling/rateLimit", "7"))
     update(sandbox, api_id, replace("/*/*/logging/loglevel", "INFO"))
@@ -78,14 +80,14 @@ def test_an_override_is_born_as_a_copy_and_does_not_follow(sandbox: Sandbox) -> 
     ],
 )
 def test_key_of_an_entry_is_the_path_that_addressed_it(sandbox: Sandbox, key: str) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace(f"/{key}/metrics/enabled", "true"))
     settings = stage(sandbox, api_id)["methodSettings"]
     assert {name: each["metricsEnabled"] for name, each in settings.items()} == {key: True}
 
 
 def test_two_spellings_of_a_method_are_two_entries(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/pets/GET/throttling/rateLimit", "7"))
     update(sandbox, api_id, replace("/~1pets/GET/throttling/rateLimit", "5"))
     update(sandbox, api_id, replace("/pets/GET/throttling/rateLimit", "8"))
@@ -98,7 +100,7 @@ def test_two_spellings_of_a_method_are_two_entries(sandbox: Sandbox) -> None:
 def test_two_spellings_of_a_method_may_be_one_entry(sandbox: Sandbox) -> None:
     """Whether they are was never tried."""
     sandbox.turn(unifies_method_keys=True)
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/pets/{id}/GET/throttling/burstLimit", "7"))
     update(sandbox, api_id, replace("/~1pets~1{id}/GET/throttling/burstLimit", "8"))
     update(sandbox, api_id, replace("/pets/GET/throttling/burstLimit", "9"))
@@ -110,14 +112,14 @@ def test_two_spellings_of_a_method_may_be_one_entry(sandbox: Sandbox) -> None:
     "path", ["/lit/ANY/caching/enabled", "/pets/*/caching/enabled", "/tags/tag1", "/methodSettings", "/*/*/nonsense"]
 )
 def test_other_paths_are_refused(sandbox: Sandbox, path: str) -> None:
-    code, message = refusal(lambda: update(sandbox, deployed_api(sandbox), replace(path, "true")))
+    code, message = refusal(lambda: update(sandbox, make_rest_stage(sandbox), replace(path, "true")))
     assert code == "BadRequestException"
     assert message.startswith(f"Invalid method setting path: {path}. Must be one of: [/deploymentId, /description,")
     assert message.endswith("/variables/{variable_name}, /tracingEnabled]")
 
 
 def test_an_override_is_removed_whole_and_made_anew_in_one_call(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/pets/GET/throttling/rateLimit", "7"))
     update(sandbox, api_id, {"op": "remove", "path": "/pets/GET"}, replace("/pets/GET/metrics/enabled", "true"))
     entry = stage(sandbox, api_id)["methodSettings"]["pets/GET"]
@@ -128,7 +130,7 @@ def test_an_override_is_removed_whole_and_made_anew_in_one_call(sandbox: Sandbox
     "path", ["/*/*", "/pets/GET", "/other/GET/throttling/rateLimit", "/accessLogSettings/destinationArn"]
 )
 def test_removing_what_is_no_entry_is_refused(sandbox: Sandbox, path: str) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, {"op": "remove", "path": path})) == (
         "BadRequestException",
         f"Cannot remove method setting {path[1:]} because there is no method setting for this method ",
@@ -136,7 +138,7 @@ def test_removing_what_is_no_entry_is_refused(sandbox: Sandbox, path: str) -> No
 
 
 def test_removing_a_field_of_an_entry_is_refused(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/*/*/throttling/rateLimit", "7"))
     code, _ = refusal(lambda: update(sandbox, api_id, {"op": "remove", "path": "/*/*/throttling/rateLimit"}))
     assert code == "BadRequestException"
@@ -145,8 +147,8 @@ def test_removing_a_field_of_an_entry_is_refused(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("level", ["BOGUS", "", "WARN"])
 def test_a_wrong_level_is_refused(sandbox: Sandbox, level: str) -> None:
-    set_log_role(sandbox)
-    api_id = deployed_api(sandbox)
+    give_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, replace("/*/*/logging/loglevel", level))) == (
         "BadRequestException",
         f"Invalid logging level specified: {level or 'null'}",
@@ -162,14 +164,14 @@ def test_a_wrong_level_is_refused(sandbox: Sandbox, level: str) -> None:
     ],
 )
 def test_logging_needs_the_account_role(sandbox: Sandbox, path: str, value: str) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, replace(path, value))) == ("BadRequestException", NO_ROLE)
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     update(sandbox, api_id, replace(path, value))
 
 
 def test_off_needs_no_role(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/*/*/logging/loglevel", "OFF"))
     assert stage(sandbox, api_id)["methodSettings"]["*/*"]["loggingLevel"] == "OFF"
 
@@ -196,14 +198,14 @@ def test_off_needs_no_role(sandbox: Sandbox) -> None:
     ],
 )
 def test_wrong_access_log_settings(sandbox: Sandbox, operation: dict[str, str], message: str) -> None:
-    set_log_role(sandbox)
-    api_id = deployed_api(sandbox)
+    give_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, operation)) == ("BadRequestException", message)
 
 
 def test_the_access_log_is_switched_off_whole(sandbox: Sandbox) -> None:
-    set_log_role(sandbox)
-    api_id = deployed_api(sandbox)
+    give_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(
         sandbox,
         api_id,
@@ -215,21 +217,21 @@ def test_the_access_log_is_switched_off_whole(sandbox: Sandbox) -> None:
 
 
 def test_a_refused_call_changes_nothing(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     before = stage(sandbox, api_id)
     refusal(lambda: update(sandbox, api_id, replace("/description", "new"), replace("/*/*/logging/loglevel", "INFO")))
     assert stage(sandbox, api_id) == before
 
 
 def test_more_than_80_operations_are_refused(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, *[replace("/description", str(number)) for number in range(80)])
     many = [replace("/description", str(number)) for number in range(81)]
     assert refusal(lambda: update(sandbox, api_id, *many))[0] == "BadRequestException"
 
 
 def test_the_other_settings_of_a_stage(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     second = gateway.create_deployment(restApiId=api_id)["id"]
     update(
@@ -254,9 +256,9 @@ def test_the_other_settings_of_a_stage(sandbox: Sandbox) -> None:
 
 
 def test_deploying_again_keeps_the_settings(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     update(
         sandbox, api_id, replace("/*/*/logging/loglevel", "ERROR"), replace("/accessLogSettings/destinationArn", GROUP)
     )
@@ -270,7 +272,7 @@ def test_deploying_again_keeps_the_settings(sandbox: Sandbox) -> None:
 
 
 def test_what_is_not_there(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     assert refusal(lambda: gateway.get_stage(restApiId=api_id, stageName="nope")) == (
         "NotFoundException",
@@ -288,7 +290,7 @@ def test_what_is_not_there(sandbox: Sandbox) -> None:
 
 
 def test_tags_of_a_stage(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     gateway.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO", "team": "a"})
@@ -302,7 +304,7 @@ def test_tags_of_a_stage(sandbox: Sandbox) -> None:
 
 
 def test_a_stage_made_by_create_stage(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     deployment = gateway.create_deployment(restApiId=api_id)["id"]
     gateway.create_stage(
@@ -387,8 +389,8 @@ def test_a_method_without_integration_cannot_be_deployed(sandbox: Sandbox) -> No
 
 
 def test_a_role_of_another_region_does_not_count(sandbox: Sandbox) -> None:
-    set_log_role(sandbox)
-    api_id = deployed_api(sandbox, region="eu-west-1")
+    give_log_role(sandbox)
+    api_id = make_rest_stage(sandbox, region="eu-west-1")
     assert log_role(sandbox, "eu-west-1") is None
     code, message = refusal(
         lambda: update(sandbox, api_id, replace("/*/*/logging/loglevel", "ERROR"), region="eu-west-1")

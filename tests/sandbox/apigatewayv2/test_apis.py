@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import allow, client, deployed_api, refusal, role
+from testing.accounts import make_rest_stage
+from testing.clients import client, refusal
+from testing.iam import allow, role
 from testing.v2_apis import access_log, http_api, make_group, update_v2, v2_stage, websocket_api
 
 DOCUMENT = {
@@ -145,7 +147,7 @@ def test_a_deleted_api_takes_its_stages_along(sandbox: Sandbox) -> None:
 
 
 def test_a_rest_api_is_no_http_api(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     assert refusal(lambda: client(sandbox, "apigatewayv2").get_api(ApiId=api_id))[0] == "NotFoundException"
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from sandbox import deployment
 from sandbox.account import Sandbox
-from testing.clients import client, set_log_role
+from testing.accounts import give_log_role
+from testing.clients import client
 from testing.cloudformation import NAME, create, outputs, physical, stack, template, update
 from testing.v2_apis import FORMAT, group_arn, v2_stage
 
@@ -44,7 +45,7 @@ def chat(**stage: Any) -> str:
 
 
 def test_a_websocket_stage_carries_its_settings_and_the_stacks_tags(sandbox: Sandbox) -> None:
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     access = {"DestinationArn": group_arn(), "Format": FORMAT}
     body = chat(
         AccessLogSettings=access,
@@ -62,7 +63,7 @@ def test_a_websocket_stage_carries_its_settings_and_the_stacks_tags(sandbox: San
 
 
 def test_what_the_template_drops_is_taken_back(sandbox: Sandbox) -> None:
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     body = chat(
         AccessLogSettings={"DestinationArn": group_arn(), "Format": FORMAT},
         RouteSettings={"echo": {"LoggingLevel": "INFO"}},
@@ -140,7 +141,7 @@ Outputs:
 
 @pytest.mark.skipif(not (deployment.TOOLS / "sam").exists(), reason="sam is not set up (make tools)")
 def test_the_real_sam_deploys_an_http_and_a_websocket_api(sandbox: Sandbox, tmp_path: Path) -> None:
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     (tmp_path / "template.yaml").write_text(SAM_TEMPLATE)
     deployment.run(
         sandbox,

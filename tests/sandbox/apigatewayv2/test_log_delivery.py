@@ -9,7 +9,8 @@ import pytest
 
 from sandbox.account import Sandbox
 from sandbox.rules.log_delivery import ACCOUNT_POLICY, ACTIONS, reaches
-from testing.clients import allow, client, refusal, role
+from testing.clients import client, refusal
+from testing.iam import allow, role
 from testing.v2_apis import FORMAT, access_log, group_arn, http_api, make_group, update_v2, v2_stage
 
 TOO_LONG = "Cannot enable logging. Policy document length breaking Cloudwatch Logs Constraints, either < 1 or > "

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import NO_ROLE, client, refusal, set_log_role
+from testing.accounts import give_log_role
+from testing.clients import client, refusal
+from testing.rest_apis import NO_ROLE
 from testing.v2_apis import FORMAT, access_log, group_arn, http_api, make_group, update_v2, v2_stage, websocket_api
 
 MISSING = ("BadRequestException", "Access Log value missing. Expected destinationArn and format.")
@@ -40,7 +42,7 @@ def test_a_fresh_websocket_stage_is_off(sandbox: Sandbox) -> None:
 
 def test_create_takes_everything_at_once(sandbox: Sandbox) -> None:
     api_id = websocket_api(sandbox)
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     own = {"LoggingLevel": "INFO", "DataTraceEnabled": True, "ThrottlingBurstLimit": 5, "ThrottlingRateLimit": 2.5}
     client(sandbox, "apigatewayv2").create_stage(
         ApiId=api_id,
@@ -128,7 +130,7 @@ def test_an_http_format_names_what_http_apis_have(sandbox: Sandbox) -> None:
         "BadRequestException",
         "The following context variables are not supported: [$context.unknown, $context.resourceId]",
     )
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     api_id = websocket_api(sandbox)
     update_v2(sandbox, api_id, AccessLogSettings=access_log(text=text))
     assert v2_stage(sandbox, api_id)["AccessLogSettings"]["Format"] == text
@@ -159,7 +161,7 @@ def test_a_firehose_stream_is_for_websocket_apis_alone(sandbox: Sandbox) -> None
     arn = "arn:aws:firehose:us-east-1:123456789012:deliverystream/amazon-apigateway-logs"
     settings = {"DestinationArn": arn, "Format": FORMAT}
     assert refused(sandbox, http_api(sandbox), AccessLogSettings=settings)[1] == NOT_A_DESTINATION
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     api_id = websocket_api(sandbox)
     update_v2(sandbox, api_id, AccessLogSettings=settings)
     assert v2_stage(sandbox, api_id)["AccessLogSettings"] == settings
@@ -174,13 +176,13 @@ def test_a_websocket_api_logs_with_the_accounts_role(sandbox: Sandbox) -> None:
     ):
         assert refused(sandbox, api_id, **members) == ("BadRequestException", NO_ROLE)
     update_v2(sandbox, api_id, DefaultRouteSettings={"LoggingLevel": "OFF", "DataTraceEnabled": True})
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     update_v2(sandbox, api_id, AccessLogSettings=access_log(), DefaultRouteSettings={"LoggingLevel": "ERROR"})
     assert v2_stage(sandbox, api_id)["DefaultRouteSettings"]["DataTraceEnabled"] is True
 
 
 def test_a_websocket_api_may_name_a_group_that_is_missing(sandbox: Sandbox) -> None:
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     api_id = websocket_api(sandbox)
     update_v2(sandbox, api_id, AccessLogSettings=access_log("/nowhere"))
     sandbox.turn(refuses_missing_websocket_log_groups=True)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import client, trust
+from testing.clients import client
 from testing.cloudformation import NAME, create, history, outputs, physical, stack, template, update
+from testing.iam import trust
 
 #: Writes every request to a parameter, and answers as the properties say.
 CODE = """

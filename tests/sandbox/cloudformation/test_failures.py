@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sandbox.account import Sandbox
-from testing.clients import client, refusal, set_log_role
+from testing.accounts import give_log_role
+from testing.clients import client, refusal
 from testing.cloudformation import NAME, api_with_stage, create, history, physical, stack, template, update
 
 #: Refused while the account has no log role.
@@ -66,7 +67,7 @@ def test_an_update_that_fails_in_a_new_stage_removes_it(sandbox: Sandbox) -> Non
 
 
 def test_an_update_that_fails_restores_the_stage_that_failed(sandbox: Sandbox) -> None:
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     quiet = {"MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*", "LoggingLevel": "ERROR"}]}
     loud = {"MethodSettings": [{"ResourcePath": "/~1pets", "HttpMethod": "GET", "LoggingLevel": "DEBUG"}]}
     create(sandbox, template(api_with_stage(**quiet, Description="before")))

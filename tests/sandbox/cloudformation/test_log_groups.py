@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import client, refusal, replace, set_log_role
+from testing.accounts import give_log_role
+from testing.clients import client, refusal
 from testing.cloudformation import api_with_stage, create, physical, template, update
+from testing.rest_apis import replace
 
 GROUPS: dict[str, Any] = {name: {"Type": "AWS::Logs::LogGroup"} for name in ("First", "Second")}
 FORMAT = '{"requestId":"$context.requestId"}'
@@ -62,7 +64,7 @@ def destination(sandbox: Sandbox) -> str:
     ids=["rest stage", "rest deployment", "http", "websocket"],
 )
 def test_the_star_of_a_log_groups_arn_is_taken_off(sandbox: Sandbox, body: Any) -> None:
-    set_log_role(sandbox)
+    give_log_role(sandbox)
 
     assert create(sandbox, body("First"))["StackStatus"] == "CREATE_COMPLETE"
     assert destination(sandbox) == ACCOUNT + physical(sandbox)["First"]
@@ -72,7 +74,7 @@ def test_the_star_of_a_log_groups_arn_is_taken_off(sandbox: Sandbox, body: Any) 
 
 
 def test_api_gateway_itself_refuses_the_star(sandbox: Sandbox) -> None:
-    set_log_role(sandbox)
+    give_log_role(sandbox)
     create(sandbox, rest_stage("First"))
     api_id = physical(sandbox)["Api"]
 

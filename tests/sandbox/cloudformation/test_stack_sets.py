@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import client, deployed_api, refusal
+from testing.accounts import make_rest_stage
+from testing.clients import client, refusal
 from testing.cloudformation import NAME, create, history, stack, template
 
 ACCOUNT = "123456789012"
@@ -194,7 +195,7 @@ def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
     (child,) = client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"]
     assert child["StackName"].startswith("StackSet-forwarding-")
     for region in (HOME, ABROAD, FURTHER):
-        deployed_api(sandbox, region=region)
+        make_rest_stage(sandbox, region=region)
     assert {(region, "CreateDeployment") for region in (HOME, ABROAD, FURTHER)} <= arrived(sandbox)
     assert not sandbox.dropped_events
     # What services did as the roles is on record, with what that took.
@@ -229,7 +230,7 @@ def test_trust_for_a_stack_set_is_compared_with_the_set(sandbox: Sandbox, name: 
 @pytest.mark.parametrize(("name", "dropped"), [("another", {ABROAD}), ("StackSet-forwarding-*", set())])
 def test_trust_for_a_rules_target_is_compared_with_the_rule(sandbox: Sandbox, name: str, dropped: set[str]) -> None:
     deploy(sandbox, trusted_for("Forwarder", f"rule/{name}"))
-    deployed_api(sandbox, region=ABROAD)
+    make_rest_stage(sandbox, region=ABROAD)
     assert {event.event["region"] for event in sandbox.dropped_events} == dropped
     assert all("EventBridge may not assume" in event.reason for event in sandbox.dropped_events)
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import client, refusal, role
+from testing.clients import client, refusal
 from testing.cloudformation import NAME, create, history, outputs, physical, stack, template, update
+from testing.iam import role
 
 TOOLS = Path(__file__).parents[3] / ".venv-tools" / "bin"
 

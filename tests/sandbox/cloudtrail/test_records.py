@@ -11,7 +11,10 @@ import pytest
 
 from sandbox import event_bus, identity
 from sandbox.account import Sandbox
-from testing.clients import allow, client, deployed_api, refusal, replace, role, trust, update
+from testing.accounts import make_rest_stage
+from testing.clients import client, refusal
+from testing.iam import allow, role, trust
+from testing.rest_apis import replace, update
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:records"
 
@@ -45,7 +48,7 @@ def last(sandbox: Sandbox, event_name: str) -> dict[str, Any]:
 
 def test_an_update_of_a_stage_arrives_whole(sandbox: Sandbox) -> None:
     url = records_queue(sandbox, {"source": ["aws.apigateway"], "detail": {"eventName": ["UpdateStage"]}})
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/description", "x"))
     (event,) = received(sandbox, url)
     detail = event.pop("detail")
@@ -72,7 +75,7 @@ def test_an_update_of_a_stage_arrives_whole(sandbox: Sandbox) -> None:
 
 
 def test_where_each_call_names_its_stage(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     assert last(sandbox, "CreateDeployment")["requestParameters"]["createDeploymentInput"] == {"stageName": "prod"}
     deployment = gateway.create_deployment(restApiId=api_id, stageName="")["id"]
@@ -125,7 +128,7 @@ def test_v2_records_are_flat_and_encoded(sandbox: Sandbox) -> None:
 
 
 def test_failed_calls_are_told_too(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     refusal(lambda: update(sandbox, api_id, replace("/nonsense", "x")))
     record = last(sandbox, "UpdateStage")
     assert record["errorCode"] == "BadRequestException"
@@ -176,7 +179,7 @@ def test_root_has_no_user_name(sandbox: Sandbox) -> None:
 
 
 def test_reads_are_not_told(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     before = len(sandbox.trail)
     client(sandbox, "apigateway").get_stage(restApiId=api_id, stageName="prod")
     client(sandbox, "logs").describe_log_groups()
@@ -186,7 +189,7 @@ def test_reads_are_not_told(sandbox: Sandbox) -> None:
 def test_without_a_trail_nothing_is_delivered() -> None:
     with Sandbox(has_trail=False) as sandbox:
         url = records_queue(sandbox, {"source": ["aws.apigateway"]})
-        deployed_api(sandbox)
+        make_rest_stage(sandbox)
         assert received(sandbox, url) == []
 
 

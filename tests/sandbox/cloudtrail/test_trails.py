@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import client, deployed_api, refusal, role
+from testing.accounts import make_rest_stage
+from testing.clients import client, refusal
 from testing.cloudformation import create, history, template
+from testing.iam import role
 
 ORGANIZATION = "210987654321"
 
@@ -114,13 +116,13 @@ def test_a_member_sees_the_organizations_trail_and_may_not_ask_about_it() -> Non
         assert code == "TrailNotFoundException"
         assert message.startswith("Unknown trail: arn:aws:cloudtrail:eu-west-1:123456789012:trail/organization")
         names = listen(sandbox, "eu-west-1")
-        deployed_api(sandbox, region="eu-west-1")
+        make_rest_stage(sandbox, region="eu-west-1")
         assert "CreateDeployment" in names()
 
 
 def test_without_a_trail_no_event(bare: Sandbox) -> None:
     names = listen(bare, "us-east-1")
-    deployed_api(bare)
+    make_rest_stage(bare)
     assert names() == []
     assert client(bare, "cloudtrail").describe_trails()["trailList"] == []
     assert any(record["eventName"] == "CreateDeployment" for record in bare.trail)  # the event history has it
@@ -130,17 +132,17 @@ def test_a_trail_of_one_region(bare: Sandbox) -> None:
     here, there = listen(bare, "us-east-1"), listen(bare, "eu-west-1")
     cloudtrail = client(bare, "cloudtrail")
     cloudtrail.create_trail(Name="one", S3BucketName=bucket(bare))
-    deployed_api(bare)
+    make_rest_stage(bare)
     assert here() == []  # it does not log yet
     assert cloudtrail.get_trail_status(Name="one")["IsLogging"] is False
     cloudtrail.start_logging(Name="one")
-    deployed_api(bare)
-    deployed_api(bare, region="eu-west-1")
+    make_rest_stage(bare)
+    make_rest_stage(bare, region="eu-west-1")
     assert "CreateDeployment" in here()
     assert there() == []
     assert client(bare, "cloudtrail", "eu-west-1").describe_trails()["trailList"] == []
     cloudtrail.update_trail(Name="one", IsMultiRegionTrail=True)
-    deployed_api(bare, region="eu-west-1")
+    make_rest_stage(bare, region="eu-west-1")
     assert "CreateDeployment" in there()
     abroad = client(bare, "cloudtrail", "eu-west-1")
     arn = abroad.describe_trails()["trailList"][0]["TrailARN"]
@@ -148,7 +150,7 @@ def test_a_trail_of_one_region(bare: Sandbox) -> None:
     assert refusal(lambda: abroad.get_trail_status(Name="one"))[0] == "TrailNotFoundException"
     cloudtrail.stop_logging(Name="one")
     seen = len(here())
-    deployed_api(bare)
+    make_rest_stage(bare)
     assert len(here()) == seen
     cloudtrail.delete_trail(Name="one")
     assert abroad.describe_trails()["trailList"] == []
@@ -296,7 +298,7 @@ def test_a_trail_made_by_a_stack(bare: Sandbox) -> None:
     assert trail["LogFileValidationEnabled"]
     assert cloudtrail.get_trail_status(Name=trail["TrailARN"])["IsLogging"]
     names = listen(bare, "eu-west-1")
-    deployed_api(bare, region="eu-west-1")
+    make_rest_stage(bare, region="eu-west-1")
     assert "CreateDeployment" in names()
     client(bare, "cloudformation").delete_stack(StackName="tiny")
     assert cloudtrail.describe_trails()["trailList"] == []

@@ -12,8 +12,9 @@ import pytest
 from sandbox import alarms, metrics
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from testing.clients import client, refusal, role
+from testing.clients import client, refusal
 from testing.cloudformation import create, outputs, physical, template, update
+from testing.iam import role
 
 ACCOUNT = "123456789012"
 MINUTE = timedelta(minutes=1)

@@ -12,8 +12,9 @@ import pytest
 from sandbox import alarms
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
-from testing.clients import allow, client, refusal, role
+from testing.clients import client, refusal
 from testing.cloudformation import create, physical, template
+from testing.iam import allow, role
 
 GROUP = "/aws/lambda/enforce"
 HOUR = timedelta(hours=1)

@@ -15,7 +15,9 @@ import pytest
 
 from sandbox import __main__ as command_line
 from sandbox.account import Sandbox
-from testing.clients import client, deployed_api, stage
+from testing.accounts import make_rest_stage
+from testing.clients import client
+from testing.rest_apis import stage
 
 ROOT = Path(__file__).resolve().parents[3]
 AWS = ROOT / ".venv-tools" / "bin" / "aws"
@@ -117,7 +119,7 @@ def test_it_listens_on_this_machine_only(sandbox: Sandbox) -> None:
 
 
 def test_an_account_starts_empty(sandbox: Sandbox) -> None:
-    deployed_api(sandbox)
+    make_rest_stage(sandbox)
     sandbox.stop()
     with Sandbox() as other:
         assert client(other, "apigateway").get_rest_apis()["items"] == []

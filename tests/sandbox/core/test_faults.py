@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from sandbox.account import KilledError, Sandbox
 from sandbox.clock import MovableClock
 from sandbox.faults import Fault, Kind
-from testing.accounts import make_api, make_stage
-from testing.clients import patch_account, refusal, set_log_role
+from testing.accounts import give_log_role, make_rest_api, make_rest_stage, set_log_role
+from testing.clients import refusal
 
 READ = {"service": "apigateway", "operation": "GetAccount", "of": lambda _: True}
 
@@ -199,18 +199,18 @@ def test_throttled_calls_may_count(limited: Sandbox, clock: StandingClock, *, co
 
 
 def test_update_account_once_in_twenty_seconds(limited: Sandbox, clock: StandingClock) -> None:
-    arn = set_log_role(limited)
-    assert refusal(lambda: patch_account(limited, arn))[0] in ("TooManyRequestsException", "429", "")
+    arn = give_log_role(limited)
+    assert refusal(lambda: set_log_role(limited, arn))[0] in ("TooManyRequestsException", "429", "")
     clock.advance(timedelta(seconds=19))
-    refusal(lambda: patch_account(limited, arn))
+    refusal(lambda: set_log_role(limited, arn))
     clock.advance(timedelta(seconds=1))
-    patch_account(limited, arn)
+    set_log_role(limited, arn)
 
 
 def test_deployment_once_in_five_seconds(limited: Sandbox, clock: StandingClock) -> None:
-    make_stage(limited)
+    make_rest_stage(limited)
     clock.advance(timedelta(seconds=3))
-    api_id = make_api(limited)
+    api_id = make_rest_api(limited)
     deploy = limited.client("apigateway").create_deployment
     refusal(lambda: deploy(restApiId=api_id, stageName="prod"))
     clock.advance(timedelta(seconds=2))

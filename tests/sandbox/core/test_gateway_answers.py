@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import client, deployed_api, refusal, replace
+from testing.accounts import make_rest_stage
+from testing.clients import client, refusal
+from testing.rest_apis import replace
 from testing.v2_apis import http_api
 
 NEW_API = {"apiKeySource", "apiStatus", "createdDate", "disableExecuteApiEndpoint", "endpointConfiguration", "id",
@@ -101,7 +103,7 @@ def test_rest_apis_that_are_not_created(sandbox: Sandbox, parameters: dict[str, 
 
 
 def test_operations_that_no_patch_has_are_refused_together(sandbox: Sandbox) -> None:
-    api_id, gateway = deployed_api(sandbox), client(sandbox, "apigateway")
+    api_id, gateway = make_rest_stage(sandbox), client(sandbox, "apigateway")
     patch = [replace("/description", "x"), {"op": "wrong", "path": "/x"}, {"op": "", "path": "/x"}]
     values = (
         "failed to satisfy constraint: Member must satisfy enum value set: [add, remove, move, test, replace, copy]"
@@ -120,7 +122,7 @@ def test_tags_of_aws_are_for_aws(sandbox: Sandbox) -> None:
     expected = ("BadRequestException", "Invalid tag key. Tag keys cannot start with 'aws:' (case insensitive)")
     tags = {"AWS:owner": "x"}
     gateway, second = client(sandbox, "apigateway"), client(sandbox, "apigatewayv2")
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     deployment = gateway.get_stage(restApiId=api_id, stageName="prod")["deploymentId"]
     of_version_2 = http_api(sandbox)
@@ -137,7 +139,7 @@ def test_tags_of_aws_are_for_aws(sandbox: Sandbox) -> None:
 
 def test_names_that_stages_and_their_variables_do_not_have(sandbox: Sandbox) -> None:
     """*Source:* serverless/serverless issue 6133; Miserlou/Zappa issue 356. Of values: botocore's documentation."""
-    api_id, gateway = deployed_api(sandbox), client(sandbox, "apigateway")
+    api_id, gateway = make_rest_stage(sandbox), client(sandbox, "apigateway")
     named = ("BadRequestException", "Stage name only allows a-zA-Z0-9_")
     assert refusal(lambda: gateway.create_deployment(restApiId=api_id, stageName="a b")) == named
     text = "Invalid stage variable name: Project ID.  Please use names with only word characters."
@@ -160,6 +162,6 @@ def test_names_that_stages_and_their_variables_do_not_have(sandbox: Sandbox) -> 
 
 
 def test_a_deployment_that_is_not_there_is_not_found(sandbox: Sandbox) -> None:
-    api_id, gateway = deployed_api(sandbox), client(sandbox, "apigateway")
+    api_id, gateway = make_rest_stage(sandbox), client(sandbox, "apigateway")
     missing = refusal(lambda: gateway.get_deployment(restApiId=api_id, deploymentId="nope"))
     assert missing == ("NotFoundException", "Invalid Deployment identifier specified")

@@ -11,7 +11,8 @@ from moto.core.utils import get_service_model
 
 from sandbox import model_constraints
 from sandbox.account import Sandbox
-from testing.clients import allow, client, refusal, role
+from testing.clients import client, refusal
+from testing.iam import allow, role
 
 ACCOUNT = "123456789012"
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import PUSH_POLICY, allow, client, refusal, role, trust
+from testing.accounts import PUSH_POLICY
+from testing.clients import client, refusal
+from testing.iam import allow, role, trust
 
 LAMBDA = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 SIDS = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"

@@ -9,18 +9,10 @@ import pytest
 
 from sandbox.account import Sandbox
 from sandbox.policies import Decision, evaluate
-from testing.clients import (
-    PUSH_POLICY,
-    allow,
-    client,
-    deployed_api,
-    log_role,
-    refusal,
-    replace,
-    role,
-    set_log_role,
-    trust,
-)
+from testing.accounts import PUSH_POLICY, give_log_role, log_role, make_rest_stage
+from testing.clients import client, refusal
+from testing.iam import allow, role, trust
+from testing.rest_apis import replace
 
 
 def as_role(sandbox: Sandbox, service: str, policy: str | None = None, name: str = "caller") -> Any:
@@ -34,7 +26,7 @@ def test_a_role_without_policies_may_do_nothing_but_ask_who_it_is(sandbox: Sandb
     credentials = sandbox.caller_of_role(arn, "session")
     identity = client(sandbox, "sts", credentials=credentials).get_caller_identity()
     assert identity["Arn"] == "arn:aws:sts::123456789012:assumed-role/caller/session"
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway", credentials=credentials)
     assert refusal(lambda: gateway.get_stage(restApiId=api_id, stageName="prod")) == (
         "AccessDeniedException",
@@ -49,7 +41,7 @@ def test_a_role_without_policies_may_do_nothing_but_ask_who_it_is(sandbox: Sandb
 
 
 def test_api_gateway_actions_are_verbs_on_paths(sandbox: Sandbox) -> None:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     stages = "arn:aws:apigateway:*::/restapis/*/stages/*"
     gateway = as_role(sandbox, "apigateway", allow("apigateway:GET", "apigateway:PATCH", resource=stages))
     gateway.get_stage(restApiId=api_id, stageName="prod")
@@ -242,7 +234,7 @@ def test_policy_elements(statement: dict[str, Any], context: dict[str, Any], dec
 
 
 def test_a_role_for_logging_may_be_read(sandbox: Sandbox) -> None:
-    arn = set_log_role(sandbox)
+    arn = give_log_role(sandbox)
     iam = as_role(sandbox, "iam", allow("iam:GetRole", "iam:SimulatePrincipalPolicy", resource=arn))
     assert iam.get_role(RoleName="logs")["Role"]["Arn"] == arn
     results = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["logs:PutLogEvents"])
@@ -274,7 +266,7 @@ def test_simulation_names_the_keys_it_was_not_given_of_whichever_statement(sandb
 
 
 def test_simulation_takes_arns_only(sandbox: Sandbox) -> None:
-    arn = set_log_role(sandbox)
+    arn = give_log_role(sandbox)
     code, message = refusal(
         lambda: client(sandbox, "iam").simulate_principal_policy(
             PolicySourceArn=arn, ActionNames=["logs:PutLogEvents"], ResourceArns=["mine"]
@@ -284,7 +276,7 @@ def test_simulation_takes_arns_only(sandbox: Sandbox) -> None:
 
 
 def test_what_the_organization_denies_is_denied(sandbox: Sandbox) -> None:
-    arn = set_log_role(sandbox)
+    arn = give_log_role(sandbox)
     deny = {"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*"}
     sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
     results = client(sandbox, "iam").simulate_principal_policy(

@@ -10,8 +10,9 @@ import pytest
 
 from sandbox import event_sources, lambda_runtime
 from sandbox.account import Sandbox
-from testing.clients import allow, client, refusal, role
+from testing.clients import client, refusal
 from testing.functions import package
+from testing.iam import allow, role
 
 POLL = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 ACCOUNT = "arn:aws:sqs:us-east-1:123456789012"

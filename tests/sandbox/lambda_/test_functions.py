@@ -10,8 +10,9 @@ import pytest
 
 from sandbox import lambda_runtime
 from sandbox.account import Sandbox
-from testing.clients import allow, client, refusal
+from testing.clients import client, refusal
 from testing.functions import NAME, function, invoke, messages, package
+from testing.iam import allow
 
 
 def test_the_handler_gets_event_and_context(sandbox: Sandbox) -> None:

@@ -14,8 +14,8 @@ from testing.accounts import (
     PUSH_POLICY,
     log_groups,
     make_delivery,
+    make_rest_stage,
     make_role,
-    make_stage,
     patch_stage,
     set_log_role,
     stage_arn,
@@ -28,7 +28,7 @@ ARN = f"arn:aws:logs:us-east-1:{Sandbox.account_id}:log-group:{THEIRS}"
 def stage(sandbox: Sandbox, level: str = "ERROR") -> str:
     """The id of an API whose stage writes execution logs."""
     set_log_role(sandbox, make_role(sandbox))
-    api_id = make_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
     patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", level))
     return api_id
 
@@ -108,7 +108,7 @@ def test_stage_arn_without_the_account_is_taken_or_refused(sandbox: Sandbox, log
 
 
 def test_a_resource_has_one_source_and_a_source_one_resource(sandbox: Sandbox, logs: Any) -> None:
-    first, second = stage(sandbox), make_stage(sandbox)
+    first, second = stage(sandbox), make_rest_stage(sandbox)
     patch_stage(sandbox, second, ("replace", "/*/*/logging/loglevel", "ERROR"))
     put, kind = logs.put_delivery_source, "EXECUTION_LOGS"
     put(name="a", resourceArn=stage_arn(first), logType=kind)

@@ -13,8 +13,9 @@ from sandbox import lambda_runtime
 from sandbox.account import Sandbox
 from sandbox.clock import MovableClock
 from sandbox.schedule_expressions import At, Cron, Rate, parse
-from testing.clients import allow, client, refusal, role, trust
+from testing.clients import client, refusal
 from testing.functions import LOGS, function, invoke, messages
+from testing.iam import allow, role, trust
 
 ACCOUNT = Sandbox.account_id
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import client, refusal, role
+from testing.clients import client, refusal
+from testing.iam import role
 
 ACCOUNT = Sandbox.account_id
 

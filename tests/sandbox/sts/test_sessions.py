@@ -14,7 +14,8 @@ import pytest
 from botocore.config import Config
 
 from sandbox.account import Sandbox
-from testing.clients import allow, client, refusal, role
+from testing.clients import client, refusal
+from testing.iam import allow, role
 
 ACCOUNT = "123456789012"
 ASSUME = "sts:AssumeRole"

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from sandbox.account import Sandbox
-from testing.clients import allow, client, deployed_api, refusal, role
+from testing.accounts import make_rest_stage
+from testing.clients import client, refusal
+from testing.iam import allow, role
 
 MISSING = "arn:aws:apigateway:us-east-1::/restapis/none/stages/prod"
 
 
 def rest_stage(sandbox: Sandbox) -> tuple[str, str]:
-    api_id = deployed_api(sandbox)
+    api_id = make_rest_stage(sandbox)
     return api_id, f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
 
 

@@ -60,3 +60,18 @@ def test_every_page_is_linked() -> None:
     folders = {path for path in linked if path.is_dir()}
     pages = {ROOT / name for name in PAGES if name != "README.md"}
     assert {page for page in pages if page not in linked and page.parent not in folders} == set()
+
+
+def test_architecture_names_modules_that_exist() -> None:
+    """Paths are relative to the repository, to ``src`` or to ``src/log_keeper``."""
+    named = set(
+        re.findall(r"`((?:\w+/)*\w+(?:\.py|\.yaml)|(?:\w+/)+)`", (ROOT / "docs" / "architecture.md").read_text())
+    )
+    places = (ROOT, ROOT / "src", ROOT / "src" / "log_keeper")
+    assert {name for name in named if not any((place / name).exists() for place in places)} == set()
+
+
+def test_every_module_of_the_core_is_explained() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    modules = {path.name for path in (ROOT / "src" / "log_keeper").glob("*.py") if path.stem != "__init__"}
+    assert {name for name in modules if name not in text} == set()

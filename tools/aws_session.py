@@ -272,6 +272,8 @@ def exit_with(program: str, main: Callable[[], int]) -> NoReturn:
     """
     if sys.stdout is None:  # the caller closed it
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- for the rest of the process
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- for the rest of the process
     try:
         try:
             code: object = main()

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -38,7 +38,8 @@ exit codes:
   2  wrong usage
   3  AWS differs at a point
 
-docs/verify.md has what it does, costs and needs.
+docs/verify.md has what it does, costs and needs, docs/verify-policy.json the
+permissions.
 """
 
 
@@ -70,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--minutes-for-cloudtrail",
-        type=float,
+        type=_minutes,
         default=0,
         metavar="N",
         help="also wait so long for CloudTrail's event history; 20 will do (default: 0, do not)",
@@ -83,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--minutes-for-stack",
-        type=float,
+        type=_minutes,
         default=10,
         metavar="N",
         help="how long a new stage may take to become compliant (default: 10)",
@@ -102,6 +103,16 @@ def _rate(text: str) -> float:
     if not 0 < rate <= 8:
         raise argparse.ArgumentTypeError(f"{text} is no rate: more than 0, at most 8")
     return rate
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1
+    if not 0 <= minutes <= 24 * 60:
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes: at least 0, at most a day's")
+    return minutes
 
 
 def main(argv: Sequence[str] | None = None, session: boto3.Session | None = None, **account: Any) -> int:
@@ -126,7 +137,7 @@ def main(argv: Sequence[str] | None = None, session: boto3.Session | None = None
         made = Account(opened, **{"rate": arguments.rate, **account})
         identity = made.client("sts").get_caller_identity()
         _ask(arguments, f"account {identity['Account']}, region {made.region}, as {one_line(identity['Arn'])}")
-        with _stopping(made):
+        with _stopping(made, is_clean_up=arguments.clean_up):
             return _clean_up(made, arguments) if arguments.clean_up else _verify(made, arguments)
 
     return run("verify", work, "stopped; nothing was created.")
@@ -164,15 +175,25 @@ def _ask(arguments: argparse.Namespace, where: str) -> None:
 
 
 @contextmanager
-def _stopping(account: Account) -> Iterator[None]:
-    """Take Ctrl-C and SIGTERM as a wish: the run ends before its next call, and deletes what it created."""
+def _stopping(account: Account, *, is_clean_up: bool) -> Iterator[None]:
+    """Take Ctrl-C, SIGTERM and a closed terminal as a wish: the run ends before its next call, and deletes then."""
 
     def stop(*_: object) -> None:
         account.is_stopping = True
-        # Not print: a signal may come while something is being printed.
-        os.write(2, b"\nverify: stopping; what the run created is deleted first\n")
+        if account.is_deleting:
+            text = "what the run created is still being deleted; please wait"
+        elif is_clean_up:
+            text = "stopping"
+        else:
+            text = "stopping; what the run created is deleted first"
+        # Not print: a signal may come while something is being printed. The terminal may be closed.
+        with suppress(OSError):
+            os.write(2, f"\nverify: {text}\n".encode())
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which is nohup's doing
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
@@ -182,7 +203,8 @@ def _stopping(account: Account) -> Iterator[None]:
 
 def _verify(account: Account, arguments: argparse.Namespace) -> int:
     run_id = secrets.token_hex(4)
-    ledger = Ledger(account, _options(account, arguments), _say)
+    say = _sayer(account)
+    ledger = Ledger(account, _options(account, arguments), say)
     bench = Bench(
         account,
         ledger,
@@ -197,29 +219,32 @@ def _verify(account: Account, arguments: argparse.Namespace) -> int:
     patterns = arguments.only or ["*"]
     points = [point for point in POINTS if any(fnmatchcase(point.name, pattern) for pattern in patterns)]
     results: list[Result] = []
+    is_stopped = False
     try:
-        try_points(bench, points, _teller(results))
+        try_points(bench, points, _teller(results, say))
     except StoppedError:
-        pass
+        is_stopped = True
     finally:
         account.is_deleting = True
         leftovers = ledger.undo_all(bench.name)
         # Before anything that can fail: whoever reads nothing else must read this.
-        sys.stderr.write(leftovers_to_text(leftovers))
-    report = Report(run_id, account.region, results, leftovers, account.calls, account.is_stopping)
+        with suppress(OSError):
+            sys.stderr.write(leftovers_to_text(leftovers))
+    report = Report(run_id, account.region, results, leftovers, account.calls, is_stopped)
     sys.stdout.write(to_json(report) if arguments.json else to_text(report, has_color=_has_color(sys.stdout)))
     return report.exit_code
 
 
 def _clean_up(account: Account, arguments: argparse.Namespace) -> int:
+    say = _sayer(account)
     try:
-        leftovers = Ledger(account, _options(account, arguments), _say).delete_leftovers(f"{PREFIX}-")
+        leftovers = Ledger(account, _options(account, arguments), say).delete_leftovers(f"{PREFIX}-")
     except StoppedError:
-        _say("something may be left: run --clean-up again.")
+        say("something may be left: run --clean-up again.")
         return ERROR
     sys.stderr.write(leftovers_to_text(leftovers))
     if not leftovers:
-        _say("nothing is left.")
+        say("nothing is left.")
     return ERROR if leftovers else ALL_SAME
 
 
@@ -228,16 +253,28 @@ def _options(account: Account, arguments: argparse.Namespace) -> str:
     return f"--region {account.region}{profile}"
 
 
-def _teller(results: list[Result]) -> Callable[[int, int, Point, Result | None], None]:
+def _sayer(account: Account) -> Callable[[str], None]:
+    """Return what writes a line to stderr. Where nobody reads it any more, the run is to stop, and must delete yet."""
+
+    def say(text: str) -> None:
+        try:
+            _say(text)
+        except OSError:
+            account.is_stopping = True
+
+    return say
+
+
+def _teller(results: list[Result], say: Callable[[str], None]) -> Callable[[int, int, Point, Result | None], None]:
     """Return what writes one line per point to stderr, and keeps each result."""
 
     def tell(number: int, of: int, point: Point, result: Result | None) -> None:
         if result is None:
-            _say(f"[{number}/{of}] {point.question}")
+            say(f"[{number}/{of}] {point.question}")
             return
         results.append(result)
         answer = result.why if result.answer is None else point.in_words(result.answer)
-        _say(f"[{number}/{of}]   {result.status}: {answer}")
+        say(f"[{number}/{of}]   {result.status}: {answer}")
 
     return tell
 

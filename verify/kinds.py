@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,12 @@ from verify.account import Account, is_throttled
 
 #: What the name of everything that a run creates begins with; the run's id follows. It is the key of the tag, too.
 PREFIX = "log-keeper-verify"
+#: A run's id, which follows the prefix and a hyphen.
+_RUN_ID = re.compile(r"[0-9a-f]{8}(?![0-9a-z])")
 #: Tag of a role that is set as API Gateway's log role for a while: the ARN of the one to restore, empty for none.
 FORMER = f"{PREFIX}-former-log-role"
+#: Between a resource and the policy that it is in; no ARN has a space.
+_OF = " of "
 #: Error codes of something that is gone already.
 _GONE = frozenset(
     {
@@ -30,6 +35,14 @@ _GONE = frozenset(
 #: Seconds to wait for a call that comes too fast: DeleteRestApi may be called once in 30 seconds.
 #: *Source:* API Gateway developer guide, "Amazon API Gateway quotas"
 _PATIENCE = 100
+
+
+def is_of_run(name: str, prefix: str) -> bool:
+    """Return whether a run created what has this name. ``prefix``: of every run, or of one.
+
+    A name of somebody else's can begin like those of a run, ``log-keeper-verify-results`` for one; it has no run's id.
+    """
+    return name.startswith(prefix) and _RUN_ID.match(name, len(PREFIX) + 1) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +76,13 @@ def _pages(client: Any, operation: str, member: str, **parameters: Any) -> Itera
 
 def _rest_apis(account: Account, prefix: str) -> Iterator[str]:
     for api in _pages(account.client("apigateway"), "get_rest_apis", "items"):
-        if api["name"].startswith(prefix) and PREFIX in api.get("tags", {}):
+        if is_of_run(api["name"], prefix) and PREFIX in api.get("tags", {}):
             yield api["id"]
 
 
 def _v2_apis(account: Account, prefix: str) -> Iterator[str]:
     for api in _pages(account.client("apigatewayv2"), "get_apis", "Items"):
-        if api["Name"].startswith(prefix) and PREFIX in api.get("Tags", {}):
+        if is_of_run(api["Name"], prefix) and PREFIX in api.get("Tags", {}):
             yield api["ApiId"]
 
 
@@ -91,6 +104,10 @@ V2_API = Kind(
 
 
 def _log_groups(account: Account, prefix: str) -> Iterator[str]:
+    yield from (name for name in _log_groups_below(account, prefix) if is_of_run(name, prefix))
+
+
+def _log_groups_below(account: Account, prefix: str) -> Iterator[str]:
     for group in _pages(account.client("logs"), "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
         yield group["logGroupName"]
 
@@ -103,41 +120,76 @@ def log_groups_of(account: Account, api_id: str) -> Iterator[str]:
         "/aws/vendedlogs/apigateway/",
         "/aws/vendedlogs/apigatewayv2/",
     ):
-        yield from _log_groups(account, f"{before}{api_id}/")
+        yield from _log_groups_below(account, f"{before}{api_id}/")
 
 
-def _policies(account: Account, prefix: str) -> Iterator[str]:
-    """Return the names of the account's resource policies that name a run's log group: AWS may add an entry for one."""
+def account_policies(account: Account) -> Iterator[tuple[str, str]]:
+    """Return the name and the document of each resource policy of the account."""
     client, more = account.client("logs"), dict[str, str]()
     while True:
         answer = client.describe_resource_policies(**more)
         for policy in answer.get("resourcePolicies", []):
-            if f":log-group:{prefix}" in policy.get("policyDocument", ""):
-                yield policy["policyName"]
+            yield policy["policyName"], policy.get("policyDocument", "")
         if not answer.get("nextToken"):
             return
         more = {"nextToken": answer["nextToken"]}
 
 
-def _remove_statements(account: Account, policy_name: str) -> None:
-    """Take the entries for log groups of runs out of the account's policy, and the policy if nothing else is in it."""
+def _policy_entries(account: Account, prefix: str) -> Iterator[str]:
+    """Return ``RESOURCE of POLICY`` for each log group of a run that a policy of the account names."""
+    for name, document in account_policies(account):
+        for statement in filter(lambda each: isinstance(each, dict), _statements(document)):
+            for resource in _listed(statement.get("Resource")):
+                if is_of_run(str(resource).partition(":log-group:")[2], prefix):
+                    yield f"{resource}{_OF}{name}"
+
+
+def _remove_policy_entry(account: Account, entry: str) -> None:
+    """Take one resource out of a policy of the account; a statement or a policy with no other is deleted.
+
+    AWS lists many log groups in one statement, or adds a statement for each: both are in use.
+    *Source:* radkawar/stackd testdata/aws/apigateway/http_log_settings.json, its first observation (2026-09)
+    """
+    resource, _, policy_name = entry.partition(_OF)
     client = account.client("logs")
-    for policy in client.describe_resource_policies().get("resourcePolicies", []):
-        if policy.get("policyName") != policy_name:
+    for document in [document for name, document in account_policies(account) if name == policy_name]:
+        statements = _statements(document)
+        kept = [without for each in statements if (without := _without(each, resource)) is not None]
+        if kept == statements:
             continue
-        document = json.loads(policy["policyDocument"])
-        statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
-        kept = [each for each in statements if f":log-group:{PREFIX}" not in json.dumps(each.get("Resource"))]
         if kept:
-            text = json.dumps({**document, "Statement": kept}, separators=(",", ":"))
+            text = json.dumps({**json.loads(document), "Statement": kept}, separators=(",", ":"))
             client.put_resource_policy(policyName=policy_name, policyDocument=text)
         else:
             client.delete_resource_policy(policyName=policy_name)
 
 
+def _without(statement: Any, resource: str) -> Any:
+    """Return the statement without the resource, None if it has no other."""
+    if not isinstance(statement, dict) or resource not in _listed(statement.get("Resource")):
+        return statement
+    others = [each for each in _listed(statement["Resource"]) if each != resource]
+    return {**statement, "Resource": others} if others else None
+
+
+def _statements(document: str) -> list[Any]:
+    try:
+        policy = json.loads(document)
+    except ValueError:
+        return []
+    return _listed(policy.get("Statement")) if isinstance(policy, dict) else []
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return the members of a list, or the value that stands for a list of one."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
 def _delivery_sources(account: Account, prefix: str) -> Iterator[str]:
     for source in _pages(account.client("logs"), "describe_delivery_sources", "deliverySources"):
-        if source["name"].startswith(prefix):
+        if is_of_run(source["name"], prefix):
             yield source["name"]
 
 
@@ -149,9 +201,9 @@ LOG_GROUP = Kind(
 )
 RESOURCE_POLICY = Kind(
     "entry in a resource policy of CloudWatch Logs",
-    _policies,
-    _remove_statements,
-    "logs describe-resource-policies  # take the entries for log-keeper-verify out of {id}: put-resource-policy",
+    _policy_entries,
+    _remove_policy_entry,
+    "logs describe-resource-policies  # take out {id}: put-resource-policy",
 )
 DELIVERY_SOURCE = Kind(
     "delivery source",
@@ -166,18 +218,19 @@ DELIVERY_SOURCE = Kind(
 
 def _schedules(account: Account, prefix: str) -> Iterator[str]:
     for schedule in _pages(account.client("scheduler"), "list_schedules", "Schedules", NamePrefix=prefix):
-        yield schedule["Name"]
+        if is_of_run(schedule["Name"], prefix):
+            yield schedule["Name"]
 
 
 def _trails(account: Account, prefix: str) -> Iterator[str]:
     for trail in account.client("cloudtrail").describe_trails(includeShadowTrails=False)["trailList"]:
-        if trail["Name"].startswith(prefix):
+        if is_of_run(trail["Name"], prefix):
             yield trail["Name"]
 
 
 def _buckets(account: Account, prefix: str) -> Iterator[str]:
     for bucket in account.client("s3").list_buckets()["Buckets"]:
-        if bucket["Name"].startswith(prefix) and bucket["Name"].endswith(f"-{account.region}"):
+        if is_of_run(bucket["Name"], prefix) and bucket["Name"].endswith(f"-{account.region}"):
             yield bucket["Name"]
 
 
@@ -196,7 +249,7 @@ def _pages_of_bucket(client: Any, name: str) -> Iterator[str]:
 def _roles(account: Account, prefix: str) -> Iterator[str]:
     for role in _pages(account.client("iam"), "list_roles", "Roles"):
         # IAM's names are of the whole account; another region's run may be under way.
-        if role["RoleName"].startswith(prefix) and role["RoleName"].endswith(f"-{account.region}"):
+        if is_of_run(role["RoleName"], prefix) and role["RoleName"].endswith(f"-{account.region}"):
             yield role["RoleName"]
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tools.aws_session import explain
-from verify.account import Account
+from verify.account import Account, StoppedError
 from verify.kinds import KINDS, LOG_GROUP, REST_API, V2_API, Kind, log_groups_of
 
 type Tell = Callable[[str], None]
@@ -90,7 +88,7 @@ class Ledger:
                 found += kind.find(self._account, prefix)
 
             command = self._with_options(f"# search: {kind.name}, name {prefix}*")
-            left += self._tried(f"search for each {kind.name}", command, look)
+            left += self._tried(f"each {kind.name} named {prefix}*, if there is any", command, look)
             for thing in found:
                 left += self._delete(kind, thing)
             apis += found if kind in (REST_API, V2_API) else []
@@ -101,7 +99,7 @@ class Ledger:
                 groups += log_groups_of(self._account, api_id)
 
             command = self._with_options(f"logs describe-log-groups --log-group-name-pattern {api_id}")
-            left += self._tried(f"search for log groups of API {api_id}", command, look_for_groups)
+            left += self._tried(f"the log groups of API {api_id}, if there are any", command, look_for_groups)
             for group in groups:
                 left += self._delete(LOG_GROUP, group)
         return left
@@ -115,7 +113,9 @@ class Ledger:
     def _tried(self, what: str, by_hand: str, step: Callable[[], None]) -> list[Leftover]:
         try:
             step()
-        except (BotoCoreError, ClientError) as error:
+        except StoppedError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever fails, all else must be deleted
             return [Leftover(what, explain(error), by_hand)]
         return []
 

@@ -24,6 +24,10 @@ class Stages:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         parameters = self._parameters()
+        if not {"Mode", "InfoTagKey"} & parameters.keys():
+            raise NotTriedError(
+                f"the stack {bench.options.stack_name} is not Log Keeper's: name the one that is with --stack-name"
+            )
         if parameters.get("Mode", "Enforce") != "Enforce":
             raise NotTriedError(f"the stack's Mode is {parameters['Mode']}: it changes nothing")
         tags = {parameters.get("InfoTagKey", "execution-logs"): "INFO"}

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws.errors import error_code
 from verify.bench import FORMAT, STAGE, Bench, refusal
-from verify.kinds import LOG_GROUP, RESOURCE_POLICY
+from verify.kinds import LOG_GROUP, RESOURCE_POLICY, account_policies
 from verify.log_role import needs_log_role
 from verify.points import Point, UnclearError, Value
 
@@ -69,8 +69,7 @@ def _where_delivery_is_allowed(bench: Bench) -> Value:
 
 
 def _account_policies(bench: Bench) -> list[str]:
-    found = bench.client("logs").describe_resource_policies().get("resourcePolicies", [])
-    return [each.get("policyDocument", "") for each in found]
+    return [document for _, document in account_policies(bench.account)]
 
 
 def _unchanged_update(bench: Bench) -> Value:

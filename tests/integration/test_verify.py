@@ -172,8 +172,22 @@ def test_turned_switch_is_reported_and_no_other(
 
 
 def test_other_resources_are_not_touched(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    sandbox.client("apigateway").create_rest_api(name=f"{PREFIX}-of-somebody")  # without the tag
-    sandbox.client("logs").create_log_group(logGroupName="/theirs")
+    gateway, tags = sandbox.client("apigateway"), {PREFIX: "a tag of theirs"}
+    gateway.create_rest_api(name=f"{PREFIX}-01234567")  # without the tag
+    gateway.create_rest_api(name=f"{PREFIX}-of-somebody", tags=tags)
+    sandbox.client("apigatewayv2").create_api(Name=f"my-{PREFIX}-01234567", ProtocolType="HTTP", Tags=tags)
+    for group in ("/theirs", f"{PREFIX}-results", f"{PREFIX}-0123456789/lines", f"/{PREFIX}-01234567/lines"):
+        sandbox.client("logs").create_log_group(logGroupName=group)
+    sandbox.client("s3").create_bucket(Bucket=f"{PREFIX}-results-us-east-1")
+    make_role(sandbox, f"{PREFIX}-admins-us-east-1")
+    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = make_role(sandbox, "Scheduler", trust={"Version": "2012-10-17", "Statement": [trust]})
+    sandbox.client("scheduler").create_schedule(
+        Name=f"{PREFIX}-nightly",
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": f"arn:aws:sqs:us-east-1:{sandbox.account_id}:x", "RoleArn": role},
+    )
     before = traces(sandbox)
     verify(sandbox, capsys)
     assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
@@ -272,6 +286,109 @@ def test_entry_that_aws_added_to_a_policy_of_the_account_is_taken_out_and_others
     assert "/theirs" in after["policyDocument"]
 
 
+def entries(*groups: str) -> dict[str, Any]:
+    """Return a statement that lists several log groups, as AWS wrote them."""
+    return {
+        "Sid": "AWSLogDeliveryWrite",
+        "Effect": "Allow",
+        "Principal": {"Service": "delivery.logs.amazonaws.com"},
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": [f"arn:aws:logs:us-east-1:123456789012:log-group:{group}:log-stream:*" for group in groups],
+    }
+
+
+def documents(policies: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return each policy's document by its name."""
+    return {each["policyName"]: json.loads(each["policyDocument"]) for each in policies}
+
+
+def test_entry_is_taken_out_of_a_statement_that_lists_other_log_groups(sandbox: Sandbox) -> None:
+    """*Source:* radkawar/stackd testdata/aws/apigateway/http_log_settings.json (2026-09): one statement for many."""
+    logs, own = sandbox.client("logs"), f"{PREFIX}-01234567"
+    theirs = ["/aws/vendedlogs/states/theirs", f"{PREFIX}-results"]
+
+    def put(name: str, *statements: dict[str, Any]) -> None:
+        document = {"Version": "2012-10-17", "Statement": statements}
+        logs.put_resource_policy(policyName=name, policyDocument=json.dumps(document))
+
+    put("AWSLogDeliveryWrite20150319", entries(*theirs))
+    put("other", entries(theirs[0]))
+    before = traces(sandbox)["policies"]
+    put("AWSLogDeliveryWrite20150319", entries(theirs[0], f"{own}/http", theirs[1]), entries(f"{own}/quick"))
+    assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
+    assert documents(traces(sandbox)["policies"]) == documents(before)
+
+
+def test_entry_of_another_run_in_a_policy_stays(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    sandbox.turn(log_delivery_policy="account")
+    document = {"Version": "2012-10-17", "Statement": [entries(f"{PREFIX}-01234567/http")]}
+    policy = {"policyName": "AWSLogDeliveryWrite20150319", "policyDocument": json.dumps(document)}
+    sandbox.client("logs").put_resource_policy(**policy)
+    before = traces(sandbox)["policies"]
+    verify(sandbox, capsys, "--only", "log-delivery-policy")
+    assert documents(traces(sandbox)["policies"]) == documents(before)
+
+
+class ClosingPipe(io.StringIO):
+    """A stderr whose reader ends after so many writes."""
+
+    def __init__(self, writes: int) -> None:
+        super().__init__()
+        self._left = writes
+
+    def write(self, text: str) -> int:
+        self._left -= 1
+        if self._left < 0:
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("writes", range(4, 20, 3))
+def test_nothing_is_left_where_nobody_reads_stderr_any_more(
+    writes: int, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = traces(sandbox)
+    monkeypatch.setattr("sys.stderr", ClosingPipe(writes))
+    code, _ = verify(sandbox, capsys, "--only", "partial-route-settings", "--only", "past-schedule")
+    assert code in (0, 1)
+    assert traces(sandbox) == before
+
+
+def test_stack_that_is_not_log_keepers_is_not_waited_for(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    sandbox.client("cloudformation").create_stack(StackName="other", TemplateBody=json.dumps(template))
+    code, answer = verify(sandbox, capsys, "--only", "stack-*", "--stack-name", "other")
+    assert {each["status"] for each in answer["points"]} == {"not tried"}
+    assert "is not Log Keeper's" in answer["points"][0]["why"]
+    assert code == 0
+
+
+def test_answer_that_cannot_be_read_does_not_stop_the_deleting(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = traces(sandbox)
+
+    def delete(*_: object) -> None:
+        raise KeyError("Schedules")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("verify.kinds.Kind.delete", delete)
+        code, answer = verify(sandbox, capsys, "--only", "past-schedule", "--only", "partial-route-settings")
+    assert code == 1
+    assert len(answer["leftovers"]) == 4
+    assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
+    assert traces(sandbox) == before
+
+
+@pytest.mark.parametrize("minutes", ["nan", "-1", "inf", "ten"])
+@pytest.mark.parametrize("option", ["--minutes-for-stack", "--minutes-for-cloudtrail"])
+def test_minutes_that_never_end_are_wrong_usage(option: str, minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"{option}={minutes}"])
+    assert ended.value.code == 2
+    assert "minutes" in capsys.readouterr().err
+
+
 # ---- as a program of its own
 
 
@@ -303,7 +420,7 @@ def wait_for_call(sandbox: Sandbox, operation: str, count: int = 1) -> None:
     sandbox.wait_until(lambda: sum(record.call.operation == operation for record in list(sandbox.calls)) >= count, 60)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_program_stopped_in_mid_run_leaves_nothing(sandbox: Sandbox, number: signal.Signals) -> None:
     before = traces(sandbox)
     process = start(sandbox)
@@ -311,6 +428,18 @@ def test_program_stopped_in_mid_run_leaves_nothing(sandbox: Sandbox, number: sig
     wait_for_call(sandbox, "CreateRoute")
     assert traces(sandbox) != before
     assert stop(process, number)["stopped"] is True
+    assert traces(sandbox) == before
+
+
+def test_program_stopped_while_it_deletes_goes_on_and_tells_what_it_found(sandbox: Sandbox) -> None:
+    before = traces(sandbox)
+    process = start(sandbox, "--only", "past-schedule")
+    wait_for_call(sandbox, "DeleteSchedule")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=90)
+    assert "still being deleted" in err
+    assert process.returncode == 0
+    assert json.loads(out)["stopped"] is False
     assert traces(sandbox) == before
 
 

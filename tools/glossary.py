@@ -72,12 +72,12 @@ class Occurrence:
         return f"{self.path}:{self.line}: {' '.join(self.word.split())} -> {self.instead}"
 
 
+#: Of the words in the guide, "way", "goes" and "made" are not here: they are right in most sentences.
 RULES = (
     Rule(r"\b(in|out\s+of)[\s-]line\b", "compliant, non-compliant"),
     Rule(r"\b(put(s|ting)?|keep(s|ing)?|kept)(\s+\w+)?\s+right\b", "remediate"),
     Rule(r"\b(mend(s|ed|ing)?)\b", "repair"),
-    Rule(r"\blook(s|ed|ing)?\s+(at|after|for|over|again)\b|\b(a|the|each|every|that|no)\s+looks?\b", "check, evaluate"),
-    Rule(r"\bto\s+look\b|\blooked\b(?!\s+(up|like))", "check, evaluate"),
+    Rule(r"\blook(s|ed|ing)?\b(?!([\s-]+\w+){0,2}[\s-]+up\b)(?!\s+like\b)", "check, evaluate, read; manage"),
     Rule(r"\bjudg(e|es|ed|ing|ment|ments|ement|ements)\b", "evaluate, evaluation"),
     Rule(r"\bverdicts?\b", "status"),
     Rule(r"\black(s|ed|ing)?\b", "required changes; needs, has no, is missing"),
@@ -96,7 +96,6 @@ RULES = (
     Rule(r"\bgone\b", "deleted, ended"),
     Rule(r"\b(goes|went|going)\s+away\b", "is deleted"),
     Rule(r"\b(un)?born\b", "created"),
-    Rule(r"\bsomebody\s+to\s+look\b", "findings that need action"),
     # Names that users saw and that were changed.
     Rule(r"\bStages(InLine|Changed|PutRight|OutOfLine|Gone|Seen(InLine|OutOfLine)?)\b", "the metric's new name"),
     Rule(r"\bSecondsToInLine\b", "SecondsToCompliance"),

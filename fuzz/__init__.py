@@ -1,4 +1,5 @@
-"""Any input for the readers and the plan, and what must be true of them whatever it was.
+"""Random input for the parsers of messages, the policy and both functions, and the claims that must hold for any input.
 
-The claims are in ``claims``; Hypothesis tries them in tests/unit, and ``make fuzz`` under a coverage-guided fuzzer.
+The claims are in ``claims`` and ``functions``. Hypothesis tests them in tests/unit; ``make fuzz`` tests them with a
+coverage-guided fuzzer.
 """

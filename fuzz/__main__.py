@@ -1,4 +1,4 @@
-"""``make fuzz``: each target for its share of the time, what was found, and a table of what was tried."""
+"""``make fuzz``: fuzz each target for an equal part of the time, and print a table of the results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fuzz.targets import TARGETS, Target
 
-#: Inputs that reached something new are kept here, for the next time to begin with; and those that broke something.
+#: The folder of the inputs that reached new code, with which the next run begins, and of those that broke a claim.
 FOLDER = Path(".fuzz")
 _STATUS = re.compile(r"#(?P<executions>\d+)\s.*?cov: (?P<edges>\d+)")
 _FINAL = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
@@ -25,7 +25,7 @@ _LAST_LINES = 60
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of fuzzing one target."""
+    """The result of one target: inputs tried, branches of the code reached, and the file of an input that failed."""
 
     executions: int = 0
     edges: int = 0
@@ -46,24 +46,31 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(TARGETS)}; all, if none is named")
-    parser.add_argument("--seconds", type=int, default=90, help="of all targets together")
-    parser.add_argument("--again", type=Path, metavar="FILE", help="try this one input of the target only")
+    parser = argparse.ArgumentParser(
+        prog="make fuzz", description="Fuzz each target for an equal part of the time. Exits with 1 if a claim fails."
+    )
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", help=f"targets to fuzz (default: all): {', '.join(TARGETS)}"
+    )
+    parser.add_argument("--seconds", type=int, default=90, help="total time for all targets (default: 90)")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="try only the input in FILE, of one target")
     arguments = parser.parse_args()
     if unknown := set(arguments.targets) - set(TARGETS):
         parser.error(f"no such target: {', '.join(unknown)}")
     if arguments.again and len(arguments.targets) != 1:
-        parser.error("--again takes the one target that the input is of")
+        parser.error("--again needs exactly one target: the one that the input belongs to")
     arguments.targets = arguments.targets or list(TARGETS)
     return arguments
 
 
 def _fuzz(name: str, seconds: float, again: Path | None) -> Outcome:
-    """The target has been fuzzed for so long, or until something broke; its progress and that are printed."""
+    """Fuzz the target for so many seconds, or until a claim fails, and print the progress and the failure.
+
+    ``again``: a file with the one input to try.
+    """
     target, outcome, began = TARGETS[name], Outcome(), time.monotonic()
     options = [str(again)] if again else _options(name, target, seconds)
-    child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+    child = subprocess.Popen(  # noqa: S603 -- this interpreter
         [sys.executable, "-m", "fuzz.fuzzer", name, *options],
         stderr=subprocess.PIPE,
         text=True,
@@ -72,30 +79,30 @@ def _fuzz(name: str, seconds: float, again: Path | None) -> Outcome:
     )
     assert child.stderr is not None
     last: deque[str] = deque(maxlen=_LAST_LINES)
-    told = began
+    shown = began
     for line in child.stderr:
         last.append(line)
         if status := _STATUS.match(line):
             outcome.executions, outcome.edges = int(status["executions"]), int(status["edges"])
         if final := _FINAL.match(line):
             outcome.executions = int(final[1])
-        if time.monotonic() - told > _PROGRESS_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - shown > _PROGRESS_SECONDS:
+            shown = time.monotonic()
             print(
-                f"{name}: {told - began:.0f} s, {outcome.executions:,} executions, {outcome.edges:,} edges", flush=True
+                f"{name}: {shown - began:.0f} s, {outcome.executions:,} executions, {outcome.edges:,} edges", flush=True
             )
     outcome.seconds = time.monotonic() - began
     if child.wait() != 0:
         print("".join(line for line in last if not line.startswith("INFO: ")))
         written = [line.rsplit(" ", 1)[-1].strip() for line in last if "Test unit written to" in line]
         outcome.crash = written[0] if written else str(again or "the fuzzer itself")
-        print(f'Once more: make fuzz ARGS="{name} --again {outcome.crash}"')
+        print(f'To try this input again: make fuzz ARGS="{name} --again {outcome.crash}"')
     return outcome
 
 
 def _options(name: str, target: Target, seconds: float) -> list[str]:
-    """libFuzzer's options; the inputs to begin with and the dictionary are written."""
-    corpus, crashes, seeds = (FOLDER / kind / name for kind in ("corpus", "crashes", "seeds"))
+    """Write the first inputs and the dictionary of the target. Return the options for libFuzzer."""
+    corpus, crashes, seeds = (FOLDER / part / name for part in ("corpus", "crashes", "seeds"))
     for folder in (corpus, crashes, seeds):
         folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds):
@@ -116,7 +123,7 @@ def _options(name: str, target: Target, seconds: float) -> list[str]:
 
 
 def _escaped(word: str) -> str:
-    """The word in JSON, as libFuzzer wants the bytes of a dictionary's entry."""
+    """Return the word in JSON, with the escapes of a libFuzzer dictionary."""
     text = json.dumps(word)
     return "".join(chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in text.encode())
 

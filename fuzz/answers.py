@@ -1,4 +1,4 @@
-"""Any answer that botocore's service models allow API Gateway to give of a stage, and any owner's choices."""
+"""Create any answer about a stage that botocore's service models allow, and any settings of Log Keeper."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _TAG_VALUES = (
     "soon",
     "",
 )
-#: Words that mean something, by the names of members (of maps: of their keys and values). Any other text comes too.
+#: Texts with a meaning, by the name of the member (for maps: of their keys and values). Other texts are tried too.
 WORDS: Mapping[str, Sequence[str]] = {
     "loggingLevel": ("OFF", "ERROR", "INFO", "info", "DEBUG", ""),
     "destinationArn": _DESTINATIONS,
@@ -95,25 +95,25 @@ def _shape(service: str, name: str) -> Any:
 
 
 def rest_answer(choices: Choices) -> dict[str, Any]:
-    """What GetStage and GetStages of a REST API may say."""
+    """Return an answer of GetStage, or one stage of an answer of GetStages, for a REST API."""
     answer: dict[str, Any] = any_of(_shape("apigateway", "Stage"), choices)
     return answer
 
 
 def v2_answer(choices: Choices) -> dict[str, Any]:
-    """What GetStage and GetStages of an HTTP or WebSocket API may say."""
+    """Return an answer of GetStage, or one stage of an answer of GetStages, for an HTTP or WebSocket API."""
     answer: dict[str, Any] = any_of(_shape("apigatewayv2", "GetStageResponse"), choices)
     return answer
 
 
 def any_tags(choices: Choices) -> dict[str, str]:
-    """The tags that a stage may have."""
+    """Return tags that a stage can have."""
     tags: dict[str, str] = any_of(_shape("apigateway", "Stage").members["tags"], choices, "tags")
     return tags
 
 
 def any_settings(choices: Choices) -> Settings:
-    """What the owner of the account may have chosen."""
+    """Return settings with any values of the parameters that decide about a stage."""
     return replace(
         SETTINGS,
         access_log_format=choices.pick(tuple(FormatName)),
@@ -124,7 +124,7 @@ def any_settings(choices: Choices) -> Settings:
 
 
 def any_of(shape: Any, choices: Choices, name: str = "") -> Any:
-    """A value of the shape: members present or absent, enums as modelled, texts that mean something or do not."""
+    """Return a value of the shape: with or without each member, with known and with unknown texts."""
     match shape.type_name:
         case "structure":
             return {member: any_of(of, choices, member) for member, of in shape.members.items() if choices.flip()}
@@ -138,8 +138,8 @@ def any_of(shape: Any, choices: Choices, name: str = "") -> Any:
             return choices.pick(enum)
         case "string":
             words = WORDS.get(name, ())
-            means_something = words and choices.pick(range(5)) > 0
-            return choices.pick(words) if means_something else choices.text()
+            is_known = words and choices.pick(range(5)) > 0
+            return choices.pick(words) if is_known else choices.text()
         case "boolean":
             return choices.flip()
         case "integer":
@@ -148,4 +148,4 @@ def any_of(shape: Any, choices: Choices, name: str = "") -> Any:
             return choices.pick((0.0, 0.5)) if choices.flip() else choices.number()
         case "timestamp":
             return NOW
-    raise NotImplementedError(f"the models of stages have no {shape.type_name} yet")
+    raise NotImplementedError(f"shapes of type {shape.type_name} are not implemented: no member of a stage has had one")

@@ -1,6 +1,6 @@
-"""What UpdateStage makes of a stage, as GetStage would tell it. Pure: the answer goes in, and what follows comes out.
+"""A model of UpdateStage: the answer of GetStage before the call, and after it. Pure.
 
-Written apart from the sandbox's rules, from the same sources (``sandbox/rules/rest_stages.py``, ``v2_stages.py``).
+Written independently of the sandbox's rules for the stages of both API versions, from the same sources.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 from log_keeper.stages import Protocol
 
-#: A method's key: whatever path addressed it first, less its first slash; and ``*/*``. A path that begins with one of
-#: the stage's own members addresses that member, so that no key does (a resource of such a name needs ``~1``).
+#: The key of a method: ``*/*``, or the path that addressed the method first, without its first slash. No key begins
+#: with the name of a member of the stage, because such a path addresses that member (a resource of such a name needs
+#: ``~1``).
 _METHOD = r"(?:GET|PUT|POST|DELETE|PATCH|HEAD|OPTIONS)"
 METHOD_KEY = re.compile(rf"\*/\*|(?!(?:accessLogSettings|canarySettings|variables)/).*/{_METHOD}", re.DOTALL)
 
@@ -24,7 +25,7 @@ LEAVES = {
 }
 _METHOD_PATH = re.compile(rf"/(?P<method>.+)/(?P<leaf>{'|'.join(LEAVES)})", re.DOTALL)
 
-#: An entry that nobody has set anything of.
+#: A new entry of ``methodSettings``, before anything is set in it.
 FRESH_METHOD = {
     "metricsEnabled": False,
     "dataTraceEnabled": False,
@@ -39,15 +40,15 @@ FRESH_METHOD = {
 
 
 class RefusedError(Exception):
-    """API Gateway refuses the request: nothing of it is done."""
+    """API Gateway refuses the request, and changes nothing."""
 
 
 def patched(answer: Mapping[str, Any], operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The REST stage after UpdateStage with these patch operations, in their order."""
+    """Return the REST stage after UpdateStage with these patch operations. Raises RefusedError."""
     stage = deepcopy(dict(answer))
     for operation in operations:
         if operation["op"] != "replace" or not operation["value"]:
-            raise RefusedError(f"{operation}: nothing else is ever sent")
+            raise RefusedError(f"{operation}: Log Keeper sends only replace, with a value")
         _patch(stage, operation["path"], operation["value"])
     return stage
 
@@ -57,7 +58,7 @@ def _patch(stage: dict[str, Any], path: str, value: str) -> None:
         case ["accessLogSettings", ("destinationArn" | "format") as leaf]:
             stage.setdefault("accessLogSettings", {})[leaf] = value
         case [("accessLogSettings" | "canarySettings" | "variables") as member, *below]:
-            # No setting of a method, whatever stands behind: this would be the stage's own member of that name.
+            # The path addresses this member of the stage, not a method, whatever follows.
             stage.setdefault(member, {})["/".join(below)] = value
         case _:
             _patch_method(stage, path, value)
@@ -69,7 +70,7 @@ def _patch_method(stage: dict[str, Any], path: str, value: str) -> None:
         raise RefusedError(f"{path}: no such path")
     key = found["method"]
     if not METHOD_KEY.fullmatch(key):
-        raise RefusedError(f"{path}: {key} is no method")
+        raise RefusedError(f"{path}: {key} is not a method")
     settings = stage.setdefault("methodSettings", {})
     entry = settings.setdefault(key, dict(settings.get("*/*", FRESH_METHOD)))
     leaf = LEAVES[found["leaf"]]
@@ -78,15 +79,15 @@ def _patch_method(stage: dict[str, Any], path: str, value: str) -> None:
     elif value in ("OFF", "ERROR", "INFO"):
         entry[leaf] = value
     else:
-        raise RefusedError(f"{path}: {value} is no level")
+        raise RefusedError(f"{path}: {value} is not a logging level")
 
 
 def updated(
     answer: Mapping[str, Any], request: Mapping[str, Any], protocol: Protocol, *, keeps: bool
 ) -> dict[str, Any]:
-    """The HTTP or WebSocket stage after UpdateStage with these parameters.
+    """Return the HTTP or WebSocket stage after UpdateStage with these parameters. Raises RefusedError.
 
-    ``keeps``: whether members of a route's settings that are not sent stay as they are, which is unknown.
+    ``keeps``: whether API Gateway keeps the members of a route's settings that the request does not have; unknown.
     """
     stage = deepcopy(dict(answer))
     access = stage.get("AccessLogSettings", {}) | request.get("AccessLogSettings", {})
@@ -114,5 +115,5 @@ def updated(
         "DefaultRouteSettings",
         "RouteSettings",
     }:
-        raise RefusedError(f"{unknown} is nothing of logging")
+        raise RefusedError(f"{unknown}: Log Keeper sends only logging settings")
     return stage

@@ -1,4 +1,4 @@
-"""Where arbitrary values come from: bytes of the fuzzer, or whatever else can choose."""
+"""Sources of random values: the bytes of the fuzzer, or Hypothesis in tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Choices(Protocol):
-    """A source of arbitrary values."""
+    """A source of random values."""
 
     def flip(self) -> bool: ...
 
@@ -16,16 +16,16 @@ class Choices(Protocol):
     def text(self) -> str: ...
 
     def integer(self) -> int:
-        """Of 32 bits, as the service models' integers are."""
+        """Return an integer of 32 bits, as in the service models."""
         ...
 
     def number(self) -> float:
-        """Neither infinite nor NaN: JSON has none."""
+        """Return a number that JSON can have: neither infinite nor NaN."""
         ...
 
 
 class OfBytes:
-    """Choices made by the bytes of one input; when they run out, the first of what there is to choose from."""
+    """Takes the values from the bytes of one input. After its last byte, every choice is the first possible one."""
 
     def __init__(self, provider: Any) -> None:
         """``provider``: atheris.FuzzedDataProvider of the input."""

@@ -1,6 +1,6 @@
-"""What must be true whatever is read. Each function checks one claim, and raises what is raised where it does not hold.
+"""Claims about the parsers and the policy that must hold for any input. Each public function checks one claim.
 
-``AssertionError``: the claim does not hold; anything else: the program crashed.
+It raises AssertionError if the claim does not hold; any other error is a crash of the program.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from testing.builders import ACCOUNT, OWN_ROLE_ARN, REF, REGION, SETTINGS, V2_RE
 
 REGIONS = (REGION, "eu-west-1")
 
-# Written anew, and not taken from the program.
+# Written independently of the program.
 API_ID = re.compile(r"[a-z0-9]{1,64}\Z", re.ASCII)
 STAGE_NAMES = {
     ApiVersion.V1: re.compile(r"[A-Za-z0-9_-]{1,128}\Z", re.ASCII),
@@ -49,8 +49,8 @@ _V2_MEMBERS = {"LoggingLevel", "DataTraceEnabled", "DetailedMetricsEnabled"}
 _ACCESS_LOG_PATHS = {"/accessLogSettings/destinationArn", "/accessLogSettings/format"}
 
 
-def is_stage_of_ours(ref: StageRef) -> bool:
-    """The names are such as AWS gives, and of the account and regions that are looked after."""
+def is_managed(ref: StageRef) -> bool:
+    """Return whether the stage has names that AWS gives, and is in the account and the managed regions."""
     return (
         ref.account == ACCOUNT
         and ref.region in REGIONS
@@ -60,7 +60,7 @@ def is_stage_of_ours(ref: StageRef) -> bool:
 
 
 def check_message(body: str) -> None:
-    """A message of StageQueue is about a stage of ours, our log roles, or nothing; or it is refused as unreadable."""
+    """Check that a message of StageQueue names managed stages, APIs, log roles or nothing, or is unreadable."""
     try:
         event: Any = json.loads(body)
     except (RecursionError, ValueError):
@@ -68,16 +68,16 @@ def check_message(body: str) -> None:
     try:
         hint = read_event(event, account=ACCOUNT, regions=REGIONS, own_role_arn=OWN_ROLE_ARN)
     except UnreadableEventError as error:
-        assert len(str(error)) < 500, "a refusal is a line of the log"
+        assert len(str(error)) < 500, "the error is one line of the log"
         return
     match hint:
         case StageNamed(ref):
-            assert is_stage_of_ours(ref)
+            assert is_managed(ref)
             again = json.loads(json.dumps(stage_to_look_at(ref)))
             assert read_event(again, account=ACCOUNT, regions=REGIONS, own_role_arn=OWN_ROLE_ARN) == StageNamed(ref)
         case StagesTagged(refs):
             assert len(refs) > 0
-            assert all(map(is_stage_of_ours, refs))
+            assert all(map(is_managed, refs))
         case ApiNamed(region, api_id):
             assert region in REGIONS
             assert API_ID.match(api_id)
@@ -95,7 +95,7 @@ def check_message(body: str) -> None:
 
 
 def check_work(body: str) -> None:
-    """A message of SweepQueue names APIs of a region of ours, begins a sweep, or is refused as unreadable."""
+    """Check that a message of SweepQueue names APIs of a managed region, starts a sweep, or is unreadable."""
     try:
         work = Work.from_message(body, REGIONS)
     except UnreadableWorkError as error:
@@ -108,7 +108,7 @@ def check_work(body: str) -> None:
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """Any tags are an opt-in or none; one that ends can be scheduled, ends, and not before its time."""
+    """Check that tags are an opt-in or none; that its end can be scheduled, and that it ends then, not before."""
     opt_in = read_opt_in(tags, SETTINGS.policy, NOW)
     assert opt_in.level in (LoggingLevel.ERROR, LoggingLevel.INFO)
     if opt_in.until is not None:
@@ -120,7 +120,7 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 
 class _NoSchedules:
-    """Takes a schedule at a whole second of UTC."""
+    """A client of EventBridge Scheduler that accepts only a schedule at a whole second of UTC."""
 
     def get_schedule(self, **_: str) -> dict[str, str]:
         return {}
@@ -133,18 +133,18 @@ class _NoSchedules:
 
 
 def check_rest_stage(before: dict[str, Any], settings: Settings) -> None:
-    """A stage of a REST API is in line once its patch is applied; nothing else of it has changed."""
+    """Check that a REST stage is compliant after its patch is applied, and nothing else in it has changed."""
     kept = deepcopy(before)
     stage = rest.to_stage(REF, before)  # type: ignore[arg-type]
     planned = plan(stage, settings.policy, NOW)
     _check_groups(stage, settings)
     operations = rest.patch_operations(planned)
-    assert before == kept, "an answer is read, not written"
+    assert before == kept, "Log Keeper does not change the answer"
     methods = {"*/*", *before.get("methodSettings", {})}
     paths = _ACCESS_LOG_PATHS | {f"/{method}/{leaf}" for method in methods for leaf in LEAVES}
-    assert {operation["path"] for operation in operations} <= paths, "each method under the key that was read"
+    assert {operation["path"] for operation in operations} <= paths, "each method has the key that GetStage shows"
     if not all(METHOD_KEY.fullmatch(method) for method in before.get("methodSettings", {})):
-        return  # API Gateway has no such method
+        return  # API Gateway never answers such a method
     _check_order(before, operations, settings)
     after = patched(before, operations)
     again = plan(rest.to_stage(REF, after), settings.policy, NOW)  # type: ignore[arg-type]
@@ -155,19 +155,19 @@ def check_rest_stage(before: dict[str, Any], settings: Settings) -> None:
 
 
 def _check_order(before: dict[str, Any], operations: list[Any], settings: Settings) -> None:
-    """Operation by operation: where a level is set, no bodies are traced, but on purpose."""
+    """Check that no operation sets a level while data tracing is on, unless tags allow it."""
     tags, policy = before.get("tags", {}), settings.policy
-    on_purpose = (
+    is_allowed = (
         settings.allows_bodies
         and read_opt_in(tags, policy, NOW).level is LoggingLevel.INFO
         and tags.get("execution-logs-bodies", "").strip().lower() == "true"
     )
     for number, operation in enumerate(operations):
-        if operation["path"].endswith("/loglevel") and not on_purpose:
-            at_that_moment = patched(before, operations[: number + 1])["methodSettings"]
+        if operation["path"].endswith("/loglevel") and not is_allowed:
+            meanwhile = patched(before, operations[: number + 1])["methodSettings"]
             changed = [
                 each
-                for method, each in at_that_moment.items()
+                for method, each in meanwhile.items()
                 if each != before.get("methodSettings", {}).get(method)
                 and each.get("loggingLevel") in ("ERROR", "INFO")
             ]
@@ -175,9 +175,9 @@ def _check_order(before: dict[str, Any], operations: list[Any], settings: Settin
 
 
 def _rest_of_rest(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """All of the stage that is none of the policy's business."""
+    """Return the settings of the stage that the policy does not manage."""
     others = {name: value for name, value in answer.items() if name not in ("accessLogSettings", "methodSettings")}
-    # With its first setting the entry for all methods is born, as API Gateway makes it.
+    # API Gateway creates the entry for all methods with the first setting.
     methods = {"*/*": FRESH_METHOD} | answer.get("methodSettings", {})
     ours = {"loggingLevel", "dataTraceEnabled"} | ({"metricsEnabled"} if settings.wants_metrics else set())
     others["methodSettings"] = {
@@ -187,10 +187,10 @@ def _rest_of_rest(answer: Mapping[str, Any], settings: Settings) -> dict[str, An
 
 
 def check_v2_stage(before: dict[str, Any], protocol: Protocol, settings: Settings, *, keeps: bool) -> None:
-    """The same of a stage of an HTTP or WebSocket API.
+    """Check that an HTTP or WebSocket stage is compliant after Log Keeper's calls, and nothing else in it has changed.
 
-    ``keeps``: what API Gateway does with members of a route's settings that are not sent. Where it keeps them, one
-    call is made, and only what the policy is about is sent.
+    ``keeps``: whether API Gateway keeps the members of a route's settings that a request does not have. If so, Log
+    Keeper makes at most one call, and sends only members that the policy manages.
     """
     kept = deepcopy(before)
     stage = http_websocket.to_stage(V2_REF, protocol, before)  # type: ignore[arg-type]
@@ -211,7 +211,7 @@ def check_v2_stage(before: dict[str, Any], protocol: Protocol, settings: Setting
 
 
 class _V2Client:
-    """Takes UpdateStage as API Gateway does. ``members``: the settings of routes and the stage that were sent."""
+    """A client that answers UpdateStage as API Gateway does. ``members``: names of the settings in the requests."""
 
     def __init__(self, answer: dict[str, Any], protocol: Protocol, keeps: bool) -> None:
         self.answer, self.calls, self.members = answer, 0, set[str]()
@@ -230,7 +230,7 @@ class _V2Client:
 
 
 def _rest_of_v2(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """All of the stage that is none of the policy's business; absent settings are empty ones."""
+    """Return the settings of the stage that the policy does not manage; empty ones for those that are absent."""
     of_routes = {"LoggingLevel", "DataTraceEnabled"}
     of_stage = of_routes | ({"DetailedMetricsEnabled"} if settings.wants_metrics else set())
 
@@ -244,13 +244,13 @@ def _rest_of_v2(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]
 
 
 def _check_destination(before: Mapping[str, Any], after: Mapping[str, Any], member: str, leaf: str) -> None:
-    """A destination that is there stays."""
+    """Check that an existing destination has not changed."""
     there = before.get(member, {}).get(leaf)
     assert not there or after[member][leaf] == there
 
 
 def _check_groups(stage: Stage, settings: Settings) -> None:
-    """Only log groups and streams of the account are looked for or made, under names that they can have."""
+    """Check that the log groups and the stream of the stage have names that AWS allows."""
     names = [group.name for group in log_groups_of(stage, settings)]
     assert len(names) == len(set(names))
     assert all(LOG_GROUP.match(name) for name in names)

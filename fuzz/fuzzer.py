@@ -1,6 +1,6 @@
-"""One target under atheris, a coverage-guided fuzzer: ``python -m fuzz.fuzzer TARGET [libFuzzer's options]``.
+"""``python -m fuzz.fuzzer TARGET [options of libFuzzer]``: run one target with atheris, a coverage-guided fuzzer.
 
-Ends with an error, its input and a traceback once a claim does not hold, or when its time is over.
+Ends when its time is over; or when a claim fails, with an error, the input and a traceback.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import traceback
 
 import atheris  # type: ignore[import-untyped] # in .venv-fuzz only
 
-# What the program's own code reaches is what guides the fuzzer.
+# The coverage of these packages guides the fuzzer.
 with atheris.instrument_imports(include=["log_keeper", "handlers"]):
     from fuzz.targets import TARGETS
 
@@ -30,7 +30,7 @@ def main() -> None:
             traceback.print_exc()
             raise
 
-    # The program's own log, which would be most of what there is to see; the fuzzer speaks on stderr.
+    # Drop stdout, which is the log of the functions. The fuzzer writes to stderr.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     atheris.Setup([sys.argv[0], *options], try_input)
     atheris.Fuzz()

@@ -1,4 +1,4 @@
-"""What is fuzzed: how the bytes of an input become values, what must be true of these, and where to begin."""
+"""The targets of the fuzzer: how bytes of an input become values, the claim about them, and the first inputs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 import atheris  # type: ignore[import-untyped] # in .venv-fuzz only
 
-from fuzz import answers, claims, door
+from fuzz import answers, claims, functions
 from fuzz.choices import OfBytes
 from log_keeper.events.own_events import stage_to_look_at
 from log_keeper.events.sweep_work import Work
 from log_keeper.stages import Api, Protocol
 from testing.builders import EVENTS, REGION, V2_REF
 
-#: Between a message and the bytes that choose AWS's answers to what it leads to.
-_THEN = b"\n\n"
+#: Separates the message from the bytes that choose the answers of AWS.
+_SEPARATOR = b"\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to be fuzzed.
+    """One target.
 
-    ``read``: makes the values of an input's bytes. ``check``: raises where its claim does not hold of them.
-    ``seeds``: inputs to begin with. ``words``: what is worth putting into an input.
+    ``read``: returns the values for the bytes of an input. ``check``: raises if its claim does not hold for them.
+    ``seeds``: the first inputs. ``words``: texts that the fuzzer puts into inputs. ``longest``: bytes of an input.
     """
 
     read: Callable[[bytes], tuple[Any, ...]]
@@ -40,7 +40,7 @@ def _choices(data: bytes) -> OfBytes:
 
 
 def _text(data: bytes) -> str:
-    """As SQS carries it: whole characters only."""
+    """Return the bytes as text. Like a message of SQS, it has no invalid characters."""
     return data.decode(errors="replace")
 
 
@@ -56,7 +56,7 @@ def _v2(data: bytes) -> tuple[Any, ...]:
 
 
 def _delivery(data: bytes) -> tuple[Any, ...]:
-    body, _, rest = data.partition(_THEN)
+    body, _, rest = data.partition(_SEPARATOR)
     choices = _choices(rest)
     protocol, settings = choices.pick((Protocol.HTTP, Protocol.WEBSOCKET)), answers.any_settings(choices)
     return _text(body), answers.rest_answer(choices), answers.v2_answer(choices), protocol, settings
@@ -68,12 +68,12 @@ def _compact(value: object) -> bytes:
 
 _EVENTS = [json.loads(path.read_text()) for path in sorted(EVENTS.glob("*.json"))]
 _MESSAGES = [_compact(event) for event in [*_EVENTS, stage_to_look_at(V2_REF)]]
-#: Members of a record that are long, and that the readers do not look into.
+#: Members of a record that are long, and that Log Keeper does not read.
 _LONG = {"userIdentity", "tlsDetails", "userAgent", "sourceIPAddress"}
 
 
 def _short(event: dict[str, Any]) -> bytes:
-    """The event without what makes it long: more of the fuzzer's changes are then of what is read."""
+    """Return the event without long members, so that the fuzzer changes more often what Log Keeper reads."""
     detail = {name: value for name, value in event["detail"].items() if name not in _LONG}
     return _compact({name: event[name] for name in ("detail-type", "account", "region")} | {"detail": detail})
 
@@ -82,7 +82,7 @@ _SHORT = [_short(event) for event in _EVENTS]
 
 
 def _words(value: object) -> set[str]:
-    """The keys and short texts of JSON."""
+    """Return the keys and the short texts of a JSON value."""
     match value:
         case dict():
             return set(value).union(*map(_words, value.values()))
@@ -111,7 +111,9 @@ TARGETS = {
         _v2, lambda answer, protocol, settings, keeps: claims.check_v2_stage(answer, protocol, settings, keeps=keeps)
     ),
     "deliveries": Target(
-        _delivery, door.check_delivery, [message + _THEN + bytes(64) for message in _SHORT], _WORDS, 4096
+        _delivery, functions.check_delivery, [message + _SEPARATOR + bytes(64) for message in _SHORT], _WORDS, 4096
     ),
-    "sweeps": Target(_delivery, door.check_sweep, [message + _THEN + bytes(64) for message in _WORK], longest=1024),
+    "sweeps": Target(
+        _delivery, functions.check_sweep, [message + _SEPARATOR + bytes(64) for message in _WORK], longest=1024
+    ),
 }

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz import answers, claims, door
+from fuzz import answers, claims, functions
 from log_keeper.events.sweep_work import UnreadableWorkError, Work
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
@@ -104,11 +104,11 @@ AWS = (
 def test_any_message_that_can_be_read_is_followed_to_its_end(
     body: str, rest: dict[str, Any], v2: dict[str, Any], protocol: Protocol, settings: Settings
 ) -> None:
-    door.check_delivery(body, rest, v2, protocol, settings)
+    functions.check_delivery(body, rest, v2, protocol, settings)
 
 
 @given(st.just(Work(REGION).to_message()) | WORKS.map(json.dumps), *AWS)
 def test_any_sweep_comes_to_its_end_and_changes_nothing(
     body: str, rest: dict[str, Any], v2: dict[str, Any], protocol: Protocol, settings: Settings
 ) -> None:
-    door.check_sweep(body, rest, v2, protocol, settings)
+    functions.check_sweep(body, rest, v2, protocol, settings)

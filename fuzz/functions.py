@@ -1,4 +1,4 @@
-"""Both functions, whole, on one message, with an AWS that answers anything and notes what it is asked."""
+"""Claims about both functions with one message, and an AWS that gives any answer and records the calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from testing.deliveries import Context
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
-#: A delivery of the execution logs of a stage that both functions meet.
+#: A log delivery of the execution logs of a stage.
 _CONFIGURATION = {"destinationResourceArn": "arn:aws:s3:::execution-logs"}
 _SOURCE = {
     "name": "shop",
@@ -43,7 +43,7 @@ _DELIVERY = {
     "deliveryDestinationArn": f"arn:aws:logs:{REGION}:{ACCOUNT}:delivery-destination:shop",
 }
 
-#: All that the functions may do but look, in an account whose log role is live.
+#: The calls that write which the functions may make, in an account whose log role is valid.
 _WRITES = {
     "apigateway": {"UpdateStage"},
     "apigatewayv2": {"UpdateStage"},
@@ -58,7 +58,7 @@ _READS = ("Get", "Describe", "List", "Simulate")
 
 @dataclass
 class Aws:
-    """Stands for ``Clients``: gives a client of any service, which holds each call against the service's model."""
+    """Replaces ``Clients``: its clients check each call against the service model, and answer it."""
 
     rest: Mapping[str, Any]
     v2: Mapping[str, Any]
@@ -159,11 +159,11 @@ def _operations(service: str) -> dict[str, str]:
 
 
 @contextmanager
-def _standing_in(function: ModuleType, aws: Aws) -> Iterator[None]:
-    """The function's clients are those of ``aws``, and a line of its log that cannot be written is an error."""
+def _replaced_clients(function: ModuleType, aws: Aws) -> Iterator[None]:
+    """Let the function use the clients of ``aws``. A log line that cannot be written raises an error."""
 
     def complain(_: logging.LogRecord) -> None:
-        raise  # what logging, which calls this, has just caught
+        raise  # the error that logging, which calls this, has just caught
 
     with (
         mock.patch.object(function, "Clients", return_value=aws),
@@ -175,14 +175,14 @@ def _standing_in(function: ModuleType, aws: Aws) -> Iterator[None]:
 def check_delivery(
     body: str, rest: Mapping[str, Any], v2: Mapping[str, Any], protocol: Protocol, settings: Settings
 ) -> None:
-    """What can be read of StageQueue is followed to its end; what cannot is reported as failed, and nothing is done."""
+    """Check that the Enforce function processes a readable message, and reports an unreadable one without AWS calls."""
     aws = Aws(rest, v2, protocol)
     record = {"messageId": "0", "receiptHandle": "", "body": body, "eventSource": "aws:sqs"}
-    with _standing_in(enforce, aws):
+    with _replaced_clients(enforce, aws):
         answer: Any = enforce.Door(settings).open({"Records": [record]}, Context())  # type: ignore[arg-type]
     failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
     if is_readable(body, settings):
-        assert failed == [], "it was read, and could not be followed"
+        assert failed == [], "the message was read, and processing it failed"
     else:
         assert failed == ["0"]
         assert aws.calls == []
@@ -191,10 +191,10 @@ def check_delivery(
 def check_sweep(
     body: str, rest: Mapping[str, Any], v2: Mapping[str, Any], protocol: Protocol, settings: Settings
 ) -> None:
-    """What can be read of SweepQueue is done to its end, whatever the stages are, and changes nothing."""
+    """Check that the Sweep function processes a readable message, whatever the stages are, and only sends to SQS."""
     aws = Aws(rest, v2, protocol)
     try:
-        with _standing_in(sweep, aws):
+        with _replaced_clients(sweep, aws):
             sweep.Door(settings).open(body, Context(remaining=900_000))  # type: ignore[arg-type]
     except UnreadableWorkError:
         assert aws.calls == []
@@ -202,6 +202,7 @@ def check_sweep(
 
 
 def is_readable(body: str, settings: Settings) -> bool:
+    """Return whether the message is an event that Log Keeper can read."""
     try:
         read_event(json.loads(body), account=settings.account, regions=settings.regions, own_role_arn=OWN_ROLE_ARN)
     except (RecursionError, UnreadableEventError, ValueError):

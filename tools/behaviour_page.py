@@ -1,6 +1,6 @@
 """``python -m tools.behaviour_page``: write ``docs/aws-behaviour.md`` from the behaviour switches.
 
-With ``--check`` nothing is written; the exit code is 1 if the page is out of date.
+With ``--check`` it writes nothing, and exits with 1 if the page is out of date.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _UNKNOWN = """\
 more to do or can do less.
 
 `make worlds` runs the integration and end-to-end tests in {worlds} worlds: each switch in each other position, one at a
-time, and all of them in their harsher position. The world of one switch runs the test files that read it, which a first
-run finds out: for the others nothing differs. It takes {duration} on two processor cores;
+time, and all of them in their harsher position. The world of one switch runs only the test files that read the switch,
+which a first run finds: for all other files it is the same as the default. It takes {duration} on two processor cores;
 `make worlds ARGS=--quick` leaves out the deployments,
 `make worlds ARGS=log_delivery_policy` runs one switch (`ARGS=--help`). `make test` does everyday work in half a minute
 in each world that the program's calls can tell from the others: new stages of each protocol, an opt-in, deleted log
@@ -55,7 +55,7 @@ _DURATION = "about an hour"
 
 
 def page() -> str:
-    """Return the page as it should be."""
+    """Return the text of the page."""
     return "\n".join(
         [
             _HEAD,
@@ -88,7 +88,7 @@ def _position(name: str, point: Point, position: Position) -> str:
 
 
 def _recorded_answers() -> str:
-    """Return how many recorded answers of AWS the tests compare with the sandbox's."""
+    """Return a sentence with the number of recorded answers that the tests compare with those of the sandbox."""
     parts = ", ".join(f"{part}: {count}" for part, count in recorded.parts().items())
     return f"Recorded answers that `tests/recorded` replays against the sandbox: {recorded.count()} checks ({parts}).\n"
 

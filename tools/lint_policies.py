@@ -1,8 +1,8 @@
-"""Parliament over policy documents: ``python tools/lint_policies.py FOLDER``, in the linters' own environment.
+"""``python tools/lint_policies.py FOLDER``: check policy documents with Parliament, in the environment of the linters.
 
-What is known and accepted stands in ``parliament.yaml``, with the reasons: by issue, patterns that the file, and the
-actions or the type where they are given, must match in full. Parliament's own command is not used, since it takes no
-account of such patterns (1.6.4), and writes a log at a place that all users of a machine share.
+``parliament.yaml`` lists the accepted findings with reasons: for each issue, patterns that must match the whole file
+name, and the actions or the type if they are given. Parliament's own command is not used, because it ignores such
+patterns (version 1.6.4) and writes its log to a path that all users of a machine share.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ACCEPTED = yaml.safe_load(Path(__file__).with_name("parliament.yaml").read_text(
 
 
 def findings(folder: Path) -> Iterator[str]:
-    """A line for each finding in the documents of the folder, but those that are accepted."""
+    """Yield one line for each finding that is not accepted, and for each accepted finding that does not occur."""
     parliament.override_config(AUDITORS / "config_override.yaml")
     unused = {(issue, number) for issue, patterns in ACCEPTED.items() for number, _ in enumerate(patterns)}
     for file in sorted(folder.rglob("*.json")):
@@ -42,7 +42,8 @@ def findings(folder: Path) -> Iterator[str]:
             if not accepted:
                 yield f"{finding.issue} ({finding.severity}) {what} {finding.title} {finding.detail}"
     for issue, number in sorted(unused):
-        yield f"parliament.yaml accepts what is not found any more: {issue} {ACCEPTED[issue][number]}"
+        accepted = ACCEPTED[issue][number]
+        yield f"parliament.yaml accepts a finding that does not occur, delete it there: {issue} {accepted}"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""The functions' packages after ``sam build``, made to start quickly: ``python -m tools.package [FOLDER]``.
+"""``python -m tools.package [FOLDER]``: change the functions' packages after ``sam build``, so that they start faster.
 
-- Python's bytecode is put in. ``sam build`` leaves it out and ``/var/task`` cannot be written to, so that every new
-  environment would compile a hundred thousand lines again: half of a cold start. Dependencies are not looked at again
-  (*unchecked*); our own modules are (*checked*), so that one edited in Lambda's console is not overlooked. Bytecode of
-  another Python than the function's is passed over by it.
-- botocore describes every service of AWS. Those that no client is made for go, and with them four fifths of the upload.
-  The others lose their documentation, which is most of what is read to make a client.
+- It adds Python bytecode. ``sam build`` does not, and ``/var/task`` is read-only, so each new environment would compile
+  a hundred thousand lines: half of a cold start. Python uses the bytecode of dependencies without comparing it with
+  the source (*unchecked*), and compares that of our modules (*checked*), so that a module edited in Lambda's console
+  takes effect. Python ignores bytecode of another Python version.
+- It removes the service models of botocore for which no client is created: four fifths of the upload. It removes the
+  documentation from the others, which is most of what botocore reads to create a client.
 
-Without this the package works just as well.
+The package works without these changes, too.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from py_compile import PycInvalidationMode
 from typing import Any
 
 BUILT = Path(__file__).parent.parent / ".aws-sam" / "build"
-#: What Lambda unpacks a package to; tracebacks name it.
+#: The folder to which Lambda unpacks a package; tracebacks name it.
 TASK_ROOT = "/var/task"
 OURS = ("handlers", "log_keeper")
 
 
 def services(package: Path) -> set[str]:
-    """Those that a client is made for, as botocore calls them: ``logs``. Clients are made in one room alone."""
+    """Return the services for which ``log_keeper`` creates clients, by botocore's names. Raises ValueError if none."""
     made = [
         call.args[0]
         for call in ast.walk(ast.parse((package / "log_keeper" / "aws" / "clients.py").read_text()))
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "_new_client"
     ]
     if not made:
-        raise ValueError(f"{package}: no client is made in log_keeper/aws/clients.py.")
+        raise ValueError(f"{package}: no client is created in log_keeper/aws/clients.py.")
     return {ast.literal_eval(name) for name in made}
 
 
 def prune(package: Path) -> None:
-    """Descriptions of other services are gone."""
+    """Remove the service models that are not needed, and the documentation from the others. Raises ValueError."""
     needed = services(package)
     described = {folder.name: folder for folder in (package / "botocore" / "data").iterdir() if folder.is_dir()}
     if missing := needed - described.keys():
-        raise ValueError(f"{package}: botocore describes no {', '.join(sorted(missing))}.")
+        raise ValueError(f"{package}: botocore has no model of {', '.join(sorted(missing))}.")
     for name in described.keys() - needed:
         shutil.rmtree(described[name])
     for name in needed:
@@ -55,7 +55,7 @@ def prune(package: Path) -> None:
 
 
 def _without_documentation(model: Any) -> Any:
-    """A member of that name is an object, and stays."""
+    """Return the model without its texts of documentation. A member that is named so is an object, and stays."""
     match model:
         case dict():
             return {
@@ -69,25 +69,29 @@ def _without_documentation(model: Any) -> Any:
 
 
 def compile_all(package: Path) -> None:
-    """Bytecode lies beside every module."""
+    """Write the bytecode of every module. Raises ValueError if a module of ours cannot be compiled."""
     for path in (path for path in package.iterdir() if path.is_dir() or path.suffix == ".py"):
         is_ours = path.name in OURS
         mode = PycInvalidationMode.CHECKED_HASH if is_ours else PycInvalidationMode.UNCHECKED_HASH
         compile_one = compileall.compile_dir if path.is_dir() else compileall.compile_file
-        # Templates for other tools and the like, in a dependency, may be no Python: those are nobody's modules.
+        # Dependencies can contain files that are not valid Python, such as templates, and that nobody imports.
         if not compile_one(path, quiet=1, stripdir=package, prependdir=TASK_ROOT, invalidation_mode=mode) and is_ours:
             raise ValueError(f"{path} cannot be compiled.")
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Change each package in the folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.package", description="Makes what sam build has built start quickly."
+        prog="python -m tools.package",
+        description="Change the packages that sam build has built, so that the functions start faster.",
     )
-    parser.add_argument("folder", nargs="?", type=Path, default=BUILT, help="of sam build; by default .aws-sam/build")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=BUILT, help="folder of sam build (default: .aws-sam/build)"
+    )
     built: Path = parser.parse_args(arguments).folder
     packages = [folder for folder in built.iterdir() if folder.is_dir()]
     if not packages:
-        parser.error(f"{built} holds no package: sam build makes one.")
+        parser.error(f"{built} has no package: run sam build first.")
     for package in packages:
         prune(package)
         compile_all(package)

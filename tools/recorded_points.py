@@ -1,6 +1,6 @@
-"""The most important points about AWS that are recorded or documented, for ``docs/aws-behaviour.md``.
+"""The most important facts about AWS that are recorded or documented, for ``docs/aws-behaviour.md``.
 
-Each is what the sandbox does too. Rules of the sandbox name the sources of everything else in their docstrings.
+The sandbox does the same in each. Sources of all other facts are in the docstrings of the sandbox's rules.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One point: what AWS does, where that was recorded, and what follows for Log Keeper."""
+    """One fact: what AWS does, where that was recorded, and the consequence for Log Keeper."""
 
     fact: str
     source: str

@@ -1,8 +1,8 @@
-"""A pytest plugin: note which behaviour switches the tests of each file read (``-p tools.switch_reads``).
+"""A pytest plugin that records which behaviour switches the tests of each file read (``-p tools.switch_reads``).
 
-``make worlds`` asks it, in a run with every switch in its default position, which tests a switch can concern: a test
-that never reads a switch runs the same in each of its positions. A whole file counts, since its tests may share an
-account. The environment's ``SWITCH_READS`` names the folder for the answer: one JSON file for each process of pytest,
+``make worlds`` uses it in a run with the default positions. A test that never reads a switch does the same in each of
+its positions. Reads are recorded by file, because the tests of a file can share an account. The environment variable
+SWITCH_READS names the folder for the results: one JSON file for each process of pytest,
 ``{"tests/e2e/test_sweep.py": ["log_delivery_policy", ...], ...}``.
 """
 
@@ -19,12 +19,12 @@ import pytest
 
 from sandbox.behaviour import POINTS, Behaviour
 
-#: These read every switch to check or to copy a Behaviour, and do not act on what they read.
+#: Modules that read every switch only to check or to copy a Behaviour.
 _COPYING = {"dataclasses", Behaviour.__module__}
 
 
 class SwitchReads:
-    """Notes each read of a switch under the file of the test that is running."""
+    """Records each read of a switch under the file of the running test."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def files_by_switch(folder: Path) -> dict[str, set[str]]:
-    """Return, for each switch, the test files that read it, from what the processes wrote into the folder."""
+    """Return the test files that read each switch, from the files that the processes wrote into the folder."""
     files: dict[str, set[str]] = {name: set() for name in POINTS}
     for path in folder.glob("*.json"):
         for file, names in json.loads(path.read_text(encoding="utf-8")).items():

@@ -1,8 +1,8 @@
-"""The template as CloudFormation gets it, and each policy document in it as IAM does, for linters to read.
+"""``python -m tools.translate FOLDER``: write the template and its policy documents in the form that linters need.
 
-``python -m tools.translate FOLDER`` writes ``FOLDER/template.json``, the serverless transform expanded, and
-``FOLDER/policies/VARIANT/RESOURCE.WHERE.json``, every function of CloudFormation replaced by its value for one choice
-of parameters. Names and ARNs of resources are samples: nothing is deployed.
+``FOLDER/template.json`` is the template after the serverless transform. ``FOLDER/policies/VARIANT/RESOURCE.WHERE.json``
+are the policy documents for one set of parameters, with a value in place of every function of CloudFormation. Names
+and ARNs of resources are samples: nothing is deployed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sandbox import template_functions, templates
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "log-keeper"
 
-#: Makes every resource of the template.
+#: Parameters with which the template creates all its resources.
 EVERYTHING = {
     "Regions": "us-east-1,ap-southeast-2",
     "PermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/Boundary",
@@ -28,7 +28,7 @@ EVERYTHING = {
     "AlarmEmail": "ops@example.com",
     "CreateTrail": "Yes",
 }
-#: Choices of parameters that between them show every side of every policy.
+#: Sets of parameters that together produce every variant of every policy.
 VARIANTS: dict[str, dict[str, str]] = {
     "default": {},
     "audit": {"Mode": "Audit"},
@@ -36,7 +36,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "everything": EVERYTHING,
 }
 
-#: What the ARN of a resource looks like, by its type.
+#: Formats of ARNs by resource type.
 _ARNS = {
     "AWS::Events::Rule": "arn:aws:events:{region}:{account}:rule/{name}",
     "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
@@ -52,29 +52,29 @@ _REFERRED_TO_BY_ARN = frozenset({"AWS::SNS::Topic"})
 
 
 def translated() -> dict[str, Any]:
-    """The template after the serverless transform, as if the functions' package had been uploaded."""
+    """Return the template after the serverless transform, as if the functions' package had been uploaded."""
     template = templates.parse(TEMPLATE.read_text())
     template["Globals"]["Function"]["CodeUri"] = "s3://packages/log-keeper"
     return templates.expand(template, {}, REGION, dict, _nothing)
 
 
 def resolved(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The properties of each resource that these parameters make, by logical id, without any function."""
+    """Return the properties of the resources that these parameters create, by logical id, with functions evaluated."""
 
-    def kind(logical_id: str) -> str:
+    def resource_type(logical_id: str) -> str:
         return str(template["Resources"][logical_id]["Type"])
 
     def name(logical_id: str) -> str:
         sample = f"{STACK}-{logical_id}-SAMPLE"
-        return sample.lower() if kind(logical_id) == "AWS::S3::Bucket" else sample
+        return sample.lower() if resource_type(logical_id) == "AWS::S3::Bucket" else sample
 
     def attribute(logical_id: str, wanted: str) -> str:
         if wanted != "Arn":
             return f"{name(logical_id)}.{wanted}"
-        return _ARNS[kind(logical_id)].format(region=REGION, account=ACCOUNT, name=name(logical_id))
+        return _ARNS[resource_type(logical_id)].format(region=REGION, account=ACCOUNT, name=name(logical_id))
 
     def reference(logical_id: str) -> str:
-        return attribute(logical_id, "Arn") if kind(logical_id) in _REFERRED_TO_BY_ARN else name(logical_id)
+        return attribute(logical_id, "Arn") if resource_type(logical_id) in _REFERRED_TO_BY_ARN else name(logical_id)
 
     stack_id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/0"
     values = templates.parameter_values(template, parameters, _nothing)
@@ -88,7 +88,7 @@ def resolved(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict
 
 
 def policy_documents(value: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every policy document within the value, wherever it stands, with the names that lead to it."""
+    """Yield each policy document in the value, at any depth, with its path: the keys that lead to it."""
     match value:
         case {"Version": _, "Statement": _}:
             yield ".".join(where), value
@@ -101,17 +101,17 @@ def policy_documents(value: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 def _with_resource(trust: dict[str, Any]) -> dict[str, Any]:
-    """A trust policy names no resource, which linters miss: the role it stands on is meant."""
+    """Return the trust policy with a resource, its role. Trust policies have none, but linters require one."""
     role = f"arn:aws:iam::{ACCOUNT}:role/{STACK}"
     return {**trust, "Statement": [{**statement, "Resource": role} for statement in trust["Statement"]]}
 
 
 def _nothing(name: str) -> str:
-    raise LookupError(f"the template refers to {name}, which is outside it")
+    raise LookupError(f"the template refers to {name}, which it does not define")
 
 
 def main(folder: Path) -> None:
-    """The folder holds the translated template and the policies of all variants, and no older ones."""
+    """Write the translated template and the policies of all variants into the folder, and delete its older content."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     template = translated()
@@ -121,7 +121,7 @@ def main(folder: Path) -> None:
         for where, document in policy_documents(resolved(template, parameters)):
             readable = _with_resource(document) if where.endswith("AssumeRolePolicyDocument") else document
             (policies / f"{where}.json").write_text(json.dumps(readable, indent=2))
-    # Linters look at the resources that the parameters' defaults make.
+    # Linters evaluate only the resources that the defaults of the parameters create.
     for parameter, value in EVERYTHING.items():
         template["Parameters"][parameter]["Default"] = value
     (folder / "template.json").write_text(json.dumps(template, indent=2))

@@ -1,11 +1,11 @@
-"""``python -m tools.worlds``, as ``make worlds`` runs it: the product's tests in every world that AWS could be.
+"""``python -m tools.worlds``, which ``make worlds`` runs: run Log Keeper's tests in every world.
 
-A world is the sandbox with one behaviour switch (``sandbox/behaviour.py``) in another position than its default; the
-last one has every switch in its harsher position. Each world is one run of pytest, which reads the positions from
-variable SWITCHES. The tests of the sandbox itself are left out: they turn the switches by themselves.
+A world is the sandbox with one behaviour switch (``sandbox/behaviour.py``) in a position that is not its default. The
+last world has every switch in its harsher position. Each world is one run of pytest, which reads the positions from
+the environment variable SWITCHES. The tests of the sandbox itself are left out, because they set the switches.
 
-A first run, with every switch in its default position, finds out which test files read each switch
-(``tools/switch_reads.py``); the world of a switch runs these, since no other test can tell it from the default.
+A first run with the default positions finds the test files that read each switch (``tools/switch_reads.py``). The world
+of a switch runs only these files, because for all other tests it is the same as the default.
 """
 
 from __future__ import annotations
@@ -32,21 +32,30 @@ from sandbox.behaviour_points import Position
 from tools.switch_reads import files_by_switch
 
 ROOT = Path(__file__).parent.parent
-GREEN, RED, WRONG_USE, STOPPED = 0, 1, 2, 130
-#: Where the output of each run is kept.
+GREEN, RED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
+#: The folder with the output of each run.
 LOGS = ROOT / ".worlds"
 
+_DESCRIPTION = """\
+Run Log Keeper's tests in every world. A world is the sandbox account with one
+behaviour switch in another position than its default; the last world has all
+switches in their harsher position. A switch is a question about AWS whose answer
+nobody has recorded: docs/aws-behaviour.md lists them.
+
+A first run with the defaults finds the tests that read each switch. Only these
+are run in the worlds of the switch.
+"""
 _EPILOG = """\
 exit codes:
-  0    every world is green
-  1    a test failed in some world, or a run could not start
-  2    wrong usage
-  130  stopped by Ctrl-C: the table has the worlds until then
+  0    all tests passed in every world
+  1    a test failed in a world, or a run could not start
+  2    wrong usage of the command
+  130  stopped with Ctrl-C: the table shows the worlds that ran until then
 """
-#: Lines of pytest with xdist and -v: how many tests there are, and the outcome of each.
+#: Lines that pytest prints with xdist and -v: the number of tests, and the outcome of each test.
 _COUNT = re.compile(r"^\d+ workers? \[(\d+) items?\]")
 _OUTCOME = re.compile(r"^\[gw\d+\] \[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED) ")
-#: Of the summary at the end.
+#: A line of the summary that pytest prints at the end.
 _FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)")
 
 
@@ -60,7 +69,7 @@ class World:
 
 @dataclass(slots=True)
 class Run:
-    """The tests of one world: outcomes by their pytest names, the tests that failed, seconds."""
+    """The tests of one world: numbers of outcomes by pytest's names, the tests that failed, and the duration."""
 
     world: World
     log: Path
@@ -68,8 +77,7 @@ class Run:
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
     exit_code: int | None = None
-
-    #: No test reads the world's switch, so that there is nothing to run.
+    #: Whether no test reads the switch of the world, so that nothing is run.
     is_unread: bool = False
 
     @property
@@ -78,7 +86,7 @@ class Run:
 
 
 def worlds() -> list[World]:
-    """Return a world for each position that is not a default, and the harshest of all."""
+    """Return a world for each position that is not a default, and the world with all harsher positions."""
     single = [
         World(f"{name}={str(position).replace(' ', '-')}", {name: position})
         for name in POINTS
@@ -88,15 +96,15 @@ def worlds() -> list[World]:
 
 
 def product_tests(*, quick: bool = False) -> list[str]:
-    """Return the product's integration tests and, unless ``quick``, its end-to-end tests, as paths for pytest.
+    """Return the paths of Log Keeper's integration tests and, unless ``quick``, of its end-to-end tests.
 
-    Those of ``make verify`` turn each switch by themselves.
+    The tests of ``make verify`` are left out, because they set each switch.
     """
     integration = sorted((ROOT / "tests" / "integration").glob("test_*.py"))
     paths = [path for path in integration if not path.name.startswith(("test_tool_worlds", "test_verify"))]
     if not quick:
         paths += sorted((ROOT / "tests" / "e2e").glob("test_*.py"))
-        # Of the fault tests, the one in which calls are throttled: others run what these already do, with faults.
+        # The only fault test that adds anything here is the one in which AWS throttles calls.
         paths.append(ROOT / "tests" / "faults" / "test_flood.py")
     return [str(path.relative_to(ROOT)) for path in paths]
 
@@ -129,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_all(chosen: Sequence[World], runs: list[Run], options: argparse.Namespace) -> None:
-    """Run the tests of each world that is chosen and append its Run to ``runs`` as it begins."""
+    """Run the tests of each chosen world. Append its Run to ``runs`` when it starts."""
     tests = options.tests or product_tests(quick=options.quick)
     selects = not options.tests and not options.all
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -155,7 +163,7 @@ def run_all(chosen: Sequence[World], runs: list[Run], options: argparse.Namespac
 
 
 def tests_of(world: World, tests: Sequence[str], readers: Mapping[str, set[str]]) -> list[str]:
-    """Return those of the tests that read a switch of the world: all, if ``readers`` of the switches are not known."""
+    """Return the tests that read a switch of the world; all tests, if ``readers`` is empty."""
     if not readers or len(world.switches) > 1:
         return list(tests)
     return [test for test in tests if any(test in readers[name] for name in world.switches)]
@@ -168,9 +176,10 @@ def run_world(
     show: Callable[[int, int | None], None],
     variables: Mapping[str, str],
 ) -> None:
-    """Run pytest in the world and count the outcomes; ``show`` is called with how many of how many tests have ended.
+    """Run pytest in the world and count the outcomes. An interruption ends pytest, too.
 
-    ``variables``: more of the environment than the world's. Whatever interrupts this ends pytest, too.
+    ``show``: called with the number of tests that have ended and the number of all tests. ``variables``: additional
+    environment variables.
     """
     command = [
         *(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--tb=short", f"--numprocesses={processes}"),
@@ -205,8 +214,8 @@ def run_world(
 
 
 def table(runs: Iterable[Run]) -> Table:
-    """Return what to show in the end: a line for each world."""
-    shown = Table("world", "", "passed", "failed", "minutes")
+    """Return the table of the results, one row for each world."""
+    shown = Table("world", "result", "passed", "failed", "minutes")
     for run in runs:
         shown.add_row(run.world.name, *_cells(run))
     for column in shown.columns[2:]:
@@ -234,23 +243,27 @@ def _shown(bar: Progress, task: TaskID) -> Callable[[int, int | None], None]:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make worlds",
-        description="Run the product's tests with each behaviour switch in each other position, one at a time, and "
-        "with all of them in their harsher position. A first run with the defaults finds out which tests read which "
-        "switch; the others are not run in its worlds, where nothing differs for them.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("world", nargs="*", help="only worlds whose name has one of these words (default: all)")
-    parser.add_argument("--list", action="store_true", help="show the worlds' names, and run nothing")
-    parser.add_argument("--quick", action="store_true", help="only the integration tests, without deployments")
     parser.add_argument(
-        "--all", action="store_true", help="every test in every world, not only those that read its switch"
+        "world", nargs="*", help="run only worlds whose name contains one of these texts (default: all)"
     )
-    parser.add_argument("--tests", action="append", metavar="PATH", help="only these tests, as pytest names them")
-    parser.add_argument("--processes", type=int, default=2, metavar="N", help="processes of pytest (default: 2)")
+    parser.add_argument("--list", action="store_true", help="print the names of the worlds, and run nothing")
+    parser.add_argument("--quick", action="store_true", help="run only the integration tests, which deploy nothing")
+    parser.add_argument(
+        "--all", action="store_true", help="run every test in every world, not only those that read its switch"
+    )
+    parser.add_argument(
+        "--tests", action="append", metavar="PATH", help="run only these tests, as pytest names them; can be repeated"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=2, metavar="N", help="number of processes of pytest (default: 2)"
+    )
     options = parser.parse_args(arguments)
     if not any(word in each.name for each in worlds() for word in options.world or [""]):
-        parser.error(f"no world's name has {' or '.join(options.world)}; see --list")
+        parser.error(f"no name of a world contains {' or '.join(options.world)}: --list prints the names")
     return options
 
 

@@ -60,8 +60,8 @@ def test_world_is_not_green_with_tests(tmp_path: Path, code: str) -> None:
 def test_unknown_world_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         worlds.main(["nowhere"])
-    assert ended.value.code == worlds.WRONG_USE
-    assert "no world's name has nowhere" in capsys.readouterr().err
+    assert ended.value.code == worlds.WRONG_USAGE
+    assert "no name of a world contains nowhere" in capsys.readouterr().err
 
 
 def test_worlds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

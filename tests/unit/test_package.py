@@ -95,8 +95,8 @@ def test_the_same_source_makes_the_same_package(built: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("log_keeper/aws/clients.py", "", "no client is made"),
-        ("log_keeper/aws/clients.py", CLIENTS.replace("logs", "lugs"), "botocore describes no lugs"),
+        ("log_keeper/aws/clients.py", "", "no client is created"),
+        ("log_keeper/aws/clients.py", CLIENTS.replace("logs", "lugs"), "botocore has no model of lugs"),
         ("handlers/enforce.py", "def", "cannot be compiled"),
     ],
 )

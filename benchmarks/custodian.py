@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.results import Plot, Result, Samples, ratios
 
 if TYPE_CHECKING:
-    from sandbox.account import Sandbox
+    from sandbox.assembly import Sandbox
 
 # Nothing of the sandbox is imported but in the account's process: Linux counts the memory of who starts a process as
 # that one's own, for a moment, so that this one has to stay small.
@@ -69,7 +69,7 @@ _account: list[Sandbox] = []
 def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -> dict[str, str]:
     """An account with so many APIs, no stage in line; gives the environment of who speaks to it."""
     from benchmarks.simulated import make_http_apis, make_rest_apis
-    from sandbox.account import Sandbox
+    from sandbox.assembly import Sandbox
     from testing.accounts import (
         make_http_stage,
         make_rest_stage,

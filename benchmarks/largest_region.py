@@ -99,7 +99,7 @@ def _tell(words: str) -> None:
 def main() -> None:
     began = time.monotonic()
     with world() as here:
-        here.sandbox.gateway.interposers.insert(0, Latency(here.time, LATENCY).interpose)
+        here.sandbox.interposers.insert(0, Latency(here.time, LATENCY).interpose)
         give_log_role(here)
         _tell("making the region")
         stages = len(make_rest_apis(here.sandbox, REST, STAGES)) + len(make_http_apis(here.sandbox, HTTP, STAGES))

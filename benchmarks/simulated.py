@@ -14,8 +14,8 @@ from testing.scenarios import World, world
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sandbox.account import Sandbox
-    from sandbox.call import CallRecord
+    from sandbox.assembly import Sandbox
+    from sandbox.core.call import CallRecord
 
 __all__ = ["World", "calls_by_service", "give_log_role", "make_http_apis", "make_rest_apis", "quiet", "world"]
 

@@ -6,9 +6,10 @@ import argparse
 import signal
 import threading
 
-from sandbox.account import Sandbox
-from sandbox.behaviour import POINTS
-from sandbox.behaviour_points import Position
+from sandbox.assembly import Sandbox
+
+from sandbox.core.behaviour import POINTS
+from sandbox.core.behaviour_points import Position
 
 ARTIFACT_BUCKET = "sandbox-artifacts"
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from sandbox.assembly import Sandbox
 
 from sandbox import deployment
-from sandbox.account import Sandbox
 from testing.accounts import make_rest_stage
 
 REGION = "us-east-1"  # IAM's CloudTrail records arrive here: Log Keeper notices a deleted role at once
@@ -147,7 +147,7 @@ class Account:
     def delete_log_role(self) -> LoggingState:
         # In AWS the records of these calls arrive seconds later. The lock delays them: here they arrive at once, and
         # Log Keeper would repair the role before it is deleted.
-        with self._sandbox.gateway.lock:
+        with self._sandbox.lock:
             for policy in self._iam.list_attached_role_policies(RoleName=LOG_ROLE)["AttachedPolicies"]:
                 self._iam.detach_role_policy(RoleName=LOG_ROLE, PolicyArn=policy["PolicyArn"])
             self._iam.delete_role(RoleName=LOG_ROLE)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.account import Sandbox
+    from sandbox.assembly import Sandbox
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".venv-tools" / "bin"

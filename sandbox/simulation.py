@@ -17,16 +17,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import botocore.endpoint
+from sandbox.core.clients import KilledError
 
-from sandbox.account import KilledError
-from sandbox.event_sources import record, seconds_until_visible, succeeded
+from sandbox.services.lambda_.event_sources import record, seconds_until_visible, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.account import Sandbox
-    from sandbox.call import Call, Caller
-    from sandbox.gateway import Answer
+    from sandbox.assembly import Sandbox
+
+    from sandbox.core.call import Answer, Call, Caller
 
 #: Seconds after which a poller looks again. Lambda's own wait at the queue and miss nothing.
 _LOOK_AGAIN = 0.1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 
 TRUST = {
     "Version": "2012-10-17",

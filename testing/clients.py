@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 
 
 def client(

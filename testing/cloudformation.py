@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.clients import client
 
 NAME = "tiny"

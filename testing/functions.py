@@ -7,7 +7,7 @@ import json
 import zipfile
 from typing import Any
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.clients import client
 from testing.iam import allow, role
 

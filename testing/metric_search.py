@@ -19,12 +19,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.metric_math import ExpressionError
+from sandbox.services.cloudwatch.metric_math import ExpressionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sandbox.metrics import Key
+    from sandbox.services.cloudwatch.metrics import Key
 
     type Test = Callable[[Key], bool]
 

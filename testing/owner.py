@@ -7,7 +7,7 @@ from typing import Self
 
 from botocore.exceptions import ClientError
 
-from sandbox.call import Caller
+from sandbox.core.call import Caller
 from sandbox.simulation import caller_of_new_role
 from testing.accounts import make_rest_api
 from testing.scenarios import World

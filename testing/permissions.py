@@ -9,11 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sandbox import iam
-from sandbox.account import Sandbox
-from sandbox.call import Caller, CallRecord
-from sandbox.needs import Need
-from sandbox.policies import Decision, Document, evaluate
+from sandbox.core.iam import authorization
+from sandbox.assembly import Sandbox
+from sandbox.core.call import Caller
+from sandbox.core.call import CallRecord
+from sandbox.core.call import Need
+from sandbox.core.iam.policies import Decision
+from sandbox.core.iam.policies import Document
+from sandbox.core.iam.policies import evaluate
 from tools import translate
 
 #: Sessions of this name are a test's, which tries what a role may do; all others are the stack's own.
@@ -130,7 +133,7 @@ type Versions = dict[Permission, list[dict[str, Any]]]
 
 
 def _allowing(sandbox: Sandbox, record: CallRecord, need: Need, versions: Versions) -> list[Permission]:
-    context = {**iam.request_context(sandbox, record.call), **need.context}
+    context = {**authorization.request_context(sandbox, record.call), **need.context}
     return [
         permission
         for permission, statements in versions.items()

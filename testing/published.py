@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
-from sandbox.call import AwsError, Call
+from sandbox.assembly import Sandbox
+from sandbox.core.account import Account
+from sandbox.core.call import AwsError
+from sandbox.core.call import Call
 
 
 class Refusal:
@@ -16,10 +18,10 @@ class Refusal:
 
     def __init__(self, sandbox: Sandbox, operation: str, word: str = "", code: str = "AccessDeniedException") -> None:
         self.operation, self.word, self.code = operation, word, code
-        self.hooks = sandbox.gateway.hooks
+        self.hooks = sandbox.hooks
         self.hooks.append(self)
 
-    def __call__(self, sandbox: Sandbox, call: Call) -> None:
+    def __call__(self, _: Account, call: Call) -> None:
         is_ours = "log-keeper" in call.user_agent
         if is_ours and call.operation == self.operation and self.word in json.dumps(call.params):
             raise AwsError(self.code, "explicit deny in a service control policy", 400)

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.recorded import Case, Step, Tagged
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.clients import client
 
 NO_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable logging"

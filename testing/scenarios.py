@@ -13,10 +13,14 @@ from handlers import enforce, sweep
 from log_keeper.events.hints import MissingLogGroup
 from log_keeper.events.own_events import stage_to_look_at
 from log_keeper.stages import ApiVersion, StageRef
-from sandbox.account import Sandbox
-from sandbox.call import Call, Caller, CallRecord
-from sandbox.rules import log_delivery
-from sandbox.simulation import Function, VirtualTime, caller_of_new_role
+from sandbox.assembly import Sandbox
+from sandbox.core.call import Call
+from sandbox.core.call import Caller
+from sandbox.core.call import CallRecord
+from sandbox.services.apigatewayv2 import log_delivery
+from sandbox.simulation import Function
+from sandbox.simulation import VirtualTime
+from sandbox.simulation import caller_of_new_role
 from testing.accounts import (
     PUSH_POLICY,
     get_stage,
@@ -400,7 +404,7 @@ def _schedules(world: World) -> list[str]:
 #: The logging settings: all that may differ before and after.
 _LOGGING = {"accessLogSettings", "AccessLogSettings", "lastUpdatedDate", "LastUpdatedDate", "ResponseMetadata"}
 _LOGGING_SETTINGS = {"loggingLevel", "dataTraceEnabled", "LoggingLevel", "DataTraceEnabled"}
-#: What a method's settings are made of where nobody has set any. *Source:* recorded, see sandbox/rules/rest_stages.py.
+#: What a method's settings are made of where nobody has set any. *Source:* recorded, see ``apigateway/stages.py``.
 _OURS = ("API-Gateway-Execution-Logs_", "/aws/vendedlogs/apigateway", "/aws/apigateway/")
 
 

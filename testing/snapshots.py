@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.account import Sandbox
-from sandbox.call import CallRecord
+from sandbox.assembly import Sandbox
+from sandbox.core.call import CallRecord
 
 REGIONS = ("us-east-1", "eu-west-1")
 _READS = ("Get", "Describe", "List", "Simulate", "Receive")

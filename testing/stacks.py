@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
+from sandbox.assembly import Sandbox
+from sandbox.core.clock import MovableClock
 from testing.accounts import get_stage, levels, log_role
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import PUSH_POLICY, TRUST, make_http_stage, make_rest_stage, make_role, make_websocket_stage
 from testing.permissions import TRIAL, Permission
 

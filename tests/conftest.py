@@ -13,8 +13,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.behaviour import Behaviour
+from sandbox.assembly import Sandbox
+from sandbox.core.behaviour import Behaviour
 from testing.processes import shared_folder
 
 #: Every account that the tests start behaves so, unless a test says otherwise (``make worlds``). For example,

@@ -10,8 +10,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sandbox.behaviour import DEFAULTS, POINTS
-from sandbox.behaviour_points import Point, Position
+from sandbox.core.behaviour import DEFAULTS
+from sandbox.core.behaviour import POINTS
+from sandbox.core.behaviour_points import Point
+from sandbox.core.behaviour_points import Position
 from testing import recorded
 from tools.recorded_points import RECORDED, WITHOUT_EFFECT
 from tools.worlds import worlds
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "aws-behaviour.md"
 
 _HEAD = """\
-<!-- Written by `python -m tools.behaviour_page` from sandbox/behaviour.py and tools/recorded_points.py. -->
+<!-- Written by `python -m tools.behaviour_page` from sandbox/core/behaviour.py and tools/recorded_points.py. -->
 
 # What AWS does, and how that is known
 

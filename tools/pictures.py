@@ -20,7 +20,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"

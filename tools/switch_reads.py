@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.behaviour import POINTS, Behaviour
+from sandbox.core.behaviour import POINTS
+from sandbox.core.behaviour import Behaviour
 
 #: Modules that read every switch only to check or to copy a Behaviour.
 _COPYING = {"dataclasses", Behaviour.__module__}

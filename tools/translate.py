@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import template_functions, templates
+from sandbox.services.cloudformation import template_functions
+from sandbox.services.cloudformation import templates
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "log-keeper"

@@ -1,6 +1,6 @@
 """``python -m tools.worlds``, which ``make worlds`` runs: run Log Keeper's tests in every world.
 
-A world is the sandbox with one behaviour switch (``sandbox/behaviour.py``) in a position that is not its default. The
+A world is the sandbox with one behaviour switch (``core/behaviour.py``) in a position that is not its default. The
 last world has every switch in its harsher position. Each world is one run of pytest, which reads the positions from
 the environment variable SWITCHES. The tests of the sandbox itself are left out, because they set the switches.
 
@@ -27,8 +27,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sandbox.behaviour import POINTS, harshest, other_positions
-from sandbox.behaviour_points import Position
+from sandbox.core.behaviour import POINTS
+from sandbox.core.behaviour import harshest
+from sandbox.core.behaviour import other_positions
+from sandbox.core.behaviour_points import Position
 from tools.switch_reads import files_by_switch
 
 ROOT = Path(__file__).parent.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import get_stage, v2_stage
 from testing.stacks import Deployed
 

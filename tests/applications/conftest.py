@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import deployment
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import make_role, set_log_role
 from testing.stacks import Deployed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import get_stage, log_groups, log_role, v2_stage
 from testing.applications import cdk_application as cdk
 from testing.applications.account_view import (

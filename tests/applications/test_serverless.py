@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import get_stage, log_role, v2_stage
 from testing.applications import serverless_application as sls
 from testing.applications.account_view import (

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
+from sandbox.assembly import Sandbox
+from sandbox.core.clock import MovableClock
 from testing.accounts import make_role, set_log_role
 from testing.permissions import Usage
 from testing.processes import shared_folder

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox import lambda_runtime
-from sandbox.faults import Fault, Kind
+from sandbox.services.lambda_ import lambda_runtime
+from sandbox.core.faults import Fault
+from sandbox.core.faults import Kind
 from testing.accounts import levels, make_rest_api, make_rest_stage
 from testing.stacks import Deployed
 
@@ -73,7 +74,7 @@ def test_stages_made_at_once_with_the_quotas_on(stack: Deployed) -> None:
     deployed = client.create_deployment(restApiId=api_id)["id"]
     began = len(sandbox.calls)
     stack.set_queue(VisibilityTimeout="360")  # or a batch that is paced would come twice
-    with sandbox.gateway.lock:
+    with sandbox.lock:
         for number in range(30):
             client.create_stage(restApiId=api_id, stageName=f"s{number}", deploymentId=deployed)
         sandbox.quotas.are_on = True

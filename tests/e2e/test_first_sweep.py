@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.call import Call
-from sandbox.clock import MovableClock
+from sandbox.assembly import Sandbox
+from sandbox.core.call import Call
+from sandbox.core.clock import MovableClock
 from testing.accounts import get_stage, make_rest_stage, make_role, set_log_role
 from testing.stacks import Deployed
 
@@ -37,9 +37,9 @@ def stack(built: None, account: Sandbox, api_id: str) -> Deployed:
             [rule] = [each["Name"] for each in events.list_rules()["Rules"] if "-StackDeployedRule-" in each["Name"]]
             events.disable_rule(Name=rule)
 
-    account.gateway.hooks.append(lose_the_event)
+    account.hooks.append(lose_the_event)
     deployed = Deployed(account, deployment.deploy(account, {"SettleSeconds": "0", "SweepRate": "10"}))
-    account.gateway.hooks.remove(lose_the_event)
+    account.hooks.remove(lose_the_event)
     return deployed
 
 

@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing import trials
 from testing.accounts import log_role, make_rest_stage, make_role, patch
 from testing.permissions import Permission, granted

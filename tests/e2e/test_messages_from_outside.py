@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox import event_sources
-from sandbox.call import Caller
-from sandbox.policies import Decision, evaluate
+from sandbox.services.lambda_ import event_sources
+from sandbox.core.call import Caller
+from sandbox.core.iam.policies import Decision
+from sandbox.core.iam.policies import evaluate
 from testing.accounts import get_stage, levels, make_rest_stage
 from testing.builders import ACCOUNT, record, updated
 from testing.hostile import TEXTS

@@ -10,9 +10,10 @@ from datetime import timedelta
 import pytest
 
 from log_keeper.aws.trails import has_trail
-from sandbox import deployment, event_sources
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
+from sandbox import deployment
+from sandbox.services.lambda_ import event_sources
+from sandbox.assembly import Sandbox
+from sandbox.core.clock import MovableClock
 from testing.accounts import make_rest_stage, make_role, patch_stage, set_log_role
 from testing.stacks import Deployed
 

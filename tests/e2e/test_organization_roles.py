@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import deployment
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from sandbox.deployment import ToolFailedError
 from testing.accounts import log_role, make_rest_stage
 from testing.stacks import Deployed

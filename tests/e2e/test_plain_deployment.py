@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import deployment, templates
-from sandbox.account import Sandbox
+from sandbox import deployment
+from sandbox.services.cloudformation import templates
+from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage
 from testing.stacks import Deployed
 

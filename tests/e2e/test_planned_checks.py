@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
+from sandbox.assembly import Sandbox
+from sandbox.core.clock import MovableClock
 from testing.accounts import (
     get_stage,
     levels,

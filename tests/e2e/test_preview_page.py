@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import pytest
 
 from log_keeper.stages import Protocol
 from sandbox import deployment
-from sandbox.rules import log_delivery
+from sandbox.services.apigatewayv2 import log_delivery
 from testing.accounts import (
     get_stage,
     log_groups,
@@ -223,7 +223,7 @@ def test_format_that_names_no_request_is_replaced(stack: Deployed) -> None:
     api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     # As AWS did: such stages are still there.
-    with stack.sandbox.gateway.lock, turned(stack.sandbox, accepts_formats_without_request_id=True):
+    with stack.sandbox.lock, turned(stack.sandbox, accepts_formats_without_request_id=True):
         patch_stage(stack.sandbox, api_id, ("replace", "/accessLogSettings/format", "$context.status"))
     stack.sandbox.wait_until(
         lambda: get_stage(stack.sandbox, api_id)["accessLogSettings"]["format"] == FORMATS[Protocol.REST]

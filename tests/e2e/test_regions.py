@@ -12,8 +12,8 @@ import pytest
 
 from log_keeper.stages import Protocol
 from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
+from sandbox.assembly import Sandbox
+from sandbox.core.clock import MovableClock
 from testing.accounts import get_stage, levels, log_role, make_rest_api, make_rest_stage, make_role, set_log_role
 from testing.builders import FORMATS
 from testing.stacks import Deployed

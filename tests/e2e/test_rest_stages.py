@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from sandbox import deployment
-from sandbox.rest_requests import write_execution_log
+from sandbox.services.apigateway.request_logs import write_execution_log
 from testing.accounts import (
     PUSH_POLICY,
     TRUST,
@@ -143,7 +143,7 @@ def test_own_change_causes_no_second_invocation(stack: Deployed) -> None:
 
 def test_stage_deleted_in_between_is_done(stack: Deployed) -> None:
     client = stack.sandbox.client("apigateway")
-    with stack.sandbox.gateway.lock:  # nothing of ours runs before both calls are made
+    with stack.sandbox.lock:  # nothing of ours runs before both calls are made
         api_id = make_rest_stage(stack.sandbox)
         client.delete_stage(restApiId=api_id, stageName="prod")
     stack.sandbox.wait_until(lambda: any(api_id in line and '"outcome":"gone"' in line for line in stack.log()))
@@ -157,7 +157,7 @@ def test_one_bad_message_among_nine_good(stack: Deployed) -> None:
     for api_id in apis:
         stack.wait_until_in_line(api_id)
     stack.wait_until_quiet()
-    with stack.sandbox.gateway.lock:
+    with stack.sandbox.lock:
         for api_id in apis:
             patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
         sqs, url = stack.sandbox.client("sqs"), stack.outputs["StageQueueUrl"]
@@ -198,7 +198,7 @@ def test_metrics_arrive(stack: Deployed) -> None:
 def test_deleted_log_role_is_made_again(stack: Deployed) -> None:
     iam = stack.sandbox.client("iam")
     stack.wait_until_quiet()
-    with stack.sandbox.gateway.lock:  # as in AWS, where the records come seconds later
+    with stack.sandbox.lock:  # as in AWS, where the records come seconds later
         iam.detach_role_policy(RoleName="APIGatewayCloudWatchLogs", PolicyArn=PUSH_POLICY)
         iam.delete_role(RoleName="APIGatewayCloudWatchLogs")
     stack.sandbox.wait_until(lambda: "APIGatewayCloudWatchLogs" in role_names(stack))

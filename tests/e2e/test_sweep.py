@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import deployment
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
+from sandbox.assembly import Sandbox
+from sandbox.core.clock import MovableClock
 from testing.accounts import (
     log_role,
     make_delivery,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import deployment, event_bus
+from sandbox import deployment
+from sandbox.services.eventbridge import event_bus
 from testing.accounts import make_rest_stage
 from testing.builders import EVENTS, sample
 from testing.stacks import Deployed
@@ -136,7 +137,7 @@ def test_every_sample_goes_through_rule_and_function(stack: Deployed, name: str)
 
 def test_sam_remote_invoke_replays_a_record(stack: Deployed, tmp_path: Path) -> None:
     """After the rule has missed it, say. The record is that of a change that nobody told the function of."""
-    with stack.sandbox.gateway.lock:
+    with stack.sandbox.lock:
         stack.sandbox.has_trail = False
         api_id = make_rest_stage(stack.sandbox)
         stack.sandbox.has_trail = True

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
-from sandbox import deployment, event_sources, templates
-from sandbox.account import Sandbox
-from sandbox.call import Call
-from sandbox.clock import MovableClock
+from sandbox import deployment
+from sandbox.services.lambda_ import event_sources
+from sandbox.services.cloudformation import templates
+from sandbox.assembly import Sandbox
+from sandbox.core.call import Call
+from sandbox.core.clock import MovableClock
 from testing.accounts import (
     get_stage,
     levels,
@@ -150,12 +152,12 @@ class Flood:
                         self.make()
                     team_at_work[0] = team.submit(self.go_on)
 
-            self._sandbox.gateway.hooks.append(begin)
+            self._sandbox.hooks.append(begin)
             try:
                 yield
             finally:
                 self._over.set()
-                self._sandbox.gateway.hooks.remove(begin)
+                self._sandbox.hooks.remove(begin)
             [work] = team_at_work
             work.result()
 

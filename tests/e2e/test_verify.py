@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.stacks import Deployed
 from verify.__main__ import main
 from verify.kinds import PREFIX

@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox.account import Sandbox
-from sandbox.call import AwsError, Call
-from sandbox.faults import Fault, Kind
-from sandbox.gateway import Answer, Hook, Interposer, NoAnswerError
+from sandbox.assembly import Sandbox
+from sandbox.core.call import AwsError
+from sandbox.core.call import Call
+from sandbox.core.faults import Fault
+from sandbox.core.faults import Kind
+from sandbox.core.call import Answer
+from sandbox.core.account import Hook
+from sandbox.core.account import Interposer
+from sandbox.core.call import NoAnswerError
 from testing.accounts import get_stage, levels, make_rest_stage, patch_stage
 from testing.builders import record, updated
 from testing.scenarios import SCENARIOS, Scenario, World, world
@@ -67,7 +72,7 @@ def test_stage_that_fails_again_and_again_takes_no_other_along() -> None:
     with world() as here:
         apis = [make_rest_stage(here.sandbox) for _ in range(10)]
         bad = apis[4]
-        here.sandbox.gateway.hooks.append(_refuses_changes_of(bad))
+        here.sandbox.hooks.append(_refuses_changes_of(bad))
         for api_id in apis:
             here.send(updated(api_id))
         assert here.enforce.take()
@@ -75,7 +80,7 @@ def test_stage_that_fails_again_and_again_takes_no_other_along() -> None:
             assert levels(get_stage(here.sandbox, api_id)) == ({} if api_id == bad else {"*/*": "ERROR"})
         here.settle()
         assert here.dead_letters() == 1
-        here.sandbox.gateway.hooks.clear()
+        here.sandbox.hooks.clear()
         here.redrive()
         here.settle()
         assert levels(get_stage(here.sandbox, bad)) == {"*/*": "ERROR"}
@@ -93,7 +98,7 @@ def test_api_that_hangs_is_given_up_before_the_invocation_is_cut_off() -> None:
     """Each try takes ten seconds: the others of the batch go back to the queue by themselves, and none is lost."""
     with world() as here:
         apis = [make_rest_stage(here.sandbox) for _ in range(5)]
-        here.sandbox.gateway.interposers.insert(0, _takes_ten_seconds(here))
+        here.sandbox.interposers.insert(0, _takes_ten_seconds(here))
         here.sandbox.faults.add(Fault(Kind.TIMEOUT, "apigateway", "GetStage", times=12))
         for api_id in apis:
             here.send(updated(api_id))
@@ -167,11 +172,11 @@ def test_owners_patch_between_read_and_write_is_not_undone() -> None:
 
         def meddle(sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
             if call.caller == here.program and call.operation == "UpdateStage":
-                here.sandbox.gateway.interposers.remove(meddle)
+                here.sandbox.interposers.remove(meddle)
                 patch_stage(sandbox, api_id, ("replace", "/*/*/throttling/rateLimit", "7"))
             return answer()
 
-        here.sandbox.gateway.interposers.insert(0, meddle)
+        here.sandbox.interposers.insert(0, meddle)
         here.send(updated(api_id))
         here.settle()
         settings = get_stage(here.sandbox, api_id)["methodSettings"]["*/*"]
@@ -189,7 +194,7 @@ def test_api_that_says_what_none_is_known_to_say_hides_no_other() -> None:
                 given.body = given.body.replace(b'"prod"', b'"pr od"')
             return given
 
-        here.sandbox.gateway.interposers.insert(0, rename)
+        here.sandbox.interposers.insert(0, rename)
         here.begin_sweep()
         here.settle()
         assert levels(get_stage(here.sandbox, good)) == {"*/*": "ERROR"}

@@ -29,7 +29,7 @@ ALONE = 300.0
 
 def begin(here: World) -> Owner:
     """The account has a live log role and the owner deploys; the quotas are on."""
-    here.sandbox.gateway.interposers.insert(0, Latency(here.time, LATENCY).interpose)
+    here.sandbox.interposers.insert(0, Latency(here.time, LATENCY).interpose)
     arn = make_role(here.sandbox, "Logs")
     here.time.sleep(60)
     set_log_role(here.sandbox, arn)

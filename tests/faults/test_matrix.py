@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import pytest
 
-from sandbox.faults import Fault, Kind, can_meet
+from sandbox.core.faults import Fault
+from sandbox.core.faults import Kind
+from sandbox.core.faults import can_meet
 from testing.accounts import make_rest_stage
 from testing.scenarios import MEDDLERS, SCENARIOS, Meddler, Scenario, World, snapshot, world
 
@@ -110,7 +112,7 @@ def test_meddling_at_a_call(meddling: Cell) -> None:
     with world() as here:
         in_line, _ = begun(here, meddling.scenario)
         meddler = Meddler(here.program, meddling.service, meddling.operation, act)
-        here.sandbox.gateway.interposers.insert(0, meddler.interpose)
+        here.sandbox.interposers.insert(0, meddler.interpose)
         here.settle()
         assert meddler.has_acted
         assert here.dead_letters() == 0

@@ -12,7 +12,7 @@ import pytest
 
 from handlers import enforce
 from log_keeper.settings import Settings
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from sandbox.simulation import VirtualTime
 from testing.builders import ACCOUNT, ENVIRONMENT
 from testing.deliveries import Context, Deliver

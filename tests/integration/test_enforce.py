@@ -10,8 +10,9 @@ import pytest
 from handlers import enforce
 from log_keeper.aws.account_role import AccountRoleError
 from log_keeper.stages import Protocol
-from sandbox.account import Sandbox
-from sandbox.faults import Fault, Kind
+from sandbox.assembly import Sandbox
+from sandbox.core.faults import Fault
+from sandbox.core.faults import Kind
 from testing.accounts import (
     PUSH_POLICY,
     TRUST,

@@ -15,8 +15,8 @@ from log_keeper.policy.evaluation import Judgement
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.stages import Protocol
 from log_keeper.sweep import Swept, sweep
-from sandbox.account import Sandbox
-from sandbox.rest_requests import write_execution_log
+from sandbox.assembly import Sandbox
+from sandbox.services.apigateway.request_logs import write_execution_log
 from testing.accounts import (
     log_groups,
     make_delivery,

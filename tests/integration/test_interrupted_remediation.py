@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from log_keeper.policy.findings import Problem
-from sandbox.account import Sandbox
-from sandbox.call import AwsError, Call
-from sandbox.faults import Fault, Kind
+from sandbox.assembly import Sandbox
+from sandbox.core.call import AwsError
+from sandbox.core.call import Call
+from sandbox.core.faults import Fault
+from sandbox.core.faults import Kind
 from testing.accounts import (
     get_stage,
     levels,
@@ -37,7 +39,7 @@ class Once:
 
     def __init__(self, sandbox: Sandbox, operation: str, error: Exception, number: int = 1, times: int = 1) -> None:
         self.operation, self.error, self.numbers, self.seen = operation, error, range(number, number + times), 0
-        sandbox.gateway.hooks.append(self)
+        sandbox.hooks.append(self)
 
     def __call__(self, sandbox: Sandbox, call: Call) -> None:
         if call.operation == self.operation and "log-keeper" in call.user_agent:
@@ -97,10 +99,10 @@ def test_log_groups_of_a_stage_that_is_deleted_meanwhile_are_published(
 ) -> None:
     def meddle(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage":
-            sandbox.gateway.hooks.remove(meddle)
+            sandbox.hooks.remove(meddle)
             sandbox.client("apigateway").delete_stage(restApiId=leaking, stageName="prod")
 
-    sandbox.gateway.hooks.append(meddle)
+    sandbox.hooks.append(meddle)
     since = len(sandbox.calls)
     assert deliver(updated(leaking)) == []
     assert outcomes(caplog) == ["gone"]

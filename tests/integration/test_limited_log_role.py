@@ -23,9 +23,10 @@ from log_keeper.sweep import Swept, sweep
 from preview.model import count
 from preview.reading import read_regions, show_no_progress
 from preview.words import role_in_words
-from sandbox.account import Sandbox
-from sandbox.faults import Fault, Kind
-from sandbox.rules.rest_account import writes_to
+from sandbox.assembly import Sandbox
+from sandbox.core.faults import Fault
+from sandbox.core.faults import Kind
+from sandbox.services.apigateway.account_settings import writes_to
 from testing.accounts import (
     PUSH_POLICY,
     get_stage,

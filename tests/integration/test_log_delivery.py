@@ -17,9 +17,9 @@ from log_keeper.policy.findings import Problem
 from log_keeper.policy.plan import Setting
 from log_keeper.stages import Api
 from preview import __main__ as command
-from sandbox.account import Sandbox
-from sandbox.call import Call
-from sandbox.rules.log_delivery import reaches
+from sandbox.assembly import Sandbox
+from sandbox.core.call import Call
+from sandbox.services.apigatewayv2.log_delivery import reaches
 from testing.accounts import log_groups, make_http_stage, make_rest_stage, v2_stage
 from testing.builders import ACCOUNT, SETTINGS, record
 from testing.deliveries import Deliver
@@ -152,10 +152,10 @@ def test_policy_that_changes_meanwhile_is_read_again(sandbox: Sandbox, deliver: 
 
     def overtake(_: Sandbox, call: Call) -> None:
         if call.operation == "PutResourcePolicy" and "log-keeper" in call.user_agent:
-            sandbox.gateway.hooks.remove(overtake)
+            sandbox.hooks.remove(overtake)
             logs.put_resource_policy(resourceArn=arn(group), policyDocument=theirs)
 
-    sandbox.gateway.hooks.append(overtake)
+    sandbox.hooks.append(overtake)
     assert deliver(updated(api_id)) == []
     assert reaches(sandbox, "us-east-1", group)
     [policy] = logs.describe_resource_policies(policyScope="RESOURCE", resourceArn=arn(group))["resourcePolicies"]

@@ -8,7 +8,7 @@ import pytest
 
 from log_keeper.aws.log_groups import read_log_groups
 from log_keeper.policy.log_groups import LogGroup
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import log_groups, make_rest_stage
 from testing.builders import updated
 from testing.deliveries import Deliver

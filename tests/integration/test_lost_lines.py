@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from log_keeper.policy.findings import Problem
-from sandbox.account import Sandbox
-from sandbox.rules.v2_state import api_by_id
+from sandbox.assembly import Sandbox
+from sandbox.services.apigatewayv2.state import api_by_id
 from testing.accounts import (
     make_http_stage,
     make_rest_stage,

@@ -14,7 +14,7 @@ from handlers import sweep as sweep_handler
 from log_keeper.events.cloudtrail import LOG_ROLE_EVENTS
 from log_keeper.events.own_events import STAGE_TO_LOOK_AT
 from log_keeper.events.sweep_work import UnreadableWorkError
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import (
     get_stage,
     levels,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.account import Sandbox
-from sandbox.call import AwsError, Call
+from sandbox.assembly import Sandbox
+from sandbox.core.call import AwsError
+from sandbox.core.call import Call
 from testing.accounts import (
     get_stage,
     levels,
@@ -30,7 +31,7 @@ class Fault:
 
     def __init__(self, sandbox: Sandbox, operation: str, error: AwsError, times: int = 1) -> None:
         self.operation, self.error, self.left = operation, error, times
-        sandbox.gateway.hooks.append(self)
+        sandbox.hooks.append(self)
 
     def __call__(self, sandbox: Sandbox, call: Call) -> None:
         if call.operation == self.operation and self.left and "log-keeper" in call.user_agent:
@@ -54,11 +55,11 @@ def test_conflict_leads_to_another_look(sandbox: Sandbox, deliver: Deliver) -> N
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage" and "log-keeper" in call.user_agent:
-            sandbox.gateway.hooks.remove(meddle)
+            sandbox.hooks.remove(meddle)
             patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", "ERROR"))
             raise CONFLICT
 
-    sandbox.gateway.hooks.append(meddle)
+    sandbox.hooks.append(meddle)
     assert deliver(updated(api_id)) == []
     ours = [
         made.call
@@ -92,11 +93,11 @@ def test_group_made_by_another_meanwhile_is_taken(sandbox: Sandbox, deliver: Del
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "CreateLogGroup" and "log-keeper" in call.user_agent:
-            sandbox.gateway.hooks.remove(meddle)
+            sandbox.hooks.remove(meddle)
             sandbox.client("logs").create_log_group(logGroupName=group)
             sandbox.client("logs").put_retention_policy(logGroupName=group, retentionInDays=3)
 
-    sandbox.gateway.hooks.append(meddle)
+    sandbox.hooks.append(meddle)
     assert deliver(updated(api_id)) == []
     assert log_groups(sandbox)[group] == 3
 
@@ -106,10 +107,10 @@ def test_stage_deleted_between_look_and_change_is_done(sandbox: Sandbox, deliver
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage":
-            sandbox.gateway.hooks.remove(meddle)
+            sandbox.hooks.remove(meddle)
             sandbox.client("apigateway").delete_stage(restApiId=api_id, stageName="prod")
 
-    sandbox.gateway.hooks.append(meddle)
+    sandbox.hooks.append(meddle)
     assert deliver(updated(api_id)) == []
 
 
@@ -128,10 +129,10 @@ def test_role_that_another_set_meanwhile_is_kept(sandbox: Sandbox, deliver: Deli
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateAccount" and "log-keeper" in call.user_agent:
-            sandbox.gateway.hooks.remove(meddle)
+            sandbox.hooks.remove(meddle)
             set_log_role(sandbox, make_role(sandbox, "Theirs"))
             raise BARE_429
 
-    sandbox.gateway.hooks.append(meddle)
+    sandbox.hooks.append(meddle)
     assert deliver(record("UpdateAccount", {})) == []
     assert log_role(sandbox) != MADE_ROLE

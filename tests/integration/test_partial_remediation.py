@@ -7,9 +7,9 @@ import json
 import pytest
 
 from log_keeper.policy.findings import Problem
-from sandbox.account import Sandbox
-from sandbox.call import AwsError, Call
-from sandbox.identity import administrator
+from sandbox.assembly import Sandbox
+from sandbox.core.call import AwsError
+from sandbox.core.call import Call
 from testing.accounts import get_stage, levels, log_groups, make_http_stage, make_leaking_stage, make_role, patch_stage
 from testing.builders import record, updated
 from testing.deliveries import Deliver
@@ -118,7 +118,7 @@ def test_what_was_made_before_a_conflict_is_published(sandbox: Sandbox, deliver:
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage" and "log-keeper" in call.user_agent:
-            sandbox.gateway.hooks.remove(meddle)
+            sandbox.hooks.remove(meddle)
             group = f"arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/apigateway/{leaking}/prod"
             patch_stage(
                 sandbox,
@@ -130,7 +130,7 @@ def test_what_was_made_before_a_conflict_is_published(sandbox: Sandbox, deliver:
             )
             raise AwsError("ConflictException", "Unable to complete operation due to concurrent modification.", 409)
 
-    sandbox.gateway.hooks.append(meddle)
+    sandbox.hooks.append(meddle)
     assert deliver(updated(leaking)) == []
     told = [made.call.params["Entries"] for made in sandbox.calls[since:] if made.call.operation == "PutEvents"]
     [groups] = [json.loads(entry["Detail"])["logGroups"] for entries in told for entry in entries]
@@ -145,7 +145,7 @@ def test_http_stage_needs_no_log_role(sandbox: Sandbox, deliver: Deliver, enviro
 
 def test_created_log_groups_say_who_created_them(sandbox: Sandbox, deliver: Deliver, leaking: str) -> None:
     assert deliver(updated(leaking)) == []
-    logs = sandbox.client("logs", caller=administrator(sandbox))
+    logs = sandbox.client("logs", caller=sandbox.administrator)
     for name in (f"API-Gateway-Execution-Logs_{leaking}/prod", f"/aws/vendedlogs/apigateway/{leaking}/prod"):
         arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{name}"
         assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {"created-by": "log-keeper"}

@@ -9,8 +9,8 @@ import pytest
 
 from log_keeper.aws.resource_policies import ResourcePolicies, allow_delivery
 from log_keeper.policy.log_delivery import DeliveryPermission
-from sandbox.account import Sandbox
-from sandbox.rules.log_delivery import reaches
+from sandbox.assembly import Sandbox
+from sandbox.services.apigatewayv2.log_delivery import reaches
 from testing.builders import ACCOUNT
 
 ALLOWED, MISSING, DENIED = DeliveryPermission

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.credentials import (
     DEFAULT,
     ENVIRONMENT_KEYS,

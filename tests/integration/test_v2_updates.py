@@ -10,9 +10,10 @@ import pytest
 
 from log_keeper.policy.findings import Problem
 from log_keeper.stages import Protocol
-from sandbox.account import Sandbox
-from sandbox.call import AwsError, Call
-from sandbox.rules.v2_state import api_by_id
+from sandbox.assembly import Sandbox
+from sandbox.core.call import AwsError
+from sandbox.core.call import Call
+from sandbox.services.apigatewayv2.state import api_by_id
 from testing.accounts import make_http_stage, make_role, make_websocket_stage, set_log_role, v2_stage
 from testing.builders import FORMATS, record
 from testing.deliveries import Deliver
@@ -68,7 +69,7 @@ def before_our_update(sandbox: Sandbox, act: Callable[[], None], number: int = 1
             if len(seen) == number:
                 act()
 
-    sandbox.gateway.hooks.append(meddle)
+    sandbox.hooks.append(meddle)
 
 
 @EITHER

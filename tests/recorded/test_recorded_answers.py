@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.recorded import Case, cases, count, parts
 from testing.replay import disagreements
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.recorded import Case, Source, Step, Tagged
 from testing.replay import disagreements
 

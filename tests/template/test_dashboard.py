@@ -13,8 +13,8 @@ from aws_lambda_powertools import Logger, Metrics
 from log_keeper.reporting import Reporter
 from log_keeper.stages import Protocol
 from log_keeper.sweep import Count, Swept
-from sandbox import templates
-from sandbox.metrics import Key
+from sandbox.services.cloudformation import templates
+from sandbox.services.cloudwatch.metrics import Key
 from testing import metric_search
 
 TEMPLATE = templates.parse((Path(__file__).parent.parent.parent / "template.yaml").read_text())

@@ -14,7 +14,7 @@ import pytest
 from log_keeper.policy.access_log_format import FormatName, access_log_formats, given_fields, text_fields
 from log_keeper.policy.plan import plan
 from log_keeper.stages import Protocol
-from sandbox.templates import parse
+from sandbox.services.cloudformation.templates import parse
 from testing.builders import POLICY, rest_stage
 
 ROOT = Path(__file__).resolve().parents[2]

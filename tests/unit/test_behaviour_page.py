@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.behaviour import POINTS
+from sandbox.core.behaviour import POINTS
 from testing import recorded
 from tools import behaviour_page
 from tools.recorded_points import RECORDED

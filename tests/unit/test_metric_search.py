@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.metric_math import ExpressionError
-from sandbox.metrics import Key
+from sandbox.services.cloudwatch.metric_math import ExpressionError
+from sandbox.services.cloudwatch.metrics import Key
 from testing import metric_search
 
 

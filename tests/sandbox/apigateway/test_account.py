@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sandbox.account import Sandbox
-from sandbox.rules.rest_account import writes_to
+from sandbox.assembly import Sandbox
+from sandbox.services.apigateway.account_settings import writes_to
 from testing.accounts import PUSH_POLICY, give_log_role, log_role, set_log_role
 from testing.clients import client, refusal
 from testing.iam import allow, role, trust

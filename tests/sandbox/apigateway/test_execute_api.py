@@ -7,7 +7,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import (
     make_http_stage,
     make_rest_stage,

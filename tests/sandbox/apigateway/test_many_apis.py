@@ -8,7 +8,7 @@ from typing import Any
 from moto.apigateway.models import apigateway_backends
 from moto.apigatewayv2.models import apigatewayv2_backends
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.clients import client
 
 REST, HTTP = 1320, 600

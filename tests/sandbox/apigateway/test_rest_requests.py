@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
-from sandbox.rest_requests import write_access_log
+from sandbox.assembly import Sandbox
+from sandbox.services.apigateway.request_logs import write_access_log
 from testing.accounts import PUSH_POLICY, give_log_role, make_rest_stage
 from testing.clients import client
 from testing.rest_apis import replace, update

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import give_log_role, log_role, make_rest_stage
 from testing.clients import client, refusal
 from testing.rest_apis import NO_ROLE, replace, stage, update

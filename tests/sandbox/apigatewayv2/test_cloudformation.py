@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox import deployment
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import give_log_role
 from testing.clients import client
 from testing.cloudformation import NAME, create, outputs, physical, stack, template, update

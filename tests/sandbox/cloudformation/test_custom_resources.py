@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.clients import client
 from testing.cloudformation import NAME, create, history, outputs, physical, stack, template, update
 from testing.iam import trust

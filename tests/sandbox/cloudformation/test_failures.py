@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import give_log_role
 from testing.clients import client, refusal
 from testing.cloudformation import NAME, api_with_stage, create, history, physical, stack, template, update

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import give_log_role
 from testing.clients import client, refusal
 from testing.cloudformation import api_with_stage, create, physical, template, update

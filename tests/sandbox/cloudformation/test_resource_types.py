@@ -7,9 +7,9 @@ import json
 import zipfile
 from typing import Any
 
-from sandbox.account import Sandbox
-from sandbox.resource_types import TYPES
-from sandbox.resource_types.base import CUSTOM
+from sandbox.assembly import Sandbox
+from sandbox.core.resource_types import TYPES
+from sandbox.core.resource_types import CUSTOM
 from testing.clients import client
 from testing.cloudformation import NAME, create, physical, stack, update
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import event_bus, identity
-from sandbox.account import Sandbox
+from sandbox.services.eventbridge import event_bus
+from sandbox.core.iam import identity
+from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage
 from testing.clients import client, refusal
 from testing.iam import allow, role, trust

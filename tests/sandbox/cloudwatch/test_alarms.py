@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import alarms, metrics
-from sandbox.account import Sandbox
-from sandbox.clock import MovableClock
+from sandbox.services.cloudwatch import alarms
+from sandbox.services.cloudwatch import metrics
+from sandbox.assembly import Sandbox
+from sandbox.core.clock import MovableClock
 from testing.clients import client, refusal
 from testing.cloudformation import create, outputs, physical, template, update
 from testing.iam import role

@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from sandbox import __main__ as command_line
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage
 from testing.clients import client
 from testing.rest_apis import stage

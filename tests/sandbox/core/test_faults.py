@@ -12,9 +12,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from sandbox.account import KilledError, Sandbox
-from sandbox.clock import MovableClock
-from sandbox.faults import Fault, Kind
+from sandbox.core.clients import KilledError
+from sandbox.assembly import Sandbox
+from sandbox.core.clock import MovableClock
+from sandbox.core.faults import Fault
+from sandbox.core.faults import Kind
 from testing.accounts import give_log_role, make_rest_api, make_rest_stage, set_log_role
 from testing.clients import refusal
 

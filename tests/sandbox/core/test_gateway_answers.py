@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage
 from testing.clients import client, refusal
 from testing.rest_apis import replace

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.event_matchers import PatternError
-from sandbox.event_patterns import compiled
+from sandbox.services.eventbridge.event_matchers import PatternError
+from sandbox.services.eventbridge.event_patterns import compiled
 
 STRING = "must be a string"
 

@@ -1,6 +1,6 @@
 """Policy documents that IAM refuses, and entities that are not there.
 
-*Source* of the texts: see ``sandbox/policy_grammar.py`` and ``sandbox/rules/iam_documents.py``.
+*Source* of the texts: see ``sandbox/core/iam/policy_grammar.py`` and ``sandbox/services/iam/policy_documents.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import PUSH_POLICY
 from testing.clients import client, refusal
 from testing.iam import allow, role, trust

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
-from sandbox.policies import Decision, evaluate
+from sandbox.assembly import Sandbox
+from sandbox.core.iam.policies import Decision
+from sandbox.core.iam.policies import evaluate
 from testing.accounts import PUSH_POLICY, give_log_role, log_role, make_rest_stage
 from testing.clients import client, refusal
 from testing.iam import allow, role, trust

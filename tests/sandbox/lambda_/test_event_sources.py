@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import event_sources, lambda_runtime
-from sandbox.account import Sandbox
+from sandbox.services.lambda_ import event_sources
+from sandbox.services.lambda_ import lambda_runtime
+from sandbox.assembly import Sandbox
 from testing.clients import client, refusal
 from testing.functions import package
 from testing.iam import allow, role

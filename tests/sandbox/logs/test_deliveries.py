@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox import needs
-from sandbox.account import Sandbox
-from sandbox.rest_requests import write_execution_log
+from sandbox.core.iam import required_permissions
+from sandbox.assembly import Sandbox
+from sandbox.services.apigateway.request_logs import write_execution_log
 from testing.accounts import (
     PUSH_POLICY,
     log_groups,
@@ -188,7 +188,7 @@ def test_permissions_are_asked_on_what_a_call_names(sandbox: Sandbox, logs: Any)
     delivery_id = make_delivery(sandbox, stage(sandbox), ARN)
     logs.describe_deliveries()
     logs.get_delivery(id=delivery_id)
-    asked: dict[str, list[needs.Need]] = {}
+    asked: dict[str, list[required_permissions.Need]] = {}
     for made in sandbox.calls:
         asked[made.call.operation] = list(made.needs)
     place = f"arn:aws:logs:us-east-1:{Sandbox.account_id}"
@@ -197,8 +197,8 @@ def test_permissions_are_asked_on_what_a_call_names(sandbox: Sandbox, logs: Any)
         f"{place}:delivery-destination:shop",
         f"{place}:delivery:*",
     ]
-    assert asked["GetDelivery"] == [needs.Need("logs:GetDelivery", f"{place}:delivery:{delivery_id}")]
-    assert asked["DescribeDeliveries"] == [needs.Need("logs:DescribeDeliveries", "*")]
+    assert asked["GetDelivery"] == [required_permissions.Need("logs:GetDelivery", f"{place}:delivery:{delivery_id}")]
+    assert asked["DescribeDeliveries"] == [required_permissions.Need("logs:DescribeDeliveries", "*")]
 
 
 def test_without_a_log_role_nothing_is_written_to_the_standard_group(sandbox: Sandbox) -> None:

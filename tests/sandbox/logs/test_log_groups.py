@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.accounts import make_log_key
 from testing.clients import client, refusal
 

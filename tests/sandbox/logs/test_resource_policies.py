@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.clients import client, refusal
 
 ARN = "arn:aws:logs:us-east-1:123456789012:log-group:/g"

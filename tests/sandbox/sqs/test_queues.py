@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.clients import client, refusal
 
 SELF = "arn:aws:sqs:us-east-1:123456789012:q"

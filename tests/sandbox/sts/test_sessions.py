@@ -1,6 +1,6 @@
 """Sessions of roles: for whom the role trusts, within its durations, and for nobody where there is no role.
 
-*Source* of the texts: see ``sandbox/rules/sts.py``.
+*Source* of the texts: see ``sandbox/services/sts/operations.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from sandbox.account import Sandbox
+from sandbox.assembly import Sandbox
 from testing.clients import client, refusal
 from testing.iam import allow, role
 

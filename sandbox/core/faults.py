@@ -1,0 +1,181 @@
+"""What goes wrong on demand: any call can be refused, lost before it is done, or done without an answer.
+
+``sandbox.faults.add(Fault(Kind.THROTTLED, "apigateway", "UpdateStage"))`` and the next such call meets it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sandbox.core.call import AwsError, NoAnswerError, Silence
+
+if TYPE_CHECKING:
+    from sandbox.core.account import Account
+    from sandbox.core.call import Answer, Call, Caller
+
+
+class Kind(StrEnum):
+    """What a call meets."""
+
+    THROTTLED = "429"
+    #: As API Gateway answers at times. *Source:* awslabs/nx-plugin-for-aws, pull request 924.
+    THROTTLED_WITHOUT_CODE = "429 without an error code"
+    INTERNAL_ERROR = "500"
+    UNAVAILABLE = "503"
+    CONFLICT = "conflict"
+    ACCESS_DENIED = "access denied"
+    #: The call did not arrive.
+    TIMEOUT = "timeout"
+    DROPPED = "dropped connection"
+    KILLED = "killed before the call"
+    #: The call was done.
+    TIMEOUT_AFTER = "timeout after the call"
+    DROPPED_AFTER = "dropped connection after the call"
+    KILLED_AFTER = "killed after the call"
+
+
+_BEFORE = {Kind.TIMEOUT: Silence.TIMEOUT, Kind.DROPPED: Silence.DROPPED, Kind.KILLED: Silence.KILLED}
+_AFTER = {
+    Kind.TIMEOUT_AFTER: Silence.TIMEOUT,
+    Kind.DROPPED_AFTER: Silence.DROPPED,
+    Kind.KILLED_AFTER: Silence.KILLED,
+}
+
+#: How the services say that there were too many calls, with their HTTP statuses.
+#: *Source:* botocore's models (exceptions of the operations) and, where these name none, its list of throttling codes.
+_THROTTLES = {
+    "apigateway": ("TooManyRequestsException", "Too Many Requests", 429),
+    "apigatewayv2": ("TooManyRequestsException", "Too Many Requests", 429),
+    "scheduler": ("ThrottlingException", "Rate exceeded", 429),
+    "sqs": ("RequestThrottled", "Rate exceeded", 403),
+    "iam": ("Throttling", "Rate exceeded", 400),
+}
+_OTHER_THROTTLE = ("ThrottlingException", "Rate exceeded", 400)
+
+#: How the services say that somebody else is changing the same thing. Those left out have no such error.
+_CONFLICTS = {
+    "apigateway": (
+        "ConflictException",
+        "Unable to complete operation due to concurrent modification. Please try again later.",
+        409,
+    ),
+    "apigatewayv2": (
+        "ConflictException",
+        "Unable to complete operation due to concurrent modification. Please try again later.",
+        409,
+    ),
+    "iam": ("ConcurrentModification", "The request was rejected because of a concurrent modification.", 409),
+    "logs": ("OperationAbortedException", "A conflicting operation is in progress against this resource.", 400),
+    "scheduler": ("ConflictException", "Conflicting schedule update in progress.", 409),
+}
+_DENIED = {"iam": "AccessDenied", "sqs": "AccessDenied", "sts": "AccessDenied"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault, and the calls that meet it.
+
+    ``service``, ``operation``: as boto3 and the model name them; None: any. ``times``: how many calls; None: all, until
+    it is lifted. ``skip``: how many such calls go well before. ``of``: of which callers; by default all but the
+    sandbox's own administrator.
+    """
+
+    kind: Kind
+    service: str | None = None
+    operation: str | None = None
+    times: int | None = 1
+    skip: int = 0
+    of: Callable[[Caller], bool] = lambda caller: not caller.is_trusted
+
+    def fits(self, call: Call) -> bool:
+        return (
+            self.service in (None, call.service) and self.operation in (None, call.operation) and self.of(call.caller)
+        )
+
+
+@dataclass(slots=True)
+class _Pending:
+    fault: Fault
+    skip: int
+    times: int | None
+
+
+class Faults:
+    """The faults that the calls of one account meet."""
+
+    def __init__(self) -> None:
+        #: Ends the process of a caller; without it, a killed caller's process in this one meets the silence only.
+        self.kill: Callable[[Account, Caller], None] = lambda _sandbox, _caller: None
+        #: What was met so far, oldest first: the fault and the call.
+        self.met: list[tuple[Fault, Call]] = []
+        self._pending: list[_Pending] = []
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault) -> None:
+        """The next call that fits meets it."""
+        with self._lock:
+            self._pending.append(_Pending(fault, fault.skip, fault.times))
+
+    def lift(self) -> None:
+        """No call meets a fault any more."""
+        with self._lock:
+            self._pending.clear()
+
+    def interpose(self, account: Account, call: Call, answer: Callable[[], Answer]) -> Answer:
+        """The answer of the account, or what the call's fault makes of it."""
+        if (fault := self._take(call)) is None:
+            return answer()
+        kind = fault.kind
+        if silence := _AFTER.get(kind):
+            answer()
+        elif (silence := _BEFORE.get(kind)) is None:
+            raise refusal(kind, call)
+        if silence is Silence.KILLED:
+            self.kill(account, call.caller)
+        raise NoAnswerError(silence)
+
+    def _take(self, call: Call) -> Fault | None:
+        with self._lock:
+            for pending in self._pending:
+                if not pending.fault.fits(call):
+                    continue
+                if pending.skip:
+                    pending.skip -= 1
+                    continue
+                if pending.times is not None:
+                    pending.times -= 1
+                    if not pending.times:
+                        self._pending.remove(pending)
+                self.met.append((pending.fault, call))
+                return pending.fault
+        return None
+
+
+def can_meet(kind: Kind, service: str) -> bool:
+    """Whether the service has such an error."""
+    if kind is Kind.CONFLICT:
+        return service in _CONFLICTS
+    return kind is not Kind.THROTTLED_WITHOUT_CODE or service in ("apigateway", "apigatewayv2")
+
+
+def refusal(kind: Kind, call: Call) -> AwsError:
+    """The error that the call's service answers with."""
+    service = call.service
+    match kind:
+        case Kind.THROTTLED:
+            return AwsError(*_THROTTLES.get(service, _OTHER_THROTTLE))
+        case Kind.THROTTLED_WITHOUT_CODE:
+            return AwsError("", "Too Many Requests", 429)
+        case Kind.CONFLICT:
+            return AwsError(*_CONFLICTS[service])
+        case Kind.ACCESS_DENIED:
+            message = f"User: {call.caller.arn} is not authorized to perform: {service}:{call.operation}"
+            return AwsError(_DENIED.get(service, "AccessDeniedException"), message, 403)
+        case Kind.UNAVAILABLE:
+            return AwsError("ServiceUnavailableException", "Service Unavailable", 503)
+        case _:
+            return AwsError("InternalFailure", "Internal server error", 500)

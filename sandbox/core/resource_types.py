@@ -1,0 +1,310 @@
+"""What every type of resource has: its context, its properties as parameters of calls, and a life in one call each."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from botocore.exceptions import ClientError
+
+from sandbox.core.resource_types import TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from botocore.model import Shape
+
+    from sandbox.services.cloudformation.custom_resources import Responses
+
+Properties = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where and for whom one resource is made."""
+
+    #: A boto3 client of the service, which calls as the deployer through CloudFormation.
+    client: Callable[[str], Any]
+    account: str
+    region: str
+    partition: str
+    stack_name: str
+    stack_id: str
+    logical_id: str
+    #: The template's name of the type, such as ``Custom::Seed``.
+    resource_type: str
+    stack_tags: Mapping[str, str]
+    #: Notes the physical id as soon as the resource exists, for types that take further calls to create: if one of
+    #: these fails, the rollback deletes the resource.
+    created: Callable[[str], None]
+    #: Waits until a role's last change has spread.
+    settle: Callable[[str], None]
+    #: What the condition gives, as soon as that is true.
+    wait_until: Callable[..., Any]
+    #: Where custom resources answer.
+    responses: Responses
+
+    def generated_name(self, limit: int = 128, *, lower: bool = False) -> str:
+        """A name that CloudFormation would make: stack, logical id, twelve random characters."""
+        suffix = "".join(random.choices(string.ascii_uppercase + string.digits, k=12))  # noqa: S311 - a name, no secret
+        room = limit - len(suffix) - 2
+        stack = self.stack_name[: max(room - len(self.logical_id), room // 2)]
+        name = f"{stack}-{self.logical_id[: room - len(stack)]}-{suffix}"
+        return name.lower() if lower else name
+
+    def tags(self, properties: Mapping[str, Any], *, system: bool = True) -> dict[str, str]:
+        """The resource's tags: its own, its stack's and, where services take them, CloudFormation's."""
+        declared = properties.get("Tags") or {}
+        own = declared if isinstance(declared, dict) else {tag["Key"]: str(tag["Value"]) for tag in declared}
+        identity = {
+            "aws:cloudformation:stack-name": self.stack_name,
+            "aws:cloudformation:stack-id": self.stack_id,
+            "aws:cloudformation:logical-id": self.logical_id,
+        }
+        return {**self.stack_tags, **own, **(identity if system else {})}
+
+    def arn(self, service: str, resource: str, *, region: bool = True) -> str:
+        """An ARN of this account, in this region unless the service is global."""
+        return f"arn:{self.partition}:{service}:{self.region if region else ''}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A resource that now exists: what ``Ref`` and ``Fn::GetAtt`` give."""
+
+    physical_id: str
+    attributes: Properties = field(default_factory=dict)
+
+
+class ResourceType:
+    """How one type's resources live. Every call that fails raises botocore's ClientError."""
+
+    name: ClassVar[str]
+    #: The properties whose change makes a new resource; None: any change does.
+    replaced_by: ClassVar[frozenset[str] | None] = None
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        """The resource exists as *properties* say."""
+        raise NotImplementedError
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties | Made:
+        """Make the resource what *new* says. Return the attributes that changed; a Made if its id may have changed too.
+
+        *old* may never have been: a rollback updates from what failed to what was.
+        """
+        raise NotImplementedError
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        """The resource is gone."""
+        raise NotImplementedError
+
+    def replaces(self, old: Properties, new: Properties) -> bool:
+        """Whether this change needs a new resource."""
+        changed = changed_properties(old, new)
+        return bool(changed) if self.replaced_by is None else bool(changed & self.replaced_by)
+
+    def lacks(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
+        """Return the message that refuses ``Fn::GetAtt`` of an attribute that the resource does not have."""
+        return f"Requested attribute {attribute} does not exist in schema for {kind}"
+
+
+class HandlerError(Exception):
+    """What a type refuses by itself, without a call that failed; the text is the reason that its event gives."""
+
+
+class RefusedError(HandlerError):
+    """A change that the type refuses before anything was done: there is nothing to undo."""
+
+
+TYPES: dict[str, ResourceType] = {}
+CUSTOM = "AWS::CloudFormation::CustomResource"
+
+
+def is_known(kind: str) -> bool:
+    """Whether the sandbox has the type."""
+    return kind in TYPES or kind.startswith("Custom::")
+
+
+def type_of(kind: str) -> ResourceType:
+    """The type of this name; all custom types are one."""
+    return TYPES[CUSTOM if kind.startswith("Custom::") else kind]
+
+
+def resource_type(cls: type[ResourceType]) -> type[ResourceType]:
+    """Makes the type known to stacks."""
+    TYPES[cls.name] = cls()
+    return cls
+
+
+def changed_properties(old: Properties, new: Properties) -> frozenset[str]:
+    """The top-level properties that differ."""
+    return frozenset(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+
+def key_values(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as the services that list them want them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def without(properties: Properties, *names: str) -> Properties:
+    """*properties* less those that the call does not take."""
+    return {key: value for key, value in properties.items() if key not in names}
+
+
+def shaped(client: Any, method: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """*properties* as the parameters of the client's method: names in the API's case, values in its types.
+
+    CloudFormation's properties mirror the API's parameters; parameters of a template are text, whatever they are for.
+    """
+    operation = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
+    fitted = _fitted(operation.input_shape, dict(properties), method)
+    assert isinstance(fitted, dict)
+    return fitted
+
+
+def _fitted(shape: Shape, value: Any, where: str) -> Any:
+    match shape.type_name:
+        case "structure":
+            members = {name.lower(): (name, member) for name, member in shape.members.items()}  # type: ignore[attr-defined]
+            fitted: dict[str, Any] = {}
+            for key, each in value.items():
+                if key.lower() not in members:
+                    raise TemplateError(f"Encountered unsupported property {key}")
+                name, member = members[key.lower()]
+                fitted[name] = _fitted(member, each, key)
+            return fitted
+        case "list":
+            items = value if isinstance(value, list) else [value]
+            return [_fitted(shape.member, each, where) for each in items]  # type: ignore[attr-defined]
+        case "map":
+            return {key: _fitted(shape.value, each, where) for key, each in value.items()}  # type: ignore[attr-defined]
+        case "string":
+            return text(value)
+        case "integer" | "long":
+            return _number(int, value, where)
+        case "float" | "double":
+            return _number(float, value, where)
+        case "boolean":
+            return true(value)
+        case _:
+            return value
+
+
+def _number(kind: type[int] | type[float], value: Any, where: str) -> int | float:
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise TemplateError(f"Value of property {where} must be of type Number") from None
+
+
+def text(value: Any) -> str:
+    """A value as CloudFormation passes it on where the API takes text: documents as JSON."""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def true(value: Any) -> bool:
+    """Whether a property that a template gave as a boolean or as text holds."""
+    return value is True or value == "true"
+
+
+def without_star(destination: Any) -> Any:
+    """Return a log group's ARN as CloudFormation hands it to API Gateway: without the ``:*`` of ``Fn::GetAtt``.
+
+    API Gateway itself refuses such an ARN. *Source:* go-to-k/cdkd ``apigateway-provider.ts``, seen live on 2026-08-11;
+    AWS CDK and SAM applications everywhere write ``!GetAtt LogGroup.Arn``.
+    """
+    return destination.removesuffix(":*") if isinstance(destination, str) else destination
+
+
+def retag(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    put = {key: value for key, value in new.items() if old.get(key) != value}
+    return put, [key for key in old if key not in new]
+
+
+class Simple(ResourceType):
+    """A type whose life is one call each: its properties are the parameters of ``create`` (and of ``update``)."""
+
+    service: ClassVar[str]
+    create_call: ClassVar[str]
+    #: Called with the whole new properties; None: any change replaces.
+    update_call: ClassVar[str | None] = None
+    delete_call: ClassVar[str | None]
+    #: The property that CloudFormation makes a value for where the template has none.
+    generated: ClassVar[str | None] = None
+    limit: ClassVar[int] = 64
+    #: The answer's member that is the physical id; the generated property otherwise.
+    identity: ClassVar[str | None] = None
+    #: Parameter of ``update`` and ``delete`` that takes the physical id, and properties they take besides.
+    identity_parameter: ClassVar[str | None] = None
+    keys: ClassVar[tuple[str, ...]] = ()
+    #: Attribute of the resource: member of the answer to ``create``.
+    attributes: ClassVar[Mapping[str, str]] = {}
+    ignored: ClassVar[frozenset[str]] = frozenset()
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        client = context.client(self.service)
+        wanted = self.parameters(context, properties)
+        if self.generated:
+            wanted.setdefault(self.generated, context.generated_name(self.limit))
+        answer = getattr(client, self.create_call)(**shaped(client, self.create_call, wanted))
+        physical_id = answer[self.identity] if self.identity else wanted[str(self.generated)]
+        known = {name: answer[member] for name, member in self.attributes.items() if member in answer}
+        return Made(str(physical_id), {**known, **self.known(context, str(physical_id), answer)})
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        assert self.update_call, f"{self.name} has no update: any change replaces it"
+        client = context.client(self.service)
+        wanted = self.parameters(context, new)
+        if self.identity_parameter:
+            wanted[self.identity_parameter] = physical_id
+        elif self.generated:
+            wanted[self.generated] = physical_id
+        answer = getattr(client, self.update_call)(**shaped(client, self.update_call, wanted))
+        return {name: answer[member] for name, member in self.attributes.items() if member in answer}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        if self.delete_call is None:
+            return
+        client = context.client(self.service)
+        wanted = {key: properties[key] for key in self.keys if key in properties}
+        parameter = self.identity_parameter or self.generated
+        if parameter:
+            wanted[parameter] = physical_id
+        getattr(client, self.delete_call)(**shaped(client, self.delete_call, wanted))
+
+    def parameters(self, context: Context, properties: Properties) -> Properties:
+        """The properties that the calls take."""
+        return without(properties, *self.ignored)
+
+    def known(self, context: Context, physical_id: str, answer: Mapping[str, Any]) -> Properties:
+        """Attributes that the answer does not spell out."""
+        return {}
+
+
+#: Error codes that say that a resource to delete is already gone.
+_GONE = frozenset({
+    "NoSuchEntity", "NoSuchEntityException", "NotFoundException", "ResourceNotFoundException", "NoSuchBucket",
+    "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "ResourceNotFound",
+    "TrailNotFoundException", "StackSetNotFoundException",
+})  # fmt: skip
+
+
+def if_there(call: Callable[..., Any], **parameters: Any) -> None:
+    """Delete something; if it is not there, there is nothing to do."""
+    try:
+        call(**parameters)
+    except ClientError as error:
+        if not already_gone(error):
+            raise
+
+
+def already_gone(error: ClientError) -> bool:
+    """Whether a delete was refused because there is nothing to delete: then CloudFormation counts it as done."""
+    return error.response.get("Error", {}).get("Code", "") in _GONE

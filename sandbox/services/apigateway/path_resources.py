@@ -1,0 +1,105 @@
+"""Resources, methods and integrations of REST APIs, where moto answers otherwise than AWS.
+
+*Source:* localstack/localstack ``test_apigateway_api.snapshot.json`` of 2024-04 and 2025-11 for what is refused;
+radkawar/stackd ``testdata/aws/apigateway/rest_websocket_logs.json`` of 2026-09 for what new ones show.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from moto.apigateway.models import apigateway_backends
+from sandbox.core.registry import hook, rule
+
+from sandbox.core.call import AwsError
+from sandbox.services.apigateway.stages import api_of
+
+if TYPE_CHECKING:
+    from sandbox.core.registry import Proceed
+
+    from sandbox.core.account import Account
+    from sandbox.core.call import Call
+
+_VARIABLE, _GREEDY = re.compile(r"\{.+\}"), re.compile(r"\{.+\+\}")
+
+
+@hook
+def _resource_exists(account: Account, call: Call) -> None:
+    """Every call about a method is refused alike if its resource is missing, or its API."""
+    if call.service == "apigateway" and "httpMethod" in call.params:
+        _resource(account, call)
+
+
+@rule("apigateway", "CreateResource")
+def _create_resource(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """Create a resource: one variable among the children of a parent, and none below a greedy one."""
+    resources = api_of(account, call).resources
+    parent, part = resources.get(call.params["parentId"]), call.params["pathPart"]
+    if parent is None:
+        raise _missing("Resource")
+    if _GREEDY.fullmatch(parent.path_part or ""):
+        raise _bad(f"Cannot create a child of a resource with a greedy path variable: {parent.path_part}")
+    siblings = [each.path_part for each in resources.values() if each.parent_id == parent.id]
+    variable = next((each for each in siblings if each != part and _VARIABLE.fullmatch(each)), None)
+    if variable is not None and _VARIABLE.fullmatch(part):
+        raise _bad(f"A sibling ({variable}) of this resource already has a variable path part -- only one is allowed")
+    return proceed()
+
+
+@rule("apigateway", "DeleteResource", "GetMethod", "DeleteMethod")
+def _of_resource(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """Find the resource, and the method if the call is about one."""
+    _method(account, call)
+    proceed()
+    return None
+
+
+@rule("apigateway", "PutMethod")
+def _put_method(_: Account, __: Call, proceed: Proceed) -> dict[str, Any]:
+    """Put a method; responses that it has not are not shown."""
+    answer = proceed()
+    return {name: value for name, value in answer.items() if (name, value) != ("methodResponses", {})}
+
+
+@rule("apigateway", "PutIntegration", "GetIntegration")
+def _integration(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """Answer with the integration and what AWS fills in."""
+    method = _method(account, call)
+    if call.operation == "GetIntegration" and method.method_integration is None:
+        raise _missing("Integration")
+    answer = {name: value for name, value in proceed().items() if value is not None}
+    defaults = {
+        "passthroughBehavior": "WHEN_NO_MATCH",
+        "timeoutInMillis": 29_000,
+        "cacheNamespace": call.params["resourceId"],
+        "cacheKeyParameters": [],
+        "responseTransferMode": "BUFFERED",
+    }
+    return {**defaults, **answer}
+
+
+def _method(account: Account, call: Call) -> Any:
+    """Return the method that the call names, None if it names only a resource. Raise AwsError for a missing one."""
+    resource = _resource(account, call)
+    name = call.params.get("httpMethod")
+    if name is not None and name not in resource.resource_methods:
+        raise _missing("Method")
+    return None if name is None else resource.resource_methods[name]
+
+
+def _resource(account: Account, call: Call) -> Any:
+    """Return the resource that the call names. One of an API that is missing is missing in the same words."""
+    api = apigateway_backends[account.account_id][call.region].apis.get(call.params["restApiId"])
+    resource = None if api is None else api.resources.get(call.params["resourceId"])
+    if resource is None:
+        raise _missing("Resource")
+    return resource
+
+
+def _missing(what: str) -> AwsError:
+    return AwsError("NotFoundException", f"Invalid {what} identifier specified", 404)
+
+
+def _bad(message: str) -> AwsError:
+    return AwsError("BadRequestException", message)

@@ -1,0 +1,30 @@
+"""Resources that exist in the stack alone."""
+
+from __future__ import annotations
+
+from sandbox.core.resource_types import Context, Made, Properties, ResourceType, resource_type
+
+
+class _Nothing(ResourceType):
+    """A resource that exists in the stack alone."""
+
+    replaced_by = frozenset()
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        return Made(context.generated_name())
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        return {}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        """Nothing was made."""
+
+
+@resource_type
+class CdkMetadata(_Nothing):
+    name = "AWS::CDK::Metadata"
+
+
+@resource_type
+class WaitConditionHandle(_Nothing):
+    name = "AWS::CloudFormation::WaitConditionHandle"

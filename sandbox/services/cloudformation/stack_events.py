@@ -1,0 +1,117 @@
+"""What a stack's history and EventBridge are told: of its resources, of its status, and of what failed."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox.core.resource_types import HandlerError, TemplateError, already_gone
+from sandbox.services.eventbridge import event_bus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sandbox.core.account import Account
+    from sandbox.services.cloudformation.stacks import CloudFormation, Stack
+
+
+class ResourceFailedError(Exception):
+    """A resource could not be created, updated or deleted; the text says which and why."""
+
+
+def put_status(account: Account, stack: Stack) -> None:
+    """Put the stack's status on the event bus, unless its own rules miss that it was created."""
+    if stack.status != "CREATE_COMPLETE" or account.behaviour.rules_see_their_stack_created:
+        event_bus.put(account, stack.region, _status_event(account, stack))
+
+
+def _status_event(account: Account, stack: Stack) -> dict[str, Any]:
+    """*Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-event-eventbridge.html"""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "CloudFormation Stack Status Change",
+        "source": "aws.cloudformation",
+        "account": stack.account,
+        "time": account.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": stack.region,
+        "resources": [stack.stack_id],
+        "detail": {
+            "stack-id": stack.stack_id,
+            "status-details": {"status": stack.status, "status-reason": stack.reason or ""},
+            "client-request-token": "",
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Turns what a resource's calls raise into an event and a ResourceFailedError."""
+
+    event: Callable[[str], None]
+    name: str
+    verb: str
+    deleting: bool
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if error is None:
+            return False
+        if isinstance(error, ClientError):
+            if self.deleting and already_gone(error):
+                return True
+            answer = error.response["Error"]
+            service = error.operation_name
+            reason = f'Resource handler returned message: "{answer.get("Message")}" ({service}: {answer.get("Code")})'
+        elif isinstance(error, (BotoCoreError, TemplateError, HandlerError)):
+            reason = str(error)
+        elif isinstance(error, KeyError):
+            reason = f"Properties validation failed for resource {self.name}: required key {error} not found"
+        else:
+            return False
+        self.event(reason)
+        raise ResourceFailedError(f"The following resource(s) failed to {self.verb}: [{self.name}].") from error
+
+
+def add_event(
+    cloudformation: CloudFormation,
+    stack: Stack,
+    name: str,
+    kind: str,
+    physical_id: str,
+    status: str,
+    reason: str | None = None,
+    properties: Mapping[str, Any] | None = None,
+) -> None:
+    """Add an entry to the stack's history, later than all before it by what the API's clock can show.
+
+    *Source:* LocalStack's recorded ``describe_stack_events``: ids and properties of the resources' events.
+    """
+    time = cloudformation.account.now()
+    if stack.events:
+        time = max(time, stack.events[-1]["Timestamp"] + timedelta(milliseconds=1))
+    is_stack = physical_id == stack.stack_id
+    identity = str(uuid.uuid4()) if is_stack else f"{name}-{status}-{time.isoformat(timespec='milliseconds')}"
+    event = {
+        "StackId": stack.stack_id,
+        "EventId": identity,
+        "StackName": stack.name,
+        "LogicalResourceId": name,
+        "PhysicalResourceId": physical_id,
+        "ResourceType": kind,
+        "Timestamp": time,
+        "ResourceStatus": status,
+    }
+    if reason:
+        event["ResourceStatusReason"] = reason
+    if properties:
+        event["ResourceProperties"] = json.dumps(properties)
+    with cloudformation.lock:
+        stack.events.append(event)

@@ -1,0 +1,398 @@
+"""One operation on one stack: its resources are created, updated and deleted, and undone if it fails."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sandbox.core.resource_types import Context, Made, RefusedError, TemplateError, changed_properties, type_of
+from sandbox.services.cloudformation import custom_resources, templates
+from sandbox.services.cloudformation.stack_changes import dependencies, in_order
+from sandbox.services.cloudformation.stack_events import Reported, ResourceFailedError, add_event, put_status
+from sandbox.services.cloudformation.stacks import PRINCIPAL, StackResource, with_policies
+from sandbox.services.cloudformation.template_functions import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from sandbox.core.call import Caller
+    from sandbox.services.cloudformation.stacks import CloudFormation, Desired, Stack
+
+#: The longest that a resource is waited for, in seconds.
+LONGEST_RESOURCE = 600.0
+
+
+class Work:
+    """One operation on one stack, from its first event to its last."""
+
+    def __init__(self, cloudformation: CloudFormation, stack: Stack, deployer: Caller) -> None:
+        self._cloudformation = cloudformation
+        self._account = cloudformation.account
+        self._stack = stack
+        self._deployer = deployer
+
+    # ---- the three operations
+
+    def create(self, desired: Desired) -> None:
+        """Create the stack as desired. If that fails, delete its resources again, unless rollback is disabled."""
+        stack = self._stack
+        stack.desired = desired
+        self._status("CREATE_IN_PROGRESS", "User Initiated")
+        try:
+            self._apply(desired)
+        except (ResourceFailedError, TemplateError) as failure:
+            if stack.disable_rollback:
+                self._status("CREATE_FAILED", str(failure))
+                return
+            stack.deletion = self._now()
+            if stack.deletes_on_failure:
+                self._status("DELETE_IN_PROGRESS", f"{failure} Delete requested by user.")
+                self._end_deletion("DELETE", rollback=True)
+            else:
+                self._status("ROLLBACK_IN_PROGRESS", f"{failure} Rollback requested by user.")
+                self._end_deletion("ROLLBACK", rollback=True)
+            return
+        self._status("CREATE_COMPLETE")
+
+    def update(self, desired: Desired) -> None:
+        """Update the stack to what is desired. If that fails, put it back as it was, unless rollback is disabled."""
+        stack, before = self._stack, self._stack.desired
+        stack.updated = self._now()
+        self._status("UPDATE_IN_PROGRESS", "User Initiated")
+        resources = dict(stack.resources)
+        undo: list[Callable[[], None]] = []
+        try:
+            leftover = self._apply(desired, undo)
+        except (ResourceFailedError, TemplateError) as failure:
+            if stack.disable_rollback:
+                self._status("UPDATE_FAILED", str(failure))
+                return
+            self._status("UPDATE_ROLLBACK_IN_PROGRESS", str(failure))
+            clean = self._undo(undo)
+            stack.resources, stack.desired = resources, before
+            if clean:
+                self._status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+            self._status("UPDATE_ROLLBACK_COMPLETE" if clean else "UPDATE_ROLLBACK_FAILED")
+            return
+        stack.desired = desired
+        self._status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        for resource, policy in leftover:
+            self._delete(resource, policy)
+        self._status("UPDATE_COMPLETE")
+
+    def delete(self) -> None:
+        """Delete the stack and all of its resources that are not to be retained, or report which could not be."""
+        stack = self._stack
+        stack.deletion = self._now()
+        stack.change_set_id = None
+        self._status("DELETE_IN_PROGRESS", "User Initiated")
+        self._end_deletion("DELETE", rollback=False)
+
+    def _end_deletion(self, operation: str, *, rollback: bool) -> None:
+        """*Source* of the reason: LocalStack's recording ``test_blocked_stack_deletion``."""
+        failed = self._delete_all(rollback=rollback)
+        if failed:
+            self._status(f"{operation}_FAILED", f"The following resource(s) failed to delete: [{', '.join(failed)}]. ")
+            return
+        if operation == "DELETE":
+            self._stack.deleted = self._now()
+        self._status(f"{operation}_COMPLETE")
+
+    def _undo(self, steps: list[Callable[[], None]]) -> bool:
+        clean = True
+        for step in reversed(steps):
+            try:
+                step()
+            except ResourceFailedError:
+                clean = False  # its event says which resource, and why
+        return clean
+
+    # ---- resources
+
+    def _apply(self, desired: Desired, undo: list[Callable[[], None]] | None = None) -> list[tuple[StackResource, str]]:
+        """Create and update every resource. Return those to delete afterwards, in order, each with its policy."""
+        stack, undo = self._stack, undo if undo is not None else []
+        before = dict(stack.resources)
+        scope = self.scope(desired)
+        leftover: list[tuple[StackResource, str]] = []
+        declared = {name: each for name, each in desired.template["Resources"].items() if scope.wanted(each)}
+        order = in_order(scope, declared)
+        gone = [before[name] for name in before if name not in declared]
+        for name in order:
+            declaration = declared[name]
+            kind = declaration["Type"]
+            old = before.get(name)
+            try:
+                properties = scope.evaluate(declaration.get("Properties") or {})
+                _check_type(old, kind, name)
+            except TemplateError as error:
+                status = "CREATE_FAILED" if old is None else "UPDATE_FAILED"
+                self._resource_event(name, kind, old.physical_id if old else "", status, str(error))
+                raise
+            if old is None:
+                self._create(desired, name, declaration, properties, undo)
+            elif not changed_properties(old.properties, properties):
+                stack.resources[name] = with_policies(replace(old), declaration)
+            elif type_of(kind).replaces(old.properties, properties):
+                leftover.append((old, old.replace_policy))
+                self._create(desired, name, declaration, properties, undo, replaced=old)
+            else:
+                updated = self._update(desired, old, properties, undo)
+                if updated.physical_id != old.physical_id:
+                    leftover.append((old, old.replace_policy))
+                stack.resources[name] = with_policies(updated, declaration)
+        stack.outputs = self._outputs(scope, desired)
+        # In order of making, so that the reverse is the order of removal.
+        stack.resources = {name: stack.resources[name] for name in order}
+        return [*((each, each.deletion_policy) for each in reversed(gone)), *reversed(leftover)]
+
+    def scope(self, desired: Desired) -> Scope:
+        """What the template's names mean, given the resources that the stack has so far."""
+        stack = self._stack
+
+        def resource(name: str) -> StackResource:
+            if name not in stack.resources:
+                raise TemplateError(f"Unresolved resource dependencies [{name}] in the Resources block of the template")
+            return stack.resources[name]
+
+        def attribute(name: str, wanted: str) -> Any:
+            made = resource(name)
+            if wanted not in made.attributes:
+                raise TemplateError(type_of(made.type).lacks(made.type, wanted, stack.stack_id, name))
+            return made.attributes[wanted]
+
+        return Scope(
+            template=desired.template,
+            values=self.values(desired),
+            reference=lambda name: resource(name).physical_id,
+            attribute=attribute,
+            imported=self.imported,
+        )
+
+    def values(self, desired: Desired) -> dict[str, Any]:
+        """Parameters and pseudo parameters."""
+        stack = self._stack
+        pseudo = templates.pseudo_parameters(stack.account, stack.region, stack.name, stack.stack_id)
+        return {**pseudo, "AWS::NotificationARNs": stack.notification_arns, **desired.values}
+
+    def imported(self, name: str) -> str:
+        """The value of another stack's export."""
+        exports = self._cloudformation.exports(self._stack.region)
+        if name not in exports:
+            raise TemplateError(f"No export named {name} found.")
+        return exports[name][0]
+
+    def _outputs(self, scope: Scope, desired: Desired) -> list[dict[str, str]]:
+        outputs = []
+        for key, declaration in (desired.template.get("Outputs") or {}).items():
+            if not scope.wanted(declaration):
+                continue
+            output = {"OutputKey": key, "OutputValue": templates.as_text(scope.evaluate(declaration["Value"]))}
+            if "Description" in declaration:
+                output["Description"] = declaration["Description"]
+            if "Export" in declaration:
+                name = str(scope.evaluate(declaration["Export"]["Name"]))
+                exported = self._cloudformation.exports(self._stack.region).get(name)
+                if exported and exported[1] is not self._stack:
+                    raise TemplateError(f"Export with name {name} is already exported by stack {exported[1].name}.")
+                output["ExportName"] = name
+            outputs.append(output)
+        return outputs
+
+    def _context(
+        self, logical_id: str, kind: str, tags: Mapping[str, str], created: Callable[[str], None] | None = None
+    ) -> Context:
+        stack = self._stack
+        return Context(
+            client=lambda service: self._account.client(
+                service, stack.region, caller=self._deployer, invoked_by=PRINCIPAL
+            ),
+            account=stack.account,
+            region=stack.region,
+            partition=stack.stack_id.split(":")[1],
+            stack_name=stack.name,
+            stack_id=stack.stack_id,
+            logical_id=logical_id,
+            resource_type=kind,
+            stack_tags=tags,
+            created=created or (lambda _: None),
+            settle=self._settle,
+            wait_until=partial(self._account.wait_until, timeout=LONGEST_RESOURCE),
+            responses=custom_resources.of(self._account),
+        )
+
+    def _settle(self, role_arn: str) -> None:
+        name = role_arn.rsplit("/", 1)[-1]
+        with suppress(TimeoutError):  # then the call that needs the role says what is wrong
+            self._account.wait_until(lambda: self._account.is_propagated(name))
+
+    def _create(
+        self,
+        desired: Desired,
+        name: str,
+        declaration: Mapping[str, Any],
+        properties: dict[str, Any],
+        undo: list[Callable[[], None]],
+        *,
+        replaced: StackResource | None = None,
+    ) -> None:
+        """Create one resource. One that fails after it exists stays in the stack, for the rollback to delete."""
+        kind = declaration["Type"]
+        status = "CREATE" if replaced is None else "UPDATE"
+        started: list[StackResource] = []
+
+        def created(physical_id: str) -> None:
+            if started:
+                return
+            resource = StackResource(name, kind, physical_id, properties, {}, f"{status}_IN_PROGRESS", self._now())
+            started.append(with_policies(resource, declaration))
+            self._stack.resources[name] = started[0]
+            undo.append(partial(self._remove, started[0]))
+            self._resource_event(
+                name, kind, physical_id, f"{status}_IN_PROGRESS", "Resource creation Initiated", properties
+            )
+
+        why = None
+        if replaced is not None:
+            why = "Requested update requires the creation of a new physical resource; hence creating one."
+        before = replaced.physical_id if replaced else ""
+        self._resource_event(name, kind, before, f"{status}_IN_PROGRESS", why, properties)
+        try:
+            with self._reported(name, kind, before, f"{status}_FAILED", properties, started):
+                made = type_of(kind).create(self._context(name, kind, desired.tags, created), properties)
+        except ResourceFailedError as failure:
+            if started:
+                started[0].status, started[0].reason = f"{status}_FAILED", str(failure)
+            raise
+        created(made.physical_id)
+        started[0].physical_id = made.physical_id
+        started[0].attributes, started[0].status = dict(made.attributes), f"{status}_COMPLETE"
+        self._resource_event(name, kind, made.physical_id, f"{status}_COMPLETE", None, properties)
+
+    def _update(
+        self, desired: Desired, old: StackResource, properties: dict[str, Any], undo: list[Callable[[], None]]
+    ) -> StackResource:
+        """Update one resource. Its undoing is noted before, since an update that fails may have done a part."""
+        name, kind = old.logical_id, old.type
+        updated = replace(old, properties=properties, attributes=dict(old.attributes), updated=self._now())
+        undo.append(partial(self._restore, updated, old))
+        self._resource_event(name, kind, old.physical_id, "UPDATE_IN_PROGRESS", None, properties)
+        try:
+            with self._reported(name, kind, old.physical_id, "UPDATE_FAILED", properties):
+                context = self._context(name, kind, desired.tags)
+                result = type_of(kind).update(context, old.physical_id, old.properties, properties)
+        except ResourceFailedError as failure:
+            if isinstance(failure.__cause__, RefusedError):
+                undo.pop()
+            raise
+        if isinstance(result, Made):  # custom resources say by the id that they replaced themselves
+            updated.physical_id = result.physical_id
+            updated.attributes = dict(result.attributes)
+        else:
+            updated.attributes |= result
+        updated.status = "UPDATE_COMPLETE"
+        self._resource_event(name, kind, updated.physical_id, "UPDATE_COMPLETE", None, properties)
+        return updated
+
+    def _restore(self, updated: StackResource, old: StackResource) -> None:
+        assert self._stack.desired
+        restored = self._update(self._stack.desired, updated, old.properties, [])
+        old.attributes = restored.attributes
+        if restored.physical_id != updated.physical_id:
+            self._delete(updated, "Delete")
+        old.physical_id = restored.physical_id
+
+    def _remove(self, made: StackResource) -> None:
+        self._delete(made, "Retain" if made.deletion_policy == "Retain" else "Delete", strict=True)
+
+    def _delete_all(self, *, rollback: bool) -> list[str]:
+        """Delete every resource that is not to be retained. Return those that could not be.
+
+        What a resource that could not be deleted depends on is left alone, as CloudFormation does.
+        """
+        stack, failed = self._stack, list[str]()
+        needs: Mapping[str, set[str]] = {}
+        if stack.desired is not None:
+            scope = self.scope(stack.desired)
+            needs = dependencies(scope, {name: stack.desired.template["Resources"][name] for name in stack.resources})
+        blocked: set[str] = set()
+        for resource in reversed(list(stack.resources.values())):
+            name, policy = resource.logical_id, resource.deletion_policy
+            if name in blocked:
+                blocked |= needs.get(name, set())
+                continue
+            kept = policy == "Retain" or (policy == "RetainExceptOnCreate" and not rollback)
+            if self._delete(resource, "Retain" if kept else "Delete"):
+                del stack.resources[name]
+            else:
+                failed.append(name)
+                blocked |= needs.get(name, set())
+        return failed
+
+    def _delete(self, resource: StackResource, policy: str, *, strict: bool = False) -> bool:
+        """Delete the resource, or leave it alone by its policy. Return False if it failed, or raise if *strict*."""
+        name, kind, physical_id = resource.logical_id, resource.type, resource.physical_id
+        if policy.startswith("Retain"):
+            self._resource_event(name, kind, physical_id, "DELETE_SKIPPED", None, resource.properties)
+            return True
+        self._resource_event(name, kind, physical_id, "DELETE_IN_PROGRESS", None, resource.properties)
+        tags = self._stack.desired.tags if self._stack.desired else {}
+        try:
+            with self._reported(name, kind, physical_id, "DELETE_FAILED", resource.properties, deleting=True):
+                type_of(kind).delete(self._context(name, kind, tags), physical_id, resource.properties)
+        except ResourceFailedError as failure:
+            resource.status, resource.reason = "DELETE_FAILED", str(failure)
+            if strict:
+                raise
+            return False
+        self._resource_event(name, kind, physical_id, "DELETE_COMPLETE", None, resource.properties)
+        return True
+
+    def _reported(
+        self,
+        name: str,
+        kind: str,
+        physical_id: str,
+        status: str,
+        properties: Mapping[str, Any],
+        started: list[StackResource] | None = None,
+        *,
+        deleting: bool = False,
+    ) -> Reported:
+        def event(reason: str) -> None:
+            known = started[0].physical_id if started else physical_id
+            self._resource_event(name, kind, known, status, reason, properties)
+
+        verb = {"CREATE_FAILED": "create", "UPDATE_FAILED": "update", "DELETE_FAILED": "delete"}[status]
+        return Reported(event, name, verb, deleting)
+
+    # ---- events
+
+    def _now(self) -> datetime:
+        return self._account.now()
+
+    def _status(self, status: str, reason: str | None = None) -> None:
+        stack = self._stack
+        stack.status, stack.reason = status, reason
+        self._resource_event(stack.name, "AWS::CloudFormation::Stack", stack.stack_id, status, reason)
+        with self._account.lock:
+            put_status(self._account, stack)
+
+    def _resource_event(
+        self,
+        name: str,
+        kind: str,
+        physical_id: str,
+        status: str,
+        reason: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        add_event(self._cloudformation, self._stack, name, kind, physical_id, status, reason, properties)
+
+
+def _check_type(old: StackResource | None, kind: str, name: str) -> None:
+    if old is not None and old.type != kind:
+        raise TemplateError(f"Update of resource type is not permitted. [{name}]")

@@ -1,0 +1,316 @@
+"""Stacks and change sets. Each resource is made by ordinary API calls in the name of the deployer.
+
+moto's own engine makes resources behind the account's back: no caller, no records, no permissions, no rollback. So this
+one takes its place. Resources are made one after the other in the order of their dependencies.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from botocore.exceptions import ClientError
+from sandbox.core.registry import SERVICES
+
+from sandbox.core.call import AwsError
+from sandbox.core.resource_types import TemplateError, is_known
+from sandbox.services.cloudformation import template_validation, templates
+from sandbox.services.cloudformation.stack_changes import check_capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from sandbox.core.account import Account
+    from sandbox.core.call import Call, Caller
+
+PRINCIPAL = "cloudformation.amazonaws.com"
+#: A call that starts work on a stack answers when the work is done, or after this many seconds (AWS: at once). Waiters
+#: look every 5 to 30 seconds: so they are content with their first look.
+ANSWER_AFTER_SECONDS = 20.0
+NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
+
+
+@dataclass(slots=True)
+class StackResource:
+    """A resource that a stack has made."""
+
+    logical_id: str
+    type: str
+    physical_id: str
+    properties: dict[str, Any]
+    attributes: dict[str, Any]
+    status: str
+    updated: datetime
+    deletion_policy: str = "Delete"
+    replace_policy: str = "Delete"
+    reason: str | None = None
+
+
+def with_policies(resource: StackResource, declaration: Mapping[str, Any]) -> StackResource:
+    """Give the resource the policies that its declaration has for deletion and replacement."""
+    resource.deletion_policy = str(declaration.get("DeletionPolicy", "Delete"))
+    resource.replace_policy = str(declaration.get("UpdateReplacePolicy", "Delete"))
+    return resource
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a stack is to become."""
+
+    body: str
+    #: With macros expanded.
+    template: dict[str, Any]
+    #: As given; defaults are not in here.
+    parameters: dict[str, str]
+    #: With defaults, lists as lists.
+    values: dict[str, Any]
+    tags: dict[str, str]
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Stack:
+    """One stack, deleted ones included."""
+
+    stack_id: str
+    name: str
+    region: str
+    account: str
+    created: datetime
+    status: str
+    desired: Desired | None = None
+    resources: dict[str, StackResource] = field(default_factory=dict)
+    outputs: list[dict[str, str]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    reason: str | None = None
+    updated: datetime | None = None
+    #: When the deletion or the rollback of the creation began.
+    deletion: datetime | None = None
+    #: When the stack was gone.
+    deleted: datetime | None = None
+    #: The change set that the last operation executed, None if it was no change set.
+    change_set_id: str | None = None
+    role_arn: str | None = None
+    notification_arns: list[str] = field(default_factory=list)
+    disable_rollback: bool = False
+    #: A stack that cannot be made is deleted, and not only rolled back.
+    deletes_on_failure: bool = False
+    termination_protection: bool = False
+
+
+@dataclass(slots=True)
+class ChangeSet:
+    """A change set: what a stack would become, and how that differs."""
+
+    change_set_id: str
+    name: str
+    stack: Stack
+    kind: Literal["CREATE", "UPDATE"]
+    created: datetime
+    description: str | None
+    desired: Desired | None
+    changes: list[dict[str, Any]]
+    role_arn: str | None
+    status: str = "CREATE_COMPLETE"
+    execution_status: str = "AVAILABLE"
+    reason: str | None = None
+
+
+class CloudFormation:
+    """The stacks and change sets of the account, in every region."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.stacks: dict[str, Stack] = {}
+        self.change_sets: dict[str, ChangeSet] = {}
+        #: Guards the two above, and each stack's status.
+        self.lock = threading.RLock()
+        self._work: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """There are no stacks."""
+        self.stacks.clear()
+        self.change_sets.clear()
+
+    def stop(self) -> None:
+        """No stack is being worked on."""
+        for thread in self._work:
+            thread.join()
+        self._work.clear()
+
+    # ---- finding
+
+    def stack(self, region: str, name_or_id: str) -> Stack:
+        """The stack; a deleted one only by its id. Refused as AWS does if there is none."""
+        for stack in self.stacks.values():
+            if stack.region != region:
+                continue
+            if name_or_id == stack.stack_id or (name_or_id == stack.name and stack.deleted is None):
+                return stack
+        raise AwsError("ValidationError", f"Stack with id {name_or_id} does not exist")
+
+    def change_set(self, region: str, name_or_id: str, stack_name: str | None) -> ChangeSet:
+        """The change set, by ARN, or by name together with its stack.
+
+        *Source* of the refusals: LocalStack's ``test_delete_change_set_exception`` and beside.
+        """
+        found = self.change_sets.get(name_or_id)
+        if found is None and not name_or_id.startswith("arn:"):
+            if stack_name is None:
+                message = "StackName must be specified if ChangeSetName is not specified as an ARN."
+                raise AwsError("ValidationError", message)
+            try:
+                stack = self.stack(region, stack_name)
+            except AwsError as error:
+                raise AwsError(error.code, f"Stack [{stack_name}] does not exist") from error
+            found = next(
+                (each for each in self.change_sets.values() if each.stack is stack and each.name == name_or_id), None
+            )
+        if found is None:
+            raise AwsError("ChangeSetNotFound", f"ChangeSet [{name_or_id}] does not exist", 404)
+        return found
+
+    def exports(self, region: str) -> dict[str, tuple[str, Stack]]:
+        """Each export's value and stack, by name."""
+        return {
+            output["ExportName"]: (output["OutputValue"], stack)
+            for stack in self.stacks.values()
+            if stack.region == region and stack.deleted is None
+            for output in stack.outputs
+            if "ExportName" in output
+        }
+
+    # ---- making
+
+    def new_stack(self, call: Call, status: str) -> Stack:
+        """A stack of the call's name that has no resources yet."""
+        name, region = call.params["StackName"], call.region
+        if not re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", name):
+            raise AwsError(
+                "ValidationError",
+                f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: "
+                "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/._+]*",
+            )
+        partition = templates.pseudo_parameters(call.caller.account, region, name, "")["AWS::Partition"]
+        stack_id = f"arn:{partition}:cloudformation:{region}:{call.caller.account}:stack/{name}/{uuid.uuid4()}"
+        stack = Stack(stack_id, name, region, call.caller.account, self.account.now(), status)
+        stack.notification_arns = call.params.get("NotificationARNs") or []
+        stack.termination_protection = bool(call.params.get("EnableTerminationProtection"))
+        self.stacks[stack_id] = stack
+        return stack
+
+    def desired(self, call: Call, stack: Stack | None) -> Desired:
+        """What the call asks a stack to become; raises TemplateError or AwsError where AWS refuses it."""
+        params, before = call.params, stack.desired if stack else None
+        body = params.get("TemplateBody")
+        if params.get("UsePreviousTemplate") and before:
+            body = before.body
+        elif params.get("TemplateURL"):
+            body = self.fetch(call, params["TemplateURL"])
+        if not body:
+            raise AwsError("ValidationError", "Either Template URL or Template Body must be specified.")
+        if params.get("TemplateBody"):
+            template_validation.check_length(body)
+        given: dict[str, str] = {}
+        for parameter in params.get("Parameters") or []:
+            key = parameter["ParameterKey"]
+            if parameter.get("UsePreviousValue"):
+                if before is None or key not in before.parameters:
+                    if before is None:
+                        raise AwsError("ValidationError", f"Parameters: [{key}] must have values")
+                    continue  # it had its default, and keeps it
+                given[key] = before.parameters[key]
+            else:
+                given[key] = parameter.get("ParameterValue", "")
+        original = templates.parse(body)
+        values = templates.parameter_values(original, given, lambda name: self._stored_parameter(call, name))
+        name = params["StackName"].split("/")[1] if ":" in params["StackName"] else params["StackName"]
+        pseudo = templates.pseudo_parameters(call.caller.account, call.region, name, stack.stack_id if stack else "")
+        del pseudo["AWS::NoValue"]
+        plain = {key: ",".join(value) if isinstance(value, list) else value for key, value in values.items()}
+        template = templates.expand(
+            original,
+            {**plain, **pseudo},
+            call.region,
+            lambda: self._managed_policies(call),
+            lambda location: self.fetch(call, location),
+        )
+        types = {each["Type"] for each in template["Resources"].values()}
+        unknown = sorted(each for each in types if not is_known(each))
+        if unknown:
+            raise TemplateError(
+                f"Template format error: Unrecognized resource types: [{', '.join(unknown)}] (the sandbox lacks them)"
+            )
+        template_validation.check_structure(template)
+        template_validation.check_names(template)
+        template_validation.check_rules(template, {**pseudo, **values})
+        template_validation.check_conditions(template, {**pseudo, **values})
+        capabilities = tuple(params.get("Capabilities") or ())
+        check_capabilities(template, capabilities)
+        tags = (
+            {tag["Key"]: tag["Value"] for tag in params["Tags"]}
+            if "Tags" in params
+            else dict(before.tags if before else {})
+        )
+        return Desired(body, template, given, values, tags, capabilities)
+
+    def _client(self, call: Call, service: str) -> Any:
+        return self.account.client(service, call.region, caller=call.caller, invoked_by=PRINCIPAL)
+
+    def _managed_policies(self, call: Call) -> dict[str, str]:
+        pages = self.account.client("iam", call.region).get_paginator("list_policies").paginate(Scope="AWS")
+        return {policy["PolicyName"]: policy["Arn"] for page in pages for policy in page["Policies"]}
+
+    def _stored_parameter(self, call: Call, name: str) -> str:
+        try:
+            return str(self._client(call, "ssm").get_parameter(Name=name)["Parameter"]["Value"])
+        except ClientError as error:
+            raise TemplateError(
+                f"Unable to fetch parameters [{name}] from parameter store for this account."
+            ) from error
+
+    def fetch(self, call: Call, location: str) -> str:
+        """A template or a fragment kept in S3, by its ``s3://`` or ``https://`` address."""
+        url = urlsplit(location)
+        path = unquote(url.path).lstrip("/")
+        if url.scheme == "s3":
+            bucket, key = url.netloc, path
+        elif re.match(r"[^.]+\.s3[.-]", url.netloc):
+            bucket, key = url.netloc.split(".s3", 1)[0], path
+        else:
+            bucket, _, key = path.partition("/")
+        try:
+            return str(self._client(call, "s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode())
+        except ClientError as error:
+            raise AwsError("ValidationError", f"S3 error: {error.response['Error'].get('Message')}") from error
+
+    # ---- working
+
+    def run(self, work: Callable[[], None]) -> None:
+        """*work* is done, or goes on beside the caller after ``ANSWER_AFTER_SECONDS``."""
+        thread = threading.Thread(target=work, name="cloudformation", daemon=True)
+        with self.lock:
+            self._work = [each for each in self._work if each.is_alive()]
+            self._work.append(thread)
+        thread.start()
+        thread.join(ANSWER_AFTER_SECONDS)
+
+    def deployer(self, caller: Caller, role_arn: str | None) -> Caller:
+        """Who makes the stack's resources: the stack's service role, or the caller."""
+        if role_arn is None:
+            return caller
+        credentials = self.account.caller_of_role(role_arn, "AWSCloudFormation")
+        return self.account.caller_of_key(credentials["AccessKeyId"])
+
+
+def of(account: Account) -> CloudFormation:
+    """The account's CloudFormation."""
+    return next(service for service in account.services if isinstance(service, CloudFormation))
+
+
+SERVICES.append(CloudFormation)

@@ -1,0 +1,293 @@
+"""EventBridge: an event on a bus reaches the targets of the rules it matches."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from moto.events.models import events_backends
+from moto.logs.models import logs_backends
+from moto.sqs.models import sqs_backends
+from sandbox.core.registry import rule
+
+from sandbox.core.call import AwsError, Need
+from sandbox.core.iam import authorization
+from sandbox.core.iam.policies import Decision, evaluate, load
+from sandbox.services.eventbridge import event_patterns, target_inputs
+
+if TYPE_CHECKING:
+    from sandbox.core.registry import Proceed
+
+    from sandbox.core.account import Account
+    from sandbox.core.call import Call
+    from sandbox.core.iam.policies import Context
+
+log = logging.getLogger(__name__)
+
+type Event = dict[str, Any]
+#: Delivers a payload (JSON text) to a target of a rule; raises Undeliverable if AWS would drop it.
+type Target = Callable[[Account, Delivery], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one target."""
+
+    rule_arn: str
+    #: The target as PutTargets was given it.
+    target: dict[str, Any]
+    #: What the target receives: the whole event, or what Input, InputPath or InputTransformer make of it.
+    payload: str
+    event: Event
+    #: Into a dead letter queue: why the event is there. By name.
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arn(self) -> str:
+        return str(self.target["Arn"])
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An event EventBridge could not deliver."""
+
+    rule_arn: str
+    target_arn: str
+    reason: str
+    event: Event
+
+
+class Undeliverable(Exception):  # noqa: N818 -- it is the event that is undeliverable
+    """The target does not take the event; it goes to the target's dead letter queue, or is lost."""
+
+
+#: Service of a target's ARN -> how it is reached.
+TARGETS: dict[str, Target] = {}
+
+
+def target(service: str) -> Callable[[Target], Target]:
+    """The decorated function reaches targets whose ARN names ``service`` (``lambda``, ``sqs`` ...)."""
+
+    def register(deliver: Target) -> Target:
+        TARGETS[service] = deliver
+        return deliver
+
+    return register
+
+
+def put(account: Account, region: str, event: Event, bus_name: str = "default") -> None:
+    """Every enabled rule of the bus that matches the event has sent it to its targets."""
+    bus = events_backends[account.account_id][region].event_buses.get(bus_name)
+    if bus is None:
+        return
+    for matched in list(bus.rules.values()):
+        # A rule with only a schedule has no pattern.
+        pattern = matched.event_pattern.dump()
+        if matched.state.startswith("ENABLED") and pattern and event_patterns.compiled(pattern).matches(event):
+            send(account, matched, event)
+
+
+def send(account: Account, of_rule: Any, event: Event) -> None:
+    """All targets of moto's rule have got the event, whatever its pattern; those it cannot be given to lost it."""
+    for each in list(of_rule.targets):
+        _deliver(account, Delivery(of_rule.arn, each, target_inputs.payload(each, event, of_rule.arn), event))
+
+
+def matches(pattern: dict[str, Any], event: Event) -> bool:
+    """Tell whether the event fits the pattern. Raise PatternError for one that EventBridge refuses."""
+    return event_patterns.compiled(json.dumps(pattern)).matches(event)
+
+
+def _deliver(account: Account, delivery: Delivery) -> None:
+    reach = TARGETS.get(delivery.arn.split(":")[2], _to_nobody)
+    try:
+        reach(account, delivery)
+    except Undeliverable as undelivered:
+        log.warning("EventBridge drops an event of %s for %s: %s", delivery.rule_arn, delivery.arn, undelivered)
+        account.dropped_events.append(Dropped(delivery.rule_arn, delivery.arn, str(undelivered), delivery.event))
+        dead_letters = delivery.target.get("DeadLetterConfig", {}).get("Arn")
+        if dead_letters and dead_letters != delivery.arn:
+            # The other attributes there are tell of retries, of which the sandbox makes none.
+            # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+            why = {
+                "RULE_ARN": delivery.rule_arn,
+                "TARGET_ARN": delivery.arn,
+                "ERROR_CODE": "NO_RESOURCE" if "there is no" in str(undelivered) else "NO_PERMISSIONS",
+                "ERROR_MESSAGE": str(undelivered),
+            }
+            text = json.dumps(delivery.event)
+            try:
+                _to_queue(account, Delivery(delivery.rule_arn, {"Arn": dead_letters}, text, delivery.event, why))
+            except Undeliverable as lost:
+                log.warning("The dead letter queue %s does not take it either: %s", dead_letters, lost)
+
+
+def queue_of(account: Account, arn: str) -> Any:
+    """moto's queue behind the ARN; Undeliverable if there is none."""
+    region, name = arn.split(":")[3], arn.rsplit(":", 1)[-1]
+    queue = sqs_backends[account.account_id][region].queues.get(name)
+    if queue is None:
+        raise Undeliverable(f"there is no queue {arn}")
+    return queue
+
+
+def _to_nobody(_: Account, delivery: Delivery) -> None:
+    raise Undeliverable(f"the sandbox reaches no targets like {delivery.arn}")
+
+
+@target("sqs")
+def _to_queue(account: Account, delivery: Delivery) -> None:
+    """The queue's policy must let EventBridge send: a missing statement loses events without any error.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
+    """
+    queue = queue_of(account, delivery.arn)
+    context = {
+        "aws:SourceArn": delivery.rule_arn,
+        "aws:SourceAccount": account.account_id,
+        "aws:SecureTransport": "true",
+    }
+    documents = [load(queue.policy)] if queue.policy else []
+    principal = {"Service": "events.amazonaws.com"}
+    if evaluate(documents, "sqs:SendMessage", delivery.arn, context, principal) is not Decision.ALLOWED:
+        raise Undeliverable("the queue's policy does not allow events.amazonaws.com to send for this rule")
+    sqs_backends[account.account_id][queue.region].send_message(
+        queue_name=queue.name,
+        message_body=delivery.payload,
+        message_attributes={
+            name: {"DataType": "String", "StringValue": value} for name, value in delivery.attributes.items()
+        },
+        group_id=delivery.target.get("SqsParameters", {}).get("MessageGroupId"),
+    )
+
+
+@target("events")
+def _to_bus(account: Account, delivery: Delivery) -> None:
+    """A bus, also of another region, is reached with the target's role, or by leave of the bus's own policy.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    """
+    region, name = delivery.arn.split(":")[3], delivery.arn.rsplit("/", 1)[-1]
+    if is_out_of_reach(delivery.arn, delivery.rule_arn.split(":")[3]):
+        raise Undeliverable(f"the bus {delivery.arn} is in another region, which this partition's rules do not reach")
+    bus = events_backends[account.account_id][region].event_buses.get(name)
+    if bus is None:
+        raise Undeliverable(f"there is no bus {delivery.arn}")
+    role_arn = delivery.target.get("RoleArn")
+    if role_arn:
+        role = authorization.role_by_arn(account, role_arn)
+        # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
+        context = {"aws:SourceAccount": account.account_id, "aws:SourceArn": delivery.rule_arn}
+        if role is None or not trusts(role, "events.amazonaws.com", context):
+            raise Undeliverable(f"EventBridge may not assume {role_arn}")
+        needs = [Need("events:PutEvents", delivery.arn)]
+        if authorization.lacking(
+            account, role, needs, service="events.amazonaws.com", operation="events:PutEvents", region=region
+        ):
+            raise Undeliverable(f"{role_arn} may not put events on {delivery.arn}")
+    else:
+        documents = [load(bus.policy)] if bus.policy else []
+        principal = {"Service": "events.amazonaws.com"}
+        if evaluate(documents, "events:PutEvents", delivery.arn, {}, principal) is not Decision.ALLOWED:
+            raise Undeliverable("the target has no role, and the bus's policy does not let EventBridge in")
+    put(account, region, json.loads(delivery.payload), name)
+
+
+def is_out_of_reach(bus_arn: str, region: str) -> bool:
+    """Return whether no rule of the region reaches the bus: in China and GovCloud, one of another region.
+
+    *Source:* AWS Compute Blog, "Expanding cross-Region event routing with Amazon EventBridge": "between any AWS
+    Regions, except AWS GovCloud (US) and China"
+    """
+    service, bus_region = bus_arn.split(":")[2:4]
+    return service == "events" and bus_region != region and region.startswith(("cn-", "us-gov-"))
+
+
+@target("logs")
+def _to_log_group(account: Account, delivery: Delivery) -> None:
+    region, name = delivery.arn.split(":")[3], delivery.arn.split(":log-group:", 1)[-1].removesuffix(":*")
+    backend = logs_backends[account.account_id][region]
+    if name not in backend.groups:
+        raise Undeliverable(f"there is no log group {name}")
+    stream = str(uuid.uuid4())
+    backend.create_log_stream(name, stream)
+    milliseconds = int(account.now().timestamp() * 1000)
+    backend.groups[name].put_log_events(stream, [{"timestamp": milliseconds, "message": delivery.payload}])
+
+
+def trusts(role: Any, service: str, context: Context | None = None) -> bool:
+    """The role's trust policy lets the service assume it, in a request with these condition keys."""
+    statements = load(role.assume_role_policy_document).get("Statement", [])
+    # A trust policy has no Resource: the role it stands on is meant.
+    statements = statements if isinstance(statements, list) else [statements]
+    document = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
+    return evaluate([document], "sts:AssumeRole", role.arn, context or {}, {"Service": service}) is Decision.ALLOWED
+
+
+#: Refused from here on. *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+_TOO_LARGE = 1 << 20
+
+
+@rule("events", "PutEvents")
+def _put_events(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
+    """Put customers' events on their buses. More than 10 entries, or too large ones, are refused as a whole.
+
+    Everything else is refused entry by entry; a source that begins with ``aws.`` is AWS's own. An event for a bus that
+    does not exist is taken, and lost.
+
+    *Source:* localstack ``test_events.snapshot.json``; radkawar/stackd ``testdata/aws/eventbridge/control_plane.json``
+    """
+    entries = call.params["Entries"]
+    if sum(_size(entry) for entry in entries) >= _TOO_LARGE:
+        raise AwsError("ValidationException", "Total size of the entries in the request is over the limit.")
+    answers: list[dict[str, Any]] = []
+    accepted: list[tuple[Event, str]] = []
+    for entry in entries:
+        refused = _refusal(entry)
+        if refused:
+            answers.append(refused)
+            continue
+        event: Event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": entry["DetailType"],
+            "source": entry["Source"],
+            "account": account.account_id,
+            "time": (entry.get("Time") or account.now()).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": call.region,
+            "resources": entry.get("Resources", []),
+            "detail": json.loads(entry["Detail"]),
+        }
+        accepted.append((event, str(entry.get("EventBusName", "default")).rsplit("/", 1)[-1]))
+        answers.append({"EventId": event["id"]})
+    for event, bus in accepted:
+        put(account, call.region, event, bus)
+    return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
+
+
+def _size(entry: dict[str, Any]) -> int:
+    """Return the bytes that count: neither the bus nor the trace header do.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size
+    """
+    texts = [entry.get(name) or "" for name in ("Source", "DetailType", "Detail")]
+    size = sum(len(text.encode()) for text in (*texts, *entry.get("Resources", [])))
+    return size + 14 if entry.get("Time") else size
+
+
+def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
+    for parameter in ("Source", "DetailType", "Detail"):
+        if not entry.get(parameter):
+            message = f"Parameter {parameter} is not valid. Reason: {parameter} is a required argument."
+            return {"ErrorCode": "InvalidArgument", "ErrorMessage": message}
+    if entry["Source"].startswith("aws."):
+        return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
+    try:
+        is_object = isinstance(json.loads(entry["Detail"]), dict)
+    except json.JSONDecodeError:
+        is_object = False
+    return None if is_object else {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}

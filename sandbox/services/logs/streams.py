@@ -1,0 +1,67 @@
+"""Log streams of CloudWatch Logs, where moto answers otherwise than AWS.
+
+*Source:* localstack/localstack ``test_logs_streams.snapshot.json``, ``test_logs_events.snapshot.json`` and
+``test_logs_queries.snapshot.json`` of 2026-02.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from moto.logs.models import logs_backends
+from sandbox.core.registry import rule
+
+from sandbox.core.call import AwsError
+
+if TYPE_CHECKING:
+    from sandbox.core.registry import Proceed
+
+    from sandbox.core.account import Account
+    from sandbox.core.call import Call
+
+
+@rule("logs", "CreateLogStream")
+def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """Create the stream; refuse one that exists, and say so of the stream."""
+    group = _groups(account, call).get(call.params["logGroupName"])
+    if group is not None and call.params["logStreamName"] in group.streams:
+        raise AwsError("ResourceAlreadyExistsException", "The specified log stream already exists")
+    return proceed()
+
+
+@rule("logs", "DescribeLogStreams")
+def _describe(_: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """Describe the streams of a group, which is named in one way."""
+    if call.params.get("logGroupName") and call.params.get("logGroupIdentifier"):
+        message = "LogGroup name and LogGroup ARN are mutually exclusive parameters."
+        raise AwsError("ValidationException", message)
+    return proceed()
+
+
+@rule("logs", "GetLogEvents")
+def _get_events(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """Return events of a stream; say of a missing stream that it, and not its group, does not exist."""
+    group = _groups(account, call).get(call.params.get("logGroupName", ""))
+    if group is not None and call.params["logStreamName"] not in group.streams:
+        raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
+    return proceed()
+
+
+@rule("logs", "StartQuery")
+def _start_query(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
+    """Start a query; name a missing group in the words of the Java client that AWS's answer shows."""
+    params, groups = call.params, _groups(account, call)
+    names = [params["logGroupName"]] if params.get("logGroupName") else params.get("logGroupNames", [])
+    for name in names:
+        if name not in groups:
+            raise AwsError(
+                "ResourceNotFoundException",
+                f"Log group '{name}' does not exist for account ID '{account.account_id}' (Service: AWSLogs; "
+                f"Status Code: 400; Error Code: ResourceNotFoundException; Request ID: {call.request_id}; Proxy: null)",
+            )
+    return proceed()
+
+
+def _groups(account: Account, call: Call) -> dict[str, Any]:
+    groups: dict[str, Any] = logs_backends[account.account_id][call.region].groups
+    return groups

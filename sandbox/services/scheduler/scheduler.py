@@ -1,0 +1,374 @@
+"""EventBridge Scheduler, and EventBridge's rules with a schedule: what comes due is started, on the account's clock.
+
+moto keeps schedules and rules; nothing of moto's ever fires. Not here: universal targets but that of SQS SendMessage,
+and targets other than queues, functions and buses. A flexible time window is used at its very start.
+
+*Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html and the pages beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from moto.events.models import events_backends
+from moto.scheduler.models import scheduler_backends
+from sandbox.core.registry import SERVICES
+
+from sandbox.core.call import AwsError, Dropped
+from sandbox.core.clock import MovableClock
+from sandbox.core.iam import authorization
+from sandbox.services.eventbridge import event_bus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.core.account import Account
+    from sandbox.core.call import Caller
+    from sandbox.services.eventbridge.schedule_expressions import Expression
+
+log = logging.getLogger(__name__)
+
+_PRINCIPAL = "scheduler.amazonaws.com"
+ROLE_REFUSED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+#: Before the first retry, and at most. AWS names no numbers: these fill a day with about 185 tries, its default.
+_FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(minutes=8)
+#: The call whose parameters are the input, in place of a resource. *Source:*
+#: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
+UNIVERSAL_TARGET = ":scheduler:::aws-sdk:sqs:sendMessage"
+#: A clock that stands still just before something is due must not keep the scheduler busy.
+_SHORTEST_WAIT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One invocation of a schedule's target that is to come."""
+
+    #: The time the schedule named.
+    scheduled: datetime
+    #: When it is made, which for a retry is later.
+    due: datetime
+    #: 1 is the first.
+    number: int = 1
+
+
+@dataclass(slots=True)
+class Timer:
+    """When one of moto's schedules or rules is due; kept on moto's object, and gone with it."""
+
+    expression: Expression
+    #: The next occurrence, if there is one.
+    occurrence: datetime | None
+    end: datetime | None = None
+    #: Of attempts that failed, oldest first.
+    retries: list[Attempt] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stop_at_end()
+
+    @property
+    def due(self) -> datetime | None:
+        """When the next attempt is made."""
+        return min((each.due for each in self._coming()), default=None)
+
+    def take(self) -> Attempt:
+        """The attempt that is due first, which is not to come any more."""
+        attempt = min(self._coming(), key=lambda each: each.due)
+        if attempt in self.retries:
+            self.retries.remove(attempt)
+        else:
+            self.occurrence = self.expression.following(attempt.scheduled)
+            self._stop_at_end()
+        return attempt
+
+    def _coming(self) -> list[Attempt]:
+        return self.retries + ([] if self.occurrence is None else [Attempt(self.occurrence, self.occurrence)])
+
+    def _stop_at_end(self) -> None:
+        if self.occurrence is not None and self.end is not None and self.occurrence >= self.end:
+            self.occurrence = None
+
+
+class Scheduler:
+    """Starts what is due. It sleeps until then, until the clock is moved, or until a schedule changes."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self._changed = threading.Condition()
+        self._wakes = 0
+        self._ending = False
+        #: What is due is started by one thread at a time: in order, and done when ``start_due`` returns.
+        self._starting = threading.Lock()
+        self._sessions: dict[str, Caller] = {}
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """There are no schedules yet."""
+        self._ending = False
+        self._sessions.clear()
+        if isinstance(self.account.clock, MovableClock):
+            self.account.clock.watch(self._moved)
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Nothing is started any more."""
+        if isinstance(self.account.clock, MovableClock):
+            self.account.clock.unwatch(self._moved)
+        self._ending = True
+        self.wake()
+        if self._thread is not None:
+            self._thread.join()
+
+    def wake(self) -> None:
+        """The scheduler looks again at what is due."""
+        with self._changed:
+            self._wakes += 1
+            self._changed.notify_all()
+
+    def _moved(self) -> None:
+        self.start_due()
+        self.wake()
+
+    def _run(self) -> None:
+        while not self._ending:
+            with self._changed:
+                seen = self._wakes
+            self.start_due()
+            with self.account.lock:
+                dues = [due for each in self._timed() if (due := each.timer.due) is not None]
+            wait: float | None = None
+            if dues:
+                wait = max(_SHORTEST_WAIT, (min(dues) - self.account.now()).total_seconds())
+                wait = min(wait, threading.TIMEOUT_MAX)
+            with self._changed:
+                self._changed.wait_for(lambda: self._wakes != seen or self._ending, wait)  # noqa: B023
+
+    # ---- what is due
+
+    def start_due(self) -> None:
+        """Everything that is due by now was started, earliest first: targets have it, functions will run."""
+        with self._starting:
+            while not self._ending:
+                with self.account.lock:
+                    due = [each for each in self._timed() if each.is_due(self.account.now())]
+                    if not due:
+                        return
+                    earliest = min(due, key=lambda each: each.timer.due or datetime.max.replace(tzinfo=UTC))
+                    attempt = earliest.timer.take()
+                    if earliest.group is None:
+                        self._send_event(earliest, attempt)
+                if earliest.group is not None:
+                    self._invoke_target(earliest, attempt)
+
+    def _timed(self) -> Iterator[_Timed]:
+        account_id = self.account.account_id
+        for region, schedules in list(scheduler_backends[account_id].items()):
+            for group in list(schedules.schedule_groups.values()):
+                for schedule in list(group.schedules.values()):
+                    yield _Timed(region, schedule, vars(schedule)["timer"], group)
+        for region, events in list(events_backends[account_id].items()):
+            for bus in list(events.event_buses.values()):
+                for each in list(bus.rules.values()):
+                    if "timer" in vars(each):
+                        yield _Timed(region, each, vars(each)["timer"])
+
+    def _send_event(self, timed: _Timed, attempt: Attempt) -> None:
+        """*Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html"""
+        event = self._default_event(timed, attempt, "aws.events")
+        event_bus.send(self.account, timed.source, event | {"detail": {}})
+
+    def _default_event(self, timed: _Timed, attempt: Attempt, source: str) -> dict[str, Any]:
+        return {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": "Scheduled Event",
+            "source": source,
+            "account": self.account.account_id,
+            "time": _second(attempt.scheduled),
+            "region": timed.region,
+            "resources": [timed.source.arn],
+            "detail": "{}",
+        }
+
+    def _invoke_target(self, timed: _Timed, attempt: Attempt) -> None:
+        schedule, timer = timed.source, timed.timer
+        target = dict(schedule.target)
+        execution_id = uuid.uuid4().hex[:16]
+        payload = self._payload(timed, target, attempt, execution_id)
+        try:
+            self._deliver(timed, target, payload)
+        except (AwsError, ClientError) as error:
+            code, message = _told(error)
+            log.warning("%s: attempt %s failed: %s: %s", schedule.arn, attempt.number, code, message)
+            retry = Attempt(attempt.scheduled, attempt.due + _pause(attempt.number), attempt.number + 1)
+            exhausted = _exhausted(target["RetryPolicy"], retry)
+            if exhausted is None:
+                with self.account.lock:
+                    timer.retries.append(retry)
+                return
+            attributes = {
+                "ERROR_CODE": code,
+                "ERROR_MESSAGE": message,
+                "EXECUTION_ID": execution_id,
+                "EXHAUSTED_RETRY_CONDITION": exhausted,
+                "IS_PAYLOAD_TRUNCATED": "false",
+                "RETRY_ATTEMPTS": str(attempt.number - 1),
+                "SCHEDULED_TIME": _second(attempt.scheduled),
+                "SCHEDULE_ARN": schedule.arn,
+                "TARGET_ARN": target["Arn"],
+            }
+            self._bury(timed, target, payload, attributes)
+        with self.account.lock:
+            is_last = timer.due is None and vars(schedule)["timer"] is timer
+            if is_last and schedule.action_after_completion == "DELETE":
+                timed.group.schedules.pop(schedule.name, None)
+
+    def _payload(self, timed: _Timed, target: dict[str, Any], attempt: Attempt, execution_id: str) -> str:
+        """The schedule's input as it stands, but for the words that are replaced.
+
+        *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+        """
+        if "Input" not in target:
+            return json.dumps(self._default_event(timed, attempt, "aws.scheduler"))
+        text = str(target["Input"])
+        for name, value in {
+            "schedule-arn": timed.source.arn,
+            "scheduled-time": _second(attempt.scheduled),
+            "execution-id": execution_id,
+            "attempt-number": str(attempt.number),
+        }.items():
+            text = text.replace(f"<aws.scheduler.{name}>", value)
+        return text
+
+    def _deliver(self, timed: _Timed, target: dict[str, Any], payload: str) -> None:
+        """The target's API was called with the role of the schedule, and took it."""
+        service, region = target["Arn"].split(":")[2:4]
+        if target["Arn"].endswith(UNIVERSAL_TARGET):
+            service, region = "scheduler", timed.region
+        called = "sqs" if service == "scheduler" else service
+        client = self.account.client(called, region, caller=self._session(timed, target), invoked_by=_PRINCIPAL)
+        match service:
+            case "scheduler":
+                client.send_message(**json.loads(payload))
+            case "sqs":
+                client.send_message(
+                    QueueUrl=self._queue_url(target["Arn"]), MessageBody=payload, **target.get("SqsParameters", {})
+                )
+            case "lambda":
+                client.invoke(FunctionName=target["Arn"], InvocationType="Event", Payload=payload)
+            case "events":
+                answer = client.put_events(
+                    Entries=[{**target["EventBridgeParameters"], "Detail": payload, "EventBusName": target["Arn"]}]
+                )
+                if answer["FailedEntryCount"]:
+                    entry = answer["Entries"][0]
+                    raise AwsError(entry["ErrorCode"], entry["ErrorMessage"])
+            case _:
+                raise AwsError(
+                    "NotImplemented", f"The sandbox's Scheduler reaches no targets like {target['Arn']}", 501
+                )
+
+    def _bury(self, timed: _Timed, target: dict[str, Any], payload: str, attributes: dict[str, str]) -> None:
+        """The dead-letter queue has it, if there is one that takes it; otherwise it is lost.
+
+        *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
+        """
+        reason = f"{attributes['ERROR_CODE']}: {attributes['ERROR_MESSAGE']}"
+        dropped = Dropped(timed.source.arn, target["Arn"], reason, {"Input": payload})
+        self.account.dropped_events.append(dropped)
+        dead_letters = target.get("DeadLetterConfig", {}).get("Arn")
+        if not dead_letters:
+            return
+        try:
+            caller = self._session(timed, target)
+            sqs = self.account.client("sqs", dead_letters.split(":")[3], caller=caller, invoked_by=_PRINCIPAL)
+            sqs.send_message(
+                QueueUrl=self._queue_url(dead_letters),
+                MessageBody=payload,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+        except (AwsError, ClientError) as error:
+            log.warning("The dead-letter queue %s does not take it: %s", dead_letters, error)
+
+    def _session(self, timed: _Timed, target: dict[str, Any]) -> Caller:
+        with self.account.lock:
+            role = role_of(self.account, timed.region, timed.group.name, target["RoleArn"])
+            if role is None:
+                raise AwsError("AccessDeniedException", ROLE_REFUSED, 403)
+            caller = self._sessions.get(role.id)
+            if caller is None:
+                credentials = self.account.caller_of_role(role.arn, uuid.uuid4().hex)
+                caller = self._sessions[role.id] = self.account.caller_of_key(credentials["AccessKeyId"])
+            return caller
+
+    def _queue_url(self, arn: str) -> str:
+        return f"{self.account.endpoint}/{arn.split(':')[4]}/{arn.rsplit(':', 1)[-1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """A schedule or rule of moto's, and its timer."""
+
+    region: str
+    source: Any
+    timer: Timer
+    #: The schedule's; rules have none.
+    group: Any = None
+
+    def is_due(self, now: datetime) -> bool:
+        due = self.timer.due
+        return self.source.state == "ENABLED" and due is not None and due <= now
+
+
+def _told(error: AwsError | ClientError) -> tuple[str, str]:
+    if isinstance(error, AwsError):
+        return error.code, error.message
+    told = error.response["Error"]
+    return told.get("Code", ""), told.get("Message", "")
+
+
+def _pause(number: int) -> timedelta:
+    return min(_FIRST_RETRY * (1 << min(number - 1, 8)), _LONGEST_RETRY)
+
+
+def _exhausted(policy: dict[str, int], retry: Attempt) -> str | None:
+    """Which condition of the retry policy forbids this retry; None if it may be made."""
+    if retry.number - 1 > policy["MaximumRetryAttempts"]:
+        return "MaximumRetryAttempts"
+    if retry.due - retry.scheduled > timedelta(seconds=policy["MaximumEventAgeInSeconds"]):
+        return "MaximumEventAgeInSeconds"
+    return None
+
+
+def _second(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def of(account: Account) -> Scheduler:
+    """The account's scheduler."""
+    return next(service for service in account.services if isinstance(service, Scheduler))
+
+
+def role_of(account: Account, region: str, group_name: str, arn: str) -> Any | None:
+    """The role, if Scheduler may assume it. A trust's ``aws:SourceArn`` is compared with the schedule's group.
+
+    *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+    """
+    role = authorization.role_by_arn(account, arn)
+    if role is None or not account.is_propagated(role.name):
+        return None
+    group = f"arn:aws:scheduler:{region}:{account.account_id}:schedule-group/{group_name}"
+    context = {"aws:SourceAccount": account.account_id, "aws:SourceArn": group}
+    return role if event_bus.trusts(role, _PRINCIPAL, context) else None
+
+
+SERVICES.append(Scheduler)

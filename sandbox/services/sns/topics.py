@@ -1,0 +1,80 @@
+"""Topics as AWS's services publish to them: by leave of the topic's policy and of the key that encrypts it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from moto.kms.models import kms_backends
+from moto.sns.models import sns_backends
+
+from sandbox.core.iam.policies import Decision, evaluate, load
+from sandbox.services.eventbridge import event_bus
+from sandbox.services.eventbridge.event_bus import Undeliverable
+
+if TYPE_CHECKING:
+    from sandbox.core.account import Account
+    from sandbox.services.eventbridge.event_bus import Delivery
+
+
+class KeyRefusedError(Exception):
+    """The service may not use the key that encrypts the topic."""
+
+
+class PolicyRefusedError(Exception):
+    """The topic's policy does not let the service publish, or there is no such topic."""
+
+
+def publish(account: Account, arn: str, principal: str, source_arn: str, message: str, subject: str | None) -> None:
+    """The topic's subscribers have the message, which *principal* sends for *source_arn*.
+
+    A topic's default policy is for callers of its own account: CloudWatch's alarms count as such, EventBridge's rules
+    do not.
+    *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html and
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+    """
+    topic = sns_backends[account.account_id][arn.split(":")[3]].topics.get(arn)
+    if topic is None:
+        raise PolicyRefusedError(f"there is no topic {arn}")
+    context = {"aws:SourceArn": source_arn, "aws:SourceAccount": account.account_id, "aws:SecureTransport": "true"}
+    who = {"Service": principal}
+    if principal == "cloudwatch.amazonaws.com":
+        context["AWS:SourceOwner"] = account.account_id
+        who["AWS"] = "*"
+    if evaluate([load(topic.policy)], "sns:Publish", arn, context, who) is not Decision.ALLOWED:
+        raise PolicyRefusedError(f"the policy of {arn} does not let {principal} publish")
+    if topic.kms_master_key_id and not _may_encrypt(account, topic, principal, source_arn):
+        raise KeyRefusedError(f"the policy of the key {topic.kms_master_key_id} does not let {principal} use it")
+    topic.publish(message, subject=subject)
+
+
+def _may_encrypt(account: Account, topic: Any, principal: str, source_arn: str) -> bool:
+    """``alias/aws/sns``, whose policy nobody can change, serves no other service.
+
+    *Source:* https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
+    """
+    given = str(topic.kms_master_key_id)
+    if given.endswith("alias/aws/sns"):
+        return False
+    keys = kms_backends[account.account_id][topic.arn.split(":")[3]]
+    key_id = keys.get_key_id_from_alias(given) if "alias/" in given else given.rsplit("/", 1)[-1]
+    key = keys.keys.get(key_id or "")
+    if key is None:
+        return False
+    context = {
+        "aws:SourceArn": source_arn,
+        "aws:SourceAccount": account.account_id,
+        "kms:ViaService": f"sns.{topic.arn.split(':')[3]}.amazonaws.com",
+        "kms:EncryptionContext:aws:sns:topicArn": topic.arn,
+    }
+    return all(
+        evaluate([load(key.policy)], action, key.arn, context, {"Service": principal}) is Decision.ALLOWED
+        for action in ("kms:Decrypt", "kms:GenerateDataKey")
+    )
+
+
+@event_bus.target("sns")
+def _to_topic(account: Account, delivery: Delivery) -> None:
+    try:
+        publish(account, delivery.arn, "events.amazonaws.com", delivery.rule_arn, delivery.payload, None)
+    except (KeyRefusedError, PolicyRefusedError) as refused:
+        raise Undeliverable(str(refused)) from refused

@@ -1,0 +1,205 @@
+"""SQS's message move tasks, which moto lacks: what lies in a dead-letter queue goes back, or to a queue of choice.
+
+Not here: CancelMessageMoveTask, FIFO queues, and the limit of 100 tasks at once.
+
+*Source:* Amazon SQS API reference, StartMessageMoveTask and ListMessageMoveTasks; developer guide, "Configuring a
+dead-letter queue redrive"; the refusals and answers as recorded in localstack/localstack,
+tests/aws/services/sqs/test_sqs_move_task.snapshot.json.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moto.sqs.models import Queue, sqs_backends
+from sandbox.core.registry import SERVICES, rule
+
+from sandbox.core.call import AwsError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandbox.core.registry import Proceed
+
+    from sandbox.core.account import Account
+    from sandbox.core.call import Call
+
+_MOST_TASKS_LISTED = 10
+_HIGHEST_RATE = 500
+
+
+@dataclass(slots=True)
+class MoveTask:
+    """One task. ``destination`` None: each message goes back to the queue it came from; ``rate`` None: at once."""
+
+    handle: str
+    source: str
+    destination: str | None
+    rate: int | None
+    started: datetime
+    to_move: int
+    moved: int = 0
+    status: str = "RUNNING"
+    failure: str | None = None
+
+    def as_listed(self) -> dict[str, Any]:
+        """The task as ListMessageMoveTasks shows it: what was not given is left out, the handle unless it runs."""
+        running, failed = self.status == "RUNNING", self.status == "FAILED"
+        shown = {
+            "TaskHandle": self.handle if running else None,
+            "Status": self.status,
+            "SourceArn": self.source,
+            "DestinationArn": self.destination,
+            "MaxNumberOfMessagesPerSecond": self.rate,
+            "ApproximateNumberOfMessagesMoved": self.moved,
+            "ApproximateNumberOfMessagesToMove": self.to_move,
+            "FailureReason": self.failure if failed else None,
+            "StartedTimestamp": int(self.started.timestamp() * 1000),
+        }
+        return {name: value for name, value in shown.items() if value is not None}
+
+
+class MoveTasks:
+    """The tasks of all queues."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        #: By the source's ARN, oldest first.
+        self.tasks: dict[str, list[MoveTask]] = {}
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """There are no tasks yet."""
+        self.tasks.clear()
+
+    def stop(self) -> None:
+        """Nothing is moved any more."""
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def begin(self, source: Any, destination: str | None, rate: int | None) -> MoveTask:
+        """A task moves what can be received from the source now. Refused while another does."""
+        arn = source.queue_arn
+        tasks = self.tasks.setdefault(arn, [])
+        if any(task.status == "RUNNING" for task in tasks):
+            raise _invalid(
+                "There is already a task running. Only one active task is allowed for a source queue arn at a given "
+                "time."
+            )
+        handle = base64.b64encode(json.dumps({"taskId": str(uuid.uuid4()), "sourceArn": arn}).encode()).decode()
+        messages = sorted(source.messages, key=lambda message: int(message.sent_timestamp))
+        task = MoveTask(handle, arn, destination, rate, self._account.now(), len(messages))
+        tasks.append(task)
+        thread = threading.Thread(target=self._move_all, args=(task, source, messages), name="move-task", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return task
+
+    def _move_all(self, task: MoveTask, source: Any, messages: list[Any]) -> None:
+        for message in messages:
+            with self._account.lock:
+                if message in source._messages and message.visible:  # and not taken by somebody meanwhile
+                    task.failure = self._move(task, source, message)
+                    if task.failure is not None:
+                        task.status = "FAILED"
+                        return
+                    task.moved += 1
+            if task.rate is not None and self._account.is_stopping.wait(1 / task.rate):
+                return
+        task.status = "COMPLETED"
+
+    def _move(self, task: MoveTask, source: Any, message: Any) -> str | None:
+        """The message is in its destination as a new one; or the reason why not, as AWS gives it."""
+        arn = task.destination or _came_from(message)
+        if arn is None:
+            return "CouldNotDetermineMessageSource"
+        destination = queue(self._account, arn)
+        if destination is None:
+            return "AWS.SimpleQueueService.NonExistentQueue"
+        sqs_backends[self._account.account_id][destination.region].send_message(
+            destination.name, message.body, message.message_attributes, system_attributes=message.system_attributes
+        )
+        source._messages.remove(message)
+        return None
+
+
+def queue(account: Account, arn: str) -> Any | None:
+    """moto's queue behind the ARN, None if there is none."""
+    region, name = arn.split(":")[3], arn.rsplit(":", 1)[-1]
+    return sqs_backends[account.account_id][region].queues.get(name)
+
+
+def of(account: Account) -> MoveTasks:
+    """The account's move tasks."""
+    return next(service for service in account.services if isinstance(service, MoveTasks))
+
+
+SERVICES.append(MoveTasks)
+
+
+# ---- where a message was before
+
+_add_message = Queue.add_message
+
+
+def _add_message_and_note_where(into: Queue, message: Any) -> None:
+    """As before; and a message that a redrive policy moves on can tell where it was."""
+    vars(message).setdefault("queues", []).append(into.queue_arn)
+    _add_message(into, message)
+
+
+Queue.add_message = _add_message_and_note_where  # type: ignore[method-assign,assignment]
+
+
+def _came_from(message: Any) -> str | None:
+    """The queue it was in before; None for one that was sent straight to where it lies."""
+    queues: list[str] = vars(message)["queues"]
+    return queues[-2] if len(queues) > 1 else None
+
+
+# ---- the API
+
+
+@rule("sqs", "StartMessageMoveTask")
+def start_message_move_task(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
+    """A task runs, or AWS's reason why it cannot."""
+    params = call.params
+    source = _found(account, params["SourceArn"], "SourceArn")
+    everybody = sqs_backends[account.account_id][call.region].queues.values()
+    if not any(each.dead_letter_queue is source for each in everybody):
+        raise _invalid("Source queue must be configured as a Dead Letter Queue.")
+    destination, rate = params.get("DestinationArn"), params.get("MaxNumberOfMessagesPerSecond")
+    if destination is not None:
+        _found(account, destination, "DestinationArn")
+    if rate is not None and not 1 <= rate <= _HIGHEST_RATE:
+        raise _invalid("Value for parameter MaxNumberOfMessagesPerSecond is invalid.")  # the wording is not recorded
+    return {"TaskHandle": of(account).begin(source, destination, rate).handle}
+
+
+@rule("sqs", "ListMessageMoveTasks")
+def list_message_move_tasks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
+    """The queue's last task, or as many as are asked for, the latest first."""
+    source = _found(account, call.params["SourceArn"], "SourceArn")
+    most = call.params.get("MaxResults", 1)
+    if not 1 <= most <= _MOST_TASKS_LISTED:
+        raise _invalid("Value for parameter MaxResults is invalid.")  # the wording is not recorded
+    tasks = of(account).tasks.get(source.queue_arn, [])
+    return {"Results": [task.as_listed() for task in reversed(tasks)][:most]}
+
+
+def _found(account: Account, arn: str, parameter: str) -> Any:
+    found = queue(account, arn) if arn.count(":") == 5 else None
+    if found is None:
+        message = f"The resource that you specified for the {parameter} parameter doesn't exist."
+        raise AwsError("ResourceNotFoundException", message, 404)
+    return found
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidParameterValue", message)

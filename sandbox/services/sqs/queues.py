@@ -1,0 +1,142 @@
+"""SQS: attributes and messages that AWS refuses, and waiting for messages without holding up the rest of the account.
+
+*Source:* localstack ``test_sqs.snapshot.json`` for the texts; the bounds are those of the SQS API reference,
+SetQueueAttributes and ReceiveMessage, and 1 MiB for a message since 2025-08
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from sandbox.core.registry import hook, rule
+
+from sandbox.core.call import AwsError
+
+if TYPE_CHECKING:
+    from sandbox.core.registry import Proceed
+
+    from sandbox.core.account import Account
+    from sandbox.core.call import Call
+
+#: How often a waiting receiver looks again. A message may also become visible by time alone, so nobody could wake it.
+_LOOK_AGAIN = 0.05
+
+
+_BOUNDS = {
+    "DelaySeconds": (0, 900),
+    "KmsDataKeyReusePeriodSeconds": (60, 86_400),
+    "MaximumMessageSize": (1_024, 1_048_576),
+    "MessageRetentionPeriod": (60, 1_209_600),
+    "ReceiveMessageWaitTimeSeconds": (0, 20),
+    "VisibilityTimeout": (0, 43_200),
+}
+_DOCUMENTS = frozenset({"Policy", "RedriveAllowPolicy", "RedrivePolicy"})
+_SWITCHES = frozenset({"ContentBasedDeduplication", "FifoQueue", "SqsManagedSseEnabled"})
+_TEXTS = frozenset({"DeduplicationScope", "FifoThroughputLimit", "KmsMasterKeyId"})
+
+
+@hook
+def _check(_: Account, call: Call) -> None:
+    """Refuse attributes, messages and waits that are out of bounds."""
+    if call.service != "sqs":
+        return
+    match call.operation:
+        case "CreateQueue" | "SetQueueAttributes":
+            for name, value in (call.params.get("Attributes") or {}).items():
+                _check_attribute(name, str(value))
+        case "SendMessage" if not call.params.get("MessageBody"):
+            raise AwsError("MissingParameter", "The request must contain the parameter MessageBody.")
+        case "ReceiveMessage" if not 0 <= int(wait := call.params.get("WaitTimeSeconds") or 0) <= 20:
+            reason = "Reason: Must be >= 0 and <= 20, if provided."
+            raise AwsError("InvalidParameterValue", f"Value {wait} for parameter WaitTimeSeconds is invalid. {reason}")
+
+
+def _check_attribute(name: str, value: str) -> None:
+    if name not in {*_BOUNDS, *_DOCUMENTS, *_SWITCHES, *_TEXTS}:
+        raise AwsError("InvalidAttributeName", f"Unknown Attribute {name}.")
+    invalid = AwsError("InvalidAttributeValue", f"Invalid value for the parameter {name}.")
+    if name in _BOUNDS:
+        low, high = _BOUNDS[name]
+        if not value.isdecimal() or not low <= int(value) <= high:
+            raise invalid
+    if name in _SWITCHES and value.lower() not in ("true", "false"):
+        raise invalid
+    if name not in _DOCUMENTS or not value:  # an empty one takes the document away
+        return
+    try:
+        document = json.loads(value)
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        if name == "RedrivePolicy":
+            _check_redrive_policy(value, document)
+    elif name == "Policy":
+        raise invalid
+    else:
+        reason = "Reason: Redrive policy is not a valid JSON map."  # the wording is not recorded
+        raise AwsError("InvalidParameterValue", f"Value {value} for parameter {name} is invalid. {reason}")
+
+
+def _check_redrive_policy(text: str, document: dict[str, Any]) -> None:
+    count = str(document.get("maxReceiveCount", ""))
+    if not count.isdecimal() or not 1 <= int(count) <= 1000:
+        reason = f"Reason: Invalid value for maxReceiveCount: {count}, valid values are from 1 to 1000 both inclusive."
+        raise AwsError("InvalidParameterValue", f"Value {text} for parameter RedrivePolicy is invalid. {reason}")
+
+
+@rule("sqs", "ReceiveMessage", blocking=True)
+def _receive(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """Messages as soon as there are any, or none after ``WaitTimeSeconds``; the queue's own wait counts if unset."""
+    params = call.params
+    if "WaitTimeSeconds" in params:
+        wait = int(params["WaitTimeSeconds"])
+    else:
+        asked = {"QueueUrl": params["QueueUrl"], "AttributeNames": ["ReceiveMessageWaitTimeSeconds"]}
+        found = account.client("sqs", call.region).get_queue_attributes(**asked)
+        wait = int(found.get("Attributes", {}).get("ReceiveMessageWaitTimeSeconds", 0))
+    deadline = time.monotonic() + wait
+    while True:
+        received = proceed({**params, "WaitTimeSeconds": 0})
+        if received.get("Messages") or time.monotonic() >= deadline or account.is_stopping.is_set():
+            return None
+        account.is_stopping.wait(_LOOK_AGAIN)
+
+
+#: Seconds after a queue was deleted in which its name cannot be used again.
+_NAME_IS_FREE_AFTER = 60
+
+
+@rule("sqs", "CreateQueue")
+def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """A name is free a minute after the queue that had it was deleted.
+
+    *Source:* botocore's documentation of CreateQueue, and its error QueueDeletedRecently; the wording as tools quote it
+    """
+    deleted = account.deleted_queues.get((call.region, call.params["QueueName"]))
+    if deleted is not None and (account.now() - deleted).total_seconds() < _NAME_IS_FREE_AFTER:
+        raise AwsError(
+            "QueueDeletedRecently",
+            "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+        )
+    return proceed()
+
+
+@rule("sqs", "DeleteQueue")
+def _delete(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    answer = proceed()
+    account.deleted_queues[call.region, call.params["QueueUrl"].rsplit("/", 1)[-1]] = account.now()
+    return answer
+
+
+@rule("sqs", "SetQueueAttributes")
+def _set_attributes(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """The attributes named are changed and the others stay: moto forgets the policy whenever it is not named.
+
+    *Source:* Amazon SQS API reference, SetQueueAttributes: "Sets the value of one or more queue attributes."
+    """
+    url = {"QueueUrl": call.params["QueueUrl"], "AttributeNames": ["Policy"]}
+    now = account.client("sqs", call.region).get_queue_attributes(**url).get("Attributes", {})
+    proceed({**call.params, "Attributes": {**now, **call.params["Attributes"]}})
+    return None

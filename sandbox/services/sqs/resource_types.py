@@ -1,0 +1,182 @@
+"""Queues and topics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sandbox.core.resource_types import (
+    Context,
+    Made,
+    Properties,
+    ResourceType,
+    changed_properties,
+    key_values,
+    resource_type,
+    retag,
+    text,
+    true,
+    without,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@resource_type
+class Queue(ResourceType):
+    """Its calls; what it reads back needs permissions too. *Source:* the handlers' permissions in the type's schema."""
+
+    name = "AWS::SQS::Queue"
+    replaced_by = frozenset({"QueueName", "FifoQueue"})
+    _defaults: ClassVar[Mapping[str, str]] = {
+        "DelaySeconds": "0",
+        "MaximumMessageSize": "262144",
+        "MessageRetentionPeriod": "345600",
+        "ReceiveMessageWaitTimeSeconds": "0",
+        "VisibilityTimeout": "30",
+        "RedrivePolicy": "",
+        "RedriveAllowPolicy": "",
+        "KmsMasterKeyId": "",
+    }
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        sqs = context.client("sqs")
+        fifo = true(properties.get("FifoQueue"))
+        name = properties.get("QueueName") or context.generated_name(75 if fifo else 80) + (".fifo" if fifo else "")
+        url = sqs.create_queue(QueueName=name, Attributes=self._attributes(properties), tags=context.tags(properties))[
+            "QueueUrl"
+        ]
+        context.created(url)
+        sqs.get_queue_url(QueueName=name)
+        self._read(sqs, url)
+        return Made(url, {"Arn": context.arn("sqs", name), "QueueName": name, "QueueUrl": url})
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        sqs = context.client("sqs")
+        wanted, had = self._attributes(new), self._attributes(old)
+        for name in had.keys() - wanted.keys():
+            wanted[name] = self._defaults.get(name, had[name])
+        changed = {name: value for name, value in wanted.items() if had.get(name) != value}
+        if changed:
+            sqs.set_queue_attributes(QueueUrl=physical_id, Attributes=changed)
+        put, gone = retag(context.tags(old), context.tags(new))
+        if put:
+            sqs.tag_queue(QueueUrl=physical_id, Tags=put)
+        if gone:
+            sqs.untag_queue(QueueUrl=physical_id, TagKeys=gone)
+        self._read(sqs, physical_id)
+        return {}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        context.client("sqs").delete_queue(QueueUrl=physical_id)
+
+    @staticmethod
+    def _read(sqs: Any, url: str) -> None:
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        sqs.list_queue_tags(QueueUrl=url)
+
+    @staticmethod
+    def _attributes(properties: Properties) -> dict[str, str]:
+        return {name: text(value) for name, value in without(properties, "QueueName", "Tags").items()}
+
+
+@resource_type
+class QueuePolicy(ResourceType):
+    name = "AWS::SQS::QueuePolicy"
+    replaced_by = frozenset()
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        self._put(context, properties["Queues"], text(properties["PolicyDocument"]))
+        return Made(context.generated_name())
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        self._put(context, [queue for queue in old["Queues"] if queue not in new["Queues"]], "")
+        self._put(context, new["Queues"], text(new["PolicyDocument"]))
+        return {}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        self._put(context, properties["Queues"], "")
+
+    @staticmethod
+    def _put(context: Context, queues: Iterable[str], policy: str) -> None:
+        for url in queues:
+            context.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
+@resource_type
+class Topic(ResourceType):
+    name = "AWS::SNS::Topic"
+    replaced_by = frozenset({"TopicName", "FifoTopic"})
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        sns = context.client("sns")
+        name = properties.get("TopicName") or context.generated_name(256)
+        attributes = {
+            key: text(value) for key, value in without(properties, "TopicName", "Tags", "Subscription").items()
+        }
+        tags = key_values(context.tags(properties))
+        arn = sns.create_topic(Name=name, Attributes=attributes, Tags=tags)["TopicArn"]
+        context.created(arn)
+        self._subscribe(context, arn, properties)
+        return Made(arn, {"TopicArn": arn, "TopicName": name})
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        sns = context.client("sns")
+        for key in changed_properties(old, new) - {"Tags", "Subscription"}:
+            value = text(new.get(key, ""))
+            sns.set_topic_attributes(TopicArn=physical_id, AttributeName=key, AttributeValue=value)
+        if old.get("Subscription") != new.get("Subscription"):
+            for subscription in sns.list_subscriptions_by_topic(TopicArn=physical_id)["Subscriptions"]:
+                sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+            self._subscribe(context, physical_id, new)
+        return {}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        context.client("sns").delete_topic(TopicArn=physical_id)
+
+    @staticmethod
+    def _subscribe(context: Context, arn: str, properties: Properties) -> None:
+        for each in properties.get("Subscription") or []:
+            context.client("sns").subscribe(TopicArn=arn, Protocol=each["Protocol"], Endpoint=each["Endpoint"])
+
+
+@resource_type
+class TopicPolicy(ResourceType):
+    name = "AWS::SNS::TopicPolicy"
+    replaced_by = frozenset()
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        for arn in properties["Topics"]:
+            context.client("sns").set_topic_attributes(
+                TopicArn=arn, AttributeName="Policy", AttributeValue=text(properties["PolicyDocument"])
+            )
+        return Made(context.generated_name())
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        self.create(context, new)
+        return {}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        """Nothing changes: the topic keeps its last policy until it goes."""
+
+
+@resource_type
+class Subscription(ResourceType):
+    name = "AWS::SNS::Subscription"
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        sns = context.client("sns")
+        attributes = {
+            key: text(value) for key, value in without(properties, "TopicArn", "Protocol", "Endpoint", "Region").items()
+        }
+        arn = sns.subscribe(
+            TopicArn=properties["TopicArn"],
+            Protocol=properties["Protocol"],
+            Endpoint=properties.get("Endpoint", ""),
+            Attributes=attributes,
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
+        return Made(arn, {"Arn": arn})
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        context.client("sns").unsubscribe(SubscriptionArn=physical_id)

@@ -19,9 +19,7 @@ from typing import Any
 from benchmarks.custodian import POLICY, ROOT, Account, account, first_stage, run_ours
 from benchmarks.results import Plot, Result, Samples, ratios
 from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group
-from sandbox.services.lambda_.execution_environment import ExecutionEnvironment
-from sandbox.services.lambda_.execution_environment import Invocation
-from sandbox.services.lambda_.execution_environment import link_runtime
+from sandbox.services.lambda_.execution_environment import ExecutionEnvironment, Invocation, link_runtime
 from testing.builders import updated
 from tools import package
 

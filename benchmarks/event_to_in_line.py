@@ -15,9 +15,9 @@ from datetime import datetime
 from benchmarks.results import Plot, Result
 from benchmarks.simulated import calls_by_service
 from sandbox import deployment
-from sandbox.services.lambda_ import lambda_runtime
 from sandbox.assembly import Sandbox
 from sandbox.core.call import CallRecord
+from sandbox.services.lambda_ import lambda_runtime
 from testing.accounts import make_rest_api, make_role, set_log_role
 
 STAGES = 20 if os.environ.get("BENCH_QUICK") else 200

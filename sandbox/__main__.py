@@ -7,7 +7,6 @@ import signal
 import threading
 
 from sandbox.assembly import Sandbox
-
 from sandbox.core.behaviour import POINTS
 from sandbox.core.behaviour_points import Position
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from sandbox.assembly import Sandbox
 
 from sandbox import deployment
+from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage
 
 REGION = "us-east-1"  # IAM's CloudTrail records arrive here: Log Keeper notices a deleted role at once

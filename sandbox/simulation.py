@@ -17,15 +17,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import botocore.endpoint
-from sandbox.core.clients import KilledError
 
+from sandbox.core.clients import KilledError
 from sandbox.services.lambda_.event_sources import record, seconds_until_visible, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.assembly import Sandbox
-
     from sandbox.core.call import Answer, Call, Caller
 
 #: Seconds after which a poller looks again. Lambda's own wait at the queue and miss nothing.

@@ -9,14 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sandbox.core.iam import authorization
 from sandbox.assembly import Sandbox
-from sandbox.core.call import Caller
-from sandbox.core.call import CallRecord
-from sandbox.core.call import Need
-from sandbox.core.iam.policies import Decision
-from sandbox.core.iam.policies import Document
-from sandbox.core.iam.policies import evaluate
+from sandbox.core.call import Caller, CallRecord, Need
+from sandbox.core.iam import authorization
+from sandbox.core.iam.policies import Decision, Document, evaluate
 from tools import translate
 
 #: Sessions of this name are a test's, which tries what a role may do; all others are the stack's own.

@@ -9,8 +9,7 @@ import pytest
 
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
-from sandbox.core.call import AwsError
-from sandbox.core.call import Call
+from sandbox.core.call import AwsError, Call
 
 
 class Refusal:

@@ -14,13 +14,9 @@ from log_keeper.events.hints import MissingLogGroup
 from log_keeper.events.own_events import stage_to_look_at
 from log_keeper.stages import ApiVersion, StageRef
 from sandbox.assembly import Sandbox
-from sandbox.core.call import Call
-from sandbox.core.call import Caller
-from sandbox.core.call import CallRecord
+from sandbox.core.call import Call, Caller, CallRecord
 from sandbox.services.apigatewayv2 import log_delivery
-from sandbox.simulation import Function
-from sandbox.simulation import VirtualTime
-from sandbox.simulation import caller_of_new_role
+from sandbox.simulation import Function, VirtualTime, caller_of_new_role
 from testing.accounts import (
     PUSH_POLICY,
     get_stage,

@@ -10,10 +10,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sandbox.core.behaviour import DEFAULTS
-from sandbox.core.behaviour import POINTS
-from sandbox.core.behaviour_points import Point
-from sandbox.core.behaviour_points import Position
+from sandbox.core.behaviour import DEFAULTS, POINTS
+from sandbox.core.behaviour_points import Point, Position
 from testing import recorded
 from tools.recorded_points import RECORDED, WITHOUT_EFFECT
 from tools.worlds import worlds

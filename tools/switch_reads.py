@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.core.behaviour import POINTS
-from sandbox.core.behaviour import Behaviour
+from sandbox.core.behaviour import POINTS, Behaviour
 
 #: Modules that read every switch only to check or to copy a Behaviour.
 _COPYING = {"dataclasses", Behaviour.__module__}

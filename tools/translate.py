@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.services.cloudformation import template_functions
-from sandbox.services.cloudformation import templates
+from sandbox.services.cloudformation import template_functions, templates
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "log-keeper"

@@ -27,9 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sandbox.core.behaviour import POINTS
-from sandbox.core.behaviour import harshest
-from sandbox.core.behaviour import other_positions
+from sandbox.core.behaviour import POINTS, harshest, other_positions
 from sandbox.core.behaviour_points import Position
 from tools.switch_reads import files_by_switch
 

@@ -1,15 +1,14 @@
-"""What the rooms of the sandbox hand to each other: a call, its caller, and an error to answer with."""
+"""The values that the modules of the sandbox pass to each other: a call, its caller, its answer, an error."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from sandbox.core.call import Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,21 @@ class Caller:
     invoked_by: str | None = None
     #: Nothing is checked for this caller: the sandbox's own administrator, and AWS's services in their own name.
     is_trusted: bool = False
+
+    def on_behalf_of(self, service: str) -> Caller:
+        """Return this caller with ``service`` (``cloudformation.amazonaws.com``) calling in its place."""
+        return replace(self, invoked_by=service)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One permission: an action on a resource, and the condition keys AWS sets for it."""
+
+    action: str
+    resource: str
+    context: dict[str, str | list[str]] = field(default_factory=dict)
+    #: An older action that is as good.
+    or_action: str | None = None
 
 
 @dataclass(slots=True)
@@ -79,3 +93,44 @@ class AwsError(Exception):
         self.message = message
         self.status = status
         self.headers = dict(headers or {})
+
+
+@dataclass(slots=True)
+class Answer:
+    """An HTTP answer; ``error`` is set where the call was refused."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    error: AwsError | None = None
+    #: What the SDK would make of the body; None for answers that are not parsed (streams) and errors.
+    result: dict[str, Any] | None = None
+
+
+class Silence(StrEnum):
+    """What a caller sees who gets no answer."""
+
+    #: The connection ends.
+    DROPPED = "dropped"
+    #: The connection stays, and nothing comes.
+    TIMEOUT = "timeout"
+    #: Nothing: the caller's own process is gone.
+    KILLED = "killed"
+
+
+class NoAnswerError(Exception):
+    """A call that gets no answer, whether it was done or not."""
+
+    def __init__(self, silence: Silence) -> None:
+        super().__init__(silence)
+        self.silence = silence
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An event EventBridge could not deliver."""
+
+    rule_arn: str
+    target_arn: str
+    reason: str
+    event: dict[str, Any]

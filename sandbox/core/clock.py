@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def machine_time() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
+
+
 class MovableClock:
     """The machine's clock plus an offset: it runs on by itself, and can be set to any time."""
 
@@ -22,7 +27,7 @@ class MovableClock:
         return self.now()
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self._offset
+        return machine_time() + self._offset
 
     @property
     def offset(self) -> timedelta:
@@ -32,7 +37,7 @@ class MovableClock:
     def advance(self, by: timedelta) -> None:
         """*by* later than before, and whatever that made due has been started, in the order of its times.
 
-        Not to be called by who holds ``gateway.lock``: what came due needs it.
+        Not to be called by who holds ``account.lock``: what came due needs it.
         """
         with self._lock:
             self._offset += by

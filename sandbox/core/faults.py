@@ -108,8 +108,6 @@ class Faults:
     """The faults that the calls of one account meet."""
 
     def __init__(self) -> None:
-        #: Ends the process of a caller; without it, a killed caller's process in this one meets the silence only.
-        self.kill: Callable[[Account, Caller], None] = lambda _sandbox, _caller: None
         #: What was met so far, oldest first: the fault and the call.
         self.met: list[tuple[Fault, Call]] = []
         self._pending: list[_Pending] = []
@@ -135,7 +133,7 @@ class Faults:
         elif (silence := _BEFORE.get(kind)) is None:
             raise refusal(kind, call)
         if silence is Silence.KILLED:
-            self.kill(account, call.caller)
+            account.kill(call.caller)
         raise NoAnswerError(silence)
 
     def _take(self, call: Call) -> Fault | None:

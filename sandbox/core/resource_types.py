@@ -6,18 +6,14 @@ import json
 import random
 import string
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from botocore.exceptions import ClientError
-
-from sandbox.core.resource_types import TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from botocore.model import Shape
-
-    from sandbox.services.cloudformation.custom_resources import Responses
 
 Properties = dict[str, Any]
 
@@ -77,6 +73,20 @@ class Made:
 
     physical_id: str
     attributes: Properties = field(default_factory=dict)
+
+
+class TemplateError(Exception):
+    """A template, or a value given to it, that CloudFormation refuses; the text is what it answers."""
+
+
+class Responses(Protocol):
+    """Where custom resources answer."""
+
+    def expect(self, region: str, stack_id: str, logical_id: str) -> tuple[str, str]:
+        """Return a new request's id, and the address that takes its answer."""
+
+    def wait(self, request_id: str, seconds: float) -> bytes | None:
+        """Return the answer to the request; None if there is none after so many seconds, or if the account stops."""
 
 
 class ResourceType:

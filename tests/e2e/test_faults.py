@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from sandbox.core.faults import Fault, Kind
 from sandbox.services.lambda_ import lambda_runtime
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
 from testing.accounts import levels, make_rest_api, make_rest_stage
 from testing.stacks import Deployed
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.services.lambda_ import event_sources
 from sandbox.core.call import Caller
-from sandbox.core.iam.policies import Decision
-from sandbox.core.iam.policies import evaluate
+from sandbox.core.iam.policies import Decision, evaluate
+from sandbox.services.lambda_ import event_sources
 from testing.accounts import get_stage, levels, make_rest_stage
 from testing.builders import ACCOUNT, record, updated
 from testing.hostile import TEXTS

@@ -11,9 +11,9 @@ import pytest
 
 from log_keeper.aws.trails import has_trail
 from sandbox import deployment
-from sandbox.services.lambda_ import event_sources
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
+from sandbox.services.lambda_ import event_sources
 from testing.accounts import make_rest_stage, make_role, patch_stage, set_log_role
 from testing.stacks import Deployed
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sandbox import deployment
-from sandbox.services.cloudformation import templates
 from sandbox.assembly import Sandbox
+from sandbox.services.cloudformation import templates
 from testing.accounts import make_rest_stage
 from testing.stacks import Deployed
 

@@ -13,9 +13,9 @@ from datetime import timedelta
 import pytest
 
 from sandbox import deployment
-from sandbox.services.lambda_ import event_sources
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
+from sandbox.services.lambda_ import event_sources
 from testing.accounts import make_http_stage, make_rest_stage, make_role, set_log_role, v2_stage
 from testing.stacks import Deployed
 from tools import redrive

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from sandbox import deployment
-from sandbox.services.lambda_ import event_sources
-from sandbox.services.cloudformation import templates
 from sandbox.assembly import Sandbox
 from sandbox.core.call import Call
 from sandbox.core.clock import MovableClock
+from sandbox.services.cloudformation import templates
+from sandbox.services.lambda_ import event_sources
 from testing.accounts import (
     get_stage,
     levels,

@@ -7,14 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from sandbox.assembly import Sandbox
-from sandbox.core.call import AwsError
-from sandbox.core.call import Call
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
-from sandbox.core.call import Answer
-from sandbox.core.account import Hook
-from sandbox.core.account import Interposer
-from sandbox.core.call import NoAnswerError
+from sandbox.core.account import Hook, Interposer
+from sandbox.core.call import Answer, AwsError, Call, NoAnswerError
+from sandbox.core.faults import Fault, Kind
 from testing.accounts import get_stage, levels, make_rest_stage, patch_stage
 from testing.builders import record, updated
 from testing.scenarios import SCENARIOS, Scenario, World, world

@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
-from sandbox.core.faults import can_meet
+from sandbox.core.faults import Fault, Kind, can_meet
 from testing.accounts import make_rest_stage
 from testing.scenarios import MEDDLERS, SCENARIOS, Meddler, Scenario, World, snapshot, world
 

@@ -13,11 +13,7 @@ from typing import Any
 import pytest
 
 from sandbox.assembly import Sandbox
-from sandbox.core.behaviour import DEFAULTS
-from sandbox.core.behaviour import POINTS
-from sandbox.core.behaviour import Behaviour
-from sandbox.core.behaviour import harshest
-from sandbox.core.behaviour import other_positions
+from sandbox.core.behaviour import DEFAULTS, POINTS, Behaviour, harshest, other_positions
 from sandbox.services.apigateway.request_logs import write_access_log
 from sandbox.services.apigatewayv2 import log_delivery
 from testing.accounts import (

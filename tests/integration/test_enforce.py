@@ -11,8 +11,7 @@ from handlers import enforce
 from log_keeper.aws.account_role import AccountRoleError
 from log_keeper.stages import Protocol
 from sandbox.assembly import Sandbox
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
+from sandbox.core.faults import Fault, Kind
 from testing.accounts import (
     PUSH_POLICY,
     TRUST,

@@ -8,10 +8,8 @@ import pytest
 
 from log_keeper.policy.findings import Problem
 from sandbox.assembly import Sandbox
-from sandbox.core.call import AwsError
-from sandbox.core.call import Call
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
+from sandbox.core.call import AwsError, Call
+from sandbox.core.faults import Fault, Kind
 from testing.accounts import (
     get_stage,
     levels,

@@ -24,8 +24,7 @@ from preview.model import count
 from preview.reading import read_regions, show_no_progress
 from preview.words import role_in_words
 from sandbox.assembly import Sandbox
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
+from sandbox.core.faults import Fault, Kind
 from sandbox.services.apigateway.account_settings import writes_to
 from testing.accounts import (
     PUSH_POLICY,

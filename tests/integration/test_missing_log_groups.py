@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from log_keeper.policy.findings import Problem
-from sandbox.services.cloudformation import stacks
 from sandbox.assembly import Sandbox
 from sandbox.services.apigateway.request_logs import write_access_log
+from sandbox.services.cloudformation import stacks
 from testing.accounts import (
     get_stage,
     levels,

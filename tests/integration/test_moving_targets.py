@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.assembly import Sandbox
-from sandbox.core.call import AwsError
-from sandbox.core.call import Call
+from sandbox.core.call import AwsError, Call
 from testing.accounts import (
     get_stage,
     levels,

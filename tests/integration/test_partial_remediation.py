@@ -8,8 +8,7 @@ import pytest
 
 from log_keeper.policy.findings import Problem
 from sandbox.assembly import Sandbox
-from sandbox.core.call import AwsError
-from sandbox.core.call import Call
+from sandbox.core.call import AwsError, Call
 from testing.accounts import get_stage, levels, log_groups, make_http_stage, make_leaking_stage, make_role, patch_stage
 from testing.builders import record, updated
 from testing.deliveries import Deliver

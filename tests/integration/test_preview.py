@@ -24,8 +24,8 @@ from log_keeper.policy.results import Outcome
 from log_keeper.stages import ApiVersion, StageRef
 from preview import __main__ as command
 from preview.words import policy_parameters
-from sandbox.services.cloudformation import templates
 from sandbox.assembly import Sandbox
+from sandbox.services.cloudformation import templates
 from testing.accounts import (
     get_stage,
     make_delivery,

@@ -20,8 +20,7 @@ from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
 from log_keeper.sweep import Count, Swept, sweep
 from sandbox.assembly import Sandbox
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
+from sandbox.core.faults import Fault, Kind
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage, v2_arn
 from testing.builders import SETTINGS, sample
 from testing.published import Refusal

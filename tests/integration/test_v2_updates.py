@@ -11,8 +11,7 @@ import pytest
 from log_keeper.policy.findings import Problem
 from log_keeper.stages import Protocol
 from sandbox.assembly import Sandbox
-from sandbox.core.call import AwsError
-from sandbox.core.call import Call
+from sandbox.core.call import AwsError, Call
 from sandbox.services.apigatewayv2.state import api_by_id
 from testing.accounts import make_http_stage, make_role, make_websocket_stage, set_log_role, v2_stage
 from testing.builders import FORMATS, record

@@ -15,12 +15,9 @@ from typing import Any
 import pytest
 
 from sandbox.assembly import Sandbox
-from sandbox.core.behaviour import DEFAULTS
-from sandbox.core.behaviour import Behaviour
-from sandbox.core.behaviour import other_positions
+from sandbox.core.behaviour import DEFAULTS, Behaviour, other_positions
 from sandbox.core.behaviour_points import Position
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
+from sandbox.core.faults import Fault, Kind
 from testing.accounts import make_role, set_log_role
 from verify.__main__ import main
 from verify.catalog import POINTS

@@ -12,9 +12,8 @@ from log_keeper.aws.pace import ENVIRONMENTS
 from log_keeper.events import cloudtrail
 from log_keeper.policy.log_delivery import ACCOUNT_POLICY
 from log_keeper.settings import Settings
+from sandbox.services.cloudformation import template_functions, templates
 from sandbox.services.eventbridge import event_bus
-from sandbox.services.cloudformation import template_functions
-from sandbox.services.cloudformation import templates
 from testing.builders import EVENTS, OWN_ROLE_ARN, sample
 from tools import translate
 

@@ -22,8 +22,7 @@ from log_keeper.policy.access_log_format import (
     text_fields,
 )
 from log_keeper.stages import Protocol
-from sandbox.services.apigateway.access_log_lines import Escaping
-from sandbox.services.apigateway.access_log_lines import access_log_line
+from sandbox.services.apigateway.access_log_lines import Escaping, access_log_line
 from testing.access_log_values import HEADERS, ORDINARY, TEXTS, path_of
 
 #: What API Gateway may escape in each notation. In JSON it was seen to escape quotes.

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from log_keeper.policy.log_delivery import DeliveryPermission, may_deliver, with_delivery
-from sandbox.core.iam.policies import Decision
-from sandbox.core.iam.policies import evaluate
+from sandbox.core.iam.policies import Decision, evaluate
 
 PLACE = "arn:aws:logs:us-east-1:123456789012"
 NAME = "/aws/vendedlogs/apigatewayv2/a1b2c3d4e5/.default"

@@ -16,25 +16,6 @@ if TYPE_CHECKING:
 _QUERY_SERVICES = frozenset({"iam", "sts", "cloudformation", "sns", "sqs"})
 
 
-def administrator(account: Account) -> Caller:
-    """The IAM user that owns the sandbox; nothing is checked for it."""
-    arn = f"arn:aws:iam::{account.account_id}:user/administrator"
-    return Caller(
-        account=account.account_id,
-        arn=arn,
-        role_arn=None,
-        user_identity={
-            "type": "IAMUser",
-            "principalId": "AIDASANDBOXADMINISTRA",
-            "arn": arn,
-            "accountId": account.account_id,
-            "accessKeyId": account.access_key,
-            "userName": "administrator",
-        },
-        is_trusted=True,
-    )
-
-
 def root(account: Account) -> Caller:
     """The account's root user, as a console session would be recorded."""
     arn = f"arn:aws:iam::{account.account_id}:root"
@@ -61,7 +42,7 @@ def caller(account: Account, access_key: str, called_service: str) -> Caller:
     A key nobody owns is refused as AWS does.
     """
     if access_key == account.access_key:
-        return administrator(account)
+        return account.administrator
     account_id = account.account_id
     for session in sts_backends[account_id]["aws"].assumed_roles:
         if session.access_key_id == access_key:
@@ -86,6 +67,25 @@ def new_session(account: Account, role_arn: str, name: str, region: str = "us-ea
         return sts_backends[account.account_id]["aws"].assume_role(
             region_name=region, role_session_name=name, role_arn=role_arn, policy="", duration=3600, external_id=""
         )
+
+
+def credentials_of_role(account: Account, role_arn: str, session_name: str) -> dict[str, str]:
+    """Return credentials of a new session of the role: AccessKeyId, SecretAccessKey, SessionToken.
+
+    The role's trust policy is not checked: it is AWS's service (Lambda, API Gateway) that assumes the role.
+    """
+    session = new_session(account, role_arn, session_name)
+    return {
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret_access_key,
+        "SessionToken": session.session_token,
+    }
+
+
+def caller_of_key(account: Account, access_key: str) -> Caller:
+    """Return the Caller that signs with ``access_key``, to be handed to ``account.client``."""
+    with account.lock:
+        return caller(account, access_key, "sts")
 
 
 def unknown_key(called_service: str) -> AwsError:

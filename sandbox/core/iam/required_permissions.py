@@ -9,23 +9,13 @@ An operation without a line here is checked as ``service:Operation`` on ``*``, s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from sandbox.core.call import Need
+
 if TYPE_CHECKING:
     from sandbox.core.call import Call
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One permission: an action on a resource, and the condition keys AWS sets for it."""
-
-    action: str
-    resource: str
-    context: dict[str, str | list[str]] = field(default_factory=dict)
-    #: An older action that is as good.
-    or_action: str | None = None
 
 
 #: Finds a role's, user's or policy's path, which IAM's parameters do not carry: (kind, name) -> ARN.

@@ -39,3 +39,12 @@ def _statements(role: Any) -> list[Document]:
     """The statements of the trust policy, which have no Resource: the role they stand on is meant."""
     statements = load(role.assume_role_policy_document).get("Statement", [])
     return statements if isinstance(statements, list) else [statements]
+
+
+def trusts(role: Any, service: str, context: Context | None = None) -> bool:
+    """The role's trust policy lets the service assume it, in a request with these condition keys."""
+    statements = load(role.assume_role_policy_document).get("Statement", [])
+    # A trust policy has no Resource: the role it stands on is meant.
+    statements = statements if isinstance(statements, list) else [statements]
+    document = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
+    return evaluate([document], "sts:AssumeRole", role.arn, context or {}, {"Service": service}) is Decision.ALLOWED

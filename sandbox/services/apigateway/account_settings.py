@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from moto.apigateway.models import apigateway_backends
 from moto.logs.models import logs_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
 from sandbox.core.iam import authorization, identity
 from sandbox.core.iam.policies import Decision
 from sandbox.core.iam.trust import trusts
+from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _PERMISSIONS = (
     "The role ARN does not have required permissions configured. "
@@ -41,11 +40,11 @@ def described(account: Account, region: str) -> dict[str, Any]:
 
     *Source:* cloud-custodian's recording ``test_rest_account_rate_limit``.
     """
-    account_id = apigateway_backends[account.account_id][region].account
+    settings = apigateway_backends[account.account_id][region].account
     answer = {
-        "cloudwatchRoleArn": account_id.cloudwatch_role_arn or None,
+        "cloudwatchRoleArn": settings.cloudwatch_role_arn or None,
         "throttleSettings": {"burstLimit": 5000, "rateLimit": 10000.0},
-        "features": account_id.features or ["UsagePlans"],
+        "features": settings.features or ["UsagePlans"],
         "apiKeyVersion": "4",
     }
     return {name: value for name, value in answer.items() if value is not None}
@@ -53,8 +52,8 @@ def described(account: Account, region: str) -> dict[str, Any]:
 
 @rule("apigateway", "UpdateAccount")
 def _update_account(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    account_id = apigateway_backends[account.account_id][call.region].account
-    role_arn, is_named = account_id.cloudwatch_role_arn, False
+    settings = apigateway_backends[account.account_id][call.region].account
+    role_arn, is_named = settings.cloudwatch_role_arn, False
     for operation in call.params.get("patchOperations", []):
         path, op = operation.get("path"), operation.get("op")
         if path != "/cloudwatchRoleArn":
@@ -66,10 +65,10 @@ def _update_account(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     if (
         role_arn
         and is_named
-        and (role_arn != account_id.cloudwatch_role_arn or account.behaviour.retests_log_role_that_is_set)
+        and (role_arn != settings.cloudwatch_role_arn or account.behaviour.retests_log_role_that_is_set)
     ):
         try_role(account, call.region, role_arn)
-    account_id.cloudwatch_role_arn = role_arn
+    settings.cloudwatch_role_arn = role_arn
     return described(account, call.region)
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.registry import rule
-
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.apigateway.stages import api_of
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 
 def described(api: Any) -> dict[str, Any]:

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from moto.apigateway.models import apigateway_backends
-from sandbox.core.registry import hook, rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import hook, rule
 from sandbox.services.apigateway import canaries
 from sandbox.services.apigateway.api_members import described
 from sandbox.services.apigateway.stages import api_of, extras
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"})
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.registry import hook
-
 from sandbox.core.call import AwsError
+from sandbox.core.registry import hook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,16 +10,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from moto.apigateway.models import apigateway_backends
-from sandbox.core.registry import hook, rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import hook, rule
 from sandbox.services.apigateway.stages import api_of
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _VARIABLE, _GREEDY = re.compile(r"\{.+\}"), re.compile(r"\{.+\+\}")
 

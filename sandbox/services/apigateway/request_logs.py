@@ -75,7 +75,7 @@ def write_execution_log(
 def client_of_log_role(account: Account, region: str, group: str) -> Any:
     """Return a client that speaks as API Gateway with the account's role.
 
-    None where it has no role to speak with, or one whose lines for the group are lost (``rest_account.writes_to``).
+    None where it has no role to speak with, or one whose lines for the group are lost (``account_settings.writes_to``).
     """
     backend = apigateway_backends[account.account_id][region]
     role = authorization.role_by_arn(account, backend.account.cloudwatch_role_arn or "")

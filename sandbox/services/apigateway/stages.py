@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moto.apigateway.models import Stage, apigateway_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError, Call
+from sandbox.core.registry import rule
 from sandbox.services.apigateway import canaries
 from sandbox.services.apigateway.checks import check_stage_name, method_of_key
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
+    from sandbox.core.registry import Proceed
 
 #: What API Gateway lists in its refusal, typing errors included.
 _PATHS = (

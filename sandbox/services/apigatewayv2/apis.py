@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import yaml
-from sandbox.core.registry import hook, rule
 
+from sandbox.core.registry import hook, rule
 from sandbox.services.apigatewayv2.deployments import deploy_automatically
 from sandbox.services.apigatewayv2.state import (
     Stage,
@@ -25,10 +25,9 @@ from sandbox.services.apigatewayv2.state import (
 )
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"})
 

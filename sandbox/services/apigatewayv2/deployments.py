@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.registry import rule
-
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.apigatewayv2.state import Deployment, api_of, bad, extras, new_id, now, page, stage_by_name
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 #: What deploying an API without routes is refused with.
 #: *Source:* of HTTP APIs: cloud-custodian's recording ``test_apigwv2_stage_update`` of 2025-01 (in 2020,

@@ -10,18 +10,16 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.registry import rule
-
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.apigatewayv2 import access_logs, log_delivery
 from sandbox.services.apigatewayv2.deployments import deploy_automatically
 from sandbox.services.apigatewayv2.state import Stage, api_of, bad, extras, now, page, stage_of
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}|\$default")
 

@@ -8,22 +8,21 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.registry import rule
-
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.core.resource_types import TemplateError
 from sandbox.services.cloudformation import templates
 from sandbox.services.cloudformation.stack_changes import changes, differs
 from sandbox.services.cloudformation.stack_descriptions import refused, shown_parameters, without_none
 from sandbox.services.cloudformation.stack_events import add_event
+from sandbox.services.cloudformation.stack_models import NO_CHANGES, ChangeSet, Stack
 from sandbox.services.cloudformation.stack_work import Work
-from sandbox.services.cloudformation.stacks import NO_CHANGES, ChangeSet, Stack, of
+from sandbox.services.cloudformation.stacks import of
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 
 _NOT_UPDATABLE = frozenset({
@@ -79,7 +78,8 @@ def create_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any
     found: list[dict[str, Any]] = []
     if desired is not None:
         try:
-            found = changes(Work(cloudformation, stack, call.caller), stack, desired)
+            work = Work(cloudformation, stack, call.caller)
+            found = changes(stack, desired, work.values(desired), work.imported)
         except TemplateError as error:
             raise refused(error) from error
         if kind == "UPDATE" and not differs(stack, desired, found):
@@ -227,7 +227,7 @@ def update_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     work = Work(cloudformation, stack, cloudformation.deployer(call.caller, params.get("RoleARN") or stack.role_arn))
     try:
         desired = cloudformation.desired(call, stack)
-        found = changes(work, stack, desired)
+        found = changes(stack, desired, work.values(desired), work.imported)
     except TemplateError as error:
         raise refused(error) from error
     if not differs(stack, desired, found):

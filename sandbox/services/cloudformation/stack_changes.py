@@ -9,10 +9,9 @@ from sandbox.core.resource_types import TemplateError, changed_properties, type_
 from sandbox.services.cloudformation.template_functions import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from sandbox.services.cloudformation.stack_work import Work
-    from sandbox.services.cloudformation.stacks import Desired, Stack
+    from sandbox.services.cloudformation.stack_models import Desired, Stack
 
 #: Stands in a change set for what a resource that is still to be made will be called.
 _TO_BE_KNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
@@ -44,8 +43,13 @@ def in_order(scope: Scope, declared: Mapping[str, Any]) -> list[str]:
     return order
 
 
-def changes(work: Work, stack: Stack, desired: Desired) -> list[dict[str, Any]]:
-    """How the stack's resources would change, as DescribeChangeSet tells it."""
+def changes(
+    stack: Stack, desired: Desired, values: Mapping[str, Any], imported: Callable[[str], Any]
+) -> list[dict[str, Any]]:
+    """Return how the stack's resources would change, as DescribeChangeSet shows it.
+
+    ``values``: of parameters and pseudo parameters; ``imported``: what ``Fn::ImportValue`` gives for a name.
+    """
     unknown: set[str] = set()
 
     def reference(name: str) -> str:
@@ -54,7 +58,7 @@ def changes(work: Work, stack: Stack, desired: Desired) -> list[dict[str, Any]]:
     def attribute(name: str, wanted: str) -> Any:
         return _TO_BE_KNOWN if reference(name) == _TO_BE_KNOWN else stack.resources[name].attributes.get(wanted)
 
-    scope = Scope(desired.template, work.values(desired), reference, attribute, work.imported)
+    scope = Scope(desired.template, values, reference, attribute, imported)
     declared = {name: each for name, each in desired.template["Resources"].items() if scope.wanted(each)}
     found: list[dict[str, Any]] = []
     for name in in_order(scope, declared):

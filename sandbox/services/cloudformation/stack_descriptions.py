@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.registry import rule
-
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.core.resource_types import TemplateError
 from sandbox.services.cloudformation import templates
 from sandbox.services.cloudformation.stack_changes import IAM_NAMES
-from sandbox.services.cloudformation.stacks import Desired, Stack, StackResource, of
+from sandbox.services.cloudformation.stack_models import Desired, Stack, StackResource
+from sandbox.services.cloudformation.stacks import of
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 
 def refused(error: TemplateError) -> AwsError:

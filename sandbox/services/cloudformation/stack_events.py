@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sandbox.core.account import Account
-    from sandbox.services.cloudformation.stacks import CloudFormation, Stack
+    from sandbox.services.cloudformation.stack_models import Stack
+    from sandbox.services.cloudformation.stacks import CloudFormation
 
 
 class ResourceFailedError(Exception):

@@ -17,24 +17,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from sandbox.core.registry import SERVICES, rule
 
 from sandbox.core.call import AwsError, Need
-from sandbox.core.iam import authorization
+from sandbox.core.iam import authorization, identity, trust
 from sandbox.core.iam.policies import Decision, evaluate, load
+from sandbox.core.registry import SERVICES, rule
 from sandbox.core.resource_types import TemplateError
 from sandbox.services.cloudformation import stacks, template_validation, templates
-from sandbox.services.cloudformation.stacks import PRINCIPAL
-from sandbox.services.eventbridge import event_bus
+from sandbox.services.cloudformation.stack_models import PRINCIPAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call, Caller
+    from sandbox.core.registry import Proceed
 
 _ADMINISTRATION, _EXECUTION = "AWSCloudFormationStackSetAdministrationRole", "AWSCloudFormationStackSetExecutionRole"
 #: A child stack takes no longer.
@@ -153,7 +151,7 @@ class StackSets:
         role = authorization.role_by_arn(self.account, stack_set.administration_role_arn)
         # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-prereqs-self-managed.html
         context = {"aws:SourceAccount": stack_set.account, "aws:SourceArn": stack_set.arn}
-        if role is None or not event_bus.trusts(role, PRINCIPAL, context):
+        if role is None or not trust.trusts(role, PRINCIPAL, context):
             name = stack_set.administration_role_arn.rsplit("/", 1)[-1]
             message = f"Account {stack_set.account} should have '{name}' role with trust relationship to CloudFormation"
             raise AwsError("ValidationError", f"{message} service.")
@@ -225,8 +223,8 @@ class StackSets:
             )
         if account.behaviour.stack_sets_read_all_stacks:
             self._check_reads(execution, instance)
-        credentials = account.caller_of_role(arn, stack_set.name[:64].ljust(2, "_"))
-        return account.caller_of_key(credentials["AccessKeyId"])
+        credentials = identity.credentials_of_role(account, arn, stack_set.name[:64].ljust(2, "_"))
+        return identity.caller_of_key(account, credentials["AccessKeyId"])
 
     def _check_reads(self, execution: Any, instance: Instance) -> None:
         """Check that the role may read every stack.

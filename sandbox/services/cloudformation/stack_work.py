@@ -11,7 +11,7 @@ from sandbox.core.resource_types import Context, Made, RefusedError, TemplateErr
 from sandbox.services.cloudformation import custom_resources, templates
 from sandbox.services.cloudformation.stack_changes import dependencies, in_order
 from sandbox.services.cloudformation.stack_events import Reported, ResourceFailedError, add_event, put_status
-from sandbox.services.cloudformation.stacks import PRINCIPAL, StackResource, with_policies
+from sandbox.services.cloudformation.stack_models import PRINCIPAL, StackResource, with_policies
 from sandbox.services.cloudformation.template_functions import Scope
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.core.call import Caller
-    from sandbox.services.cloudformation.stacks import CloudFormation, Desired, Stack
+    from sandbox.services.cloudformation.stack_models import Desired, Stack
+    from sandbox.services.cloudformation.stacks import CloudFormation
 
 #: The longest that a resource is waited for, in seconds.
 LONGEST_RESOURCE = 600.0

@@ -16,16 +16,14 @@ from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_mark_unicode_str_in_template  # type: ignore[import-untyped]
 
+from sandbox.core.resource_types import TemplateError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SERVERLESS_TRANSFORM = "AWS::Serverless-2016-10-31"
 #: Transforms that need no work here: their functions are understood in every template.
 _PASSED_OVER = {"AWS::LanguageExtensions", "AWS::CodeDeployBlueGreen"}
-
-
-class TemplateError(Exception):
-    """A template, or a value given to it, that CloudFormation refuses; the text is what it answers."""
 
 
 class _NoValue:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 #: Attribute -> the record's member; others are not looked up here.
 _MEMBERS = {"EventName": "eventName", "EventSource": "eventSource", "EventId": "eventID"}

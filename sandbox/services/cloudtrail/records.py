@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from moto.core.utils import get_service_model
 
+from sandbox.core.registry import recorder
 from sandbox.services.cloudtrail import trails
 from sandbox.services.eventbridge import event_bus
 
@@ -36,6 +37,7 @@ TAGGING = "tagging.amazonaws.com"
 _DATA_EVENTS = frozenset({"PutLogEvents", "StartQuery", "StopQuery", "StartLiveTail"})
 
 
+@recorder
 def record(account: Account, answered: CallRecord, result: dict[str, Any] | None, error: AwsError | None) -> None:
     """The call is on the trail and on the event bus, if it is a write call of the services recorded here.
 

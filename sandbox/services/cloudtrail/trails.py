@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
 from sandbox.core.iam.policies import Decision, evaluate, load
+from sandbox.core.registry import SERVICES, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 PRINCIPAL = "cloudtrail.amazonaws.com"
 #: Of the trail that ``Sandbox(has_trail=True)`` has, and its home region.
@@ -190,6 +189,9 @@ class Trails:
 def of(account: Account) -> Trails:
     """The account's trails."""
     return next(service for service in account.services if isinstance(service, Trails))
+
+
+SERVICES.append(Trails)
 
 
 # --- the API -------------------------------------------------------------------------------------------------------

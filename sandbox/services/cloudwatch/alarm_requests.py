@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudwatch.models import cloudwatch_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.cloudwatch import metric_math
 from sandbox.services.cloudwatch.alarm_states import change, remember
 from sandbox.services.cloudwatch.metric_math import ExpressionError
@@ -17,10 +17,9 @@ from sandbox.services.cloudwatch.metric_math import ExpressionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,

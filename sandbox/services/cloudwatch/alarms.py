@@ -19,9 +19,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudwatch.models import cloudwatch_backends
-from sandbox.core.registry import SERVICES
 
 from sandbox.core.clock import MovableClock
+from sandbox.core.registry import SERVICES
 from sandbox.services.cloudwatch import contributor_insights, metric_math, metrics
 from sandbox.services.cloudwatch.alarm_requests import COMPARISONS, alarms_named, names_in, periods_of, rule_holds
 from sandbox.services.cloudwatch.alarm_states import change, time_of

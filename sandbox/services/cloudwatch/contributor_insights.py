@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.logs.models import logs_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _SCHEMA = {"Name": "CloudWatchLogRule", "Version": 1}
 _MOST = 4  # keys, and filters

@@ -6,17 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudwatch.models import cloudwatch_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _TYPES = frozenset({"metric", "text", "log", "alarm", "explorer", "custom"})
 _LIMIT = 500  # widgets

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING, Any
 from moto.events.models import events_backends
 from moto.logs.models import logs_backends
 from moto.sqs.models import sqs_backends
-from sandbox.core.registry import rule
 
-from sandbox.core.call import AwsError, Need
+from sandbox.core.call import AwsError, Dropped, Need
 from sandbox.core.iam import authorization
 from sandbox.core.iam.policies import Decision, evaluate, load
+from sandbox.core.iam.trust import trusts
+from sandbox.core.registry import rule
 from sandbox.services.eventbridge import event_patterns, target_inputs
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
-    from sandbox.core.iam.policies import Context
+    from sandbox.core.registry import Proceed
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +48,6 @@ class Delivery:
     @property
     def arn(self) -> str:
         return str(self.target["Arn"])
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """An event EventBridge could not deliver."""
-
-    rule_arn: str
-    target_arn: str
-    reason: str
-    event: Event
 
 
 class Undeliverable(Exception):  # noqa: N818 -- it is the event that is undeliverable
@@ -217,15 +206,6 @@ def _to_log_group(account: Account, delivery: Delivery) -> None:
     backend.create_log_stream(name, stream)
     milliseconds = int(account.now().timestamp() * 1000)
     backend.groups[name].put_log_events(stream, [{"timestamp": milliseconds, "message": delivery.payload}])
-
-
-def trusts(role: Any, service: str, context: Context | None = None) -> bool:
-    """The role's trust policy lets the service assume it, in a request with these condition keys."""
-    statements = load(role.assume_role_policy_document).get("Statement", [])
-    # A trust policy has no Resource: the role it stands on is meant.
-    statements = statements if isinstance(statements, list) else [statements]
-    document = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
-    return evaluate([document], "sts:AssumeRole", role.arn, context or {}, {"Service": service}) is Decision.ALLOWED
 
 
 #: Refused from here on. *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html

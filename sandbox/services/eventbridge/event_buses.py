@@ -8,15 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from moto.events.models import events_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 
 @rule("events", "CreateEventBus")

@@ -11,19 +11,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.events.models import events_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.eventbridge import event_patterns
 from sandbox.services.eventbridge.event_matchers import PatternError
 from sandbox.services.eventbridge.schedule_expressions import Dialect, parse
-from sandbox.services.scheduler import scheduler
+from sandbox.services.eventbridge.timers import Timer, TimerChanges
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _ALL_MANAGEMENT_EVENTS = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 
@@ -117,8 +116,8 @@ def _set_timer(account: Account, found: Any) -> None:
     if not found.scheduled_expression or "timer" in vars(found):
         return
     expression = parse(found.scheduled_expression, UTC, Dialect.RULE)
-    vars(found)["timer"] = scheduler.Timer(expression, expression.following(account.now()))
-    scheduler.of(account).wake()
+    vars(found)["timer"] = Timer(expression, expression.following(account.now()))
+    account.service(TimerChanges).notify()
 
 
 @rule("events", "TestEventPattern")

@@ -10,16 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.registry import rule
-
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.eventbridge import event_bus, event_rules, target_inputs
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _MOST_TARGETS = 5
 _MOST_ON_A_PAGE = 100

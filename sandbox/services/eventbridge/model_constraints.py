@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from moto.core.utils import get_service_model
-from sandbox.core.registry import hook
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import hook
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account

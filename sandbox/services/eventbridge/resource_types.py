@@ -1,4 +1,4 @@
-"""Buses, rules and schedules."""
+"""CloudFormation types of EventBridge: buses and rules."""
 
 from __future__ import annotations
 
@@ -145,30 +145,3 @@ class EventBusPolicy(ResourceType):
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         bus = {"EventBusName": properties["EventBusName"]} if "EventBusName" in properties else {}
         context.client("events").remove_permission(StatementId=physical_id, **bus)
-
-
-@resource_type
-class Schedule(Simple):
-    name = "AWS::Scheduler::Schedule"
-    service, create_call, update_call, delete_call = (
-        "scheduler",
-        "create_schedule",
-        "update_schedule",
-        "delete_schedule",
-    )
-    generated, keys = "Name", ("GroupName",)
-    replaced_by = frozenset({"Name", "GroupName"})
-    attributes: ClassVar[Mapping[str, str]] = {"Arn": "ScheduleArn"}
-
-    def parameters(self, context: Context, properties: Properties) -> Properties:
-        """A role made a moment ago, as SAM makes one for each schedule, is waited for."""
-        context.settle(properties["Target"]["RoleArn"])
-        return super().parameters(context, properties)
-
-
-@resource_type
-class ScheduleGroup(Simple):
-    name = "AWS::Scheduler::ScheduleGroup"
-    service, create_call, delete_call = "scheduler", "create_schedule_group", "delete_schedule_group"
-    generated = "Name"
-    attributes: ClassVar[Mapping[str, str]] = {"Arn": "ScheduleGroupArn"}

@@ -14,9 +14,9 @@ from urllib.parse import unquote
 
 from moto.apigateway.models import apigateway_backends
 from moto.apigatewayv2.models import apigatewayv2_backends
-from sandbox.core.registry import SERVICES
 
 from sandbox.core.call import Answer
+from sandbox.core.registry import SERVICES
 from sandbox.services.apigateway.access_log_lines import Escaping, access_log_line
 from sandbox.services.apigateway.request_logs import (
     client_of_log_role,

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
 from sandbox.core.iam import authorization
 from sandbox.core.iam.policies import Context, Decision, Policies, load
+from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 
 #: Calls after which a role may be another one.

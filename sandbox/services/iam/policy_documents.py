@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
 from moto.iam.policy_validation import IAMTrustPolicyDocumentValidator
-from sandbox.core.registry import hook
 
 from sandbox.core.call import AwsError
 from sandbox.core.iam import policy_grammar as grammar
+from sandbox.core.registry import hook
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account

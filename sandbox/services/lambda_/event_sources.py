@@ -18,20 +18,19 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from moto.awslambda.models import lambda_backends
 from moto.sqs.models import Queue, sqs_backends
-from sandbox.core.registry import SERVICES, rule
 
 from sandbox.core.call import AwsError, Need
 from sandbox.core.clock import MovableClock
 from sandbox.core.iam import authorization
+from sandbox.core.registry import SERVICES, rule
 from sandbox.services.lambda_ import lambda_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
     from sandbox.services.lambda_.lambda_runtime import Function
 
 log = logging.getLogger(__name__)

@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import lambda_backends
-from sandbox.core.registry import SERVICES, rule
 
 from sandbox.core.call import Answer, AwsError
 from sandbox.core.clock import MovableClock
-from sandbox.core.iam import authorization, identity
+from sandbox.core.iam import authorization, identity, trust
 from sandbox.core.iam.policies import Decision, evaluate
+from sandbox.core.registry import SERVICES, rule
 from sandbox.services.cloudwatch import metrics
 from sandbox.services.eventbridge import event_bus
 from sandbox.services.lambda_.execution_environment import (
@@ -45,10 +45,9 @@ from sandbox.services.lambda_.execution_environment import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call, Caller
+    from sandbox.core.registry import Proceed
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +130,7 @@ class LambdaRuntime:
     def start(self) -> None:
         """No function has run yet."""
         self._stopping = False
-        self.account.faults.kill = self._kill_caller
+        self.account.kill = self._kill_caller
         self.invoked.clear()
         self.logging_configs.clear()
         self._sessions.clear()
@@ -185,7 +184,7 @@ class LambdaRuntime:
         self._end(busy)
         return len(busy)
 
-    def _kill_caller(self, _sandbox: Account, caller: Caller) -> None:
+    def _kill_caller(self, caller: Caller) -> None:
         """A session is named after its function. Of two environments of one function, both go."""
         self.kill(caller.arn.rsplit("/", 1)[-1])
 
@@ -417,18 +416,18 @@ class LambdaRuntime:
             key = (function.region, function.name, "" if role is None else role.id)
             caller = self._sessions.get(key)
             if caller is None:
-                caller = self.account.caller_of_key(self._credentials(function)["AccessKeyId"])
+                caller = identity.caller_of_key(self.account, self._credentials(function)["AccessKeyId"])
                 self._sessions[key] = caller
         return caller
 
     def _credentials(self, function: Function) -> dict[str, str]:
         with self.account.lock:
             role = authorization.role_by_arn(self.account, function.role)
-            if role is None or not event_bus.trusts(role, "lambda.amazonaws.com"):
+            if role is None or not trust.trusts(role, "lambda.amazonaws.com"):
                 message = "The role defined for the function cannot be assumed by Lambda."
                 raise AwsError("AccessDeniedException", message, 403)
         # A session is named after its function, in two characters at least.
-        return self.account.caller_of_role(function.role, function.name.ljust(2, "_"))
+        return identity.credentials_of_role(self.account, function.role, function.name.ljust(2, "_"))
 
     def _unpacked(self, function: Function) -> Path:
         """The function's package, unpacked once for each content."""

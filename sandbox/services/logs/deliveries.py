@@ -19,17 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from moto.apigateway.models import apigateway_backends
 from moto.logs.models import logs_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 #: The log type of a REST stage's execution logs.
 EXECUTION_LOGS = "EXECUTION_LOGS"

@@ -10,15 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from moto.logs.models import logs_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 
 def of_group(account: Account, region: str, group_name: str) -> list[dict[str, Any]]:

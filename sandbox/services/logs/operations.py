@@ -11,18 +11,17 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.logs.models import logs_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.logs import filters, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _LONGEST_NAME = 512
 _NAME = re.compile(r"[.\-_/#A-Za-z0-9]+")

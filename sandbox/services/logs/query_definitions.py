@@ -10,15 +10,13 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.call import AwsError
 from sandbox.core.registry import rule
 
-from sandbox.core.call import AwsError
-
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _COMMANDS = frozenset(
     {

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, s3_backends
-from sandbox.core.registry import hook
 
 from sandbox.core.call import AwsError
 from sandbox.core.iam import authorization
 from sandbox.core.iam.policies import Decision, evaluate, load
+from sandbox.core.registry import hook
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account

@@ -1,4 +1,4 @@
-"""Buckets, keys, parameters, tables."""
+"""CloudFormation types of S3."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from sandbox.core.resource_types import (
     Made,
     Properties,
     ResourceType,
-    Simple,
     TemplateError,
     key_values,
     resource_type,
     shaped,
     text,
-    true,
     without,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 
 @resource_type
@@ -119,85 +117,3 @@ class BucketPolicy(ResourceType):
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         context.client("s3").delete_bucket_policy(Bucket=properties["Bucket"])
-
-
-@resource_type
-class Key(ResourceType):
-    name = "AWS::KMS::Key"
-    replaced_by = frozenset({"KeySpec", "KeyUsage", "MultiRegion", "Origin"})
-
-    def create(self, context: Context, properties: Properties) -> Made:
-        kms = context.client("kms")
-        wanted = without(
-            properties,
-            "KeyPolicy",
-            "EnableKeyRotation",
-            "PendingWindowInDays",
-            "RotationPeriodInDays",
-            "Enabled",
-            "Tags",
-        )
-        policy = {"Policy": properties["KeyPolicy"]} if "KeyPolicy" in properties else {}
-        metadata = kms.create_key(**shaped(kms, "create_key", {**wanted, **policy}))["KeyMetadata"]
-        context.created(metadata["KeyId"])
-        if true(properties.get("EnableKeyRotation")):
-            kms.enable_key_rotation(KeyId=metadata["KeyId"])
-        return Made(metadata["KeyId"], {"Arn": metadata["Arn"], "KeyId": metadata["KeyId"]})
-
-    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
-        kms = context.client("kms")
-        if old.get("KeyPolicy") != new.get("KeyPolicy") and "KeyPolicy" in new:
-            kms.put_key_policy(KeyId=physical_id, PolicyName="default", Policy=text(new["KeyPolicy"]))
-        if old.get("EnableKeyRotation") != new.get("EnableKeyRotation"):
-            rotate = true(new.get("EnableKeyRotation"))
-            (kms.enable_key_rotation if rotate else kms.disable_key_rotation)(KeyId=physical_id)
-        return {}
-
-    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        days = int(properties.get("PendingWindowInDays", 30))
-        context.client("kms").schedule_key_deletion(KeyId=physical_id, PendingWindowInDays=days)
-
-
-@resource_type
-class KeyAlias(ResourceType):
-    name = "AWS::KMS::Alias"
-    replaced_by = frozenset({"AliasName"})
-
-    def create(self, context: Context, properties: Properties) -> Made:
-        kms = context.client("kms")
-        kms.create_alias(**shaped(kms, "create_alias", properties))
-        return Made(properties["AliasName"])
-
-    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
-        kms = context.client("kms")
-        kms.update_alias(**shaped(kms, "update_alias", new))
-        return {}
-
-    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        context.client("kms").delete_alias(AliasName=physical_id)
-
-
-@resource_type
-class Parameter(Simple):
-    name = "AWS::SSM::Parameter"
-    service, create_call, update_call, delete_call = "ssm", "put_parameter", "put_parameter", "delete_parameter"
-    generated, limit = "Name", 512
-    replaced_by = frozenset({"Name"})
-    ignored = frozenset({"Tags"})
-
-    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
-        return super().update(context, physical_id, old, {**new, "Overwrite": True})
-
-    def known(self, context: Context, physical_id: str, answer: Mapping[str, Any]) -> Properties:
-        return {}
-
-
-@resource_type
-class Table(Simple):
-    name = "AWS::DynamoDB::Table"
-    service, create_call, delete_call = "dynamodb", "create_table", "delete_table"
-    generated, limit = "TableName", 255
-    ignored = frozenset({"TimeToLiveSpecification", "PointInTimeRecoverySpecification", "Tags"})
-
-    def known(self, context: Context, physical_id: str, answer: Mapping[str, Any]) -> Properties:
-        return {"Arn": answer["TableDescription"]["TableArn"]}

@@ -12,26 +12,26 @@ import json
 import logging
 import threading
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from moto.events.models import events_backends
 from moto.scheduler.models import scheduler_backends
-from sandbox.core.registry import SERVICES
 
 from sandbox.core.call import AwsError, Dropped
 from sandbox.core.clock import MovableClock
-from sandbox.core.iam import authorization
+from sandbox.core.iam import authorization, identity, trust
+from sandbox.core.registry import SERVICES
 from sandbox.services.eventbridge import event_bus
+from sandbox.services.eventbridge.timers import Attempt, Timer, TimerChanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.core.account import Account
     from sandbox.core.call import Caller
-    from sandbox.services.eventbridge.schedule_expressions import Expression
 
 log = logging.getLogger(__name__)
 
@@ -44,55 +44,6 @@ _FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(minutes=8)
 UNIVERSAL_TARGET = ":scheduler:::aws-sdk:sqs:sendMessage"
 #: A clock that stands still just before something is due must not keep the scheduler busy.
 _SHORTEST_WAIT = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One invocation of a schedule's target that is to come."""
-
-    #: The time the schedule named.
-    scheduled: datetime
-    #: When it is made, which for a retry is later.
-    due: datetime
-    #: 1 is the first.
-    number: int = 1
-
-
-@dataclass(slots=True)
-class Timer:
-    """When one of moto's schedules or rules is due; kept on moto's object, and gone with it."""
-
-    expression: Expression
-    #: The next occurrence, if there is one.
-    occurrence: datetime | None
-    end: datetime | None = None
-    #: Of attempts that failed, oldest first.
-    retries: list[Attempt] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._stop_at_end()
-
-    @property
-    def due(self) -> datetime | None:
-        """When the next attempt is made."""
-        return min((each.due for each in self._coming()), default=None)
-
-    def take(self) -> Attempt:
-        """The attempt that is due first, which is not to come any more."""
-        attempt = min(self._coming(), key=lambda each: each.due)
-        if attempt in self.retries:
-            self.retries.remove(attempt)
-        else:
-            self.occurrence = self.expression.following(attempt.scheduled)
-            self._stop_at_end()
-        return attempt
-
-    def _coming(self) -> list[Attempt]:
-        return self.retries + ([] if self.occurrence is None else [Attempt(self.occurrence, self.occurrence)])
-
-    def _stop_at_end(self) -> None:
-        if self.occurrence is not None and self.end is not None and self.occurrence >= self.end:
-            self.occurrence = None
 
 
 class Scheduler:
@@ -112,6 +63,7 @@ class Scheduler:
         """There are no schedules yet."""
         self._ending = False
         self._sessions.clear()
+        self.account.service(TimerChanges).watch(self.wake)
         if isinstance(self.account.clock, MovableClock):
             self.account.clock.watch(self._moved)
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -306,8 +258,8 @@ class Scheduler:
                 raise AwsError("AccessDeniedException", ROLE_REFUSED, 403)
             caller = self._sessions.get(role.id)
             if caller is None:
-                credentials = self.account.caller_of_role(role.arn, uuid.uuid4().hex)
-                caller = self._sessions[role.id] = self.account.caller_of_key(credentials["AccessKeyId"])
+                credentials = identity.credentials_of_role(self.account, role.arn, uuid.uuid4().hex)
+                caller = self._sessions[role.id] = identity.caller_of_key(self.account, credentials["AccessKeyId"])
             return caller
 
     def _queue_url(self, arn: str) -> str:
@@ -368,7 +320,7 @@ def role_of(account: Account, region: str, group_name: str, arn: str) -> Any | N
         return None
     group = f"arn:aws:scheduler:{region}:{account.account_id}:schedule-group/{group_name}"
     context = {"aws:SourceAccount": account.account_id, "aws:SourceArn": group}
-    return role if event_bus.trusts(role, _PRINCIPAL, context) else None
+    return role if trust.trusts(role, _PRINCIPAL, context) else None
 
 
 SERVICES.append(Scheduler)

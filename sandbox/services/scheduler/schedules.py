@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from moto.scheduler.models import scheduler_backends
-from sandbox.core.registry import rule
-from sandbox.services.eventbridge.timers import Timer
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.eventbridge.schedule_expressions import At, parse
+from sandbox.services.eventbridge.timers import Timer
 from sandbox.services.scheduler.scheduler import ROLE_REFUSED, UNIVERSAL_TARGET, of, role_of
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _TARGETS = frozenset({"sqs", "lambda", "events"})
 _RETRY_POLICY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}

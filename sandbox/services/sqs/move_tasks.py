@@ -17,17 +17,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moto.sqs.models import Queue, sqs_backends
-from sandbox.core.registry import SERVICES, rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import SERVICES, rule
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _MOST_TASKS_LISTED = 10
 _HIGHEST_RATE = 500

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moto.core import utils
 from moto.sqs import models
+
 from sandbox.core.registry import SERVICES
 
 if TYPE_CHECKING:

@@ -10,15 +10,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.call import AwsError
 from sandbox.core.registry import hook, rule
 
-from sandbox.core.call import AwsError
-
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 #: How often a waiting receiver looks again. A message may also become visible by time alone, so nobody could wake it.
 _LOOK_AGAIN = 0.05

@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.registry import rule
-
 from sandbox.core.call import AwsError, Need
 from sandbox.core.iam import authorization, trust
 from sandbox.core.iam.policies import Decision
+from sandbox.core.registry import rule
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _SESSION_NAME = re.compile(r"[\w+=,.@-]*", re.ASCII)
 _SHORTEST, _LONGEST, _LONGEST_CHAINED = 900, 43_200, 3600

@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from moto.apigateway.models import apigateway_backends
 from moto.apigatewayv2.models import apigatewayv2_backends
-from sandbox.core.registry import rule
 
 from sandbox.core.call import AwsError
+from sandbox.core.registry import rule
 from sandbox.services.cloudtrail.records import TAGGING
 
 if TYPE_CHECKING:
-    from sandbox.core.registry import Proceed
-
     from sandbox.core.account import Account
     from sandbox.core.call import Call
+    from sandbox.core.registry import Proceed
 
 _ARN = re.compile(r"arn:aws[a-z-]*:apigateway:([a-z0-9-]+)::/(restapis|apis)/.+")
 _MOST_ARNS = 20

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.assembly import Sandbox
-from sandbox.services.apigatewayv2.log_delivery import ACCOUNT_POLICY
-from sandbox.services.apigatewayv2.log_delivery import ACTIONS
-from sandbox.services.apigatewayv2.log_delivery import reaches
+from sandbox.services.apigatewayv2.log_delivery import ACCOUNT_POLICY, ACTIONS, reaches
 from testing.clients import client, refusal
 from testing.iam import allow, role
 from testing.v2_apis import FORMAT, access_log, group_arn, http_api, make_group, update_v2, v2_stage

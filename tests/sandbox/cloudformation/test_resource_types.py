@@ -8,8 +8,7 @@ import zipfile
 from typing import Any
 
 from sandbox.assembly import Sandbox
-from sandbox.core.resource_types import TYPES
-from sandbox.core.resource_types import CUSTOM
+from sandbox.core.resource_types import CUSTOM, TYPES
 from testing.clients import client
 from testing.cloudformation import NAME, create, physical, stack, update
 

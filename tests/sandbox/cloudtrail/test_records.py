@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.services.eventbridge import event_bus
-from sandbox.core.iam import identity
 from sandbox.assembly import Sandbox
+from sandbox.core.iam import identity
+from sandbox.services.eventbridge import event_bus
 from testing.accounts import make_rest_stage
 from testing.clients import client, refusal
 from testing.iam import allow, role, trust

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.services.cloudwatch import alarms
-from sandbox.services.cloudwatch import metrics
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
+from sandbox.services.cloudwatch import alarms, metrics
 from testing.clients import client, refusal
 from testing.cloudformation import create, outputs, physical, template, update
 from testing.iam import role

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.services.cloudwatch import alarms
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
+from sandbox.services.cloudwatch import alarms
 from testing.clients import client, refusal
 from testing.cloudformation import create, physical, template
 from testing.iam import allow, role

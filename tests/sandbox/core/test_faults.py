@@ -12,11 +12,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from sandbox.core.clients import KilledError
 from sandbox.assembly import Sandbox
+from sandbox.core.clients import KilledError
 from sandbox.core.clock import MovableClock
-from sandbox.core.faults import Fault
-from sandbox.core.faults import Kind
+from sandbox.core.faults import Fault, Kind
 from testing.accounts import give_log_role, make_rest_api, make_rest_stage, set_log_role
 from testing.clients import refusal
 

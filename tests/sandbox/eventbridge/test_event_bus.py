@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pytest
 from moto.core.utils import get_service_model
 
-from sandbox.services.eventbridge import model_constraints
 from sandbox.assembly import Sandbox
+from sandbox.services.eventbridge import model_constraints
 from testing.clients import client, refusal
 from testing.iam import allow, role
 

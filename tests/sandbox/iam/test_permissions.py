@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.assembly import Sandbox
-from sandbox.core.iam.policies import Decision
-from sandbox.core.iam.policies import evaluate
+from sandbox.core.iam.policies import Decision, evaluate
 from testing.accounts import PUSH_POLICY, give_log_role, log_role, make_rest_stage
 from testing.clients import client, refusal
 from testing.iam import allow, role, trust

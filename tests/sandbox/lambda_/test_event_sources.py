@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.services.lambda_ import event_sources
-from sandbox.services.lambda_ import lambda_runtime
 from sandbox.assembly import Sandbox
+from sandbox.services.lambda_ import event_sources, lambda_runtime
 from testing.clients import client, refusal
 from testing.functions import package
 from testing.iam import allow, role

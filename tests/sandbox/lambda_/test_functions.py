@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from sandbox.services.lambda_ import lambda_runtime
 from sandbox.assembly import Sandbox
+from sandbox.services.lambda_ import lambda_runtime
 from testing.clients import client, refusal
 from testing.functions import NAME, function, invoke, messages, package
 from testing.iam import allow

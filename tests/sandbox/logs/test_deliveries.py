@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.core.iam import required_permissions
 from sandbox.assembly import Sandbox
+from sandbox.core.iam import required_permissions
 from sandbox.services.apigateway.request_logs import write_execution_log
 from testing.accounts import (
     PUSH_POLICY,

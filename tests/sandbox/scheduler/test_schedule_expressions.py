@@ -7,9 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sandbox.services.eventbridge.schedule_expressions import Cron
-from sandbox.services.eventbridge.schedule_expressions import Dialect
-from sandbox.services.eventbridge.schedule_expressions import parse
+from sandbox.services.eventbridge.schedule_expressions import Cron, Dialect, parse
 
 
 def occurrences(expression: str, count: int = 3, after: str = "2027-01-01T00:00", zone: str = "UTC") -> list[str]:

@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.services.lambda_ import lambda_runtime
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
-from sandbox.services.eventbridge.schedule_expressions import At
-from sandbox.services.eventbridge.schedule_expressions import Cron
-from sandbox.services.eventbridge.schedule_expressions import Rate
-from sandbox.services.eventbridge.schedule_expressions import parse
+from sandbox.services.eventbridge.schedule_expressions import At, Cron, Rate, parse
+from sandbox.services.lambda_ import lambda_runtime
 from testing.clients import client, refusal
 from testing.functions import LOGS, function, invoke, messages
 from testing.iam import allow, role, trust

@@ -1,0 +1,157 @@
+"""The account, assembled: state, gateway, services, faults, quotas; started on one port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from copy import copy
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
+from moto.iam.models import IAMBackend, ManagedPolicy
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from sandbox.core.account import ACCOUNT_ID, Account, AccountSettings
+from sandbox.core.behaviour import Behaviour
+from sandbox.core.clients import Clients
+from sandbox.core.clock import machine_time
+from sandbox.core.faults import Faults
+from sandbox.core.gateway import Gateway
+from sandbox.core.iam import identity
+from sandbox.core.quotas import Quotas
+from sandbox.core.registry import SERVICES
+from sandbox.services import catalogue
+
+if TYPE_CHECKING:
+    from sandbox.core.call import Answer, Caller
+
+catalogue.load()
+
+
+class Sandbox(Account):
+    """An AWS account on this machine. moto's state is per process, so one Sandbox runs at a time; each starts empty."""
+
+    #: Of every sandbox that is given none. The tests set it once, before they start any.
+    default_behaviour: ClassVar[Behaviour] = Behaviour()
+    _running: ClassVar[Sandbox | None] = None
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        iam_propagation_seconds: float = 3.0,
+        has_trail: bool = True,
+        trail_account_id: str = ACCOUNT_ID,
+        disabled_regions: Collection[str] = (),
+        service_control_policies: Collection[str] = (),
+        clock: Callable[[], datetime] = machine_time,
+        behaviour: Behaviour | None = None,
+        **switches: Any,
+    ) -> None:
+        """``port`` 0 takes a free one. The settings are those of ``AccountSettings``.
+
+        ``behaviour`` is what AWS does where that is not recorded (``default_behaviour``, if None); each of ``switches``
+        replaces the position of one switch in it: ``Sandbox(log_delivery_policy="account")``.
+        """
+        settings = AccountSettings(
+            iam_propagation_seconds=iam_propagation_seconds,
+            has_trail=has_trail,
+            trail_account_id=trail_account_id,
+            disabled_regions=set(disabled_regions),
+            service_control_policies=list(service_control_policies),
+            clock=clock,
+        )
+        positions = replace(behaviour or Sandbox.default_behaviour, **switches)
+        super().__init__(settings, positions, Clients(self._answer))
+        self.port = port
+        self.gateway = Gateway(self)
+        #: What calls meet on demand.
+        self.faults = Faults()
+        #: How many calls the account takes; off until asked for.
+        self.quotas = Quotas(clock)
+        self.interposers += [self.faults.interpose, self.quotas.interpose]
+        self.services += [new_service(self) for new_service in SERVICES]
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def _answer(self, environ: dict[str, Any], speaker: Caller) -> Answer:
+        return self.gateway.answer(environ, speaker)
+
+    # ---- start and stop
+
+    def start(self) -> Self:
+        """Start the account: it is empty and answers at ``endpoint``. Raise RuntimeError if another one runs."""
+        if Sandbox._running is not None:
+            raise RuntimeError("A sandbox runs already in this process; stop it first.")
+        default_user_config["iam"]["load_aws_managed_policies"] = True
+        IAMBackend._init_aws_policies = _managed_policies  # type: ignore[method-assign,assignment]
+        BackendDict.reset()
+        self._server = make_server("127.0.0.1", self.port, self.gateway, threaded=True, request_handler=_Handler)
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
+        self._thread.start()
+        self.is_stopping.clear()
+        Sandbox._running = self
+        for service in self.services:
+            service.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop the account: nothing listens or polls any more, and its state is deleted."""
+        if self._server is None or self._thread is None:
+            return
+        self.is_stopping.set()
+        for service in reversed(self.services):
+            service.stop()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server = self._thread = None
+        BackendDict.reset()
+        Sandbox._running = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # ---- access for tools and tests
+
+    def caller_of_role(self, role_arn: str, session_name: str) -> dict[str, str]:
+        """Return credentials of a new session of the role: AccessKeyId, SecretAccessKey, SessionToken."""
+        return identity.credentials_of_role(self, role_arn, session_name)
+
+    def caller_of_key(self, access_key: str) -> Caller:
+        """Return the Caller that signs with ``access_key``, to be handed to ``client``."""
+        return identity.caller_of_key(self, access_key)
+
+
+class _Handler(MotoRequestHandler):
+    # An answer is two writes on one kept connection; Nagle's algorithm would hold the second for 40 ms.
+    disable_nagle_algorithm = True
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 -- werkzeug's name
+        """Print nothing: a line for each request would hide what matters; ``Sandbox.calls`` has all calls."""
+
+
+_read_managed_policies = IAMBackend._init_aws_policies
+
+
+def _managed_policies(backend: IAMBackend) -> list[ManagedPolicy]:
+    """AWS's managed policies for moto, which would read its 4.7 MB of them anew for every partition and reset.
+
+    Each account gets copies, since a policy counts its attachments; the documents never change.
+    """
+    if backend.partition != "aws":
+        return []
+    if not _POLICIES:
+        _POLICIES.extend(_read_managed_policies(backend))
+    return [copy(policy) for policy in _POLICIES]
+
+
+_POLICIES: list[ManagedPolicy] = []

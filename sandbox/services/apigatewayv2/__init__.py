@@ -1,0 +1,1 @@
+"""HTTP and WebSocket APIs of Amazon API Gateway."""

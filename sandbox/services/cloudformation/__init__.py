@@ -1,0 +1,1 @@
+"""AWS CloudFormation: stacks, change sets, stack sets, custom resources."""

@@ -1,0 +1,1 @@
+"""AWS CloudTrail: records of calls, trails, the event history."""

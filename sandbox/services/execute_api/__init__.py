@@ -1,0 +1,1 @@
+"""Requests to deployed APIs of API Gateway."""

@@ -1,0 +1,86 @@
+"""CloudFormation types of CloudWatch Logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from sandbox.core.resource_types import (
+    Context,
+    Made,
+    Properties,
+    ResourceType,
+    Simple,
+    resource_type,
+    retag,
+    shaped,
+    without,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@resource_type
+class LogGroup(ResourceType):
+    name = "AWS::Logs::LogGroup"
+    replaced_by = frozenset({"LogGroupName"})
+    _ignored: ClassVar[tuple[str, ...]] = ("RetentionInDays", "Tags", "DataProtectionPolicy", "FieldIndexPolicies")
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        logs = context.client("logs")
+        name = properties.get("LogGroupName") or context.generated_name(512)
+        wanted = {**without(properties, *self._ignored), "LogGroupName": name, "tags": context.tags(properties)}
+        logs.create_log_group(**shaped(logs, "create_log_group", wanted))
+        context.created(name)
+        self._retain(context, name, {}, properties)
+        return Made(name, {"Arn": context.arn("logs", f"log-group:{name}:*")})
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        logs = context.client("logs")
+        self._retain(context, physical_id, old, new)
+        if new.get("KmsKeyId") != old.get("KmsKeyId"):
+            if new.get("KmsKeyId"):
+                logs.associate_kms_key(logGroupName=physical_id, kmsKeyId=new["KmsKeyId"])
+            else:
+                logs.disassociate_kms_key(logGroupName=physical_id)
+        put, gone = retag(context.tags(old), context.tags(new))
+        arn = context.arn("logs", f"log-group:{physical_id}")
+        if put:
+            logs.tag_resource(resourceArn=arn, tags=put)
+        if gone:
+            logs.untag_resource(resourceArn=arn, tagKeys=gone)
+        return {}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        context.client("logs").delete_log_group(logGroupName=physical_id)
+
+    @staticmethod
+    def _retain(context: Context, name: str, old: Properties, new: Properties) -> None:
+        logs, days = context.client("logs"), new.get("RetentionInDays")
+        if days == old.get("RetentionInDays"):
+            return
+        if days is None:
+            logs.delete_retention_policy(logGroupName=name)
+        else:
+            logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
+
+
+@resource_type
+class MetricFilter(Simple):
+    name = "AWS::Logs::MetricFilter"
+    service, create_call, update_call, delete_call = (
+        "logs", "put_metric_filter", "put_metric_filter", "delete_metric_filter",
+    )  # fmt: skip
+    generated, limit, keys = "FilterName", 512, ("LogGroupName",)
+    replaced_by = frozenset({"FilterName", "LogGroupName"})
+
+
+@resource_type
+class QueryDefinition(Simple):
+    name = "AWS::Logs::QueryDefinition"
+    service, create_call, update_call, delete_call = (
+        "logs", "put_query_definition", "put_query_definition", "delete_query_definition",
+    )  # fmt: skip
+    identity, identity_parameter = "queryDefinitionId", "queryDefinitionId"
+    attributes: ClassVar[Mapping[str, str]] = {"QueryDefinitionId": "queryDefinitionId"}
+    replaced_by = frozenset()

@@ -107,7 +107,7 @@ def main() -> None:
         here.sandbox.quotas.are_on = True
         for environment in (here.enforce, here.another_enforce(), here.sweep):
             here.time.start(environment.live)
-        here.time.start(owner.live)
+        here.time.start(owner.deploy_repeatedly)
         out_of_line = _pass(here, owner, stages, _tell)
         here.time.sleep(timedelta(minutes=10).total_seconds())
         in_line = _pass(here, owner, stages, _tell)

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from testing.accounts import make_rest_api, make_role, set_log_role
-from testing.scenarios import World, world
+from testing.world import World, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

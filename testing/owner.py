@@ -1,4 +1,4 @@
-"""The account's owner, who goes on deploying whatever Log Keeper does."""
+"""The account's owner, who deploys APIs while Log Keeper works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from sandbox.core.call import Caller
 from sandbox.simulation import caller_of_new_role
 from testing.accounts import make_rest_api
-from testing.scenarios import World
+from testing.world import World
 
 #: Seconds between one deployment and the next.
 DEPLOYS_EVERY = 5.0
@@ -18,7 +18,10 @@ DEPLOYS_EVERY = 5.0
 
 @dataclass
 class Owner:
-    """Deploys another API's stage every few seconds, with the calls of a deployment tool; never tries again."""
+    """Deploy a stage every few seconds with the calls of a deployment tool, without retries.
+
+    ``calls``, ``throttled``: how many calls were made, and how many of them were throttled.
+    """
 
     here: World
     caller: Caller
@@ -28,12 +31,13 @@ class Owner:
 
     @classmethod
     def of(cls, here: World) -> Self:
-        """With a stage of their own, on which nothing waits."""
+        """Return an owner who has a new API with a deployed stage."""
         api_id = make_rest_api(here.sandbox)
         here.sandbox.client("apigateway").create_deployment(restApiId=api_id, stageName="prod")
         return cls(here, caller_of_new_role(here.sandbox, "Owner"), api_id)
 
-    def live(self) -> None:
+    def deploy_repeatedly(self) -> None:
+        """Deploy every DEPLOYS_EVERY seconds; never return."""
         while True:
             began = self.here.time.monotonic()
             self._deploy()
@@ -66,4 +70,5 @@ class Owner:
 
     @property
     def share(self) -> float:
+        """Return the share of calls that were throttled, from 0 to 1."""
         return self.throttled / self.calls

@@ -12,7 +12,8 @@ from sandbox.core.call import Answer, AwsError, Call, NoAnswerError
 from sandbox.core.faults import Fault, Kind
 from testing.accounts import get_stage, levels, make_rest_stage, patch_stage
 from testing.builders import record, updated
-from testing.scenarios import SCENARIOS, Scenario, World, world
+from testing.scenarios import SCENARIOS, Scenario
+from testing.world import World, world
 
 
 def writes(here: World, since: int = 0) -> int:

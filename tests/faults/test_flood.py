@@ -17,7 +17,7 @@ from sandbox.simulation import Latency
 from testing.accounts import make_rest_api, make_role, set_log_role
 from testing.builders import updated
 from testing.owner import DEPLOYS_EVERY, Owner
-from testing.scenarios import World, world
+from testing.world import World, world
 
 STAGES = 2_000 if os.environ.get("FAULTS") == "all" else 200
 STAGES_OF_AN_API = 10
@@ -34,7 +34,7 @@ def begin(here: World) -> Owner:
     here.time.sleep(60)
     set_log_role(here.sandbox, arn)
     owner = Owner.of(here)
-    here.time.start(owner.live)
+    here.time.start(owner.deploy_repeatedly)
     return owner
 
 

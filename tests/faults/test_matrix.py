@@ -14,7 +14,10 @@ import pytest
 
 from sandbox.core.faults import Fault, Kind, can_meet
 from testing.accounts import make_rest_stage
-from testing.scenarios import MEDDLERS, SCENARIOS, Meddler, Scenario, World, snapshot, world
+from testing.interference import INTERFERENCES, Interference
+from testing.scenarios import SCENARIOS, Scenario
+from testing.unrelated_state import unrelated_state
+from testing.world import World, world
 
 #: All of them, or a part that is the same in each run.
 IS_WHOLE = os.environ.get("FAULTS") == "all"
@@ -70,7 +73,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         found = _part(cells([(kind.value, times) for times in (1, None) for kind in Kind]), first=0)
         metafunc.parametrize("fault", found, ids=[cell.name for cell in found])
     if "meddling" in metafunc.fixturenames:
-        found = _part(cells([(name, 1) for name in MEDDLERS]), first=1)
+        found = _part(cells([(name, 1) for name in INTERFERENCES]), first=1)
         metafunc.parametrize("meddling", found, ids=[cell.name for cell in found])
 
 
@@ -78,7 +81,7 @@ def begun(here: World, scenario: Scenario) -> tuple[Callable[[], bool], dict[str
     """The scenario is prepared beside a stage that nobody asked for; gives its check and what must stay."""
     make_rest_stage(here.sandbox, "untouched")
     in_line = scenario.prepare(here)
-    return in_line, snapshot(here.sandbox)
+    return in_line, unrelated_state(here.sandbox)
 
 
 def test_fault_at_a_call(fault: Cell) -> None:
@@ -95,21 +98,21 @@ def test_fault_at_a_call(fault: Cell) -> None:
             assert in_line()
         else:
             assert in_line() or here.dead_letters() > 0
-            assert snapshot(here.sandbox) == before
+            assert unrelated_state(here.sandbox) == before
             here.sandbox.faults.lift()
             here.redrive()
             here.settle()
             assert here.dead_letters() == 0
             assert in_line()
-        assert snapshot(here.sandbox) == before
+        assert unrelated_state(here.sandbox) == before
 
 
 def test_meddling_at_a_call(meddling: Cell) -> None:
     """Others change the account between one call of the program and the next."""
-    act, leaves_stages = MEDDLERS[meddling.what]
+    act, leaves_stages = INTERFERENCES[meddling.what]
     with world() as here:
         in_line, _ = begun(here, meddling.scenario)
-        meddler = Meddler(here.program, meddling.service, meddling.operation, act)
+        meddler = Interference(here.program, meddling.service, meddling.operation, act)
         here.sandbox.interposers.insert(0, meddler.interpose)
         here.settle()
         assert meddler.has_acted

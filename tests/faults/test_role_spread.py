@@ -6,7 +6,7 @@ import pytest
 
 from testing.accounts import log_role, make_rest_stage
 from testing.builders import MADE_ROLE, updated
-from testing.scenarios import world
+from testing.world import world
 
 
 # Recorded: refused 17 s after the change of the role, by the rate of the call, and accepted after 33 s.

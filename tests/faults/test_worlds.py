@@ -27,7 +27,7 @@ from testing.accounts import (
     v2_stage,
 )
 from testing.builders import REGION, record, updated
-from testing.scenarios import World, world
+from testing.world import World, world
 from tools import worlds
 
 ROOT = Path(__file__).parent.parent.parent

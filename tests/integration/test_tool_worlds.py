@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sandbox.core.behaviour import Behaviour
 from tools import worlds
+from tools.switch_reads import files_by_switch
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -123,3 +126,35 @@ def test_world_of_a_switch_runs_the_files_that_read_it(
     assert reading in log["resource_policy_limit=5120"]
     assert other not in log["resource_policy_limit=5120"]
     assert "trails_send_source_account=True: no test reads its switch, 0 passed" in capsys.readouterr().err
+
+
+def test_switch_that_is_read_outside_of_a_test_concerns_every_file(tmp_path: Path) -> None:
+    conftest = """
+        import pytest
+        from sandbox.BEHAVIOUR import Behaviour
+        @pytest.fixture(scope="session")
+        def limit():
+            return Behaviour().resource_policy_limit
+        @pytest.fixture(scope="module")
+        def escaping():
+            return Behaviour().access_log_escaping
+    """.replace("BEHAVIOUR", Behaviour.__module__.removeprefix("sandbox."))
+    (tmp_path / "conftest.py").write_text(textwrap.dedent(conftest))
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_a.py").write_text(
+        "from conftest import Behaviour\nIS_LOCKED = Behaviour().managed_stage_is_locked\n"
+        "def test_a(limit, escaping): Behaviour().partial_route_settings\n"
+    )
+    (tmp_path / "test_b.py").write_text("def test_b(limit): pass\n")
+    answers = tmp_path / "answers"
+    answers.mkdir()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tools.switch_reads", "."]
+    environment = os.environ | {"SWITCH_READS": str(answers), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    read = {name: files for name, files in files_by_switch(answers).items() if files}
+    assert read == {
+        "access_log_escaping": {"test_a.py"},
+        "managed_stage_is_locked": {"test_a.py", "test_b.py"},
+        "partial_route_settings": {"test_a.py"},
+        "resource_policy_limit": {"test_a.py", "test_b.py"},
+    }

@@ -199,9 +199,9 @@ def bill(stages: int, measured: Measured) -> list[Item]:
         calls_of_a_sweep / SETTINGS.sweep_rate, (calls_of_a_sweep + lists_of_groups) * SECONDS_OF_A_CALL
     )
     metrics = (
-        _share_of_hours(in_line)  # StagesInLine
+        _share_of_hours(in_line)  # StagesCompliant
         + _share_of_hours(changes)  # Findings
-        + 3 * _share_of_hours(out_of_line)  # StagesChanged, SecondsToInLine, StagesPutRight
+        + 3 * _share_of_hours(out_of_line)  # StagesRemediated, SecondsToCompliance, StagesRemediated
         + 5 * SWEEPS / HOURS  # RegionsSwept, and the stages seen
     )
     queues = TEMPLATE.count("Type: SQS\n")

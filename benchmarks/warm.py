@@ -71,7 +71,7 @@ class Case:
 
     name: str
     protocol: Protocol = Protocol.REST
-    is_in_line: bool = True
+    is_compliant: bool = True
     overrides: int = 0
 
     def ref(self, number: int) -> StageRef:
@@ -114,7 +114,7 @@ class Case:
                 "tags": {"team": "shop"},
                 "accessLogSettings": {"destinationArn": destination, "format": line},
             }
-        method = FRESH_METHOD | ({"loggingLevel": "ERROR"} if self.is_in_line else {})
+        method = FRESH_METHOD | ({"loggingLevel": "ERROR"} if self.is_compliant else {})
         return {
             "deploymentId": "d1e2p3",
             "stageName": ref.stage_name,
@@ -126,15 +126,15 @@ class Case:
             "tags": {"team": "shop"},
             "createdDate": _BORN,
             "lastUpdatedDate": _BORN,
-        } | ({"accessLogSettings": {"destinationArn": destination, "format": line}} if self.is_in_line else {})
+        } | ({"accessLogSettings": {"destinationArn": destination, "format": line}} if self.is_compliant else {})
 
 
 CASES = (
     Case("REST stage in line"),
     Case("REST stage in line, 40 methods overridden", overrides=40),
     Case("HTTP stage in line", protocol=Protocol.HTTP),
-    Case("new REST stage", is_in_line=False),
-    Case("new REST stage, 40 methods overridden", is_in_line=False, overrides=40),
+    Case("new REST stage", is_compliant=False),
+    Case("new REST stage, 40 methods overridden", is_compliant=False, overrides=40),
 )
 
 
@@ -173,7 +173,7 @@ class Aws:
                 [number] = [n for n in range(BATCH) if self.case.ref(n).api_id == api_id]
                 answer = self.case.stage(self.case.ref(number))
             case "DescribeLogGroups":
-                names = json.loads(request)["logGroupIdentifiers"] if self.case.is_in_line else []
+                names = json.loads(request)["logGroupIdentifiers"] if self.case.is_compliant else []
                 facts = {"creationTime": int(_BORN * 1000), "retentionInDays": 30, "storedBytes": 0}
                 answer = {"logGroups": [{"logGroupName": name} | facts for name in names]}
             case "DescribeResourcePolicies":
@@ -293,7 +293,7 @@ def _parts(aws: Aws) -> dict[str, Samples]:
         "stages judged": [
             *[(each, "to_stage") for each in (rest, http_websocket)],
             (facts, "log_groups_of"),
-            (enforcement, "judge"),
+            (enforcement, "evaluate"),
         ],
         "log lines and metrics": [(Reporter, "stage"), (Reporter, "flush")],
         "events of ours": [(change_events, "put_events")],

@@ -39,7 +39,7 @@ _FORMATS = (FORMATS[Protocol.REST], "$context.requestId", "$context.status", "")
 _TAG_KEYS = (
     "execution-logs",
     "execution-logs-until",
-    "execution-logs-bodies",
+    "execution-logs-data-trace",
     "hands-off",
     "aws:cloudformation:stack-name",
 )
@@ -117,8 +117,8 @@ def any_settings(choices: Choices) -> Settings:
     return replace(
         SETTINGS,
         access_log_format=choices.pick(tuple(FormatName)),
-        allows_bodies=choices.flip(),
-        wants_metrics=choices.flip(),
+        allows_data_trace=choices.flip(),
+        wants_detailed_metrics=choices.flip(),
         exempt_tag_key=choices.pick((None, "hands-off")),
     )
 

@@ -19,15 +19,15 @@ from log_keeper.events.cloudtrail import cause_of, read_event
 from log_keeper.events.hints import (
     ApiNamed,
     DeliveryNamed,
+    Ignored,
     LogRoleNamed,
-    Nothing,
     StageNamed,
     StagesTagged,
     UnreadableEventError,
 )
-from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.events.own_events import stage_to_evaluate
 from log_keeper.events.sweep_work import UnreadableWorkError, Work
-from log_keeper.policy.evaluation import Facts, firehose_stream_of, judge, log_groups_of
+from log_keeper.policy.evaluation import Facts, evaluate, firehose_stream_of, log_groups_of
 from log_keeper.policy.opt_in import read_opt_in
 from log_keeper.policy.plan import Applied, plan
 from log_keeper.settings import Settings
@@ -73,7 +73,7 @@ def check_message(body: str) -> None:
     match hint:
         case StageNamed(ref):
             assert is_managed(ref)
-            again = json.loads(json.dumps(stage_to_look_at(ref)))
+            again = json.loads(json.dumps(stage_to_evaluate(ref)))
             assert read_event(again, account=ACCOUNT, regions=REGIONS, own_role_arn=OWN_ROLE_ARN) == StageNamed(ref)
         case StagesTagged(refs):
             assert len(refs) > 0
@@ -85,7 +85,7 @@ def check_message(body: str) -> None:
             assert region in REGIONS
         case LogRoleNamed(regions):
             assert set(regions) <= set(REGIONS)
-        case Nothing(_, event_name):
+        case Ignored(_, event_name):
             assert _WORD.match(event_name), "it reaches the log"
     hash(hint)
     cause = cause_of(event)
@@ -148,7 +148,7 @@ def check_rest_stage(before: dict[str, Any], settings: Settings) -> None:
     _check_order(before, operations, settings)
     after = patched(before, operations)
     again = plan(rest.to_stage(REF, after), settings.policy, NOW)  # type: ignore[arg-type]
-    assert again.is_in_line, again.changes
+    assert again.is_compliant, again.changes
     assert (again.opt_in, again.is_exempt) == (planned.opt_in, planned.is_exempt)
     assert _rest_of_rest(before, settings) == _rest_of_rest(after, settings)
     _check_destination(before, after, "accessLogSettings", "destinationArn")
@@ -158,9 +158,9 @@ def _check_order(before: dict[str, Any], operations: list[Any], settings: Settin
     """Check that no operation sets a level while data tracing is on, unless tags allow it."""
     tags, policy = before.get("tags", {}), settings.policy
     is_allowed = (
-        settings.allows_bodies
+        settings.allows_data_trace
         and read_opt_in(tags, policy, NOW).level is LoggingLevel.INFO
-        and tags.get("execution-logs-bodies", "").strip().lower() == "true"
+        and tags.get("execution-logs-data-trace", "").strip().lower() == "true"
     )
     for number, operation in enumerate(operations):
         if operation["path"].endswith("/loglevel") and not is_allowed:
@@ -179,7 +179,7 @@ def _rest_of_rest(answer: Mapping[str, Any], settings: Settings) -> dict[str, An
     others = {name: value for name, value in answer.items() if name not in ("accessLogSettings", "methodSettings")}
     # API Gateway creates the entry for all methods with the first setting.
     methods = {"*/*": FRESH_METHOD} | answer.get("methodSettings", {})
-    ours = {"loggingLevel", "dataTraceEnabled"} | ({"metricsEnabled"} if settings.wants_metrics else set())
+    ours = {"loggingLevel", "dataTraceEnabled"} | ({"metricsEnabled"} if settings.wants_detailed_metrics else set())
     others["methodSettings"] = {
         method: {name: value for name, value in each.items() if name not in ours} for method, each in methods.items()
     }
@@ -205,7 +205,7 @@ def check_v2_stage(before: dict[str, Any], protocol: Protocol, settings: Setting
         assert client.calls == bool(planned.changes)
         assert client.members <= _V2_MEMBERS
     again = plan(http_websocket.to_stage(V2_REF, protocol, client.answer), settings.policy, NOW)  # type: ignore[arg-type]
-    assert again.is_in_line, again.changes
+    assert again.is_compliant, again.changes
     assert _rest_of_v2(before, settings) == _rest_of_v2(client.answer, settings)
     _check_destination(before, client.answer, "AccessLogSettings", "DestinationArn")
 
@@ -232,7 +232,7 @@ class _V2Client:
 def _rest_of_v2(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the settings of the stage that the policy does not manage; empty ones for those that are absent."""
     of_routes = {"LoggingLevel", "DataTraceEnabled"}
-    of_stage = of_routes | ({"DetailedMetricsEnabled"} if settings.wants_metrics else set())
+    of_stage = of_routes | ({"DetailedMetricsEnabled"} if settings.wants_detailed_metrics else set())
 
     def others(whole: Mapping[str, Any], ours: set[str]) -> dict[str, Any]:
         return {name: value for name, value in whole.items() if name not in ours}
@@ -256,4 +256,4 @@ def _check_groups(stage: Stage, settings: Settings) -> None:
     assert all(LOG_GROUP.match(name) for name in names)
     stream = firehose_stream_of(stage)
     assert stream is None or _STREAM.match(stream)
-    judge(stage, settings, Facts(), NOW)
+    evaluate(stage, settings, Facts(), NOW)

@@ -11,7 +11,7 @@ import atheris  # type: ignore[import-untyped] # in .venv-fuzz only
 
 from fuzz import answers, claims, functions
 from fuzz.choices import OfBytes
-from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.events.own_events import stage_to_evaluate
 from log_keeper.events.sweep_work import Work
 from log_keeper.stages import Api, Protocol
 from testing.builders import EVENTS, REGION, V2_REF
@@ -67,7 +67,7 @@ def _compact(value: object) -> bytes:
 
 
 _EVENTS = [json.loads(path.read_text()) for path in sorted(EVENTS.glob("*.json"))]
-_MESSAGES = [_compact(event) for event in [*_EVENTS, stage_to_look_at(V2_REF)]]
+_MESSAGES = [_compact(event) for event in [*_EVENTS, stage_to_evaluate(V2_REF)]]
 #: Members of a record that are long, and that Log Keeper does not read.
 _LONG = {"userIdentity", "tlsDetails", "userAgent", "sourceIPAddress"}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from log_keeper.aws.account_role import AccountRole, Verdict
-from log_keeper.policy.evaluation import Judgement
+from log_keeper.aws.account_role import AccountRole, RoleStatus
+from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
@@ -21,11 +21,11 @@ class StagePreview:
     """A stage, and what Log Keeper would do to it. ``api_name`` can be empty."""
 
     api_name: str
-    judgement: Judgement
+    evaluation: Evaluation
 
     @property
     def stage(self) -> Stage:
-        return self.judgement.stage
+        return self.evaluation.stage
 
     @property
     def name(self) -> str:
@@ -34,21 +34,21 @@ class StagePreview:
     @property
     def outcome(self) -> Outcome:
         """Return the outcome that the stage would have in audit mode."""
-        if self.judgement.plan.is_exempt:
+        if self.evaluation.plan.is_exempt:
             return Outcome.EXEMPT
-        if self.judgement.requires_changes:
-            return Outcome.WOULD_CHANGE
-        return Outcome.IN_LINE if self.judgement.is_in_line else Outcome.NON_COMPLIANT
+        if self.evaluation.requires_changes:
+            return Outcome.WOULD_BE_REMEDIATED
+        return Outcome.COMPLIANT if self.evaluation.is_compliant else Outcome.NON_COMPLIANT
 
     @property
     def is_opted_in(self) -> bool:
         """Return whether tags of the stage ask for execution logs at INFO, now."""
-        return self.judgement.plan.opt_in.level is LoggingLevel.INFO
+        return self.evaluation.plan.opt_in.level is LoggingLevel.INFO
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        findings = self.judgement.findings
-        if self.stage.is_managed and self.judgement.plan.changes:
+        findings = self.evaluation.findings
+        if self.stage.is_managed and self.evaluation.plan.changes:
             detail = "perhaps: API Gateway has accepted such a change before, so Log Keeper tries it"
             findings += (Finding(Problem.MANAGED_STAGE, detail),)
         return findings
@@ -79,7 +79,7 @@ class RegionPreview:
     @property
     def needs_valid_role(self) -> bool:
         """Return whether the region needs a log role, and its log role is not valid."""
-        return self.needs_role and self.role is not None and self.role.verdict is Verdict.DEAD
+        return self.needs_role and self.role is not None and self.role.status is RoleStatus.INVALID
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -115,7 +115,7 @@ class Preview:
     @property
     def is_compliant(self) -> bool:
         """Return whether each stage that was read is compliant or exempt, and each log role that is needed is valid."""
-        good = (Outcome.IN_LINE, Outcome.EXEMPT)
+        good = (Outcome.COMPLIANT, Outcome.EXEMPT)
         return all(stage.outcome in good for stage in self.stages) and not any(
             region.needs_valid_role for region in self.regions
         )

@@ -22,8 +22,8 @@ class Appearance:
 
 #: In the order of the tables.
 APPEARANCES = {
-    Outcome.IN_LINE: Appearance("compliant", "ok", "green"),
-    Outcome.WOULD_CHANGE: Appearance("wouldBeRemediated", "action", "yellow"),
+    Outcome.COMPLIANT: Appearance("compliant", "ok", "green"),
+    Outcome.WOULD_BE_REMEDIATED: Appearance("wouldBeRemediated", "action", "yellow"),
     Outcome.NON_COMPLIANT: Appearance("nonCompliant", "bad", "red"),
     Outcome.EXEMPT: Appearance("exempt", "exempt", "cyan"),
 }

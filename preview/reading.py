@@ -19,9 +19,9 @@ from botocore.exceptions import (
 
 from log_keeper.aws.account_role import look
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import error_code, error_message, is_closed
+from log_keeper.aws.errors import error_code, error_message, is_region_unavailable
 from log_keeper.aws.trails import has_trail
-from log_keeper.inventory import judge_all, list_apis
+from log_keeper.inventory import evaluate_all, list_apis
 from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
@@ -56,7 +56,7 @@ def identify(clients: Clients, regions: Iterable[str]) -> tuple[str, str]:
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             failure = error
         except ClientError as error:
-            if not is_closed(error):
+            if not is_region_unavailable(error):
                 raise
             failure = error
         else:
@@ -79,7 +79,7 @@ def enabled_regions(
             clients.sts(region).get_caller_identity()
         except ClientError as error:
             # Any other error is reported when the region is read.
-            if is_closed(error):
+            if is_region_unavailable(error):
                 not_enabled.append(region)
                 continue
         except (EndpointConnectionError, ConnectTimeoutError):
@@ -123,11 +123,11 @@ def _read_region(
     role = attempt("the account's log role", lambda: look(clients, settings, region))
     log_role = None if role is None else role.log_role
     try:
-        for api, judgements in judge_all(clients, settings, region, counted(), now, log_role):
-            if isinstance(judgements, Exception):
-                errors.append(f"{region}: the stages of {api.api_id} could not be read: {explain(judgements)}")
+        for api, evaluations in evaluate_all(clients, settings, region, counted(), now, log_role):
+            if isinstance(evaluations, Exception):
+                errors.append(f"{region}: the stages of {api.api_id} could not be read: {explain(evaluations)}")
             else:
-                stages += [StagePreview(printable(api.name), judgement) for judgement in judgements]
+                stages += [StagePreview(printable(api.name), evaluation) for evaluation in evaluations]
     except (BotoCoreError, ClientError) as error:
         errors.append(f"{region}: not all stages could be read: {explain(error)}")
 
@@ -139,8 +139,8 @@ def _read_region(
 def _rank(stage: StagePreview) -> tuple[bool, bool, str, str, str]:
     """Return a sort key: stages that would be remediated first, compliant stages last, then by API and stage name."""
     ref, outcome = stage.stage.ref, stage.outcome
-    is_last = outcome is Outcome.IN_LINE
-    return (is_last, outcome is not Outcome.WOULD_CHANGE, stage.api_name.lower(), ref.api_id, ref.stage_name)
+    is_last = outcome is Outcome.COMPLIANT
+    return (is_last, outcome is not Outcome.WOULD_BE_REMEDIATED, stage.api_name.lower(), ref.api_id, ref.stage_name)
 
 
 def explain(error: Exception) -> str:
@@ -149,7 +149,7 @@ def explain(error: Exception) -> str:
         case ClientError() if error_code(error) in ("AccessDenied", "AccessDeniedException"):
             message = one_line(error_message(error)).rstrip(".")
             return f"access is denied to these credentials: allow the call, or leave the region out. {message}."
-        case ClientError() if is_closed(error):
+        case ClientError() if is_region_unavailable(error):
             message = one_line(error_message(error)).rstrip(".")
             return (
                 "the region is not enabled for the account, or these credentials are not valid there: enable it, leave "

@@ -69,7 +69,7 @@ def _region(region: RegionPreview, settings: Settings) -> dict[str, Any]:
         "logRole": None
         if role is None
         else {
-            "status": role.verdict,
+            "status": role.status,
             "roleArn": role.role_arn,
             "fault": role.fault,
             "limits": role.limits,
@@ -83,8 +83,8 @@ def _region(region: RegionPreview, settings: Settings) -> dict[str, Any]:
 
 
 def _stage(preview: StagePreview, settings: Settings) -> dict[str, Any]:
-    stage, judgement = preview.stage, preview.judgement
-    until = judgement.plan.opt_in.until
+    stage, evaluation = preview.stage, preview.evaluation
+    until = evaluation.plan.opt_in.until
     return {
         "region": stage.ref.region,
         "protocol": stage.protocol,
@@ -95,10 +95,10 @@ def _stage(preview: StagePreview, settings: Settings) -> dict[str, Any]:
         "outcome": preview.outcome,
         "isOptedIn": preview.is_opted_in,
         "infoUntil": None if until is None else until.isoformat(),
-        "changes": [change.to_dict() for change in judgement.plan.changes],
+        "changes": [change.to_dict() for change in evaluation.plan.changes],
         "logGroups": [
             {"name": group.name, "step": change, "retentionDays": group.retention}
-            for group, change in judgement.log_groups.items()
+            for group, change in evaluation.log_groups.items()
         ],
         "description": [
             {"what": step.what, "why": step.why, "logGroup": step.log_group} for step in steps(preview, settings)

@@ -135,7 +135,7 @@ def _counted(name: str, counted: Count, css_class: str = "") -> str:
 def _regions(preview: Preview) -> str:
     heads = (
         '<th scope="col">Region</th><th scope="col" class="number">Stages</th>'
-        f'<th scope="col" class="number">{Outcome.WOULD_CHANGE.capitalize()}</th>'
+        f'<th scope="col" class="number">{Outcome.WOULD_BE_REMEDIATED.capitalize()}</th>'
         '<th scope="col">The account\'s CloudWatch log role</th><th scope="col">CloudTrail coverage</th>'
     )
     regions = _text(", ".join(preview.regions_not_enabled))
@@ -145,7 +145,7 @@ def _regions(preview: Preview) -> str:
 
 def _region(region: RegionPreview) -> str:
     counted = count(region.stages)
-    numbers: tuple[object, object] = (counted.evaluated, counted.by_outcome[Outcome.WOULD_CHANGE])
+    numbers: tuple[object, object] = (counted.evaluated, counted.by_outcome[Outcome.WOULD_BE_REMEDIATED])
     evaluated, would_change = ("?", "?") if region.is_unread else numbers
     return (
         f'<tr><th scope="row">{_text(region.region)}</th><td class="number">{evaluated}</td>'

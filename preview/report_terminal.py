@@ -114,7 +114,7 @@ def _regions(preview: Preview) -> Table:
     table = _table("Regions")
     table.add_column("region", no_wrap=True)
     table.add_column("stages", justify="right")
-    table.add_column(Outcome.WOULD_CHANGE, justify="right")
+    table.add_column(Outcome.WOULD_BE_REMEDIATED, justify="right")
     table.add_column("the account's log role", ratio=3, overflow="fold")
     table.add_column("CloudTrail coverage", ratio=2, overflow="fold")
     for region in preview.regions:
@@ -122,7 +122,7 @@ def _regions(preview: Preview) -> Table:
         table.add_row(
             region.region,
             "?" if region.is_unread else str(counted.evaluated),
-            "?" if region.is_unread else str(counted.by_outcome[Outcome.WOULD_CHANGE]),
+            "?" if region.is_unread else str(counted.by_outcome[Outcome.WOULD_BE_REMEDIATED]),
             Text(role_in_words(region), style="yellow" if region.needs_valid_role else ""),
             Text(trail_in_words(region), style="" if region.has_trail else "magenta"),
         )

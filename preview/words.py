@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from log_keeper.aws.account_role import Verdict
+from log_keeper.aws.account_role import RoleStatus
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.policy.log_groups import LogGroup, LogGroupChange
+from log_keeper.policy.log_groups import LogGroup, LogGroupStep
 from log_keeper.policy.plan import Setting
 from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
@@ -45,8 +45,8 @@ def headline(preview: Preview) -> str:
     regions = [region.region for region in preview.regions if region.needs_valid_role]
     if number == 0:
         said = "There are no stages"
-    elif would_change := counted.by_outcome[Outcome.WOULD_CHANGE]:
-        said = f"{would_change} {of_all} {Outcome.WOULD_CHANGE}"
+    elif would_change := counted.by_outcome[Outcome.WOULD_BE_REMEDIATED]:
+        said = f"{would_change} {of_all} {Outcome.WOULD_BE_REMEDIATED}"
     elif non_compliant := counted.by_outcome[Outcome.NON_COMPLIANT]:
         said = f"{non_compliant} {of_all} cannot be made compliant"
     else:
@@ -60,9 +60,9 @@ def policy_parameters(settings: Settings) -> dict[str, str]:
     """Return the policy that the preview used, as parameters of the template."""
     return {
         "InfoTagKey": settings.info_tag_key,
-        "AllowBodies": "true" if settings.allows_bodies else "false",
+        "AllowDataTrace": "Yes" if settings.allows_data_trace else "No",
         "AccessLogFormat": settings.access_log_format,
-        "DetailedMetrics": "On" if settings.wants_metrics else "Leave",
+        "DetailedMetrics": "Yes" if settings.wants_detailed_metrics else "No",
         "ExemptTagKey": settings.exempt_tag_key or "",
         "AccessLogRetentionDays": str(settings.access_log_retention),
         "ExecutionLogRetentionDays": str(settings.execution_log_retention),
@@ -71,23 +71,23 @@ def policy_parameters(settings: Settings) -> dict[str, str]:
 
 def steps(stage: StagePreview, settings: Settings) -> list[Step]:
     """Return the changes that the stage requires; for an exempt stage, those that it would require without its tag."""
-    judgement = stage.judgement
+    evaluation = stage.evaluation
     alike: dict[tuple[Setting, str | None, str, str], list[str | None]] = {}
     is_new_destination = False
-    for change in judgement.plan.changes:
+    for change in evaluation.plan.changes:
         alike.setdefault((change.setting, change.before, change.after, change.reason), []).append(change.override)
         is_new_destination |= change.setting is Setting.ACCESS_LOG_DESTINATION
     own_group = access_log_group(stage.stage.ref)
     said = [
         _group_step(group, change, stage.stage)
-        for group, change in judgement.log_groups.items()
+        for group, change in evaluation.log_groups.items()
         # A group created for a new destination is in the step of the destination; one without retention is a finding.
-        if change is not LogGroupChange.LEFT_WITHOUT_RETENTION and not (is_new_destination and group.name == own_group)
+        if change is not LogGroupStep.KEEP_UNEXPIRING and not (is_new_destination and group.name == own_group)
     ]
     for (setting, before, after, reason), overrides in alike.items():
         if setting is Setting.ACCESS_LOG_DESTINATION:
-            is_new_group = LogGroupChange.MADE in (
-                change for group, change in judgement.log_groups.items() if group.name == own_group
+            is_new_group = LogGroupStep.CREATE in (
+                change for group, change in evaluation.log_groups.items() if group.name == own_group
             )
             new = f"a new log group, retention {settings.access_log_retention} days"
             said.append(
@@ -110,7 +110,7 @@ def points(stage: StagePreview, settings: Settings) -> list[Step]:
         would = "; without this tag, Log Keeper would:" if said else ""
         said.insert(0, Step(f"exempt, because it has the tag {settings.exempt_tag_key}{would}", ""))
     if stage.is_opted_in:
-        until = stage.judgement.plan.opt_in.until
+        until = stage.evaluation.plan.opt_in.until
         end = "" if until is None else f" until {until:%Y-%m-%d %H:%M %Z}"
         said.append(Step(f"opted in to INFO by its tag {settings.info_tag_key}{end}", ""))
     return said + [Step(finding_in_words(finding), "") for finding in stage.findings]
@@ -126,9 +126,9 @@ def role_in_words(region: RegionPreview) -> str:
     role = region.role
     if role is None:
         return "could not be read"
-    if role.verdict is Verdict.LIVE:
+    if role.status is RoleStatus.VALID:
         return f"valid: {role.role_arn}"
-    if role.verdict is Verdict.LIMITED:
+    if role.status is RoleStatus.LIMITED:
         return f"limited: {role.limits}; Log Keeper would not replace it"
     fault = "none" if role.role_arn is None else f"{role.role_arn} {role.fault}"
     return f"{fault}: a valid one would be set" if region.needs_role else f"{fault}; no API here needs one"
@@ -156,17 +156,17 @@ def method_in_words(override: str, protocol: Protocol) -> str:
     return printable(f"{method} /{path.replace('~1', '/').removeprefix('/')}")
 
 
-def _group_step(group: LogGroup, change: LogGroupChange, stage: Stage) -> Step:
+def _group_step(group: LogGroup, change: LogGroupStep, stage: Stage) -> Step:
     is_execution = group.name.startswith(execution_log_group(stage.ref))
     noun = "execution log group" if is_execution else "access log group"
     if group.is_owners:
         noun = "log group that the owner chose"
     if group.name.endswith("/Canary"):
         noun += " of the canary"
-    if change is LogGroupChange.MISSING:
+    if change is LogGroupStep.AWAIT_OWNER:
         what = "change access log destination to a new log group, if this one is missing for MissingLogGroupMinutes"
         return Step(what, "the log group does not exist: access logs are lost", group.name)
-    if change is LogGroupChange.RETENTION_SET:
+    if change is LogGroupStep.SET_RETENTION:
         return Step(f"set retention of the {noun} to {group.retention} days", "it never expires", group.name)
     reason = (
         "otherwise API Gateway creates it, without retention"

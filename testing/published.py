@@ -44,13 +44,15 @@ def findings(sandbox: Sandbox, since: int) -> list[tuple[str, str]]:
 def published_changes(sandbox: Sandbox, since: int) -> list[str]:
     """The settings of each change that was published."""
     return [
-        change["setting"] for told in _published(sandbox, since, "Stage Logging Changed") for change in told["changes"]
+        change["setting"]
+        for told in _published(sandbox, since, "Stage Logging Remediated")
+        for change in told["changes"]
     ]
 
 
 def published_log_groups(sandbox: Sandbox, since: int) -> list[str]:
     """The names of the log groups in each change that was published."""
-    return [group for told in _published(sandbox, since, "Stage Logging Changed") for group in told["logGroups"]]
+    return [group for told in _published(sandbox, since, "Stage Logging Remediated") for group in told["logGroups"]]
 
 
 def _published(sandbox: Sandbox, since: int, detail_type: str) -> list[dict[str, Any]]:

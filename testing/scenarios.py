@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from log_keeper.events.hints import MissingLogGroup
-from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.events.own_events import stage_to_evaluate
 from log_keeper.stages import ApiVersion, StageRef
 from sandbox.services.apigatewayv2 import log_delivery
 from testing.accounts import (
@@ -210,7 +210,7 @@ def stage_whose_access_logs_go_to_a_missing_log_group(world: World) -> Callable[
     )
     missing = MissingLogGroup("missing", world.time() - timedelta(hours=1))
     ref = StageRef(ACCOUNT, REGION, ApiVersion.V1, api_id, "prod")
-    world.send(stage_to_look_at(ref, missing))
+    world.send(stage_to_evaluate(ref, missing))
     is_compliant = _rest_is_compliant(world, api_id)
     return lambda: (
         is_compliant()

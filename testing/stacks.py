@@ -18,7 +18,7 @@ class Deployed:
     sandbox: Sandbox
     outputs: dict[str, str]
 
-    def is_in_line(self, api_id: str, stage_name: str = "prod", level: str = "ERROR") -> bool:
+    def is_compliant(self, api_id: str, stage_name: str = "prod", level: str = "ERROR") -> bool:
         stage = get_stage(self.sandbox, api_id, stage_name)
         return (
             "destinationArn" in stage.get("accessLogSettings", {})
@@ -30,7 +30,7 @@ class Deployed:
     def wait_until_in_line(
         self, api_id: str, stage_name: str = "prod", level: str = "ERROR", timeout: float = 30
     ) -> None:
-        self.sandbox.wait_until(lambda: self.is_in_line(api_id, stage_name, level), timeout)
+        self.sandbox.wait_until(lambda: self.is_compliant(api_id, stage_name, level), timeout)
 
     def begin_first_sweep(self) -> None:
         """Where the event of the deployment is lost, let the time pass after which the schedule begins the sweep."""

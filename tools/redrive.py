@@ -25,7 +25,7 @@ from rich.text import Text
 
 from log_keeper.aws.errors import error_code
 from log_keeper.events.cloudtrail import cause_of, read_event
-from log_keeper.events.hints import ApiNamed, DeliveryNamed, LogRoleNamed, Nothing, StageNamed, StagesTagged
+from log_keeper.events.hints import ApiNamed, DeliveryNamed, Ignored, LogRoleNamed, StageNamed, StagesTagged
 from log_keeper.events.sweep_work import Work
 from log_keeper.stages import ApiVersion
 from tools.aws_session import ERROR, ToolError, complain, exit_with, open_session, printable, run
@@ -219,8 +219,8 @@ def _in_words(body: str) -> tuple[str, str, str]:
             return name, f"{in_region}: a log delivery", ""
         case LogRoleNamed(regions):
             return name, f"{', '.join(regions)}: the account's log role", ""
-        case Nothing(why):
-            return name, f"nothing to do ({why})", ""
+        case Ignored(reason):
+            return name, f"nothing to do ({reason})", ""
     assert_never(hint)
 
 

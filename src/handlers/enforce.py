@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from handlers import has_started
 from log_keeper.aws import event_bus as change_events
 from log_keeper.aws.clients import TRY_SECONDS, Clients
-from log_keeper.aws.errors import is_disabled
+from log_keeper.aws.errors import is_region_disabled
 from log_keeper.aws.pace import ENVIRONMENTS, Pace
 from log_keeper.enforcement import Enforcer
 from log_keeper.events.cloudtrail import cause_of, read_event
@@ -25,8 +25,8 @@ from log_keeper.events.hints import (
     Cause,
     DeliveryNamed,
     Hint,
+    Ignored,
     LogRoleNamed,
-    Nothing,
     StageNamed,
     StagesTagged,
     UnreadableEventError,
@@ -163,7 +163,7 @@ class Door:
             case LogRoleNamed(regions):
                 if errors := _errors_of(self._mend_log_role, regions):
                     raise ExceptionGroup(f"the log role could not be looked after in {len(errors)} regions", errors)
-            case Nothing():
+            case Ignored():
                 self._reporter.ignored(hint)
             case _:
                 assert_never(hint)
@@ -172,7 +172,7 @@ class Door:
         ref = hint.ref
         try:
             result, role = self._enforcer.enforce(hint)
-            if result.outcome is Outcome.GONE and hint.is_about_log_group and (other := with_other_version(ref)):
+            if result.outcome is Outcome.DELETED and hint.is_about_log_group and (other := with_other_version(ref)):
                 # The name of a log group does not tell for sure which API's stage it belongs to.
                 result, role = self._enforcer.enforce(replace(hint, ref=other))
         except Exception:
@@ -193,7 +193,7 @@ class Door:
             self._reporter.account_role(region, self._enforcer.mend_account_role(region))
         except ClientError as error:
             # A disabled region has no stages to log; the sweep reports it.
-            if not is_disabled(error):
+            if not is_region_disabled(error):
                 raise
 
     def _tell(self, result: Result, cause: Cause) -> None:

@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws import schedules
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import error_code, is_closed
+from log_keeper.aws.errors import error_code, is_region_unavailable
 from log_keeper.events.hints import MissingLogGroup, StageNamed
-from log_keeper.policy.evaluation import Facts, Judgement, firehose_stream_of, log_groups_of
+from log_keeper.policy.evaluation import Evaluation, Facts, firehose_stream_of, log_groups_of
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
 from log_keeper.stages import Stage
@@ -26,14 +26,14 @@ _CHECK_AGAIN = timedelta(minutes=15)
 
 
 def is_lost(
-    clients: Clients, settings: Settings, judgement: Judgement, missing: MissingLogGroup | None, now: datetime
+    clients: Clients, settings: Settings, evaluation: Evaluation, missing: MissingLogGroup | None, now: datetime
 ) -> bool:
     """Return whether to replace the missing destination now; otherwise make sure that it is checked again later.
 
-    ``judgement``: of a stage with a missing destination. ``missing``: what the message says that led here, or None.
+    ``evaluation``: of a stage with a missing destination. ``missing``: what the message says that led here, or None.
     Raises ClientError.
     """
-    stage, name = judgement.stage, judgement.missing_destination
+    stage, name = evaluation.stage, evaluation.missing_destination
     if name is None:
         return False
     client, patience = clients.scheduler(), timedelta(minutes=settings.missing_log_group_minutes)
@@ -54,17 +54,17 @@ def without_destination(stage: Stage) -> Stage:
     return replace(stage, access_log=replace(stage.access_log, is_lost=True))
 
 
-def about_log_groups(hint: StageNamed, judgement: Judgement, facts: Facts, settings: Settings) -> tuple[Finding, ...]:
+def about_log_groups(hint: StageNamed, evaluation: Evaluation, facts: Facts, settings: Settings) -> tuple[Finding, ...]:
     """Return what the event tells about the stage's log groups: deleted, created again, or in a deployment's way.
 
     API Gateway itself is said to create a deleted access log group of a REST API again, without a retention.
     *Source:* serverless/serverless, issue 6906; aws/serverless-application-model, issue 2502.
     """
-    findings, names = [], {group.name for group in log_groups_of(judgement.stage, settings)}
+    findings, names = [], {group.name for group in log_groups_of(evaluation.stage, settings)}
     if hint.deleted_log_group is not None and hint.deleted_log_group in names:
         findings.append(Finding(Problem.LOG_GROUP_DELETED, hint.deleted_log_group))
     if hint.blocking_log_group is not None and hint.blocking_log_group in facts.log_groups:
-        findings.append(Finding(Problem.LOG_GROUP_IN_THE_WAY, hint.blocking_log_group))
+        findings.append(Finding(Problem.LOG_GROUP_EXISTS, hint.blocking_log_group))
     missing = hint.missing
     if missing is not None and missing.name in names and missing.name in facts.log_groups:
         detail = (
@@ -86,8 +86,8 @@ def missing_stream(clients: Clients, stage: Stage) -> tuple[Finding, ...]:
         clients.firehose(stage.ref.region).describe_delivery_stream(DeliveryStreamName=stream)
     except ClientError as error:
         if error_code(error) == "ResourceNotFoundException":
-            return (Finding(Problem.FIREHOSE_GONE, stream),)
-        if not is_closed(error):
+            return (Finding(Problem.FIREHOSE_MISSING, stream),)
+        if not is_region_unavailable(error):
             raise
     return ()
 

@@ -11,15 +11,15 @@ from botocore.exceptions import ClientError
 
 from log_keeper import destinations
 from log_keeper.aws import http_websocket, rest, schedules
-from log_keeper.aws.account_role import AccountRole, AccountRoleError, Verdict, ensure_live, look
+from log_keeper.aws.account_role import AccountRole, AccountRoleError, RoleStatus, ensure_live, look
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.deliveries import DeliveryReader
-from log_keeper.aws.errors import CALL_ERRORS, is_moving, is_without_log_role
+from log_keeper.aws.errors import CALL_ERRORS, is_concurrent_change, is_log_role_missing
 from log_keeper.aws.role_reading import LogRole
 from log_keeper.destinations import about_log_groups
 from log_keeper.events.hints import DeliveryNamed, StageNamed
 from log_keeper.facts import FactReader
-from log_keeper.policy.evaluation import Judgement, judge
+from log_keeper.policy.evaluation import Evaluation, evaluate
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.plan import Setting, at_error, plan
 from log_keeper.policy.results import Result
@@ -93,14 +93,14 @@ class Enforcer:
                         remediation.role = role or remediation.role
                     except Exception as error:  # noqa: BLE001 - in the result, whose errors the caller raises
                         role_error = error
-                    if role_error is not None or (role is not None and role.verdict is Verdict.MENDED):
+                    if role_error is not None or (role is not None and role.status is RoleStatus.REPAIRED):
                         reading = self._read(hint.ref)  # to repair a role takes a while
                 return self._remediate(hint, reading, remediation, role_error, is_last_try=pause is None)
             except ClientError as error:
                 # What is left to do is known only after another look.
-                if pause is None or not (is_moving(error) or is_without_log_role(error)):
+                if pause is None or not (is_concurrent_change(error) or is_log_role_missing(error)):
                     raise
-                if is_without_log_role(error):
+                if is_log_role_missing(error):
                     self._roles.pop(hint.ref.region, None)  # it was believed live; nobody told that it went
             self._wait(pause)
         raise AssertionError("the last try returns or raises")
@@ -161,34 +161,34 @@ class Enforcer:
             return remediation.gone(hint.ref)
         remediation.begin_try(reading.stage)
         try:
-            judgement, findings = self._evaluate(hint, reading.stage, remediation)
+            evaluation, findings = self._evaluate(hint, reading.stage, remediation)
         except CALL_ERRORS as error:
             return self._remediate_unknown(reading, remediation, role_error, error, is_last_try=is_last_try)
-        if judgement.plan.is_exempt or self._settings.is_audit:
-            judgement, findings = self._check_stream(judgement, findings, remediation)
-            return remediation.only_evaluated(judgement, findings, role_error)
+        if evaluation.plan.is_exempt or self._settings.is_audit:
+            evaluation, findings = self._check_stream(evaluation, findings, remediation)
+            return remediation.only_evaluated(evaluation, findings, role_error)
         # Before the stage: API Gateway would create the execution log group itself, and it would never expire.
         logs = self._clients.logs(hint.ref.region)
-        remediation.create_log_groups(logs, judgement, is_last_try=is_last_try)
+        remediation.create_log_groups(logs, evaluation, is_last_try=is_last_try)
         excluded = set(NEED_LOG_ROLE if role_error is not None else ())
-        if judgement.missing_destination is not None and hint.ref.version is ApiVersion.V2:
+        if evaluation.missing_destination is not None and hint.ref.version is ApiVersion.V2:
             # API Gateway may refuse it until the log group is there; of a REST API it takes it.
             excluded.add(Setting.ACCESS_LOG_FORMAT)
-        if not remediation.allow_delivery(logs, judgement, is_last_try=is_last_try):
+        if not remediation.allow_delivery(logs, evaluation, is_last_try=is_last_try):
             excluded.add(Setting.LOG_DELIVERY)
         # Before the level: an opt-in whose end could not be scheduled must not begin. A stage that is OFF logs errors.
-        until, may_end = judgement.plan.opt_in.until, hint.tags_changed and reading.stage.has_execution_logs
+        until, may_end = evaluation.plan.opt_in.until, hint.tags_changed and reading.stage.has_execution_logs
         schedule = partial(self._schedule, hint.ref, until, may_end=may_end)
         if not remediation.attempt("the end of the opt-in to INFO could not be scheduled", schedule) and until:
-            judgement = replace(judgement, plan=at_error(judgement.plan))
+            evaluation = replace(evaluation, plan=at_error(evaluation.plan))
         is_refused = False
         try:
-            remediation.change_stage(reading, judgement, excluded, is_last_try=is_last_try)
+            remediation.change_stage(reading, evaluation, excluded, is_last_try=is_last_try)
         except http_websocket.ManagedStageError as error:
             is_refused = True
             findings += (Finding(Problem.MANAGED_STAGE, str(error)),)
-        judgement, findings = self._check_stream(judgement, findings, remediation)  # last: it holds up nothing else
-        return remediation.remediated(judgement, findings, role_error, is_refused=is_refused)
+        evaluation, findings = self._check_stream(evaluation, findings, remediation)  # last: it holds up nothing else
+        return remediation.remediated(evaluation, findings, role_error, is_refused=is_refused)
 
     def _remediate_unknown(
         self,
@@ -204,40 +204,40 @@ class Enforcer:
         Raises the error where the stage is not to be changed.
         """
         stage, settings = reading.stage, self._settings
-        judgement = Judgement(stage, plan(stage, settings.policy, self._clock()), {}, ())
-        if judgement.plan.is_exempt or settings.is_audit:
+        evaluation = Evaluation(stage, plan(stage, settings.policy, self._clock()), {}, ())
+        if evaluation.plan.is_exempt or settings.is_audit:
             raise error
         remediation.failures.append(Failure("what the logs of the stage depend on could not be read", error))
         excluded = [setting for setting in Setting if setting is not Setting.DATA_TRACE]
-        remediation.change_stage(reading, judgement, excluded, is_last_try=is_last_try)
-        return remediation.remediated(judgement, (), role_error)
+        remediation.change_stage(reading, evaluation, excluded, is_last_try=is_last_try)
+        return remediation.remediated(evaluation, (), role_error)
 
     def _evaluate(
         self, hint: StageNamed, stage: Stage, remediation: Remediation
-    ) -> tuple[Judgement, tuple[Finding, ...]]:
+    ) -> tuple[Evaluation, tuple[Finding, ...]]:
         """Evaluate the stage, and decide what becomes of an access log destination that does not exist."""
         now, settings = self._clock(), self._settings
         known = self._roles.get(stage.ref.region)
         role, always = None if known is None else known.role, hint.is_about_delivery
         reader = FactReader(self._clients, settings, stage.ref.region, role, always_reads_deliveries=always)
         facts = reader.read([stage])
-        judgement = judge(stage, settings, facts, now)
-        findings = judgement.findings + about_log_groups(hint, judgement, facts, settings)
-        if judgement.missing_destination is None or judgement.plan.is_exempt or settings.is_audit:
-            return judgement, findings
-        is_lost = partial(destinations.is_lost, self._clients, settings, judgement, hint.missing, now)
+        evaluation = evaluate(stage, settings, facts, now)
+        findings = evaluation.findings + about_log_groups(hint, evaluation, facts, settings)
+        if evaluation.missing_destination is None or evaluation.plan.is_exempt or settings.is_audit:
+            return evaluation, findings
+        is_lost = partial(destinations.is_lost, self._clients, settings, evaluation, hint.missing, now)
         if remediation.attempt("the next check of the missing log group could not be planned", is_lost):
             lost = destinations.without_destination(stage)
-            judgement = judge(lost, settings, reader.read([lost]), now)
-        return judgement, tuple(dict.fromkeys((*findings, *judgement.findings)))
+            evaluation = evaluate(lost, settings, reader.read([lost]), now)
+        return evaluation, tuple(dict.fromkeys((*findings, *evaluation.findings)))
 
     def _check_stream(
-        self, judgement: Judgement, findings: tuple[Finding, ...], remediation: Remediation
-    ) -> tuple[Judgement, tuple[Finding, ...]]:
+        self, evaluation: Evaluation, findings: tuple[Finding, ...], remediation: Remediation
+    ) -> tuple[Evaluation, tuple[Finding, ...]]:
         """Add the finding about a Firehose stream that does not exist: the lines of the stage are lost then."""
-        streams = partial(destinations.missing_stream, self._clients, judgement.stage)
+        streams = partial(destinations.missing_stream, self._clients, evaluation.stage)
         lost = remediation.attempt("the Firehose stream of the access logs could not be read", streams) or ()
-        return replace(judgement, is_silenced=judgement.is_silenced or bool(lost)), findings + lost
+        return replace(evaluation, is_silenced=evaluation.is_silenced or bool(lost)), findings + lost
 
     def _schedule(self, ref: StageRef, until: datetime | None, *, may_end: bool) -> bool:
         """Have the stage checked again when its opt-in ends. A schedule that outlives its tag does no harm."""

@@ -12,7 +12,7 @@ from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import error_code, is_transient
 from log_keeper.aws.role_reading import LogRole
 from log_keeper.facts import FactReader
-from log_keeper.policy.evaluation import Judgement, judge
+from log_keeper.policy.evaluation import Evaluation, evaluate
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, ApiVersion, Protocol, Stage, StageRef
 
@@ -67,14 +67,14 @@ def _ref(settings: Settings, region: str, version: ApiVersion, api: Api, stage_n
     return StageRef(settings.account, region, version, api.api_id, stage_name)
 
 
-def judge_all(
+def evaluate_all(
     clients: Clients,
     settings: Settings,
     region: str,
     apis: Iterable[Api],
     now: Callable[[], datetime],
     log_role: LogRole | None = None,
-) -> Iterator[tuple[Api, list[Judgement] | Exception]]:
+) -> Iterator[tuple[Api, list[Evaluation] | Exception]]:
     """Each API with how its stages stand, or why that cannot be said; log groups are looked for in batches.
 
     ``log_role``: the region's CloudWatch log role; None: the stages are evaluated as if it were valid.
@@ -98,7 +98,7 @@ def judge_all(
 
 def _judge_together(
     reader: FactReader, settings: Settings, waiting: list[tuple[Api, list[Stage]]], now: datetime
-) -> Iterator[tuple[Api, list[Judgement] | Exception]]:
+) -> Iterator[tuple[Api, list[Evaluation] | Exception]]:
     try:
         facts = reader.read([stage for _, stages in waiting for stage in stages])
     except API_ERRORS as error:
@@ -110,4 +110,4 @@ def _judge_together(
             yield from _judge_together(reader, settings, [one], now)
         return
     for api, stages in waiting:
-        yield api, [judge(stage, settings, facts, now) for stage in stages]
+        yield api, [evaluate(stage, settings, facts, now) for stage in stages]

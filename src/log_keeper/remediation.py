@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from log_keeper.aws.account_role import AccountRole, Verdict
-from log_keeper.aws.errors import CALL_ERRORS, is_moving, is_transient, is_without_log_role
+from log_keeper.aws.account_role import AccountRole, RoleStatus
+from log_keeper.aws.errors import CALL_ERRORS, is_concurrent_change, is_log_role_missing, is_transient
 from log_keeper.aws.log_groups import create_log_group, set_retention
 from log_keeper.aws.resource_policies import allow_delivery
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.policy.log_groups import LogGroupChange
+from log_keeper.policy.log_groups import LogGroupStep
 from log_keeper.policy.plan import Change, Plan, Setting
 from log_keeper.policy.results import Outcome, Result, by_name, required
 from log_keeper.stages import Stage, StageRef, access_log_group
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from log_keeper.aws.http_websocket import V2Stage
     from log_keeper.aws.rest import RestStage
-    from log_keeper.policy.evaluation import Judgement
+    from log_keeper.policy.evaluation import Evaluation
 
-_CREATED = LogGroupChange.MADE
+_CREATED = LogGroupStep.CREATE
 #: Without a CloudWatch log role API Gateway takes none of these for a REST or WebSocket API.
 NEED_LOG_ROLE = (Setting.LOGGING_LEVEL, Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT)
 _ACCESS_LOG = (Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT, Setting.LOG_DELIVERY)
@@ -52,7 +52,7 @@ class Remediation:
     """
 
     changes: list[Change] = field(default_factory=list)
-    log_groups: dict[str, LogGroupChange] = field(default_factory=dict)
+    log_groups: dict[str, LogGroupStep] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     stale_routes: dict[str, None] = field(default_factory=dict)
     lost: dict[str, None] = field(default_factory=dict)
@@ -79,13 +79,12 @@ class Remediation:
     def has_changed(self) -> bool:
         return bool(self.changes or self.log_groups)
 
-    def create_log_groups(self, client: CloudWatchLogsClient, judgement: Judgement, *, is_last_try: bool) -> None:
+    def create_log_groups(self, client: CloudWatchLogsClient, evaluation: Evaluation, *, is_last_try: bool) -> None:
         """Create each required log group, and set each required retention.
 
-        Raises ClientError where another program changes the same log group at this moment (``aws.is_moving``), unless
-        ``is_last_try``.
+        Raises ClientError where another program changes the same log group at this moment, unless ``is_last_try``.
         """
-        for group, change in judgement.required_log_groups.items():
+        for group, change in evaluation.required_log_groups.items():
             what = f"log group {group.name} could not be created"
             try:
                 if change is _CREATED:
@@ -94,29 +93,28 @@ class Remediation:
                 what = f"log group {group.name} could not be given a retention"
                 set_retention(client, group)
             except CALL_ERRORS as error:
-                if is_moving(error) and not is_last_try:
+                if is_concurrent_change(error) and not is_last_try:
                     raise
                 self.failures.append(Failure(what, error))
             else:
                 self.log_groups.setdefault(group.name, change)
 
-    def allow_delivery(self, client: CloudWatchLogsClient, judgement: Judgement, *, is_last_try: bool) -> bool:
+    def allow_delivery(self, client: CloudWatchLogsClient, evaluation: Evaluation, *, is_last_try: bool) -> bool:
         """Allow log delivery to the access log group if that is required; return whether it may go on from there.
 
-        Raises ClientError where another program changes the same policy or log group (``aws.is_moving``), unless
-        ``is_last_try``.
+        Raises ClientError where another program changes the same policy or log group, unless ``is_last_try``.
         """
-        required = any(change.setting is Setting.LOG_DELIVERY for change in judgement.plan.changes)
-        if judgement.delivery is None or not required:
+        required = any(change.setting is Setting.LOG_DELIVERY for change in evaluation.plan.changes)
+        if evaluation.delivery is None or not required:
             return True
-        if self._lacks_access_log_group(judgement):
+        if self._lacks_access_log_group(evaluation):
             return False
         try:
-            allow_delivery(client, judgement.delivery)
+            allow_delivery(client, evaluation.delivery)
         except (*CALL_ERRORS, ValueError) as error:
-            if is_moving(error) and not is_last_try:
+            if is_concurrent_change(error) and not is_last_try:
                 raise
-            what = f"log delivery to {judgement.delivery.log_group_arn} could not be allowed"
+            what = f"log delivery to {evaluation.delivery.log_group_arn} could not be allowed"
             self.failures.append(Failure(what, error))
             return False
         return True
@@ -130,7 +128,7 @@ class Remediation:
             return None
 
     def change_stage(
-        self, reading: RestStage | V2Stage, judgement: Judgement, excluded: Collection[Setting], *, is_last_try: bool
+        self, reading: RestStage | V2Stage, evaluation: Evaluation, excluded: Collection[Setting], *, is_last_try: bool
     ) -> None:
         """Make the required changes of the stage's settings: all by one call if API Gateway takes that.
 
@@ -138,27 +136,27 @@ class Remediation:
 
         Raises ManagedStageError; and, unless ``is_last_try``, the ClientError that another look at the stage settles.
         """
-        changes = [change for change in judgement.plan.changes if change.setting not in excluded]
-        if self._lacks_access_log_group(judgement):
+        changes = [change for change in evaluation.plan.changes if change.setting not in excluded]
+        if self._lacks_access_log_group(evaluation):
             # API Gateway would log to a group that does not exist, and say nothing about it.
             changes = [change for change in changes if change.setting not in _ACCESS_LOG]
         if not changes:
             return
         try:
-            self._apply(reading, judgement.plan, changes)
+            self._apply(reading, evaluation.plan, changes)
         except CALL_ERRORS as error:
-            if (is_moving(error) or is_without_log_role(error)) and not is_last_try:
+            if (is_concurrent_change(error) or is_log_role_missing(error)) and not is_last_try:
                 raise
             left = [change for change in changes if change not in self.changes]
             if is_transient(error):
                 self.failures.append(Failure(_in_words(left), error))
                 return
-            self._change_in_parts(reading, judgement.plan, left, error)
+            self._change_in_parts(reading, evaluation.plan, left, error)
 
-    def _lacks_access_log_group(self, judgement: Judgement) -> bool:
+    def _lacks_access_log_group(self, evaluation: Evaluation) -> bool:
         """Return whether the log group that is created for the stage's access logs could not be created."""
-        required = {group.name for group, change in judgement.required_log_groups.items() if change is _CREATED}
-        return access_log_group(judgement.stage.ref) in required - set(self.log_groups)
+        required = {group.name for group, change in evaluation.required_log_groups.items() if change is _CREATED}
+        return access_log_group(evaluation.stage.ref) in required - set(self.log_groups)
 
     def _change_in_parts(
         self, reading: RestStage | V2Stage, plan: Plan, changes: Sequence[Change], refusal: Exception
@@ -181,7 +179,7 @@ class Remediation:
 
     def remediated(
         self,
-        judgement: Judgement,
+        evaluation: Evaluation,
         findings: tuple[Finding, ...],
         role_error: Exception | None,
         *,
@@ -191,17 +189,17 @@ class Remediation:
         errors, has_changed = self._errors(role_error), self.has_changed
         if is_refused:
             outcome = Outcome.REFUSED
-        elif errors or self.left_out or judgement.is_silenced or judgement.missing_destination is not None:
-            outcome = Outcome.PARTLY if has_changed else Outcome.NON_COMPLIANT
+        elif errors or self.left_out or evaluation.is_silenced or evaluation.missing_destination is not None:
+            outcome = Outcome.PARTLY_REMEDIATED if has_changed else Outcome.NON_COMPLIANT
         else:
-            outcome = Outcome.CHANGED if has_changed else Outcome.IN_LINE
+            outcome = Outcome.REMEDIATED if has_changed else Outcome.COMPLIANT
         left = {
             group: change
-            for group, change in judgement.log_groups.items()
-            if group not in judgement.required_log_groups
+            for group, change in evaluation.log_groups.items()
+            if group not in evaluation.required_log_groups
         }
         return replace(
-            required(judgement),
+            required(evaluation),
             outcome=outcome,
             changes=tuple(self.changes),
             log_groups=by_name(left) | self.log_groups,
@@ -210,24 +208,24 @@ class Remediation:
         )
 
     def only_evaluated(
-        self, judgement: Judgement, findings: tuple[Finding, ...], role_error: Exception | None
+        self, evaluation: Evaluation, findings: tuple[Finding, ...], role_error: Exception | None
     ) -> Result:
         """Return what was found of a stage that is not to be changed."""
-        found = required(judgement)
-        outcome = Outcome.EXEMPT if judgement.plan.is_exempt else found.outcome
+        found = required(evaluation)
+        outcome = Outcome.EXEMPT if evaluation.plan.is_exempt else found.outcome
         return replace(found, outcome=outcome, findings=findings + self.findings, errors=self._errors(role_error))
 
     def gone(self, ref: StageRef) -> Result:
         """Return what came of a stage that does not exist, or not any more."""
-        return self._unfinished(ref, Outcome.GONE)
+        return self._unfinished(ref, Outcome.DELETED)
 
     def interrupted(self, ref: StageRef, error: Exception) -> Result | None:
         """Return what had been changed when the error ended the work on the stage; None if nothing had."""
-        is_repaired = self.role is not None and self.role.verdict is Verdict.MENDED
+        is_repaired = self.role is not None and self.role.status is RoleStatus.REPAIRED
         if not (self.has_changed or is_repaired):
             return None
         self.failures.append(Failure("the work on the stage ended", error))
-        outcome = Outcome.PARTLY if self.has_changed else Outcome.NON_COMPLIANT
+        outcome = Outcome.PARTLY_REMEDIATED if self.has_changed else Outcome.NON_COMPLIANT
         return replace(self._unfinished(ref, outcome), findings=self.findings, errors=self._errors(None))
 
     def _unfinished(self, ref: StageRef, outcome: Outcome) -> Result:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from log_keeper.aws.account_role import AccountRole, Verdict
-from log_keeper.events.hints import Cause, Nothing, UnreadableEventError
-from log_keeper.policy.evaluation import Judgement
+from log_keeper.aws.account_role import AccountRole, RoleStatus
+from log_keeper.events.hints import Cause, Ignored, UnreadableEventError
+from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding
 from log_keeper.policy.results import Outcome, Result, required
 from log_keeper.stages import ApiVersion, StageRef
@@ -21,20 +21,20 @@ if TYPE_CHECKING:  # the Enforce function does without
     from log_keeper.sweep import Swept
 
 _STAGE_METRICS = {
-    Outcome.IN_LINE: "StagesInLine",
-    Outcome.CHANGED: "StagesChanged",
-    Outcome.PARTLY: "StagesPartlyRemediated",
+    Outcome.COMPLIANT: "StagesCompliant",
+    Outcome.REMEDIATED: "StagesRemediated",
+    Outcome.PARTLY_REMEDIATED: "StagesPartlyRemediated",
     Outcome.NON_COMPLIANT: "StagesNonCompliant",
-    Outcome.WOULD_CHANGE: "StagesOutOfLine",
+    Outcome.WOULD_BE_REMEDIATED: "StagesWouldBeRemediated",
     Outcome.EXEMPT: "StagesExempt",
     Outcome.REFUSED: "StagesRefused",
-    Outcome.GONE: "StagesGone",
+    Outcome.DELETED: "StagesDeleted",
 }
 
 _ROLE_METRICS = {
-    Verdict.LIMITED: "AccountRolesLimited",
-    Verdict.MENDED: "AccountRolesMended",
-    Verdict.DEAD: "AccountRolesDead",
+    RoleStatus.LIMITED: "LogRolesLimited",
+    RoleStatus.REPAIRED: "LogRolesRepaired",
+    RoleStatus.INVALID: "LogRolesInvalid",
 }
 
 
@@ -52,11 +52,11 @@ class Reporter:
         ``cause``: the event that led to the stage, ``now``: when the work on the stage ended; None in a sweep.
         """
         self._counts[_STAGE_METRICS[result.outcome]] += 1
-        if result.outcome is Outcome.CHANGED and result.protocol is not None:
-            self._put_by_protocol(result.ref.region, result.protocol, {"StagesPutRight": 1})
+        if result.outcome is Outcome.REMEDIATED and result.protocol is not None:
+            self._put_by_protocol(result.ref.region, result.protocol, {"StagesRemediated": 1})
         seconds = None if cause is None or now is None else cause.seconds_until(now)
-        if result.outcome is Outcome.CHANGED and seconds is not None:
-            self._metrics.add_metric(name="SecondsToInLine", unit=MetricUnit.Seconds, value=seconds)
+        if result.outcome is Outcome.REMEDIATED and seconds is not None:
+            self._metrics.add_metric(name="SecondsToCompliance", unit=MetricUnit.Seconds, value=seconds)
         self._counts["Findings"] += len(result.findings)
         ref = result.ref
         self._logger.info(
@@ -65,33 +65,33 @@ class Reporter:
             stage={
                 "region": ref.region,
                 "protocol": result.protocol,
-                "api_id": ref.api_id,
-                "stage_name": ref.stage_name,
+                "apiId": ref.api_id,
+                "stageName": ref.stage_name,
                 "owner": result.owner,
             },
             changes=[change.to_dict() for change in result.changes],
-            log_groups=result.log_groups,
+            logGroups=result.log_groups,
             findings=[{"problem": finding.problem, "detail": finding.detail} for finding in result.findings],
-            info_until=None if result.info_until is None else result.info_until.isoformat(),
-            cause=None if cause is None else {"event_name": cause.event_name, "event_id": cause.event_id},
+            infoUntil=None if result.info_until is None else result.info_until.isoformat(),
+            cause=None if cause is None else {"eventName": cause.event_name, "eventId": cause.event_id},
         )
 
-    def judged(self, judgement: Judgement, *, is_audit: bool) -> None:
+    def judged(self, evaluation: Evaluation, *, is_audit: bool) -> None:
         """Of a sweep: a line for each finding; in audit mode also one for each stage out of line."""
-        if is_audit and not judgement.is_in_line:
-            result = required(judgement)
-            self.stage(replace(result, outcome=Outcome.EXEMPT) if judgement.plan.is_exempt else result)
+        if is_audit and not evaluation.is_compliant:
+            result = required(evaluation)
+            self.stage(replace(result, outcome=Outcome.EXEMPT) if evaluation.plan.is_exempt else result)
         else:
-            for finding in judgement.findings:
-                self._finding(judgement.stage.ref.region, finding)
+            for finding in evaluation.findings:
+                self._finding(evaluation.stage.ref.region, finding)
 
     def swept(self, swept: Swept) -> None:
         """Write one line for each protocol; and, of a sweep of all APIs, its metrics, which are added up by day."""
         for protocol, count in sorted(swept.counts.items()):
             counts = {
-                "StagesSeen": count.seen,
-                "StagesSeenInLine": count.in_line,
-                "StagesSeenOutOfLine": count.seen - count.in_line,
+                "StagesEvaluated": count.seen,
+                "StagesFoundCompliant": count.in_line,
+                "StagesFoundNonCompliant": count.seen - count.in_line,
                 "StagesOptedIn": count.opted_in,
             }
             if swept.is_whole:
@@ -130,28 +130,28 @@ class Reporter:
         metrics.flush_metrics()
 
     def account_role(self, region: str, role: AccountRole) -> None:
-        if role.verdict in _ROLE_METRICS:
-            self._counts[_ROLE_METRICS[role.verdict]] += 1
+        if role.status in _ROLE_METRICS:
+            self._counts[_ROLE_METRICS[role.status]] += 1
         self._logger.info(
-            f"Account log role {role.verdict}",
+            f"Log role {role.status}",
             region=region,
-            role_arn=role.role_arn,
+            roleArn=role.role_arn,
             fault=role.fault,
             limits=role.limits,
         )
 
-    def ignored(self, nothing: Nothing) -> None:
+    def ignored(self, nothing: Ignored) -> None:
         self._counts["RecordsIgnored"] += 1
-        self._logger.info(f"Record ignored: {nothing.why}", reason=nothing.why, event_name=nothing.event_name)
+        self._logger.info(f"Record ignored: {nothing.reason}", reason=nothing.reason, eventName=nothing.event_name)
 
     def failed(self, error: Exception, message_id: str) -> None:
         """The message goes back to the queue, which brings it again, and keeps it apart after the fifth time."""
         if isinstance(error, UnreadableEventError):
             self._counts["MessagesUnreadable"] += 1
-            self._logger.error("Message unreadable", message_id=message_id, reason=str(error))
+            self._logger.error("Message unreadable", messageId=message_id, reason=str(error))
         else:
             self._counts["MessagesFailed"] += 1
-            self._logger.error("Message failed: to be tried again", message_id=message_id, exc_info=error)
+            self._logger.error("Message failed: to be tried again", messageId=message_id, exc_info=error)
 
     def untold(self, error: Exception) -> None:
         """An event about a change or a finding is lost; the log line before has what it would have said."""

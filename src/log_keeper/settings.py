@@ -42,8 +42,8 @@ class Settings:
     execution_log_retention: int
     log_group_kms_key_arn: str | None
     access_log_format: FormatName
-    allows_bodies: bool
-    wants_metrics: bool
+    allows_data_trace: bool
+    wants_detailed_metrics: bool
     is_audit: bool
     exempt_tag_key: str | None
     schedule_group: str
@@ -64,8 +64,8 @@ class Settings:
             info_tag_key=self.info_tag_key,
             access_log_formats=access_log_formats(self.access_log_format),
             partition=self.partition,
-            allows_bodies=self.allows_bodies,
-            wants_metrics=self.wants_metrics,
+            allows_data_trace=self.allows_data_trace,
+            wants_detailed_metrics=self.wants_detailed_metrics,
             exempt_tag_key=self.exempt_tag_key,
         )
         object.__setattr__(self, "policy", policy)  # frozen for all others
@@ -125,8 +125,8 @@ class Settings:
             execution_log_retention=number("EXECUTION_LOG_RETENTION_DAYS"),
             log_group_kms_key_arn=optional("LOG_GROUP_KMS_KEY_ARN"),
             access_log_format=FormatName(choice("ACCESS_LOG_FORMAT", *FormatName)),
-            allows_bodies=choice("ALLOW_BODIES", "true", "false") == "true",
-            wants_metrics=choice("DETAILED_METRICS", "On", "Leave") == "On",
+            allows_data_trace=choice("ALLOW_DATA_TRACE", "Yes", "No") == "Yes",
+            wants_detailed_metrics=choice("DETAILED_METRICS", "Yes", "No") == "Yes",
             is_audit=choice("MODE", "Audit", "Enforce") == "Audit",
             exempt_tag_key=optional("EXEMPT_TAG_KEY"),
             schedule_group=text("SCHEDULE_GROUP"),

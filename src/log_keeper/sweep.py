@@ -12,16 +12,16 @@ from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from log_keeper.aws.account_role import AccountRole, Verdict, look
+from log_keeper.aws.account_role import AccountRole, RoleStatus, look
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import error_message, is_disabled
+from log_keeper.aws.errors import error_message, is_region_disabled
 from log_keeper.aws.forwarders import check_forwarding, is_forwarded
 from log_keeper.aws.stage_queue import Repairs, send
 from log_keeper.aws.trails import has_trail
-from log_keeper.events.own_events import log_role_to_look_at
+from log_keeper.events.own_events import log_role_to_evaluate
 from log_keeper.events.sweep_work import Work
-from log_keeper.inventory import judge_all, list_apis
-from log_keeper.policy.evaluation import Judgement
+from log_keeper.inventory import evaluate_all, list_apis
+from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, LoggingLevel, Protocol
@@ -35,10 +35,10 @@ class Count:
     in_line: int = 0
     opted_in: int = 0
 
-    def add(self, judgement: Judgement) -> None:
+    def add(self, evaluation: Evaluation) -> None:
         self.seen += 1
-        self.in_line += judgement.is_in_line
-        self.opted_in += judgement.plan.opt_in.level is LoggingLevel.INFO
+        self.in_line += evaluation.is_compliant
+        self.opted_in += evaluation.plan.opt_in.level is LoggingLevel.INFO
 
 
 @dataclass(slots=True)
@@ -66,12 +66,12 @@ def sweep(
     work: Work,
     now: Callable[[], datetime],
     has_time: Callable[[], bool],
-    tell: Callable[[Judgement], None],
+    tell: Callable[[Evaluation], None],
 ) -> Swept:
     """Every stage of the work is judged, and each that is out of line is on StageQueue; in audit mode, judged only.
 
     The account's log role, the trail and the forwarding rules of the region are looked at too, once. ``has_time``:
-    whether another API may be begun; what is left then is in the answer. ``tell``: hears of each judgement. The calls
+    whether another API may be begun; what is left then is in the answer. ``tell``: hears of each evaluation. The calls
     that the repairs will take count in the pace: their messages are delayed along it. What fails does not stop the
     rest.
     """
@@ -83,9 +83,9 @@ def sweep(
         except ClientError as error:
             # A region that denies us, or does not answer, may do so for the moment only: that is tried again, and at
             # last in the dead-letter queue.
-            if not is_disabled(error):
+            if not is_region_disabled(error):
                 raise
-            swept.findings.append(Finding(Problem.REGION_CLOSED, f"{work.region}: {error_message(error)}"))
+            swept.findings.append(Finding(Problem.REGION_UNAVAILABLE, f"{work.region}: {error_message(error)}"))
             return swept
         if swept.is_whole:
             _look_around(clients, settings, swept)
@@ -104,14 +104,14 @@ def sweep(
 
     unread: dict[Api, Exception] = {}
     repairs = Repairs(clients, settings, work.region)
-    for api, judgements in judge_all(clients, settings, work.region, while_there_is_time(), now, log_role):
-        if isinstance(judgements, Exception):
-            unread[api] = judgements
+    for api, evaluations in evaluate_all(clients, settings, work.region, while_there_is_time(), now, log_role):
+        if isinstance(evaluations, Exception):
+            unread[api] = evaluations
             continue
-        for judgement in judgements:
-            swept.counts[api.protocol].add(judgement)
-            tell(judgement)
-        repairs.ask(api, judgements)
+        for evaluation in evaluations:
+            swept.counts[api.protocol].add(evaluation)
+            tell(evaluation)
+        repairs.ask(api, evaluations)
     repairs.send()
     left = apis[len(begun) :]
     if unread and len(unread) == len(begun):
@@ -153,5 +153,5 @@ def _report_role(clients: Clients, settings: Settings, swept: Swept, role: Accou
     swept.role = role
     if role.log_role is not None and role.log_role.is_denied_by_organization:
         swept.findings.append(Finding(Problem.DENIED_BY_ORGANIZATION, f"{swept.region}: {role.role_arn}"))
-    if role.verdict is Verdict.DEAD and not settings.is_audit:
-        send(clients, settings, [log_role_to_look_at(settings.account, swept.region)], [0])
+    if role.status is RoleStatus.INVALID and not settings.is_audit:
+        send(clients, settings, [log_role_to_evaluate(settings.account, swept.region)], [0])

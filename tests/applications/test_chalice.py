@@ -55,7 +55,7 @@ def test_a_stage_of_chalice_is_remediated_and_stays_so_after_the_next_deployment
     (project / "app.py").write_text(APP.format(path="dogs"))
     chalice("deploy")
     keeper.wait_until_quiet()
-    assert keeper.is_in_line(api, "api")
+    assert keeper.is_compliant(api, "api")
     second = get_stage(keeper.sandbox, api, "api")
     assert second["deploymentId"] != first["deploymentId"]
     assert second["accessLogSettings"] == first["accessLogSettings"]

@@ -31,7 +31,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 
 def test_stage_is_reported_and_left(stack: Deployed) -> None:
     api_id = make_rest_stage(stack.sandbox)
-    line = stack.wait_until_logged("would change", api_id)
+    line = stack.wait_until_logged("would be remediated", api_id)
     assert '"setting":"execution logging level"' in line
     assert '"setting":"access log destination"' in line
     stage = get_stage(stack.sandbox, api_id)
@@ -42,14 +42,14 @@ def test_stage_is_reported_and_left(stack: Deployed) -> None:
 
 def test_http_and_websocket_stages_are_reported_and_left(stack: Deployed) -> None:
     http, websocket = make_http_stage(stack.sandbox), make_websocket_stage(stack.sandbox)
-    stack.wait_until_logged("would change", http, '"protocol":"HTTP"')
-    stack.wait_until_logged("would change", websocket, '"protocol":"WEBSOCKET"')
+    stack.wait_until_logged("would be remediated", http, '"protocol":"HTTP"')
+    stack.wait_until_logged("would be remediated", websocket, '"protocol":"WEBSOCKET"')
     assert "AccessLogSettings" not in v2_stage(stack.sandbox, http, "$default")
     assert "AccessLogSettings" not in v2_stage(stack.sandbox, websocket)
 
 
 def test_dead_log_role_is_reported_and_left(stack: Deployed) -> None:
-    stack.sandbox.wait_until(lambda: any("Account log role dead" in line for line in stack.log()))
+    stack.sandbox.wait_until(lambda: any("Log role invalid" in line for line in stack.log()))
     assert log_role(stack.sandbox) is None
     assert stack.wait_until_quiet() == 0
 

@@ -46,7 +46,7 @@ def test_sweep_reports_the_stage_and_leaves_both(stack: Deployed) -> None:
     sweep(stack)
     lines = [json.loads(line) for line in sweep_log(stack) if line.startswith("{")]
     # The deployment led to a sweep as well, before or after there was the stage.
-    assert {line["role_arn"] for line in lines if line.get("message") == "Account log role limited"} == {LONG_THERE}
+    assert {line["roleArn"] for line in lines if line.get("message") == "Log role limited"} == {LONG_THERE}
     [detail] = {line["detail"] for line in lines if line.get("problem") == Problem.LIMITED_LOG_ROLE}
     assert detail.startswith(f"{LONG_THERE} lacks logs:CreateLogGroup")
     assert stack.invocations() == invocations

@@ -62,8 +62,8 @@ def own_events(api_id: str) -> list[dict[str, Any]]:
     deployed = {"stack-id": "x", "status-details": {"status": "UPDATE_COMPLETE"}}
     return [
         updated(api_id),
-        {"detail-type": "Stage To Look At", "detail": {"version": "apigateway", "apiId": api_id, "stageName": "prod"}},
-        {"detail-type": "Log Role To Look At", "detail": {}},
+        {"detail-type": "Stage To Evaluate", "detail": {"version": "apigateway", "apiId": api_id, "stageName": "prod"}},
+        {"detail-type": "Log Role To Evaluate", "detail": {}},
         {"detail-type": "CloudFormation Stack Status Change", "detail": deployed},
     ]
 

@@ -80,14 +80,14 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
     # 60 changes, and the other's stage.
     made, log = ours(stack, calls), list((Counter(stack.log()) - older).elements())
     assert (made["GetStage"], made["UpdateStage"], made["PutEvents"]) == (61, 61, 61)
-    assert sum('"outcome":"changed"' in line for line in log) == 61
+    assert sum('"outcome":"remediated"' in line for line in log) == 61
     # An invocation a change; the other's stage may have come along with the tool's.
     invocations = sum(line.startswith("REPORT ") for line in log)
     assert invocations in (60, 61)
     # The account's log role is looked at once in five minutes, by each of the two environments.
     assert made["GetAccount"] <= 2 * 13
     # START, END, REPORT and metrics of each invocation; what was changed, and metrics, of each stage.
-    assert len(log) == 4 * invocations + 2 * 61 + sum("Account log role live" in line for line in log)
+    assert len(log) == 4 * invocations + 2 * 61 + sum("Log role valid" in line for line in log)
 
     # What the alarm says leads to the stage, and to what undoes it.
     [alarm] = [
@@ -104,9 +104,9 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
         MaxContributorCount=1,
     )
     assert report["Contributors"][0]["Keys"] == ["us-east-1", api_id, "prod"]
-    cause = json.loads(next(line for line in log if api_id in line and '"outcome":"changed"' in line))["cause"]
-    assert cause["event_name"] == "UpdateStage"
-    assert cause["event_id"] in {record["eventID"] for record in stack.sandbox.trail}
+    cause = json.loads(next(line for line in log if api_id in line and '"outcome":"remediated"' in line))["cause"]
+    assert cause["eventName"] == "UpdateStage"
+    assert cause["eventId"] in {record["eventID"] for record in stack.sandbox.trail}
 
     # The other tool stops, and so does this one.
     calls, older = len(stack.sandbox.calls), Counter(stack.log())

@@ -22,7 +22,7 @@ from testing.stacks import Deployed
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
-    return deploy(AccessLogFormat="CSV", DetailedMetrics="On", ExemptTagKey="hands-off", AllowBodies="true")
+    return deploy(AccessLogFormat="CSV", DetailedMetrics="Yes", ExemptTagKey="hands-off", AllowDataTrace="Yes")
 
 
 def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
@@ -33,8 +33,8 @@ def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
         make_websocket_stage(stack.sandbox),
     )
     stack.wait_until_in_line(rest)
-    stack.wait_until_logged("changed", http)
-    stack.wait_until_logged("changed", websocket)
+    stack.wait_until_logged("remediated", http)
+    stack.wait_until_logged("remediated", websocket)
     assert get_stage(stack.sandbox, rest)["accessLogSettings"]["format"] == formats[Protocol.REST]
     assert v2_stage(stack.sandbox, http, "$default")["AccessLogSettings"]["Format"] == formats[Protocol.HTTP]
     assert v2_stage(stack.sandbox, websocket)["AccessLogSettings"]["Format"] == formats[Protocol.WEBSOCKET]
@@ -43,7 +43,7 @@ def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
 def test_detailed_metrics_are_on(stack: Deployed) -> None:
     rest, http = make_rest_stage(stack.sandbox), make_http_stage(stack.sandbox)
     stack.wait_until_in_line(rest)
-    stack.wait_until_logged("changed", http)
+    stack.wait_until_logged("remediated", http)
     assert get_stage(stack.sandbox, rest)["methodSettings"]["*/*"]["metricsEnabled"]
     assert v2_stage(stack.sandbox, http, "$default")["DefaultRouteSettings"]["DetailedMetricsEnabled"]
 
@@ -64,7 +64,7 @@ def test_exempt_stage_is_reported_and_left(stack: Deployed) -> None:
 def test_bodies_stay_where_they_are_wanted_and_allowed(stack: Deployed) -> None:
     client, api_id = stack.sandbox.client("apigateway"), make_rest_stage(stack.sandbox)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
-    client.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO", "execution-logs-bodies": "true"})
+    client.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO", "execution-logs-data-trace": "true"})
     stack.wait_until_in_line(api_id, level="INFO")
     stack.wait_until_quiet()
     before = stack.invocations()

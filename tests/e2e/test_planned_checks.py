@@ -97,13 +97,13 @@ def test_schedule_follows_the_tag_and_goes_with_it(stack: Deployed, clock: Movab
 def test_end_that_is_past_is_no_opt_in(stack: Deployed, clock: MovableClock, api_id: str) -> None:
     yesterday = (clock.now() - timedelta(days=1)).date().isoformat()
     tag(stack, api_id, execution_logs="INFO", execution_logs_until=yesterday)
-    stack.sandbox.wait_until(lambda: stack.wait_until_logged("in line", api_id))
+    stack.sandbox.wait_until(lambda: stack.wait_until_logged("compliant", api_id))
     assert levels(get_stage(stack.sandbox, api_id)) == {"*/*": "ERROR"}
 
 
 def test_end_that_cannot_be_read_is_a_finding_that_names_the_tag(stack: Deployed, api_id: str) -> None:
     tag(stack, api_id, execution_logs="INFO", execution_logs_until="next week")
-    line: dict[str, Any] = json.loads(stack.wait_until_logged("in line", api_id, "execution-logs-until"))
+    line: dict[str, Any] = json.loads(stack.wait_until_logged("compliant", api_id, "execution-logs-until"))
     assert line["findings"] == [
         {"problem": "a tag's value is no ISO 8601 date or time, and counts as past", "detail": "execution-logs-until"}
     ]
@@ -117,7 +117,7 @@ def test_http_stage_has_no_level_to_end(stack: Deployed, clock: MovableClock) ->
     stack.sandbox.client("apigatewayv2").tag_resource(
         ResourceArn=v2_arn(api_id, "$default"), Tags={"execution-logs": "INFO", "execution-logs-until": until}
     )
-    stack.wait_until_logged("changed", api_id)
+    stack.wait_until_logged("remediated", api_id)
     clock.advance(timedelta(days=2))
     assert stack.wait_until_quiet() == 0
 
@@ -149,7 +149,7 @@ def test_stack_that_cannot_create_a_log_group_of_ours_is_reported(stack: Deploye
     resource = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group, "RetentionInDays": 7}}
     client = stack.sandbox.client("cloudformation")
     client.create_stack(StackName="late", TemplateBody=json.dumps({"Resources": {"Group": resource}}))
-    line = json.loads(stack.wait_until_logged("in line", api_id, "CreateLogGroup"))
+    line = json.loads(stack.wait_until_logged("compliant", api_id, "CreateLogGroup"))
     assert line["findings"] == [
         {"problem": "a deployment could not create a log group that exists already", "detail": group}
     ]

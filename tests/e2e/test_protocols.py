@@ -133,12 +133,12 @@ def test_bodies_of_a_websocket_stage_end(stack: Deployed) -> None:
         RouteSettings={"send": {"LoggingLevel": "OFF", "DataTraceEnabled": True}},
     )
 
-    def is_in_line() -> bool:
+    def is_compliant() -> bool:
         stage = v2_stage(stack.sandbox, api_id)
         every = [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()]
         return all((found["LoggingLevel"], found["DataTraceEnabled"]) == ("ERROR", False) for found in every)
 
-    stack.sandbox.wait_until(is_in_line)
+    stack.sandbox.wait_until(is_compliant)
 
 
 def test_deleted_access_log_settings_come_back(stack: Deployed) -> None:
@@ -268,7 +268,7 @@ def test_owner_of_a_stage_that_sam_deployed_is_told(stack: Deployed, tmp_path: P
     outputs = stack.sandbox.client("cloudformation").describe_stacks(StackName="website")["Stacks"][0]["Outputs"]
     api_id = outputs[0]["OutputValue"]
     wait_until_logged(stack, api_id, "$default")
-    line = stack.wait_until_logged("changed", api_id, '"owner":"website"')
+    line = stack.wait_until_logged("remediated", api_id, '"owner":"website"')
     assert json.loads(line)["stage"]["protocol"] == "HTTP"
 
 

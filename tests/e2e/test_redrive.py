@@ -114,7 +114,7 @@ def test_failed_messages_are_processed_after_the_cause_is_fixed(stack: Deployed,
     for api_id in (*apis, unheard):
         assert f"us-east-1: REST API {api_id}, stage prod" in shown
     [message_id] = re.findall(rf"([0-9a-f-]{{36}})  CreateDeployment, .* {apis[0]}", shown)
-    assert any(f'"message_id":"{message_id}"' in line and "AccessDenied" in line for line in stack.log())
+    assert any(f'"messageId":"{message_id}"' in line and "AccessDenied" in line for line in stack.log())
     assert "EventBridge could not deliver it" in shown
     assert "SweepDeadLetterQueue: 1 message, " in shown
     assert "Scheduled Event" in shown
@@ -136,7 +136,7 @@ def test_failed_messages_are_processed_after_the_cause_is_fixed(stack: Deployed,
         return event_sources.of(stack.sandbox).is_idle()
 
     stack.sandbox.wait_until(is_done)
-    assert all(stack.is_in_line(api_id) for api_id in (*apis, unheard))
+    assert all(stack.is_compliant(api_id) for api_id in (*apis, unheard))
     assert "AccessLogSettings" in v2_stage(stack.sandbox, web, "$default")
     assert (count(stack, "StageDeadLetterQueue"), count(stack, "SweepDeadLetterQueue")) == (0, 0)
 

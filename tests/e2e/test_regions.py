@@ -75,13 +75,13 @@ def stack(built: None, account: Sandbox, apis: list[tuple[str, str, str]]) -> De
     return deployed
 
 
-def is_in_line(account: Sandbox, region: str, api_id: str, stage_name: str) -> bool:
+def is_compliant(account: Sandbox, region: str, api_id: str, stage_name: str) -> bool:
     stage = get_stage(account, api_id, stage_name, region)
     return levels(stage) == {"*/*": "ERROR"} and "destinationArn" in stage.get("accessLogSettings", {})
 
 
 def test_all_stages_of_all_regions_are_put_in_line(stack: Deployed, apis: list[tuple[str, str, str]]) -> None:
-    stack.sandbox.wait_until(lambda: all(is_in_line(stack.sandbox, *stage) for stage in apis), timeout=120)
+    stack.sandbox.wait_until(lambda: all(is_compliant(stack.sandbox, *stage) for stage in apis), timeout=120)
     assert stack.wait_until_quiet() == 0
 
 
@@ -95,9 +95,9 @@ def test_stages_that_were_in_line_were_not_written_to(stack: Deployed, apis: lis
 
 
 @pytest.mark.parametrize("region", FURTHER)
-def test_stage_made_in_a_further_region_is_in_line(stack: Deployed, region: str) -> None:
+def test_stage_made_in_a_further_region_is_compliant(stack: Deployed, region: str) -> None:
     api_id = make_rest_stage(stack.sandbox, region=region)
-    stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, region, api_id, "prod"))
+    stack.sandbox.wait_until(lambda: is_compliant(stack.sandbox, region, api_id, "prod"))
 
 
 def test_region_that_is_closed_is_reported_and_stops_no_other(stack: Deployed) -> None:
@@ -126,11 +126,11 @@ def test_event_that_cannot_be_delivered_is_kept_and_reported(stack: Deployed) ->
         return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
     assert stack.sandbox.wait_until(count) == 1
-    assert not is_in_line(stack.sandbox, *stage)
+    assert not is_compliant(stack.sandbox, *stage)
     sweep(stack)
     [detail] = stack.sandbox.wait_until(lambda: findings(stack, "could not be delivered"))
     assert detail == f"{region}: 1 in the last two days, in queue {queue}"
-    stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, *stage))
+    stack.sandbox.wait_until(lambda: is_compliant(stack.sandbox, *stage))
     iam.delete_role_policy(RoleName=role, PolicyName="Deny")
     sqs.purge_queue(QueueUrl=url)
 
@@ -166,7 +166,7 @@ def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed, 
     deployment.run(stack.sandbox, *shlex.split(command), region=kept)  # whatever region the shell has
     assert sorted(rule["Name"] for rule in events.list_rules()["Rules"]) == sorted(names)
     api_id = make_rest_stage(stack.sandbox, region=failing)
-    stack.sandbox.wait_until(lambda: is_in_line(stack.sandbox, failing, api_id, "prod"))
+    stack.sandbox.wait_until(lambda: is_compliant(stack.sandbox, failing, api_id, "prod"))
     assert stack.wait_until_quiet() == 0
     swept = log(stack).count('"message":"Swept"')
     sweep(stack)

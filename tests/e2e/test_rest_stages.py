@@ -36,7 +36,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
     return deploy()
 
 
-def test_stage_made_by_the_aws_command_line_is_in_line(stack: Deployed) -> None:
+def test_stage_made_by_the_aws_command_line_is_compliant(stack: Deployed) -> None:
     """In an account that has never logged: the log role is made on the way."""
     api_id = make_rest_api(stack.sandbox)
     assert log_role(stack.sandbox) is None
@@ -86,9 +86,9 @@ def test_stage_whose_execution_logs_are_delivered_elsewhere_gets_the_standard_lo
     standard = f"API-Gateway-Execution-Logs_{api_id}/prod"
     arn = f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:/teams/shop/execution"
     delivery_id = make_delivery(sandbox, api_id, arn)
-    stack.wait_until_logged("in line", api_id, "execution logs go where a log delivery takes them", arn)
+    stack.wait_until_logged("compliant", api_id, "execution logs go where a log delivery takes them", arn)
     logs.delete_log_group(logGroupName=standard)
-    stack.wait_until_logged("in line", api_id, "a log group of the stage was deleted")
+    stack.wait_until_logged("compliant", api_id, "a log group of the stage was deleted")
     assert standard not in log_groups(sandbox)
     assert write_execution_log(sandbox, api_id, "prod") == ["/teams/shop/execution"]
     logs.delete_delivery(id=delivery_id)
@@ -146,7 +146,7 @@ def test_stage_deleted_in_between_is_done(stack: Deployed) -> None:
     with stack.sandbox.lock:  # nothing of ours runs before both calls are made
         api_id = make_rest_stage(stack.sandbox)
         client.delete_stage(restApiId=api_id, stageName="prod")
-    stack.sandbox.wait_until(lambda: any(api_id in line and '"outcome":"gone"' in line for line in stack.log()))
+    stack.sandbox.wait_until(lambda: any(api_id in line and '"outcome":"deleted"' in line for line in stack.log()))
     assert stack.wait_until_quiet() == 0
 
 
@@ -190,7 +190,7 @@ def test_record_of_no_stage_is_dropped(stack: Deployed) -> None:
 
 def test_metrics_arrive(stack: Deployed) -> None:
     metrics = stack.sandbox.client("cloudwatch").list_metrics(Namespace="LogKeeper")["Metrics"]
-    assert {"StagesChanged", "AccountRolesMended", "MessagesUnreadable", "RecordsIgnored"} <= {
+    assert {"StagesRemediated", "LogRolesRepaired", "MessagesUnreadable", "RecordsIgnored"} <= {
         metric["MetricName"] for metric in metrics
     }
 

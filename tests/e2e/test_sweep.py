@@ -125,7 +125,7 @@ def test_change_is_told_on_the_bus(stack: Deployed, older: dict[str, list[str]])
     patch_stage(stack.sandbox, older["rest"][1], ("replace", "/*/*/logging/loglevel", "INFO"))
     [message] = stack.sandbox.wait_until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
     event = json.loads(message["Body"])
-    assert (event["detail-type"], event["detail"]["stage"]["apiId"]) == ("Stage Logging Changed", older["rest"][1])
+    assert (event["detail-type"], event["detail"]["stage"]["apiId"]) == ("Stage Logging Remediated", older["rest"][1])
     [change] = event["detail"]["changes"]
     assert (change["setting"], change["from"], change["to"]) == ("execution logging level", "INFO", "ERROR")
     assert event["detail"]["cause"]["eventName"] == "UpdateStage"

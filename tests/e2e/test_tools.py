@@ -144,10 +144,10 @@ def test_sam_remote_invoke_replays_a_record(stack: Deployed, tmp_path: Path) -> 
     event = sample("create-deployment")
     event["detail"]["requestParameters"]["restApiId"] = api_id
     (tmp_path / "event.json").write_text(json.dumps(event))
-    assert not stack.is_in_line(api_id)
+    assert not stack.is_compliant(api_id)
     deployment.run(
         stack.sandbox,
         *("sam", "remote", "invoke", "EnforceFunction", "--stack-name", "log-keeper"),
         *("--event-file", str(tmp_path / "event.json")),
     )
-    assert stack.is_in_line(api_id)
+    assert stack.is_compliant(api_id)

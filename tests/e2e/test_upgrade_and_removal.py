@@ -51,9 +51,9 @@ PARAMETERS = {
 OTHERS = {
     "Mode": "Audit",
     "InfoTagKey": "level",
-    "AllowBodies": "true",
+    "AllowDataTrace": "Yes",
     "AccessLogFormat": "CLF",
-    "DetailedMetrics": "On",
+    "DetailedMetrics": "Yes",
     "ExemptTagKey": "exempt",
     "AccessLogRetentionDays": "1",
     "ExecutionLogRetentionDays": "1",
@@ -258,7 +258,7 @@ def test_update_in_mid_flood_loses_nothing(stack: Deployed, clock: MovableClock,
     assert {mapping["BatchSize"] for mapping in mappings} == {1, 5}
     assert len(flood.stages) >= 100
     pass_time_until_idle(stack.sandbox, clock)
-    assert all(stack.is_in_line(*stage) for stage in [*flood.stages, (opted_in, "prod")])
+    assert all(stack.is_compliant(*stage) for stage in [*flood.stages, (opted_in, "prod")])
     assert letters(stack) == {"StageDeadLetterQueue": 0, "SweepDeadLetterQueue": 0}
     # Both versions were at work, and the second's retention shows in the groups.
     assert {
@@ -396,7 +396,7 @@ def test_what_a_removal_in_mid_flood_leaves(stack: Deployed, clock: MovableClock
 
 def test_deployed_again(stack: Deployed, account: Sandbox, clock: MovableClock) -> None:
     """Nothing that remained is in the way, and what is in line is left as it is."""
-    in_line = [path(api_id, name) for api_id, name in every_stage(account) if is_in_line(account, api_id, name)]
+    in_line = [path(api_id, name) for api_id, name in every_stage(account) if is_compliant(account, api_id, name)]
     waiting = [(api_id, name) for api_id, name in every_stage(account) if path(api_id, name) not in in_line]
     assert in_line
     assert waiting
@@ -406,7 +406,7 @@ def test_deployed_again(stack: Deployed, account: Sandbox, clock: MovableClock) 
     pass_time_until_idle(account, clock)
     again.pass_second_sweep()
     pass_time_until_idle(account, clock)
-    assert all(is_in_line(account, *stage) for stage in waiting)
+    assert all(is_compliant(account, *stage) for stage in waiting)
     assert letters(again) == {"StageDeadLetterQueue": 0, "SweepDeadLetterQueue": 0}
     assert sorted(writes(again, calls)) == sorted(path(*stage) for stage in waiting)
     assert log_role(account) == MADE_ROLE
@@ -423,7 +423,7 @@ def every_stage(sandbox: Sandbox) -> list[tuple[str, str]]:
     ]
 
 
-def is_in_line(sandbox: Sandbox, api_id: str, stage_name: str) -> bool:
+def is_compliant(sandbox: Sandbox, api_id: str, stage_name: str) -> bool:
     """At ERROR: nobody is opted in."""
     stage = get_stage(sandbox, api_id, stage_name)
     return "accessLogSettings" in stage and levels(stage) == {"*/*": "ERROR"}

@@ -231,13 +231,17 @@ def test_a_bad_message_does_not_take_its_batch_along(
     failed = deliver(updated(apis[0]), "no JSON", updated(apis[1]), record("UpdateStage", None), updated(apis[2]))
     assert failed == ["1"]
     assert all(levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"} for api_id in apis)
-    assert [getattr(line, "message_id", None) for line in caplog.records if line.msg == "Message unreadable"] == ["1"]
+    assert [getattr(line, "messageId", None) for line in caplog.records if line.msg == "Message unreadable"] == ["1"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(line["region"], line["protocol"]) for line in lines if "StagesPutRight" in line] == [
-        ("us-east-1", "REST")
-    ] * 3
+    assert [
+        (line["region"], line["protocol"]) for line in lines if "StagesRemediated" in line and "protocol" in line
+    ] == [("us-east-1", "REST")] * 3
     metrics = lines[-1]
-    assert (metrics["StagesChanged"], metrics["MessagesUnreadable"], metrics["RecordsIgnored"]) == ([3.0], [1.0], [1.0])
+    assert (metrics["StagesRemediated"], metrics["MessagesUnreadable"], metrics["RecordsIgnored"]) == (
+        [3.0],
+        [1.0],
+        [1.0],
+    )
 
 
 class TestLogRole:
@@ -376,5 +380,5 @@ def test_seconds_to_in_line_end_when_the_work_does(
     assert deliver(event) == []
     took = (sandbox.now() - begun).total_seconds()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    [[seconds]] = [line["SecondsToInLine"] for line in lines if "SecondsToInLine" in line]
+    [[seconds]] = [line["SecondsToCompliance"] for line in lines if "SecondsToCompliance" in line]
     assert 35 < seconds <= 30 + took

@@ -11,7 +11,7 @@ import pytest
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from log_keeper.events.sweep_work import Work
-from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.stages import Protocol
 from log_keeper.sweep import Swept, sweep
@@ -77,7 +77,7 @@ def test_stage_with_a_delivery_gets_no_standard_log_group(
     assert log_groups(sandbox)[THEIRS] is None, "its retention is the owner's"
     assert findings(sandbox, since) == [(Problem.DELIVERED_ELSEWHERE, ARN)]
     assert deliver(updated(api_id)) == []
-    assert outcomes(caplog) == ["changed", "in line"]
+    assert outcomes(caplog) == ["remediated", "compliant"]
     assert write_execution_log(sandbox, api_id, "prod") == [THEIRS]
 
 
@@ -142,10 +142,10 @@ def test_created_delivery_is_evaluated_at_once(
         name="shop", deliveryDestinationConfiguration={"destinationResourceArn": ARN}
     )
     assert deliver(delivery_event("PutDeliveryDestination", {"name": "shop"})) == []
-    assert outcomes(caplog) == ["in line"]
+    assert outcomes(caplog) == ["compliant"]
     source = {"name": "shop", "resourceArn": stage_arn(api_id), "logType": "EXECUTION_LOGS"}
     assert deliver(delivery_event("PutDeliverySource", source)) == []
-    assert outcomes(caplog) == ["in line"]
+    assert outcomes(caplog) == ["compliant"]
 
 
 def test_delivery_to_a_deleted_log_group_is_reported_and_not_tried_again(
@@ -248,7 +248,7 @@ def test_sweep_reads_the_lists_once_and_queues_no_lost_delivery(
     make_delivery(sandbox, names[1], f"{ARN}-missing", "other")
     assert deliver(*map(updated, names)) == []
     url = sandbox.client("sqs").create_queue(QueueName="Stages")["QueueUrl"]
-    settings, told = replace(SETTINGS, stage_queue_url=url), list[Judgement]()
+    settings, told = replace(SETTINGS, stage_queue_url=url), list[Evaluation]()
 
     def swept() -> Swept:
         clients = Clients(lambda: Pace(1e6, sleep=lambda _: None))
@@ -272,7 +272,7 @@ def test_sweep_reads_the_lists_once_and_queues_no_lost_delivery(
         "GetDeliveryDestination",
     ]
     assert (found.counts[Protocol.REST].seen, found.counts[Protocol.REST].in_line) == (31, 30)
-    assert {judgement.stage.ref.api_id: judgement.findings for judgement in told if judgement.findings} == {
+    assert {evaluation.stage.ref.api_id: evaluation.findings for evaluation in told if evaluation.findings} == {
         names[0]: (Finding(Problem.DELIVERED_ELSEWHERE, ARN),),
         names[1]: (Finding(Problem.DELIVERY_LOST, f"{ARN}-missing"),),
     }

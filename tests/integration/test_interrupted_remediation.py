@@ -103,7 +103,7 @@ def test_log_groups_of_a_stage_that_is_deleted_meanwhile_are_published(
     sandbox.hooks.append(meddle)
     since = len(sandbox.calls)
     assert deliver(updated(leaking)) == []
-    assert outcomes(caplog) == ["gone"]
+    assert outcomes(caplog) == ["deleted"]
     assert len(published_log_groups(sandbox, since)) == 2
 
 
@@ -209,7 +209,7 @@ def test_repaired_log_role_is_reported_although_the_stage_cannot_be_read_again(
     api_id = make_rest_stage(sandbox)
     Once(sandbox, "GetStage", AwsError("AccessDeniedException", "No.", 403), 2)
     assert deliver(updated(api_id)) == ["0"]
-    assert MADE_ROLE in [getattr(line, "role_arn", None) for line in caplog.records]
+    assert MADE_ROLE in [getattr(line, "roleArn", None) for line in caplog.records]
 
 
 def stale(sandbox: Sandbox) -> str:

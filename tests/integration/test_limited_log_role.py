@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from handlers import enforce
-from log_keeper.aws.account_role import AccountRoleError, Verdict, look
+from log_keeper.aws.account_role import AccountRoleError, RoleStatus, look
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from log_keeper.events.sweep_work import Work
-from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Problem
 from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
@@ -118,7 +118,7 @@ def test_stage_that_the_role_may_not_write_for_is_remediated_and_then_not_compli
     assert not [made for made in sandbox.calls[before:] if made.call.operation in ("UpdateStage", "CreateLogGroup")]
     metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert metrics["StagesNonCompliant"] == [1.0]
-    assert "StagesInLine" not in metrics
+    assert "StagesCompliant" not in metrics
     [entries] = [made.call.params["Entries"] for made in sandbox.calls[before:] if made.call.operation == "PutEvents"]
     assert [json.loads(entry["Detail"])["detail"] for entry in entries] == [lacks]
 
@@ -133,7 +133,7 @@ def test_stage_becomes_compliant_when_the_owner_allows_the_role_more(
     enforce.door()._clock.sleep(timedelta(minutes=6).total_seconds())  # type: ignore[attr-defined]
     caplog.clear()
     deliver(updated(api_id))
-    assert told(caplog) == [("in line", [])]
+    assert told(caplog) == [("compliant", [])]
 
 
 def test_websocket_stage_needs_other_groups_than_a_rest_stage(
@@ -158,7 +158,7 @@ def test_http_stage_does_not_need_the_role(
     caplog.clear()
     before = len(sandbox.calls)
     deliver(event)
-    assert told(caplog) == [("in line", [])]
+    assert told(caplog) == [("compliant", [])]
     assert not [made for made in sandbox.calls[before:] if made.call.service == "iam"]
 
 
@@ -183,7 +183,7 @@ def test_owners_destination_is_evaluated_by_its_own_name(
     before = len(sandbox.calls)
     deliver(updated(api_id))
     [(outcome, details)] = told(caplog)
-    assert outcome == ("non-compliant" if is_silenced else "in line")
+    assert outcome == ("non-compliant" if is_silenced else "compliant")
     assert [f"{GROUPS}another:*" in detail for detail in details] == [True] * is_silenced
     assert writes_to(sandbox, "us-east-1", group) is not is_silenced
     # The answer is kept as long as the role is believed.
@@ -209,7 +209,7 @@ def test_role_that_may_write_for_one_api_is_right_for_that_one(
     caplog.clear()
     deliver(updated(ours))
     deliver(updated(theirs))
-    assert [outcome for outcome, _ in told(caplog)] == ["in line", "non-compliant"]
+    assert [outcome for outcome, _ in told(caplog)] == ["compliant", "non-compliant"]
 
 
 ROLE_CASES: dict[str, Callable[[Sandbox], None]] = {
@@ -270,7 +270,7 @@ def test_condition_on_the_region_is_evaluated(
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
-    assert [outcome for outcome, _ in told(caplog)] == ["in line" if region == "us-east-1" else "non-compliant"]
+    assert [outcome for outcome, _ in told(caplog)] == ["compliant" if region == "us-east-1" else "non-compliant"]
     assert writes_to(sandbox, "us-east-1", f"/aws/vendedlogs/apigateway/{api_id}/prod") is (region == "us-east-1")
 
 
@@ -282,7 +282,7 @@ def test_condition_that_cannot_be_simulated_is_not_held_against_the_role(
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
-    assert told(caplog) == [("in line", [])]
+    assert told(caplog) == [("compliant", [])]
     assert log_role(sandbox) == arn
 
 
@@ -312,7 +312,7 @@ def test_audit_tells_what_the_role_lacks(
     caplog.clear()
     before = len(sandbox.calls)
     deliver(updated(api_id), updated(make_rest_stage(sandbox)))
-    assert [outcome for outcome, _ in told(caplog)] == ["non-compliant", "would change"]
+    assert [outcome for outcome, _ in told(caplog)] == ["non-compliant", "would be remediated"]
     assert not [
         made for made in sandbox.calls[before:] if made.call.caller.arn != "" and made.call.operation == "UpdateStage"
     ]
@@ -324,8 +324,8 @@ def settings(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> Settings:
     return replace(SETTINGS, stage_queue_url=url)
 
 
-def swept(settings: Settings) -> tuple[Swept, list[Judgement]]:
-    found: list[Judgement] = []
+def swept(settings: Settings) -> tuple[Swept, list[Evaluation]]:
+    found: list[Evaluation] = []
     part = sweep(
         Clients(lambda: Pace(1_000)),
         settings,
@@ -345,9 +345,9 @@ def test_sweep_counts_the_stage_as_not_compliant_and_does_not_queue_it(
     deliver(updated(silenced))
     part, found = swept(settings)
     assert part.role is not None
-    assert part.role.verdict is Verdict.LIMITED
+    assert part.role.status is RoleStatus.LIMITED
     assert "/aws/vendedlogs/apigateway/*" in str(part.role.limits)
-    assert {each.stage.ref.api_id: each.is_in_line for each in found} == {silenced: False, changed: False}
+    assert {each.stage.ref.api_id: each.is_compliant for each in found} == {silenced: False, changed: False}
     [(_, counted)] = part.counts.items()
     assert (counted.seen, counted.in_line) == (2, 0)
     received = sandbox.client("sqs").receive_message(QueueUrl=settings.stage_queue_url, MaxNumberOfMessages=10)
@@ -381,7 +381,7 @@ def test_preview_shows_the_limits_of_the_role(sandbox: Sandbox, settings: Settin
     assert stage.outcome == "non-compliant"
     assert [finding.problem for finding in stage.findings] == [Problem.LIMITED_LOG_ROLE]
     outcomes = count(region.stages).by_outcome
-    assert (outcomes[Outcome.IN_LINE], outcomes[Outcome.NON_COMPLIANT]) == (0, 1)
+    assert (outcomes[Outcome.COMPLIANT], outcomes[Outcome.NON_COMPLIANT]) == (0, 1)
 
 
 def test_policy_of_the_organization_is_reported_and_the_role_is_left(
@@ -396,7 +396,7 @@ def test_policy_of_the_organization_is_reported_and_the_role_is_left(
     assert log_role(sandbox) == arn
     part, found = swept(settings)
     assert [finding.problem for finding in part.findings] == [Problem.DENIED_BY_ORGANIZATION]
-    assert [each.is_in_line for each in found] == [True]
+    assert [each.is_compliant for each in found] == [True]
 
 
 def test_refused_role_is_explained(sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver) -> None:
@@ -438,5 +438,5 @@ def test_role_that_cannot_be_read_keeps_no_stage_from_being_swept(sandbox: Sandb
 def test_look_changes_nothing(sandbox: Sandbox, settings: Settings) -> None:
     narrow(sandbox, allow("mine"))
     found = look(Clients(lambda: Pace(1_000)), settings, "us-east-1")
-    assert found.verdict is Verdict.LIMITED
+    assert found.status is RoleStatus.LIMITED
     assert log_role(sandbox) == THEIRS

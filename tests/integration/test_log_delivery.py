@@ -12,7 +12,7 @@ import pytest
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
-from log_keeper.inventory import judge_all, list_apis
+from log_keeper.inventory import evaluate_all, list_apis
 from log_keeper.policy.findings import Problem
 from log_keeper.policy.plan import Setting
 from log_keeper.stages import Api
@@ -204,7 +204,7 @@ def test_nothing_is_changed_in_audit_mode(
     assert deliver(updated(api_id)) == []
     [planned] = [line.changes for line in caplog.records if hasattr(line, "changes")]
     assert [change["setting"] for change in planned] == [Setting.LOG_DELIVERY]
-    assert outcomes(caplog) == ["would change"]
+    assert outcomes(caplog) == ["would be remediated"]
     assert not reaches(sandbox, "us-east-1", "/team/web")
 
 
@@ -255,10 +255,10 @@ def in_line(sandbox: Sandbox) -> dict[str, bool]:
     settings = replace(SETTINGS, missing_log_group_minutes=60)
     apis: list[Api] = list_apis(clients, "us-east-1")
     found = {}
-    for api, judgements in judge_all(clients, settings, "us-east-1", apis, lambda: datetime.now(UTC)):
-        assert not isinstance(judgements, Exception)
-        [judgement] = judgements
-        found[api.api_id] = judgement.is_in_line
+    for api, evaluations in evaluate_all(clients, settings, "us-east-1", apis, lambda: datetime.now(UTC)):
+        assert not isinstance(evaluations, Exception)
+        [evaluation] = evaluations
+        found[api.api_id] = evaluation.is_compliant
     return found
 
 

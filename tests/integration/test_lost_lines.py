@@ -123,4 +123,4 @@ def test_stage_whose_firehose_stream_is_gone_is_not_compliant(
     since = len(sandbox.calls)
     assert deliver(updated(api_id)) == []
     assert outcomes(caplog) == ["non-compliant"]
-    assert findings(sandbox, since) == [(Problem.FIREHOSE_GONE, "amazon-apigateway-gone")]
+    assert findings(sandbox, since) == [(Problem.FIREHOSE_MISSING, "amazon-apigateway-gone")]

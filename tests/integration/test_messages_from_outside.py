@@ -12,7 +12,7 @@ import pytest
 
 from handlers import sweep as sweep_handler
 from log_keeper.events.cloudtrail import LOG_ROLE_EVENTS
-from log_keeper.events.own_events import STAGE_TO_LOOK_AT
+from log_keeper.events.own_events import STAGE_TO_EVALUATE
 from log_keeper.events.sweep_work import UnreadableWorkError
 from sandbox.assembly import Sandbox
 from testing.accounts import (
@@ -67,7 +67,7 @@ def api_id(sandbox: Sandbox) -> str:
 def to_look_at(version: object = "apigateway", api_id: object = "a1b2c3d4e5", stage_name: object = "prod") -> Any:
     """The event that only a sweep and a schedule put on the queue."""
     detail = {"version": version, "apiId": api_id, "stageName": stage_name}
-    return {"detail-type": "Stage To Look At", "account": ACCOUNT, "region": "us-east-1", "detail": detail}
+    return {"detail-type": "Stage To Evaluate", "account": ACCOUNT, "region": "us-east-1", "detail": detail}
 
 
 def with_name(name: Any, api_id: str) -> list[Any]:
@@ -139,7 +139,7 @@ def test_other_accounts_and_regions_are_refused(sandbox: Sandbox, api_id: str, d
     refused = [
         str(number)
         for number, message in enumerate(messages)
-        if message["detail-type"] != STAGE_TO_LOOK_AT or message["region"] in (None, REGION)
+        if message["detail-type"] != STAGE_TO_EVALUATE or message["region"] in (None, REGION)
     ]
     assert deliver(*messages) == refused
     assert made_by_program(sandbox, calls) == []
@@ -190,7 +190,7 @@ def log_role_messages() -> list[Any]:
     return [
         record("UpdateAccount", {"patchOperations": [{"path": "/cloudwatchRoleArn", "value": "x"}]}),
         {
-            "detail-type": "Log Role To Look At",
+            "detail-type": "Log Role To Evaluate",
             "account": ACCOUNT,
             "region": "us-east-1",
             "detail": {"roleName": "Admin"},

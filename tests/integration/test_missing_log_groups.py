@@ -266,7 +266,7 @@ def test_stage_of_neither_version_is_deleted(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert deliver(deleted("/aws/apigateway/a1b2c3d4e5/prod")) == []
-    assert outcomes(caplog) == ["gone"]
+    assert outcomes(caplog) == ["deleted"]
 
 
 def test_group_in_the_way_of_a_deployment_is_reported(sandbox: Sandbox, deliver: Deliver) -> None:
@@ -282,7 +282,7 @@ def test_group_in_the_way_of_a_deployment_is_reported(sandbox: Sandbox, deliver:
         errorCode="ResourceAlreadyExistsException",
     )
     assert deliver(blocked) == []
-    assert findings(sandbox, since) == [(Problem.LOG_GROUP_IN_THE_WAY, group)]
+    assert findings(sandbox, since) == [(Problem.LOG_GROUP_EXISTS, group)]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_data_trace_ends_although_no_log_group_may_be_created(
     refusal.end()
     assert deliver(updated(leaking)) == []
     assert get_stage(sandbox, leaking)["accessLogSettings"]["destinationArn"].endswith(f"/{leaking}/prod")
-    assert outcomes(caplog) == ["changed"]
+    assert outcomes(caplog) == ["remediated"]
 
 
 def test_access_logs_go_on_although_the_execution_log_group_may_not_be_created(
@@ -133,7 +133,7 @@ def test_what_was_made_before_a_conflict_is_published(sandbox: Sandbox, deliver:
     assert deliver(updated(leaking)) == []
     told = [made.call.params["Entries"] for made in sandbox.calls[since:] if made.call.operation == "PutEvents"]
     [groups] = [json.loads(entry["Detail"])["logGroups"] for entries in told for entry in entries]
-    assert set(groups.values()) == {"made"}
+    assert set(groups.values()) == {"created"}
 
 
 def test_http_stage_needs_no_log_role(sandbox: Sandbox, deliver: Deliver, environment: pytest.MonkeyPatch) -> None:

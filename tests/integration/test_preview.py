@@ -70,7 +70,7 @@ def in_line(sandbox: Sandbox, api_id: str, version: ApiVersion, stage_name: str,
         set_log_role(sandbox, make_role(sandbox, f"Logs-{region}"), region)
     enforcer = Enforcer(Clients(lambda: Pace(1000)), SETTINGS, sandbox.now, wait=lambda seconds: None)
     result, _ = enforcer.enforce(StageNamed(StageRef(ACCOUNT, region, version, api_id, stage_name)))
-    assert result.outcome is Outcome.CHANGED
+    assert result.outcome is Outcome.REMEDIATED
 
 
 def stages(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -102,9 +102,9 @@ def test_options_are_the_policy() -> None:
     arguments = command.parser().parse_args([*options.split(), *retentions])
     assert policy_parameters(command.settings(arguments, ACCOUNT, "aws", ("us-east-1",))) == {
         "InfoTagKey": "k",
-        "AllowBodies": "true",
+        "AllowDataTrace": "Yes",
         "AccessLogFormat": "CLF",
-        "DetailedMetrics": "On",
+        "DetailedMetrics": "Yes",
         "ExemptTagKey": "e",
         "AccessLogRetentionDays": "7",
         "ExecutionLogRetentionDays": "3",
@@ -122,7 +122,7 @@ def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look:
     code, output, _ = look("--json")
     assert code == command.COMPLIANT
     assert {api_id: stage["outcome"] for (_, api_id), stage in stages(json.loads(output)).items()} == dict.fromkeys(
-        good, "in line"
+        good, "compliant"
     )
     bad = {make_rest_stage(sandbox), make_http_stage(sandbox), make_websocket_stage(sandbox)}
     elsewhere = make_rest_stage(sandbox, region="eu-west-1")
@@ -130,8 +130,8 @@ def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look:
     document = json.loads(output)
     assert code == command.NON_COMPLIANT
     outcomes = {api_id: stage["outcome"] for (_, api_id), stage in stages(document).items()}
-    assert outcomes == dict.fromkeys(good, "in line") | dict.fromkeys(bad | {elsewhere}, "would change")
-    assert [region["logRole"]["status"] for region in document["regions"]] == ["live", "dead"]
+    assert outcomes == dict.fromkeys(good, "compliant") | dict.fromkeys(bad | {elsewhere}, "would be remediated")
+    assert [region["logRole"]["status"] for region in document["regions"]] == ["valid", "invalid"]
     assert document["summary"]["stages"] == {
         "evaluated": 7,
         "compliant": 3,
@@ -316,7 +316,7 @@ def test_csv_has_a_row_for_each_stage(sandbox: Sandbox, look: Look) -> None:
     code, output, _ = look("--csv")
     assert code == command.NON_COMPLIANT
     [row] = csv.DictReader(io.StringIO(output))
-    assert (row["region"], row["apiId"], row["outcome"]) == ("us-east-1", api_id, "would change")
+    assert (row["region"], row["apiId"], row["outcome"]) == ("us-east-1", api_id, "would be remediated")
     assert "change execution logging level from OFF to ERROR" in row["changes"]
 
 
@@ -372,7 +372,7 @@ def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:
     done = run(sandbox)
     assert (done.returncode, done.stderr) == (command.NON_COMPLIANT, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "2 of 2 stages would change" in done.stdout
+    assert "2 of 2 stages would be remediated" in done.stdout
     assert "\x1b" not in done.stdout
     # What is forced to be a terminal gets bold and dim, and colours unless they are unwanted.
     colour = re.compile(r"\x1b\[(\d+;)*3\d")

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from log_keeper.events.sweep_work import UnreadableWorkError, Work
-from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
@@ -48,7 +48,7 @@ def settings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def swept(
-    settings: Settings, work: Work, clock: Clock, apis: int = 99, tell: Callable[[Judgement], None] = lambda _: None
+    settings: Settings, work: Work, clock: Clock, apis: int = 99, tell: Callable[[Evaluation], None] = lambda _: None
 ) -> Swept:
     """A sweep with time for so many APIs."""
     left = iter(range(apis))
@@ -76,7 +76,7 @@ def test_what_there_was_no_time_for_goes_on_in_another_message(sandbox: Sandbox,
     clock, work, rounds = Clock(), Work("us-east-1"), 0
     found: list[str] = []
     while True:
-        part = swept(settings, work, clock, apis=2, tell=lambda judgement: found.append(judgement.stage.ref.api_id))
+        part = swept(settings, work, clock, apis=2, tell=lambda evaluation: found.append(evaluation.stage.ref.api_id))
         rounds += 1
         if part.left is None:
             break
@@ -118,7 +118,7 @@ def test_role_that_is_dead_and_stages_out_of_line_are_put_on_the_queue(sandbox: 
     api_id = make_rest_stage(sandbox)
     swept(settings, Work("us-east-1"), Clock())
     kinds = [(message["detail-type"], message["detail"].get("apiId")) for message in messages(sandbox, settings)]
-    assert sorted(kinds, key=str) == [("Log Role To Look At", None), ("Stage To Look At", api_id)]
+    assert sorted(kinds, key=str) == [("Log Role To Evaluate", None), ("Stage To Evaluate", api_id)]
 
 
 def test_nothing_is_put_on_the_queue_in_audit_mode(sandbox: Sandbox, settings: Settings) -> None:
@@ -131,7 +131,7 @@ def test_nothing_is_put_on_the_queue_in_audit_mode(sandbox: Sandbox, settings: S
 def test_closed_region_is_a_finding(sandbox: Sandbox, settings: Settings) -> None:
     sandbox.disabled_regions.add("eu-west-1")
     part = swept(settings, Work("eu-west-1"), Clock())
-    assert [finding.problem for finding in part.findings] == [Problem.REGION_CLOSED]
+    assert [finding.problem for finding in part.findings] == [Problem.REGION_UNAVAILABLE]
     assert part.left is None
 
 
@@ -231,11 +231,11 @@ def test_change_to_the_accounts_policy_begins_a_sweep_of_the_http_apis_of_its_re
     assert work is not None
     found: list[str] = []
     clock = Clock()
-    first = swept(settings, work, clock, apis=1, tell=lambda judgement: found.append(judgement.stage.ref.api_id))
+    first = swept(settings, work, clock, apis=1, tell=lambda evaluation: found.append(evaluation.stage.ref.api_id))
     assert first.left is not None
     rest = Work.from_message(first.left.to_message(), settings.regions)
     assert rest is not None
-    last = swept(settings, rest, clock, tell=lambda judgement: found.append(judgement.stage.ref.api_id))
+    last = swept(settings, rest, clock, tell=lambda evaluation: found.append(evaluation.stage.ref.api_id))
     assert (sorted(found), last.left) == (sorted(names), None)
     # What is the region's is left to the sweep of all APIs, and so are the metrics of a day.
     assert (first.is_whole, last.is_whole, first.findings, first.role) == (False, False, [], None)

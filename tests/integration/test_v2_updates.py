@@ -90,11 +90,11 @@ def test_settings_that_are_not_logging_stay(sandbox: Sandbox, deliver: Deliver, 
 def test_bodies_that_are_allowed_stay(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str, answer: Answer
 ) -> None:
-    environment.setenv("ALLOW_BODIES", "true")
+    environment.setenv("ALLOW_DATA_TRACE", "Yes")
     sandbox.turn(partial_route_settings=answer)
     owner_updates(sandbox, api_id, RouteSettings={"send": {"DataTraceEnabled": True, "LoggingLevel": "ERROR"}})
     arn = f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/prod"
-    tags = {"execution-logs": "INFO", "execution-logs-bodies": "true"}
+    tags = {"execution-logs": "INFO", "execution-logs-data-trace": "true"}
     sandbox.client("apigatewayv2").tag_resource(ResourceArn=arn, Tags=tags)
     assert deliver(updated_v2(api_id)) == []
     assert v2_stage(sandbox, api_id)["RouteSettings"] == {"send": LOUD}
@@ -207,7 +207,7 @@ def test_settings_of_a_route_that_does_not_exist_are_a_finding(sandbox: Sandbox,
 def test_detailed_metrics_leave_routes_alone(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str
 ) -> None:
-    environment.setenv("DETAILED_METRICS", "On")
+    environment.setenv("DETAILED_METRICS", "Yes")
     own = {"LoggingLevel": "ERROR", "DetailedMetricsEnabled": False}
     owner_updates(sandbox, api_id, RouteSettings={"send": own})
     deliver(updated_v2(api_id))
@@ -223,4 +223,4 @@ def test_http_stage_has_no_opt_in(sandbox: Sandbox, deliver: Deliver, caplog: py
     sandbox.client("apigatewayv2").tag_resource(ResourceArn=arn, Tags=tags)
     assert deliver(record("TagResource", {"resource-arn": arn, "tags": tags})) == []
     assert not [made for made in sandbox.calls if made.call.service == "scheduler"]
-    assert [vars(line)["info_until"] for line in caplog.records if hasattr(line, "info_until")] == [None]
+    assert [vars(line)["infoUntil"] for line in caplog.records if hasattr(line, "infoUntil")] == [None]

@@ -39,8 +39,8 @@ def searches() -> dict[str, str]:
 SEARCHES = searches()
 EXECUTION, ACCESS = "Log bytes taken in: execution logs", "Log bytes taken in: access logs"
 OF_SWEEPS = {
-    "Stages out of line, last sweep": "StagesSeenOutOfLine",
-    "Stages in line, last sweep": "StagesSeenInLine",
+    "Stages out of line, last sweep": "StagesFoundNonCompliant",
+    "Stages in line, last sweep": "StagesFoundCompliant",
     "Stages opted in to INFO": "StagesOptedIn",
 }
 

@@ -135,8 +135,8 @@ def test_environment_is_what_the_settings_read() -> None:
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     choices = {
         "ACCESS_LOG_FORMAT": "CLF",
-        "ALLOW_BODIES": "true",
-        "DETAILED_METRICS": "On",
+        "ALLOW_DATA_TRACE": "Yes",
+        "DETAILED_METRICS": "Yes",
         "FORWARDS": "true",
         "MODE": "Audit",
     }

@@ -96,7 +96,7 @@ def test_saved_queries_ask_for_fields_of_json() -> None:
 def test_stage_with_a_format_of_an_earlier_version_is_compliant(name: FormatName, protocol: Protocol) -> None:
     """Those of the version before values were quoted: a stage that has one keeps it."""
     stage = rest_stage(protocol=protocol, log_format=EARLIER[name][protocol])
-    assert plan(stage, POLICY, NOW).is_in_line
+    assert plan(stage, POLICY, NOW).is_compliant
 
 
 def test_json_of_rest_has_the_ten_usual_fields() -> None:

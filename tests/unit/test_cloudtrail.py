@@ -18,13 +18,13 @@ from log_keeper.events.hints import (
     DeliveryNamed,
     Hint,
     Ignored,
+    IgnoreReason,
     LogRoleNamed,
-    Nothing,
     StageNamed,
     StagesTagged,
     UnreadableEventError,
 )
-from log_keeper.events.own_events import log_role_to_look_at, stage_to_look_at
+from log_keeper.events.own_events import log_role_to_evaluate, stage_to_evaluate
 from log_keeper.stages import ApiVersion, StageRef
 from testing.builders import ACCOUNT, EVENTS, OWN_ROLE_ARN, REF, REGION, record, sample
 
@@ -45,15 +45,15 @@ SAMPLES: dict[str, Hint] = {
     "create-api-quick": ApiNamed(REGION, "f6g7h8i9j0"),
     "create-deployment": PROD,
     "create-deployment-v2": V2_PROD,
-    "create-deployment-console-without-stage": Nothing(Ignored.NO_STAGE, "CreateDeployment"),
-    "create-deployment-without-parameters": Nothing(Ignored.NO_STAGE, "CreateDeployment"),
+    "create-deployment-console-without-stage": Ignored(IgnoreReason.NO_STAGE, "CreateDeployment"),
+    "create-deployment-without-parameters": Ignored(IgnoreReason.NO_STAGE, "CreateDeployment"),
     "create-stage": PROD,
     "create-stage-v2": V2_DEFAULT,
     "delete-access-log-settings": V2_DEFAULT,
     "delete-log-group": StageNamed(REF, deleted_log_group="/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"),
     "create-log-group-exists": StageNamed(REF, blocking_log_group="API-Gateway-Execution-Logs_a1b2c3d4e5/prod"),
     "delete-resource-policy": V2_DEFAULT,
-    "delete-resource-policy-of-account": Nothing(Ignored.NO_STAGE, "DeleteResourcePolicy"),
+    "delete-resource-policy-of-account": Ignored(IgnoreReason.NO_STAGE, "DeleteResourcePolicy"),
     "put-resource-policy": V2_DEFAULT,
     "create-delivery": DeliveryNamed(REGION, source="shop"),
     "delete-delivery": DeliveryNamed(REGION),
@@ -71,7 +71,7 @@ SAMPLES: dict[str, Hint] = {
     "untag-resource-v2": replace(V2_DEFAULT, tags_changed=True),
     "untag-resources": StagesTagged((REF,)),
     "update-account": LOG_ROLE,
-    "update-stage-failed": Nothing(Ignored.FAILED_CALL, "UpdateStage"),
+    "update-stage-failed": Ignored(IgnoreReason.FAILED_CALL, "UpdateStage"),
     "update-stage-logging-off": PROD,
     "update-stage-v2": V2_DEFAULT,
 }
@@ -102,37 +102,41 @@ def test_a_call_of_the_tagging_api_names_the_stages_whose_tags_it_changed() -> N
     failed = {other: {"StatusCode": 404}}
     assert tagged([STAGE_ARN, other, elsewhere, impossible, 7, ["x"]], failed) == StagesTagged((REF,))
     for arns in ([other], [], "truncated", None, [elsewhere]):
-        assert tagged(arns, failed) == Nothing(Ignored.NO_STAGE, "TagResources")
+        assert tagged(arns, failed) == Ignored(IgnoreReason.NO_STAGE, "TagResources")
 
 
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        pytest.param(record("UpdateStage", "truncated"), Ignored.NO_STAGE, id="parameters that are no object"),
-        pytest.param(record("UpdateStage", {}), Ignored.NO_STAGE, id="no parameters"),
-        pytest.param(record("UpdateStage", {"restApiId": "a1b2c3d4e5"}), Ignored.NO_STAGE, id="no stage"),
+        pytest.param(record("UpdateStage", "truncated"), IgnoreReason.NO_STAGE, id="parameters that are no object"),
+        pytest.param(record("UpdateStage", {}), IgnoreReason.NO_STAGE, id="no parameters"),
+        pytest.param(record("UpdateStage", {"restApiId": "a1b2c3d4e5"}), IgnoreReason.NO_STAGE, id="no stage"),
         pytest.param(
-            record("CreateStage", {"restApiId": "a1", "createStageInput": None}), Ignored.NO_STAGE, id="no body"
+            record("CreateStage", {"restApiId": "a1", "createStageInput": None}), IgnoreReason.NO_STAGE, id="no body"
         ),
-        pytest.param(record("TagResource", {"resourceArn": STAGE_ARN + "%2Fx"}), Ignored.NO_STAGE, id="longer ARN"),
+        pytest.param(
+            record("TagResource", {"resourceArn": STAGE_ARN + "%2Fx"}), IgnoreReason.NO_STAGE, id="longer ARN"
+        ),
         pytest.param(
             record("TagResource", {"resourceArn": f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5"}),
-            Ignored.NO_STAGE,
+            IgnoreReason.NO_STAGE,
             id="tag of an API",
         ),
-        pytest.param(record("CreateApi", {}, responseElements=None), Ignored.NO_STAGE, id="no API id"),
-        pytest.param(record("CreateDeployment", {"apiId": "a1b2c3d4e5"}), Ignored.NO_STAGE, id="V2 without a stage"),
+        pytest.param(record("CreateApi", {}, responseElements=None), IgnoreReason.NO_STAGE, id="no API id"),
+        pytest.param(
+            record("CreateDeployment", {"apiId": "a1b2c3d4e5"}), IgnoreReason.NO_STAGE, id="V2 without a stage"
+        ),
         pytest.param(
             record("DeleteLogGroup", {"logGroupName": "mine"}, eventSource="logs.amazonaws.com"),
-            Ignored.NO_STAGE,
+            IgnoreReason.NO_STAGE,
             id="log group of nobody's",
         ),
-        pytest.param(record("TagResource", {"resourceArn": ["x"]}), Ignored.NO_STAGE, id="ARN that is no text"),
+        pytest.param(record("TagResource", {"resourceArn": ["x"]}), IgnoreReason.NO_STAGE, id="ARN that is no text"),
         pytest.param(
-            record("DeleteStage", {"restApiId": "a1", "stageName": "prod"}), Ignored.UNKNOWN_EVENT, id="unknown"
+            record("DeleteStage", {"restApiId": "a1", "stageName": "prod"}), IgnoreReason.UNKNOWN_EVENT, id="unknown"
         ),
         pytest.param(
-            record("UpdateStage", eventSource="s3.amazonaws.com"), Ignored.UNKNOWN_EVENT, id="another service"
+            record("UpdateStage", eventSource="s3.amazonaws.com"), IgnoreReason.UNKNOWN_EVENT, id="another service"
         ),
         pytest.param(
             record(
@@ -140,15 +144,15 @@ def test_a_call_of_the_tagging_api_names_the_stages_whose_tags_it_changed() -> N
                 {"restApiId": "a1b2c3d4e5", "stageName": "prod"},
                 userIdentity={"sessionContext": {"sessionIssuer": {"arn": OWN_ROLE_ARN}}},
             ),
-            Ignored.OWN_CALL,
+            IgnoreReason.OWN_CALL,
             id="our own",
         ),
     ],
 )
-def test_record_of_nothing_says_why(event: object, expected: Ignored) -> None:
+def test_record_of_nothing_says_why(event: object, expected: IgnoreReason) -> None:
     hint = read(event)
-    assert isinstance(hint, Nothing)
-    assert hint.why is expected
+    assert isinstance(hint, Ignored)
+    assert hint.reason is expected
 
 
 @pytest.mark.parametrize(
@@ -169,9 +173,9 @@ def test_whoever_is_not_us_is_heard(identity: object) -> None:
 def test_our_own_event_of_a_region_that_was_dropped_is_let_be() -> None:
     """Such as the end of an opt-in there, whose schedule outlives the region's place among the parameters."""
     ref = StageRef(ACCOUNT, "eu-west-1", ApiVersion.V1, "a1b2c3d4e5", "prod")
-    assert read(stage_to_look_at(ref)) == Nothing(Ignored.OTHER_REGION, "Stage To Look At")
-    role = log_role_to_look_at(ACCOUNT, "eu-west-1")
-    assert read(role) == Nothing(Ignored.OTHER_REGION, "Log Role To Look At")
+    assert read(stage_to_evaluate(ref)) == Ignored(IgnoreReason.OTHER_REGION, "Stage To Evaluate")
+    role = log_role_to_evaluate(ACCOUNT, "eu-west-1")
+    assert read(role) == Ignored(IgnoreReason.OTHER_REGION, "Log Role To Evaluate")
 
 
 @pytest.mark.parametrize(
@@ -198,12 +202,12 @@ def test_our_own_event_of_a_region_that_was_dropped_is_let_be() -> None:
         pytest.param(record("CreateApi", responseElements={"apiId": "../x"}), id="path in a new API's id"),
         pytest.param(record("Delete\nStage"), id="line break in an event's name"),
         pytest.param(record("x" * 129), id="long name of an event"),
-        pytest.param({"account": ACCOUNT, "detail-type": "Stage To Look At", "detail": {}}, id="our event, empty"),
+        pytest.param({"account": ACCOUNT, "detail-type": "Stage To Evaluate", "detail": {}}, id="our event, empty"),
         pytest.param(
             {
                 "account": ACCOUNT,
                 "region": REGION,
-                "detail-type": "Stage To Look At",
+                "detail-type": "Stage To Evaluate",
                 "detail": {"version": "v3", "apiId": "a1", "stageName": "prod"},
             },
             id="our event, of another version",
@@ -220,7 +224,7 @@ def test_refusal_is_short(version: object) -> None:
     """It becomes a line of the log."""
     detail = {"version": version, "apiId": "a1", "stageName": "prod"}
     with pytest.raises(UnreadableEventError) as refusal:
-        read({"account": ACCOUNT, "region": REGION, "detail-type": "Stage To Look At", "detail": detail})
+        read({"account": ACCOUNT, "region": REGION, "detail-type": "Stage To Evaluate", "detail": detail})
     assert len(str(refusal.value)) <= 200
 
 
@@ -246,8 +250,8 @@ EVENT_ID = "10000000-0000-4000-8000-000000000001"
             record("UpdateStage", eventTime="2026-11-02T11:59:00"), Cause("UpdateStage", None, None), id="no zone"
         ),
         pytest.param(
-            {"detail-type": "Stage To Look At", "detail": {"eventName": ["x"], "eventID": EVENT_ID}},
-            Cause("Stage To Look At", None, None),
+            {"detail-type": "Stage To Evaluate", "detail": {"eventName": ["x"], "eventID": EVENT_ID}},
+            Cause("Stage To Evaluate", None, None),
             id="our own, which has none of it",
         ),
     ],
@@ -306,4 +310,4 @@ def test_any_json_is_a_hint_or_refused(event: Any) -> None:
         hint = read(event)
     except UnreadableEventError:
         return
-    assert isinstance(hint, StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed | Nothing)
+    assert isinstance(hint, StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed | Ignored)

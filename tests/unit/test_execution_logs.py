@@ -9,12 +9,12 @@ import pytest
 
 from log_keeper.events.cloudtrail import read_event
 from log_keeper.events.delivery_events import DELIVERY_EVENTS
-from log_keeper.events.hints import DeliveryNamed, Hint, Ignored, Nothing
+from log_keeper.events.hints import DeliveryNamed, Hint, Ignored, IgnoreReason
 from log_keeper.events.stage_arns import stage_of_source
-from log_keeper.policy.evaluation import Facts, Judgement, judge
+from log_keeper.policy.evaluation import Evaluation, Facts, evaluate
 from log_keeper.policy.execution_logs import Delivery, destination_name, log_group_of, needs_deliveries, stream_of
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.policy.log_groups import LogGroupChange, LogGroupFacts
+from log_keeper.policy.log_groups import LogGroupFacts, LogGroupStep
 from log_keeper.policy.log_role import LogRoleFacts
 from log_keeper.stages import Protocol, Stage
 from testing.builders import ACCOUNT, REF, REGION, SETTINGS, V2_REF, record, rest_stage
@@ -33,9 +33,9 @@ def group(name: str) -> Delivery:
     return Delivery(f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}", name)
 
 
-def judged(*deliveries: Delivery, existing: tuple[str, ...] = (ACCESS,), stage: Stage | None = None) -> Judgement:
+def judged(*deliveries: Delivery, existing: tuple[str, ...] = (ACCESS,), stage: Stage | None = None) -> Evaluation:
     facts = Facts(dict.fromkeys(existing, THERE), execution_log_deliveries={REF: deliveries} if deliveries else {})
-    return judge(stage or rest_stage(), SETTINGS, facts, NOW)
+    return evaluate(stage or rest_stage(), SETTINGS, facts, NOW)
 
 
 @pytest.mark.parametrize("arn", [WITH_ACCOUNT, WITHOUT_ACCOUNT, WITH_ACCOUNT.replace("arn:aws:", "arn:aws-us-gov:")])
@@ -79,7 +79,7 @@ def test_receivers_are_known_by_their_arns() -> None:
 def test_stage_with_a_delivery_needs_no_standard_log_group() -> None:
     assert [each.name for each in judged().required_log_groups] == [STANDARD]
     found = judged(BUCKET)
-    assert found.is_in_line
+    assert found.is_compliant
     assert found.findings == (Finding(Problem.DELIVERED_ELSEWHERE, BUCKET.receiver),)
 
 
@@ -92,8 +92,8 @@ def test_canary_of_such_a_stage_needs_none_either() -> None:
 def test_standard_log_group_that_exists_keeps_its_rules() -> None:
     never = LogGroupFacts(NOW, expires=False)
     facts = Facts({ACCESS: THERE, STANDARD: never}, execution_log_deliveries={REF: (BUCKET,)})
-    assert list(judge(rest_stage(), SETTINGS, facts, NOW).required_log_groups.values()) == [
-        LogGroupChange.RETENTION_SET
+    assert list(evaluate(rest_stage(), SETTINGS, facts, NOW).required_log_groups.values()) == [
+        LogGroupStep.SET_RETENTION
     ]
 
 
@@ -110,14 +110,14 @@ def test_delivery_to_nothing_is_a_finding_and_nothing_to_change(lost: Delivery) 
     found = judged(lost)
     assert found.findings == (Finding(Problem.DELIVERY_LOST, lost.receiver),)
     assert found.is_silenced
-    assert not found.is_in_line
+    assert not found.is_compliant
     assert not found.requires_changes, "the sweep does not queue it again and again"
 
 
 def test_one_of_two_deliveries_that_works_is_enough() -> None:
     found = judged(group(THEIRS), BUCKET)
     assert {finding.problem for finding in found.findings} == {Problem.DELIVERY_LOST, Problem.DELIVERED_ELSEWHERE}
-    assert found.is_in_line
+    assert found.is_compliant
 
 
 def test_missing_access_log_group_is_no_receiver_that_exists() -> None:
@@ -128,8 +128,8 @@ def test_missing_access_log_group_is_no_receiver_that_exists() -> None:
 def test_log_role_need_not_write_what_is_delivered() -> None:
     denied = LogRoleFacts(f"arn:aws:iam::{ACCOUNT}:role/Logs", {STANDARD: ("logs:PutLogEvents",)})
     facts = Facts({ACCESS: THERE, STANDARD: THERE}, denied)
-    assert judge(rest_stage(), SETTINGS, facts, NOW).is_silenced
-    assert judge(rest_stage(), SETTINGS, replace(facts, execution_log_deliveries={REF: (BUCKET,)}), NOW).is_in_line
+    assert evaluate(rest_stage(), SETTINGS, facts, NOW).is_silenced
+    assert evaluate(rest_stage(), SETTINGS, replace(facts, execution_log_deliveries={REF: (BUCKET,)}), NOW).is_compliant
 
 
 def test_deliveries_are_read_only_where_they_decide() -> None:
@@ -149,7 +149,7 @@ def read(name: str, parameters: object, **detail: object) -> Hint:
 @pytest.mark.parametrize("name", sorted(DELIVERY_EVENTS - {"DeleteDelivery"}))
 @pytest.mark.parametrize("parameters", [None, "truncated", {}, {"name": 1}, {"deliverySourceName": []}])
 def test_record_that_names_nothing_is_ignored(name: str, parameters: object) -> None:
-    assert read(name, parameters) == Nothing(Ignored.NO_STAGE, name)
+    assert read(name, parameters) == Ignored(IgnoreReason.NO_STAGE, name)
 
 
 def test_delivery_source_of_another_kind_is_ignored() -> None:
@@ -158,9 +158,11 @@ def test_delivery_source_of_another_kind_is_ignored() -> None:
         "resourceArn": f"arn:aws:cloudfront::{ACCOUNT}:distribution/E1",
         "logType": "ACCESS_LOGS",
     }
-    assert read("PutDeliverySource", parameters) == Nothing(Ignored.NO_STAGE, "PutDeliverySource")
+    assert read("PutDeliverySource", parameters) == Ignored(IgnoreReason.NO_STAGE, "PutDeliverySource")
 
 
 def test_deleted_delivery_is_named_by_nothing() -> None:
     assert read("DeleteDelivery", {"id": "x"}) == DeliveryNamed(REGION)
-    assert read("DeleteDelivery", None, errorCode="ConflictException") == Nothing(Ignored.FAILED_CALL, "DeleteDelivery")
+    assert read("DeleteDelivery", None, errorCode="ConflictException") == Ignored(
+        IgnoreReason.FAILED_CALL, "DeleteDelivery"
+    )

@@ -85,7 +85,7 @@ def test_http_settings_are_sent_without_what_is_refused_there() -> None:
     """Whatever GetStage says of it: execution logs of an HTTP API are refused, even OFF."""
     client, answer = Client(), {"DefaultRouteSettings": {"LoggingLevel": "OFF", "DataTraceEnabled": False}}
     stage = to_stage(V2_REF, Protocol.HTTP, answer)  # type: ignore[arg-type]
-    V2Stage(client, stage, answer).apply(plan(stage, replace(POLICY, wants_metrics=True), NOW))  # type: ignore[arg-type]
+    V2Stage(client, stage, answer).apply(plan(stage, replace(POLICY, wants_detailed_metrics=True), NOW))  # type: ignore[arg-type]
     assert [request["DefaultRouteSettings"] for request in client.requests] == [{"DetailedMetricsEnabled": True}]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from log_keeper.aws.log_groups import create_log_group, read_log_groups, set_retention
-from log_keeper.policy.log_groups import LogGroup, LogGroupChange, LogGroupFacts, lack
+from log_keeper.policy.log_groups import LogGroup, LogGroupFacts, LogGroupStep, missing_step
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 WANTED = LogGroup("group", retention=30, kms_key_arn=None)
@@ -39,29 +39,27 @@ def born(days_ago: float) -> int:
 @pytest.mark.parametrize(
     ("logs", "change", "calls"),
     [
-        pytest.param(Logs(), LogGroupChange.MADE, ["create", "retention"], id="absent"),
+        pytest.param(Logs(), LogGroupStep.CREATE, ["create", "retention"], id="absent"),
         pytest.param(Logs(creationTime=born(900), retentionInDays=7), None, [], id="somebody's retention"),
         pytest.param(Logs(creationTime=born(1), retentionPolicyName="never"), None, [], id="account-level policy"),
-        pytest.param(Logs(creationTime=born(29)), LogGroupChange.RETENTION_SET, ["retention"], id="young"),
-        pytest.param(
-            Logs(creationTime=born(31)), LogGroupChange.LEFT_WITHOUT_RETENTION, [], id="old: lines would be lost"
-        ),
+        pytest.param(Logs(creationTime=born(29)), LogGroupStep.SET_RETENTION, ["retention"], id="young"),
+        pytest.param(Logs(creationTime=born(31)), LogGroupStep.KEEP_UNEXPIRING, [], id="old: lines would be lost"),
     ],
 )
-def test_group(logs: Any, change: LogGroupChange | None, calls: list[str]) -> None:
-    found = lack(WANTED, read_log_groups(logs, [WANTED]).get("group"), NOW)
+def test_group(logs: Any, change: LogGroupStep | None, calls: list[str]) -> None:
+    found = missing_step(WANTED, read_log_groups(logs, [WANTED]).get("group"), NOW)
     assert found == change
-    if found is LogGroupChange.MADE:
+    if found is LogGroupStep.CREATE:
         create_log_group(logs, WANTED)
-    if found in (LogGroupChange.MADE, LogGroupChange.RETENTION_SET):
+    if found in (LogGroupStep.CREATE, LogGroupStep.SET_RETENTION):
         set_retention(logs, WANTED)
     assert logs.calls == calls
 
 
 def test_destination_of_the_owners_is_never_created() -> None:
     theirs = LogGroup("group", retention=365, kms_key_arn=None, is_owners=True)
-    assert lack(theirs, None, NOW) is LogGroupChange.MISSING
-    assert lack(theirs, LogGroupFacts(NOW, expires=False), NOW) is None
+    assert missing_step(theirs, None, NOW) is LogGroupStep.AWAIT_OWNER
+    assert missing_step(theirs, LogGroupFacts(NOW, expires=False), NOW) is None
 
 
 def test_groups_are_read_by_fifty() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from log_keeper.policy.evaluation import Facts, judge, log_groups_of
+from log_keeper.policy.evaluation import Facts, evaluate, log_groups_of
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.log_groups import LogGroup, LogGroupFacts
 from log_keeper.policy.log_role import PROBES, LogRoleFacts, granted_groups, in_words, probe_of
@@ -29,15 +29,15 @@ def facts(stage: Stage, denied: dict[str, tuple[str, ...]]) -> Facts:
 
 def test_stage_whose_role_may_write_is_compliant() -> None:
     stage = rest_stage()
-    found = judge(stage, SETTINGS, facts(stage, {}), NOW)
-    assert found.is_in_line
+    found = evaluate(stage, SETTINGS, facts(stage, {}), NOW)
+    assert found.is_compliant
     assert found.findings == ()
 
 
 def test_stage_whose_role_may_not_write_is_not_compliant_and_requires_no_change() -> None:
     stage = rest_stage()
-    found = judge(stage, SETTINGS, facts(stage, {ACCESS: WRITES}), NOW)
-    assert not found.is_in_line
+    found = evaluate(stage, SETTINGS, facts(stage, {ACCESS: WRITES}), NOW)
+    assert not found.is_compliant
     assert not found.requires_changes
     assert found.findings == (
         Finding(
@@ -49,14 +49,14 @@ def test_stage_whose_role_may_not_write_is_not_compliant_and_requires_no_change(
 
 def test_stage_whose_role_may_not_write_requires_its_other_changes() -> None:
     stage = rest_stage("OFF")
-    found = judge(stage, SETTINGS, facts(stage, {ACCESS: WRITES}), NOW)
+    found = evaluate(stage, SETTINGS, facts(stage, {ACCESS: WRITES}), NOW)
     assert found.requires_changes
     assert found.is_silenced
 
 
 def test_role_that_may_not_write_another_stages_groups_does_not_matter() -> None:
     stage = rest_stage()
-    assert judge(stage, SETTINGS, facts(stage, {"/aws/vendedlogs/apigateway/other/prod": WRITES}), NOW).is_in_line
+    assert evaluate(stage, SETTINGS, facts(stage, {"/aws/vendedlogs/apigateway/other/prod": WRITES}), NOW).is_compliant
 
 
 def test_http_stage_does_not_write_with_the_role() -> None:
@@ -65,14 +65,14 @@ def test_http_stage_does_not_write_with_the_role() -> None:
         rest_stage(protocol=Protocol.HTTP, ref=V2_REF, destination=f"{GROUPS}{group}"),
         settings=rest_stage("OFF").settings,
     )
-    found = judge(stage, SETTINGS, facts(stage, {group: WRITES}), NOW)
+    found = evaluate(stage, SETTINGS, facts(stage, {group: WRITES}), NOW)
     assert not found.is_silenced
     assert Problem.LIMITED_LOG_ROLE not in [finding.problem for finding in found.findings]
 
 
 def test_role_that_is_not_known_is_not_held_against_a_stage() -> None:
     stage = rest_stage()
-    assert judge(stage, SETTINGS, replace(facts(stage, {ACCESS: WRITES}), log_role=None), NOW).is_in_line
+    assert evaluate(stage, SETTINGS, replace(facts(stage, {ACCESS: WRITES}), log_role=None), NOW).is_compliant
 
 
 @pytest.mark.parametrize(

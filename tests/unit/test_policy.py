@@ -39,7 +39,7 @@ FORMAT_SET = (Setting.ACCESS_LOG_FORMAT, None, None, POLICY.access_log_formats[P
 @pytest.mark.parametrize(
     ("stage", "expected"),
     [
-        pytest.param(rest_stage(), [], id="in line"),
+        pytest.param(rest_stage(), [], id="compliant"),
         pytest.param(
             rest_stage("OFF", destination=None, log_format=None),
             [DESTINATION_SET, FORMAT_SET, level(None, "OFF", "ERROR")],
@@ -136,21 +136,21 @@ STAGES = st.builds(
 POLICIES = st.builds(
     replace,
     st.just(POLICY),
-    allows_bodies=st.booleans(),
-    wants_metrics=st.booleans(),
+    allows_data_trace=st.booleans(),
+    wants_detailed_metrics=st.booleans(),
     exempt_tag_key=st.sampled_from([None, "team"]),
 )
 
 
 @given(STAGES, POLICIES)
-def test_a_stage_with_its_plan_applied_is_in_line(stage: Stage, policy: Policy) -> None:
-    assert plan(apply(stage, plan(stage, policy, NOW).changes), policy, NOW).is_in_line
+def test_a_stage_with_its_plan_applied_is_compliant(stage: Stage, policy: Policy) -> None:
+    assert plan(apply(stage, plan(stage, policy, NOW).changes), policy, NOW).is_compliant
 
 
 @given(STAGES, POLICIES)
 def test_no_level_rises_while_bodies_are_traced(stage: Stage, policy: Policy) -> None:
     """At no point of the plan does a method both log and trace, but where bodies are allowed on purpose."""
-    for change in plan(stage, replace(policy, allows_bodies=False), NOW).changes:
+    for change in plan(stage, replace(policy, allows_data_trace=False), NOW).changes:
         stage = apply(stage, (change,))
         if change.setting is Setting.LOGGING_LEVEL:
             assert not settings_of(stage, change.override).data_trace
@@ -221,26 +221,26 @@ def test_any_end_is_read_or_counts_as_past(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "allows_bodies", "stays"),
+    ("tags", "allows_data_trace", "stays"),
     [
-        ({"execution-logs": "INFO", "execution-logs-bodies": "true"}, True, True),
-        ({"execution-logs": "INFO", "execution-logs-bodies": "TRUE"}, True, True),
-        ({"execution-logs": "INFO", "execution-logs-bodies": "true"}, False, False),
+        ({"execution-logs": "INFO", "execution-logs-data-trace": "true"}, True, True),
+        ({"execution-logs": "INFO", "execution-logs-data-trace": "TRUE"}, True, True),
+        ({"execution-logs": "INFO", "execution-logs-data-trace": "true"}, False, False),
         ({"execution-logs": "INFO"}, True, False),
-        ({"execution-logs-bodies": "true"}, True, False),
-        (until("2026-11-01", **{"execution-logs-bodies": "true"}), True, False),
+        ({"execution-logs-data-trace": "true"}, True, False),
+        (until("2026-11-01", **{"execution-logs-data-trace": "true"}), True, False),
     ],
 )
-def test_bodies_stay_on_purpose_only(tags: dict[str, str], allows_bodies: bool, stays: bool) -> None:
+def test_bodies_stay_on_purpose_only(tags: dict[str, str], allows_data_trace: bool, stays: bool) -> None:
     stage = rest_stage("INFO", data_trace=True, tags=tags)
-    planned = plan(stage, replace(POLICY, allows_bodies=allows_bodies), NOW).changes
+    planned = plan(stage, replace(POLICY, allows_data_trace=allows_data_trace), NOW).changes
     assert any(change.setting is Setting.DATA_TRACE for change in planned) is not stays
 
 
 def test_metrics_are_left_or_on_everywhere() -> None:
     stage = rest_stage(overrides={"~1/GET": method_settings()})
-    assert plan(stage, POLICY, NOW).is_in_line
-    planned = plan(stage, replace(POLICY, wants_metrics=True), NOW).changes
+    assert plan(stage, POLICY, NOW).is_compliant
+    planned = plan(stage, replace(POLICY, wants_detailed_metrics=True), NOW).changes
     assert [(change.setting, change.override) for change in planned] == [
         (Setting.DETAILED_METRICS, None),
         (Setting.DETAILED_METRICS, "~1/GET"),
@@ -251,7 +251,7 @@ def test_metrics_are_left_or_on_everywhere() -> None:
 def test_metrics_of_routes_follow_the_stage(protocol: Protocol) -> None:
     """A route is measured where the stage says so, whatever its own settings say."""
     stage = rest_stage(ref=V2_REF, protocol=protocol, overrides={"GET /": method_settings()})
-    planned = plan(stage, replace(POLICY, wants_metrics=True), NOW).changes
+    planned = plan(stage, replace(POLICY, wants_detailed_metrics=True), NOW).changes
     assert [(change.setting, change.override) for change in planned] == [(Setting.DETAILED_METRICS, None)]
 
 

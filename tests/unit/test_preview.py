@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from hypothesis import given
 from hypothesis import strategies as st
 
-from log_keeper.aws.account_role import AccountRole, Verdict
-from log_keeper.policy.evaluation import Facts, judge, log_groups_of
+from log_keeper.aws.account_role import AccountRole, RoleStatus
+from log_keeper.policy.evaluation import Facts, evaluate, log_groups_of
 from log_keeper.policy.log_groups import LogGroupFacts
 from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
@@ -29,8 +29,8 @@ from preview.words import headline, method_in_words, points, policy_parameters, 
 from testing.builders import REF, SETTINGS, V2_REF, method_settings, rest_stage
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-LIVE = AccountRole(Verdict.LIVE, "arn:aws:iam::123456789012:role/Logs")
-DEAD = AccountRole(Verdict.DEAD, None, "is none")
+LIVE = AccountRole(RoleStatus.VALID, "arn:aws:iam::123456789012:role/Logs")
+DEAD = AccountRole(RoleStatus.INVALID, None, "is none")
 
 
 def looked_at(
@@ -38,7 +38,7 @@ def looked_at(
 ) -> StagePreview:
     facts = LogGroupFacts(NOW - timedelta(days=1), expires=True)
     existing = {group.name: facts for group in log_groups_of(stage, settings)} if has_groups else {}
-    return StagePreview(name, judge(stage, settings, Facts(existing), NOW))
+    return StagePreview(name, evaluate(stage, settings, Facts(existing), NOW))
 
 
 def preview(*stages: StagePreview, role: AccountRole | None = LIVE, errors: tuple[str, ...] = ()) -> Preview:
@@ -52,13 +52,13 @@ def said(stage: StagePreview, settings: Settings = SETTINGS) -> list[str]:
 
 def test_compliant_stage_requires_no_changes() -> None:
     stage = looked_at(rest_stage())
-    assert stage.outcome is Outcome.IN_LINE
+    assert stage.outcome is Outcome.COMPLIANT
     assert said(stage) == []
 
 
 def test_changes_of_a_new_stage_are_described() -> None:
     stage = looked_at(rest_stage("OFF", destination=None, log_format=None), has_groups=False)
-    assert stage.outcome is Outcome.WOULD_CHANGE
+    assert stage.outcome is Outcome.WOULD_BE_REMEDIATED
     assert said(stage) == [
         "create the execution log group, retention 30 days: otherwise API Gateway creates it, without retention",
         ("set access log destination to a new log group, retention 365 days: access logs are always on (APIGateway.9)"),
@@ -111,7 +111,7 @@ def test_missing_log_groups_are_described_by_what_they_are_for() -> None:
         "change access log destination to a new log group, if this one is missing for MissingLogGroupMinutes",
     ]
     young = {"API-Gateway-Execution-Logs_a1b2c3d4e5/prod": LogGroupFacts(NOW, expires=False)}
-    stage = StagePreview("shop", judge(rest_stage(destination=chosen), SETTINGS, Facts(young), NOW))
+    stage = StagePreview("shop", evaluate(rest_stage(destination=chosen), SETTINGS, Facts(young), NOW))
     assert steps(stage, SETTINGS)[0].what == "set retention of the execution log group to 30 days"
 
 
@@ -138,17 +138,17 @@ def test_http_api_is_never_at_info(until: str) -> None:
     destination = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/apigatewayv2/a1b2c3d4e5/.default"
     tags = {"execution-logs": "INFO", "execution-logs-until": until}
     stage = looked_at(rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags=tags, destination=destination))
-    assert stage.outcome is Outcome.IN_LINE
+    assert stage.outcome is Outcome.COMPLIANT
     assert not stage.is_opted_in
     assert said(stage) == []
 
 
 def test_counts() -> None:
     stages = [looked_at(rest_stage()), looked_at(rest_stage("OFF")), looked_at(rest_stage("OFF"))]
-    outcomes = {Outcome.IN_LINE: 1, Outcome.WOULD_CHANGE: 2, Outcome.NON_COMPLIANT: 0, Outcome.EXEMPT: 0}
+    outcomes = {Outcome.COMPLIANT: 1, Outcome.WOULD_BE_REMEDIATED: 2, Outcome.NON_COMPLIANT: 0, Outcome.EXEMPT: 0}
     assert count(stages) == Count(outcomes, opted_in=0)
     assert count(stages).evaluated == 3
-    assert headline(preview(*stages)) == "2 of 3 stages would change."
+    assert headline(preview(*stages)) == "2 of 3 stages would be remediated."
     assert headline(preview()) == "There are no stages."
     assert not preview(*stages).is_compliant
 

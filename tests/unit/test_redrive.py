@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.events.own_events import stage_to_evaluate
 from log_keeper.events.sweep_work import Work
 from log_keeper.stages import Api, Protocol
 from testing.builders import EVENTS, REF, sample
@@ -45,7 +45,7 @@ def described(body: object, **attributes: str) -> redrive.Message:
         (sample("create-api-quick"), "CreateApi", "HTTP or WebSocket API"),
         (sample("delete-role"), "DeleteRole", "us-east-1: the account's log role"),
         (sample("update-stage-failed"), "UpdateStage", "nothing to do (failed call)"),
-        (stage_to_look_at(REF), "Stage To Look At", "us-east-1: REST API a1b2c3d4e5, stage prod"),
+        (stage_to_evaluate(REF), "Stage To Evaluate", "us-east-1: REST API a1b2c3d4e5, stage prod"),
         (Work("eu-west-1").to_message(), "sweep", "eu-west-1"),
         (Work("eu-west-1", (Api("a1", Protocol.REST),)).to_message(), "sweep", "eu-west-1, the last 1 APIs"),
         ({"detail-type": "Scheduled Event", "detail": {}}, "Scheduled Event", "starts a sweep"),

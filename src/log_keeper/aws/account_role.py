@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import CALL_ERRORS, error_code, error_message, is_moving, is_transient
+from log_keeper.aws.errors import CALL_ERRORS, error_code, error_message, is_concurrent_change, is_transient
 from log_keeper.aws.role_reading import API_GATEWAY, LogRole, RoleReader, get_role, trusts_api_gateway
 from log_keeper.policy.log_role import PROBES, TEST_ACTIONS, WELCOME_GROUP, listed
 from log_keeper.settings import Settings
@@ -38,15 +38,15 @@ _SPREAD = 7
 _PAUSES = (20, 20)
 
 
-class Verdict(StrEnum):
+class RoleStatus(StrEnum):
     """How the account's log role was found, or left."""
 
-    LIVE = "live"
+    VALID = "valid"
     #: It may write to some of the log groups that APIs of the region need, or may need: left as it is, never replaced.
     LIMITED = "limited"
-    MENDED = "mended"
+    REPAIRED = "repaired"
     #: Found so by a look, which changes nothing.
-    DEAD = "dead"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class AccountRole:
     may write to all that are usual. ``log_role``: what is known of the log groups that it may write to.
     """
 
-    verdict: Verdict
+    status: RoleStatus
     role_arn: str | None
     fault: str | None = None
     limits: str | None = None
@@ -72,10 +72,10 @@ def look(clients: Clients, settings: Settings, region: str) -> AccountRole:
     """Return the role that the account settings of the region name. Nothing is changed."""
     role = RoleReader(clients, settings, region).read(_role_set(clients.apigateway(region)))
     if role.fault is not None:
-        return AccountRole(Verdict.DEAD, role.role_arn, role.fault, log_role=role)
+        return AccountRole(RoleStatus.INVALID, role.role_arn, role.fault, log_role=role)
     limits = role.limits(region)
-    verdict = Verdict.LIVE if limits is None else Verdict.LIMITED
-    return AccountRole(verdict, role.role_arn, limits=limits, log_role=role)
+    status = RoleStatus.VALID if limits is None else RoleStatus.LIMITED
+    return AccountRole(status, role.role_arn, limits=limits, log_role=role)
 
 
 def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callable[[float], None]) -> AccountRole:
@@ -87,7 +87,7 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
     Raises AccountRoleError where no such role could be set, ClientError where a call failed that all else rests on.
     """
     found = look(clients, settings, region)
-    if found.verdict is not Verdict.DEAD:
+    if found.status is not RoleStatus.INVALID:
         return found
     client, fault, reader = clients.apigateway(region), found.fault, RoleReader(clients, settings, region)
     if settings.log_role_arn is None:
@@ -117,13 +117,13 @@ def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callabl
                 raise AccountRoleError(f"{_refusal(region, wanted, error)} The role that is set {fault}.") from error
         else:
             role = wanted if wanted.denied else reader.read(wanted.role_arn)
-            return AccountRole(Verdict.MENDED, role.role_arn, fault, role.limits(region), role)
+            return AccountRole(RoleStatus.REPAIRED, role.role_arn, fault, role.limits(region), role)
         wait(pause)
         now = _role_set(client)
         # Whoever set another role meanwhile was faster. Under the name of the dead role that cannot be told.
         if now is not None and now != found.role_arn and (role := reader.read(now)).fault is None:
             # Or it was ours, done without an answer.
-            return AccountRole(Verdict.MENDED, now, fault, role.limits(region), role)
+            return AccountRole(RoleStatus.REPAIRED, now, fault, role.limits(region), role)
     raise AssertionError("the last try returns or raises")
 
 
@@ -145,7 +145,7 @@ def _refusal(region: str, role: LogRole, error: Exception) -> str:
 
 
 def _is_worth_another_try(error: Exception) -> bool:
-    return is_transient(error) or is_moving(error) or _is_about_permissions(error)
+    return is_transient(error) or is_concurrent_change(error) or _is_about_permissions(error)
 
 
 def _is_about_permissions(error: Exception) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import error_code, is_closed
+from log_keeper.aws.errors import error_code, is_region_unavailable
 from log_keeper.events.hints import DeliveryNamed
 from log_keeper.events.stage_arns import stage_of_source
 from log_keeper.policy.execution_logs import Delivery, destination_name, log_group_of, stream_of
@@ -114,6 +114,6 @@ class DeliveryReader:
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 return False
-            if not is_closed(error):
+            if not is_region_unavailable(error):
                 raise
         return True

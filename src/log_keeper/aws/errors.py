@@ -42,7 +42,7 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, HTTPClientError | NoConnectionError)
 
 
-def is_disabled(error: ClientError) -> bool:
+def is_region_disabled(error: ClientError) -> bool:
     """The account has not enabled the region.
 
     *Source:* IAM user guide, "Managing AWS STS in an AWS Region"; the codes differ from service to service.
@@ -50,12 +50,12 @@ def is_disabled(error: ClientError) -> bool:
     return error_code(error) in ("AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException")
 
 
-def is_closed(error: ClientError) -> bool:
+def is_region_unavailable(error: ClientError) -> bool:
     """The region is disabled for the account, or denied to us, such as by a policy of its organisation."""
-    return is_disabled(error) or error_code(error) in ("AccessDenied", "AccessDeniedException")
+    return is_region_disabled(error) or error_code(error) in ("AccessDenied", "AccessDeniedException")
 
 
-def is_without_log_role(error: Exception) -> bool:
+def is_log_role_missing(error: Exception) -> bool:
     """API Gateway refuses to log: the account settings of the region name no role.
 
     *Source:* aws-samples/amazon-bedrock-knowledgebase-slackbot, issue 6; anomalyco/sst, issue 4663.
@@ -63,7 +63,7 @@ def is_without_log_role(error: Exception) -> bool:
     return isinstance(error, ClientError) and "CloudWatch Logs role ARN must be set" in error_message(error)
 
 
-def is_moving(error: Exception) -> bool:
+def is_concurrent_change(error: Exception) -> bool:
     """Somebody else is changing the same things at this moment: read them again and look what is left to do.
 
     *Source:* API Gateway's "Unable to complete operation due to concurrent modification"

@@ -7,7 +7,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from log_keeper.events.hints import Cause
-from log_keeper.policy.log_groups import LogGroupChange
+from log_keeper.policy.log_groups import LogGroupStep
 from log_keeper.policy.results import Outcome, Result
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "log-keeper"
-CHANGED = "Stage Logging Changed"
+CHANGED = "Stage Logging Remediated"
 FINDING = "Stage Logging Finding"
 
 
@@ -45,10 +45,10 @@ def put_events(client: Callable[[], EventBridgeClient], result: Result, cause: C
     }
     entries = [_entry(FINDING, about | {"problem": each.problem, "detail": each.detail}) for each in result.findings]
     is_changed = any(
-        change in (LogGroupChange.MADE, LogGroupChange.RETENTION_SET) for change in result.log_groups.values()
+        change in (LogGroupStep.CREATE, LogGroupStep.SET_RETENTION) for change in result.log_groups.values()
     )
     is_changed |= bool(result.changes)
-    if is_changed and result.outcome not in (Outcome.WOULD_CHANGE, Outcome.EXEMPT):
+    if is_changed and result.outcome not in (Outcome.WOULD_BE_REMEDIATED, Outcome.EXEMPT):
         changes = [change.to_dict() for change in result.changes]
         entries.insert(0, _entry(CHANGED, about | {"changes": changes, "logGroups": result.log_groups}))
     lost = []

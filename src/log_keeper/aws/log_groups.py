@@ -83,7 +83,7 @@ TAGS = {"created-by": "log-keeper"}
 def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> None:
     """Create the log group, which never expires yet.
 
-    Raises ClientError, such as aws.is_moving knows where somebody else created the group just now.
+    Raises ClientError, such as aws.is_concurrent_change knows where somebody else created the group just now.
     """
     if group.kms_key_arn is None:
         client.create_log_group(logGroupName=group.name, tags=TAGS)

@@ -107,7 +107,7 @@ def _of(policy: ResourcePolicyTypeDef) -> _GroupPolicy:
 def allow_delivery(client: CloudWatchLogsClient, facts: DeliveryFacts) -> None:
     """Allow log delivery to the log group in the group's own resource policy, whose other statements stay.
 
-    Raises ClientError; OperationAbortedException if somebody changed the policy meanwhile (``aws.is_moving``).
+    Raises ClientError; OperationAbortedException if somebody changed the policy meanwhile.
     """
     document = with_delivery(facts.document, facts.log_group_arn)
     if facts.revision is None:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws.errors import error_code
 from log_keeper.events.hints import MissingLogGroup
-from log_keeper.events.own_events import stage_to_look_at
+from log_keeper.events.own_events import stage_to_evaluate
 from log_keeper.settings import Settings
 from log_keeper.stages import StageRef
 
@@ -31,7 +31,7 @@ def ensure_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref:
     """
     name, group = _name(ref), settings.schedule_group
     description = f"Ends execution logs at INFO for {ref.api_id}/{ref.stage_name} in {ref.region}"
-    wanted = _schedule(settings, name, until, stage_to_look_at(ref), description)
+    wanted = _schedule(settings, name, until, stage_to_evaluate(ref), description)
     try:
         found = client.get_schedule(Name=name, GroupName=group).get("ScheduleExpression")
         if found == wanted["ScheduleExpression"]:
@@ -58,7 +58,7 @@ def ensure_check(
     """
     name = _name(ref, f"missing log group {missing.attempt}")
     description = f"Checks whether {ref.api_id}/{ref.stage_name} in {ref.region} still logs to a missing log group"
-    wanted = _schedule(settings, name, at, stage_to_look_at(ref, missing), description)
+    wanted = _schedule(settings, name, at, stage_to_evaluate(ref, missing), description)
     try:
         client.create_schedule(**wanted)
     except ClientError as error:

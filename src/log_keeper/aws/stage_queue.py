@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import ENVIRONMENTS
-from log_keeper.events.own_events import stage_to_look_at
-from log_keeper.policy.evaluation import Judgement
+from log_keeper.events.own_events import stage_to_evaluate
+from log_keeper.policy.evaluation import Evaluation
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol, StageRef
 
@@ -36,9 +36,9 @@ class Repairs:
     #: Calls that their repairs take besides, for the kinds of their APIs.
     kinds: int = 0
 
-    def ask(self, api: Api, judgements: Iterable[Judgement]) -> None:
+    def ask(self, api: Api, evaluations: Iterable[Evaluation]) -> None:
         """The stages of the API that require changes are, or soon will be, on StageQueue."""
-        refs = [found.stage.ref for found in judgements if found.requires_changes and not found.plan.is_exempt]
+        refs = [found.stage.ref for found in evaluations if found.requires_changes and not found.plan.is_exempt]
         if self.settings.is_audit:
             return
         self.waiting += refs
@@ -52,7 +52,7 @@ class Repairs:
             return
         pace = self.clients.pace(self.region)
         seconds = [pace.seconds(number * _CALLS_OF_A_REPAIR) for number in range(len(self.waiting))]
-        send(self.clients, self.settings, [stage_to_look_at(ref) for ref in self.waiting], seconds)
+        send(self.clients, self.settings, [stage_to_evaluate(ref) for ref in self.waiting], seconds)
         pace.take(len(self.waiting) * _CALLS_OF_A_REPAIR + self.kinds)
         self.waiting, self.kinds = [], 0
 

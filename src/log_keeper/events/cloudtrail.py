@@ -22,14 +22,14 @@ from log_keeper.events.hints import (
     Cause,
     Hint,
     Ignored,
+    IgnoreReason,
     LogRoleNamed,
     MissingLogGroup,
-    Nothing,
     StageNamed,
     StagesTagged,
     UnreadableEventError,
 )
-from log_keeper.events.own_events import LOG_ROLE_TO_LOOK_AT, STAGE_TO_LOOK_AT
+from log_keeper.events.own_events import LOG_ROLE_TO_EVALUATE, STAGE_TO_EVALUATE
 from log_keeper.events.stage_arns import stage_of_arn, tagged_stages
 from log_keeper.stages import ApiVersion, StageRef, stage_of_log_group
 
@@ -59,7 +59,7 @@ _EVENT_ID = re.compile(r"[0-9a-fA-F-]{36}")
 def cause_of(event: Mapping[str, Any]) -> Cause:
     """Return which event it was, as far as it says so. Of an event that ``read_event`` has read."""
     kind, detail = event.get("detail-type"), event["detail"]
-    if kind in (STAGE_TO_LOOK_AT, LOG_ROLE_TO_LOOK_AT):
+    if kind in (STAGE_TO_EVALUATE, LOG_ROLE_TO_EVALUATE):
         return Cause(str(kind), None, None)
     event_id = detail.get("eventID")
     try:
@@ -86,13 +86,15 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
         raise UnreadableEventError("an event of another account")
     region = event.get("region")
     match event.get("detail-type"):
-        case ("Stage To Look At" | "Log Role To Look At") as kind if isinstance(region, str) and region not in regions:
+        case ("Stage To Evaluate" | "Log Role To Evaluate") as kind if (
+            isinstance(region, str) and region not in regions
+        ):
             # Such as the end of an opt-in in a region that was dropped since.
-            return Nothing(Ignored.OTHER_REGION, kind)
-        case "Stage To Look At":
+            return Ignored(IgnoreReason.OTHER_REGION, kind)
+        case "Stage To Evaluate":
             ref = _stage(account, _looked_after(region, regions), (detail.get("version"), *_flat(detail)))
             return StageNamed(ref, missing=_missing(detail))
-        case "Log Role To Look At":
+        case "Log Role To Evaluate":
             return LogRoleNamed((_looked_after(region, regions),))
     name, source = detail.get("eventName"), detail.get("eventSource")
     if not isinstance(name, str) or not isinstance(source, str) or not _EVENT_NAME.fullmatch(name):
@@ -101,9 +103,9 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
     # The one failed call that leads to a stage: a deployment may have met a log group that was created here.
     is_blocked = name == "CreateLogGroup" and error == _ALREADY_EXISTS
     if error is not None and not is_blocked:
-        return Nothing(Ignored.FAILED_CALL, name)
+        return Ignored(IgnoreReason.FAILED_CALL, name)
     if _dig(detail, "userIdentity", "sessionContext", "sessionIssuer", "arn") == own_role_arn:
-        return Nothing(Ignored.OWN_CALL, name)
+        return Ignored(IgnoreReason.OWN_CALL, name)
     match source, name:
         case "iam.amazonaws.com", _ if name in LOG_ROLE_EVENTS:
             return LogRoleNamed(regions)
@@ -111,22 +113,22 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
             group = str(_dig(detail, "requestParameters", "logGroupName"))
             named = stage_of_log_group(group, account, _looked_after(region, regions))
             if named is None:
-                return Nothing(Ignored.NO_STAGE, name)
+                return Ignored(IgnoreReason.NO_STAGE, name)
             if name == "DeleteLogGroup":
                 return StageNamed(named, deleted_log_group=group)
             return StageNamed(named, blocking_log_group=group)
         case "logs.amazonaws.com", _ if name in LOG_GROUP_POLICY_EVENTS:
             group = str(_dig(detail, "requestParameters", "resourceArn")).partition(":log-group:")[2]
             named = stage_of_log_group(group.removesuffix(":*"), account, _looked_after(region, regions))
-            return Nothing(Ignored.NO_STAGE, name) if named is None else StageNamed(named)
+            return Ignored(IgnoreReason.NO_STAGE, name) if named is None else StageNamed(named)
         case "logs.amazonaws.com", _ if name in DELIVERY_EVENTS:
             return read_delivery_event(name, detail.get("requestParameters"), account, _looked_after(region, regions))
         case "apigateway.amazonaws.com", _ if name in API_GATEWAY_EVENTS:
             return _read_api_gateway(name, detail, account, _looked_after(region, regions))
         case "tagging.amazonaws.com", "TagResources" | "UntagResources":
             refs = tuple(tagged_stages(detail, account, _looked_after(region, regions)))
-            return StagesTagged(refs) if refs else Nothing(Ignored.NO_STAGE, name)
-    return Nothing(Ignored.UNKNOWN_EVENT, name)
+            return StagesTagged(refs) if refs else Ignored(IgnoreReason.NO_STAGE, name)
+    return Ignored(IgnoreReason.UNKNOWN_EVENT, name)
 
 
 def _missing(detail: Mapping[Any, Any]) -> MissingLogGroup | None:
@@ -149,7 +151,7 @@ def _read_api_gateway(name: str, detail: Mapping[Any, Any], account: str, region
     if name in _API_EVENTS:
         api_id = _dig(detail, "responseElements", "apiId")
         if not isinstance(api_id, str):
-            return Nothing(Ignored.NO_STAGE, name)
+            return Ignored(IgnoreReason.NO_STAGE, name)
         # Held against the pattern of names before it is used.
         return ApiNamed(region, _stage(account, region, (ApiVersion.V2, api_id, "$default")).api_id)
     # CloudTrail leaves the parameters out of a record that grows too large.
@@ -157,7 +159,7 @@ def _read_api_gateway(name: str, detail: Mapping[Any, Any], account: str, region
     names = _STAGE_EVENTS[name](parameters) if isinstance(parameters, Mapping) else _NO_STAGE
     # A console deployment without a stage says "".
     if not all(names):
-        return Nothing(Ignored.NO_STAGE, name)
+        return Ignored(IgnoreReason.NO_STAGE, name)
     return StageNamed(_stage(account, region, names), tags_changed=name in ("TagResource", "UntagResource"))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from log_keeper.events.hints import DeliveryNamed, Hint, Ignored, Nothing, StageNamed
+from log_keeper.events.hints import DeliveryNamed, Hint, Ignored, IgnoreReason, StageNamed
 from log_keeper.events.stage_arns import stage_of_source
 
 #: The calls of CloudWatch Logs that change where execution logs go. PutDeliverySource changes nothing yet; it is the
@@ -22,14 +22,14 @@ def read_delivery_event(name: str, parameters: object, account: str, region: str
     match name:
         case "PutDeliverySource":
             ref = stage_of_source(named.get("resourceArn"), named.get("logType"), account=account, region=region)
-            return Nothing(Ignored.NO_STAGE, name) if ref is None else StageNamed(ref, is_about_delivery=True)
+            return Ignored(IgnoreReason.NO_STAGE, name) if ref is None else StageNamed(ref, is_about_delivery=True)
         case "DeleteDelivery":
             return DeliveryNamed(region)
         case "CreateDelivery" if source := _text(named.get("deliverySourceName")):
             return DeliveryNamed(region, source=source)
         case "PutDeliveryDestination" if destination := _text(named.get("name")):
             return DeliveryNamed(region, destination=destination)
-    return Nothing(Ignored.NO_STAGE, name)
+    return Ignored(IgnoreReason.NO_STAGE, name)
 
 
 def _text(value: object) -> str | None:

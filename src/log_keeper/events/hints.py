@@ -9,14 +9,14 @@ from enum import StrEnum
 from log_keeper.stages import StageRef
 
 
-class Ignored(StrEnum):
-    """Why an event leads to nothing."""
+class IgnoreReason(StrEnum):
+    """Why an event is ignored."""
 
     UNKNOWN_EVENT = "unknown event"
     NO_STAGE = "names no stage"
     FAILED_CALL = "failed call"
     OWN_CALL = "own call"
-    OTHER_REGION = "its region is not looked after"
+    OTHER_REGION = "region is not managed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,14 @@ class DeliveryNamed:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """The event is about nothing of ours."""
+class Ignored:
+    """The event is about no stage and no log role that Log Keeper manages."""
 
-    why: Ignored
+    reason: IgnoreReason
     event_name: str
 
 
-type Hint = StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed | Nothing
+type Hint = StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed | Ignored
 
 
 @dataclass(frozen=True, slots=True)

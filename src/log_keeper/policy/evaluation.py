@@ -10,7 +10,7 @@ from datetime import datetime
 from log_keeper.policy.execution_logs import Delivery, execution_log_groups, lost_deliveries
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.log_delivery import DeliveryFacts, DeliveryPermission
-from log_keeper.policy.log_groups import LogGroup, LogGroupChange, LogGroupFacts, lack
+from log_keeper.policy.log_groups import LogGroup, LogGroupFacts, LogGroupStep, missing_step
 from log_keeper.policy.log_role import LogRoleFacts, in_words
 from log_keeper.policy.plan import Change, Plan, Setting, plan, uses_own_access_log_group
 from log_keeper.settings import Settings
@@ -48,7 +48,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Evaluation:
     """What a stage lacks.
 
     ``log_groups``: what each group lacks that it logs to or, by its plan, will. ``is_silenced``: whether lines of the
@@ -59,35 +59,35 @@ class Judgement:
 
     stage: Stage
     plan: Plan
-    log_groups: Mapping[LogGroup, LogGroupChange]
+    log_groups: Mapping[LogGroup, LogGroupStep]
     findings: tuple[Finding, ...]
     is_silenced: bool = False
     delivery: DeliveryFacts | None = None
 
     @property
-    def required_log_groups(self) -> dict[LogGroup, LogGroupChange]:
+    def required_log_groups(self) -> dict[LogGroup, LogGroupStep]:
         """The groups to create, or to give a retention, with the step that each requires."""
-        steps = (LogGroupChange.MADE, LogGroupChange.RETENTION_SET)
+        steps = (LogGroupStep.CREATE, LogGroupStep.SET_RETENTION)
         return {group: change for group, change in self.log_groups.items() if change in steps}
 
     @property
     def missing_destination(self) -> str | None:
         """The name of the log group that the owner chose for access logs, if it does not exist; None otherwise."""
-        missing = [group.name for group, change in self.log_groups.items() if change is LogGroupChange.MISSING]
+        missing = [group.name for group, change in self.log_groups.items() if change is LogGroupStep.AWAIT_OWNER]
         return missing[0] if missing else None
 
     @property
     def requires_changes(self) -> bool:
         """Whether there is something that can be changed to make the stage compliant."""
         is_missing = self.missing_destination is not None
-        return not self.plan.is_in_line or bool(self.required_log_groups) or is_missing
+        return not self.plan.is_compliant or bool(self.required_log_groups) or is_missing
 
     @property
-    def is_in_line(self) -> bool:
+    def is_compliant(self) -> bool:
         return not self.requires_changes and not self.is_silenced
 
 
-def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judgement:
+def evaluate(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Evaluation:
     """Evaluate the stage against the policy: return the changes it requires, and the findings about it."""
     missing = plan(stage, settings.policy, now)
     deliveries = facts.execution_log_deliveries.get(stage.ref, ())
@@ -95,17 +95,17 @@ def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judg
     unwritten = execution_log_groups(stage) if deliveries else set()
     unneeded = unwritten - {delivery.log_group for delivery in deliveries} - facts.log_groups.keys()
     groups = [group for group in log_groups_of(stage, settings) if group.name not in unneeded]
-    lacks = {group: lack(group, facts.log_groups.get(group.name), now) for group in groups}
+    lacks = {group: missing_step(group, facts.log_groups.get(group.name), now) for group in groups}
     changes = {group: change for group, change in lacks.items() if change is not None}
     findings = [
-        Finding(Problem.KEPT_FOR_EVER, group.name)
+        Finding(Problem.NO_RETENTION, group.name)
         for group, change in changes.items()
-        if change is LogGroupChange.LEFT_WITHOUT_RETENTION
+        if change is LogGroupStep.KEEP_UNEXPIRING
     ]
     findings += [
         Finding(Problem.DESTINATION_MISSING, group.name)
         for group, change in changes.items()
-        if change is LogGroupChange.MISSING
+        if change is LogGroupStep.AWAIT_OWNER
     ]
     delivery = _delivery(stage, settings, facts, changes)
     is_delivery_denied = delivery is not None and delivery.permission is DeliveryPermission.DENIED
@@ -119,19 +119,19 @@ def judge(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Judg
     if denied and facts.log_role is not None:
         detail = in_words(facts.log_role.role_arn, denied, region=stage.ref.region)
         findings.append(Finding(Problem.LIMITED_LOG_ROLE, detail))
-    created = {group.name for group, change in changes.items() if change is LogGroupChange.MADE}
+    created = {group.name for group, change in changes.items() if change is LogGroupStep.CREATE}
     lost = lost_deliveries(deliveries, created | facts.log_groups.keys())
     for each in deliveries:
         problem = Problem.DELIVERY_LOST if each in lost else Problem.DELIVERED_ELSEWHERE
         findings.append(Finding(problem, each.receiver))
     is_silenced = bool(denied) or is_delivery_denied or (bool(deliveries) and len(lost) == len(deliveries))
-    return Judgement(stage, missing, changes, tuple(findings), is_silenced=is_silenced, delivery=delivery)
+    return Evaluation(stage, missing, changes, tuple(findings), is_silenced=is_silenced, delivery=delivery)
 
 
 def _delivery(
-    stage: Stage, settings: Settings, facts: Facts, changes: Mapping[LogGroup, LogGroupChange]
+    stage: Stage, settings: Settings, facts: Facts, changes: Mapping[LogGroup, LogGroupStep]
 ) -> DeliveryFacts | None:
-    awaited = [group.name for group, change in changes.items() if change is LogGroupChange.MISSING]
+    awaited = [group.name for group, change in changes.items() if change is LogGroupStep.AWAIT_OWNER]
     name = delivery_group_of(stage, settings)
     return None if name is None or name in awaited else facts.deliveries.get(name)
 

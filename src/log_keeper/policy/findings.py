@@ -13,13 +13,13 @@ class Problem(StrEnum):
     STALE_ROUTE = "settings of a route that does not exist: API Gateway refuses changes to those of any route"
     ROUTE_SETTINGS_LOST = "API Gateway dropped settings of a route, and they could not be put back"
     UNREADABLE_TAG = "a tag's value is no ISO 8601 date or time, and counts as past"
-    FIREHOSE_GONE = "the Firehose stream that access logs go to does not exist"
-    KEPT_FOR_EVER = "a log group has no retention; one set now would delete old lines"
+    FIREHOSE_MISSING = "the Firehose stream that access logs go to does not exist"
+    NO_RETENTION = "a log group has no retention; one set now would delete old lines"
     DESTINATION_MISSING = "the log group that access logs go to does not exist: no access log is kept"
     DESTINATION_RECREATED = "the log group of the access logs was deleted and created again: older lines are lost"
     DELIVERY_DENIED = "a resource policy denies log delivery to the log group: no access log is kept"
     LOG_GROUP_DELETED = "a log group of the stage was deleted: its lines, retention, key and filters are lost"
-    LOG_GROUP_IN_THE_WAY = "a deployment could not create a log group that exists already"
+    LOG_GROUP_EXISTS = "a deployment could not create a log group that exists already"
     DELIVERED_ELSEWHERE = "execution logs go where a log delivery takes them, not to the standard log group"
     DELIVERY_LOST = "a log delivery takes execution logs to something that does not exist: they are lost"
     CHANGE_FAILED = "a required change could not be made; it is tried again"
@@ -30,7 +30,7 @@ class Problem(StrEnum):
     NO_TRAIL = "no CloudTrail trail logs management write events: changes are found by the sweep only"
     NO_FORWARDERS = "changes in the region are found by the sweep only: its forwarder is incomplete"
     NOT_FORWARDED = "events of the region could not be delivered to the stack's own region"
-    REGION_CLOSED = "the region cannot be reached: it is disabled, or denied to Log Keeper"
+    REGION_UNAVAILABLE = "the region cannot be reached: it is disabled, or denied to Log Keeper"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,26 +29,26 @@ class LogGroupFacts:
     expires: bool
 
 
-class LogGroupChange(StrEnum):
+class LogGroupStep(StrEnum):
     """What a log group lacks."""
 
-    MADE = "made"
-    RETENTION_SET = "retention set"
+    CREATE = "created"
+    SET_RETENTION = "retention set"
     #: It never expires and may hold lines older than the retention: setting one now would delete them.
-    LEFT_WITHOUT_RETENTION = "left without retention"
+    KEEP_UNEXPIRING = "left without retention"
     #: Its owner chose it, and it does not exist: nobody else creates it under that name, which a template may own.
-    MISSING = "missing"
+    AWAIT_OWNER = "missing"
 
 
-def lack(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGroupChange | None:
+def missing_step(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGroupStep | None:
     """What the group lacks: to exist, or to expire; None for nothing.
 
     A retention that somebody set is left, and an account-level retention policy too. A group that never expires and
     may hold lines older than its retention is left as well, since a retention would delete those lines.
     """
     if facts is None:
-        return LogGroupChange.MISSING if wanted.is_owners else LogGroupChange.MADE
+        return LogGroupStep.AWAIT_OWNER if wanted.is_owners else LogGroupStep.CREATE
     if wanted.is_owners or facts.expires:
         return None
     is_old = now - facts.born > timedelta(days=wanted.retention)
-    return LogGroupChange.LEFT_WITHOUT_RETENTION if is_old else LogGroupChange.RETENTION_SET
+    return LogGroupStep.KEEP_UNEXPIRING if is_old else LogGroupStep.SET_RETENTION

@@ -61,7 +61,7 @@ class Plan:
     is_exempt: bool
 
     @property
-    def is_in_line(self) -> bool:
+    def is_compliant(self) -> bool:
         return not self.changes
 
 
@@ -92,7 +92,7 @@ def plan(stage: Stage, policy: Policy, now: datetime) -> Plan:
     if stage.has_execution_logs:
         changes = [*_data_trace_changes(stage, settings, policy, opt_in), *changes]
         changes += _level_changes(settings, policy, opt_in)
-    if policy.wants_metrics:
+    if policy.wants_detailed_metrics:
         changes += [
             Change(Setting.DETAILED_METRICS, override, "false", "true", "detailed metrics are wanted of every stage")
             for override, now_set in settings.items()
@@ -122,8 +122,8 @@ def _data_trace_changes(
     stage: Stage, settings: Mapping[str | None, MethodSettings], policy: Policy, opt_in: OptIn
 ) -> list[Change]:
     """Bodies are written on purpose only: by a tag of an opted-in stage, where the owner of the account allows it."""
-    is_tagged = stage.tags.get(policy.bodies_tag_key, "").strip().lower() == "true"
-    if policy.allows_bodies and is_tagged and opt_in.level is LoggingLevel.INFO:
+    is_tagged = stage.tags.get(policy.data_trace_tag_key, "").strip().lower() == "true"
+    if policy.allows_data_trace and is_tagged and opt_in.level is LoggingLevel.INFO:
         return []
     reason = "whole requests and responses, bodies included, do not belong in a log"
     return [

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from log_keeper.policy.evaluation import Judgement
+from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding
-from log_keeper.policy.log_groups import LogGroup, LogGroupChange
+from log_keeper.policy.log_groups import LogGroup, LogGroupStep
 from log_keeper.policy.plan import Change
 from log_keeper.stages import Protocol, StageRef
 
@@ -17,21 +17,21 @@ from log_keeper.stages import Protocol, StageRef
 class Outcome(StrEnum):
     """What came of looking at a stage."""
 
-    IN_LINE = "in line"
-    CHANGED = "changed"
+    COMPLIANT = "compliant"
+    REMEDIATED = "remediated"
     #: Some of its required changes were made, the others could not be, and the message is tried again; or all were
     #: made, and its lines are lost all the same: see the findings.
-    PARTLY = "partly remediated"
+    PARTLY_REMEDIATED = "partly remediated"
     #: It does not follow the policy, and nothing can be done about it at this moment: see the findings.
     NON_COMPLIANT = "non-compliant"
     #: In audit mode: its changes are planned and not made.
-    WOULD_CHANGE = "would change"
+    WOULD_BE_REMEDIATED = "would be remediated"
     #: It has the tag of parameter ExemptTagKey: its changes are planned and not made.
     EXEMPT = "exempt"
     #: API Gateway does not let it be changed: see the finding.
     REFUSED = "refused"
     #: The stage or its API was deleted meanwhile: there is nothing left to do.
-    GONE = "gone"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +48,29 @@ class Result:
     protocol: Protocol | None = None
     owner: str | None = None
     changes: tuple[Change, ...] = ()
-    log_groups: dict[str, LogGroupChange] = field(default_factory=dict)
+    log_groups: dict[str, LogGroupStep] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     info_until: datetime | None = None
     errors: tuple[Exception, ...] = ()
 
 
-def required(judgement: Judgement) -> Result:
+def required(evaluation: Evaluation) -> Result:
     """Return the stage's result before anything was changed: what it requires, and what was found."""
-    stage = judgement.stage
-    outcome = Outcome.IN_LINE if judgement.is_in_line else Outcome.NON_COMPLIANT
-    if judgement.requires_changes:
-        outcome = Outcome.WOULD_CHANGE
+    stage = evaluation.stage
+    outcome = Outcome.COMPLIANT if evaluation.is_compliant else Outcome.NON_COMPLIANT
+    if evaluation.requires_changes:
+        outcome = Outcome.WOULD_BE_REMEDIATED
     return Result(
         stage.ref,
         outcome,
         stage.protocol,
         stage.owner,
-        judgement.plan.changes,
-        by_name(judgement.log_groups),
-        judgement.findings,
-        judgement.plan.opt_in.until,
+        evaluation.plan.changes,
+        by_name(evaluation.log_groups),
+        evaluation.findings,
+        evaluation.plan.opt_in.until,
     )
 
 
-def by_name(log_groups: Mapping[LogGroup, LogGroupChange]) -> dict[str, LogGroupChange]:
+def by_name(log_groups: Mapping[LogGroup, LogGroupStep]) -> dict[str, LogGroupStep]:
     return {group.name: change for group, change in log_groups.items()}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Collection
-from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
+from moto.core.model_instances import reset_model_data
 from moto.iam.models import IAMBackend, ManagedPolicy
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -89,7 +91,7 @@ class Sandbox(Account):
             raise RuntimeError("A sandbox runs already in this process; stop it first.")
         default_user_config["iam"]["load_aws_managed_policies"] = True
         IAMBackend._init_aws_policies = _managed_policies  # type: ignore[method-assign,assignment]
-        BackendDict.reset()
+        _empty_moto()
         self._server = make_server("127.0.0.1", self.port, self.gateway, threaded=True, request_handler=_Handler)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
@@ -107,12 +109,21 @@ class Sandbox(Account):
         self.is_stopping.set()
         for service in reversed(self.services):
             service.stop()
-        self._server.shutdown()
+        self._shut_down(self._server)
         self._thread.join()
         self._server.server_close()
         self._server = self._thread = None
-        BackendDict.reset()
+        _empty_moto()
         Sandbox._running = None
+
+    def _shut_down(self, server: BaseWSGIServer) -> None:
+        shutting = threading.Thread(target=server.shutdown, name="sandbox-shutdown")
+        shutting.start()
+        # The server's loop notices the request when a connection comes, or after its poll interval.
+        while shutting.is_alive():
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            shutting.join(0.02)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -129,6 +140,12 @@ class Sandbox(Account):
     def caller_of_key(self, access_key: str) -> Caller:
         """Return the Caller that signs with ``access_key``, to be handed to ``client``."""
         return identity.caller_of_key(self, access_key)
+
+
+def _empty_moto() -> None:
+    """Delete moto's state, and its list of every object ever created, which would grow from account to account."""
+    BackendDict.reset()
+    reset_model_data()
 
 
 class _Handler(MotoRequestHandler):
@@ -151,7 +168,14 @@ def _managed_policies(backend: IAMBackend) -> list[ManagedPolicy]:
         return []
     if not _POLICIES:
         _POLICIES.extend(_read_managed_policies(backend))
-    return [copy(policy) for policy in _POLICIES]
+    return [_copy(policy) for policy in _POLICIES]
+
+
+def _copy(policy: ManagedPolicy) -> ManagedPolicy:
+    """Return a shallow copy. ``copy.copy`` takes ten times as long, and there are 1,100 policies."""
+    twin = object.__new__(type(policy))
+    vars(twin).update(vars(policy))
+    return twin
 
 
 _POLICIES: list[ManagedPolicy] = []

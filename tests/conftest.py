@@ -15,7 +15,10 @@ from xdist.scheduler import LoadScopeScheduling
 from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.behaviour import Behaviour
+from testing import quick_clients
 from testing.processes import shared_folder
+
+quick_clients.install()
 
 #: Every account that the tests start behaves so, unless a test says otherwise (``make worlds``). For example,
 #: ``SWITCHES='{"refuses_missing_log_groups": true}'`` before a test run.

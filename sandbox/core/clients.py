@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from functools import partial
@@ -35,7 +36,6 @@ class Clients:
 
     def __init__(self, answer: Callable[[dict[str, Any], Caller], Answer]) -> None:
         self._answer = answer
-        self._session = boto3.Session(botocore_session=_isolated_session())
         self._clients: dict[tuple[Any, ...], Any] = {}
 
     def client(self, service: str, region: str, speaker: Caller, endpoint: str) -> Any:
@@ -43,7 +43,7 @@ class Clients:
         key = (service, region, speaker.arn, speaker.user_identity.get("accessKeyId"), speaker.invoked_by)
         client = self._clients.get(key)
         if client is None:
-            client = self._clients[key] = self._session.client(
+            client = self._clients[key] = _shared_session().client(
                 cast(Any, service),  # the stubs know boto3's service names only as literals
                 region_name=region,
                 endpoint_url=endpoint,
@@ -99,6 +99,12 @@ class _Raw(io.BytesIO):
 
 #: Of the models of AWS's services, which are the same for everybody and take long to read.
 _LOADER: Loader = create_loader()
+
+
+@functools.cache
+def _shared_session() -> boto3.Session:
+    """Return the session that creates the clients of every account; what differs is registered with each client."""
+    return boto3.Session(botocore_session=_isolated_session())
 
 
 def _isolated_session() -> botocore.session.Session:

@@ -47,7 +47,6 @@ class Gateway:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._moto = _Moto(create_backend_app)
 
     # ---- the two ways in
 
@@ -211,7 +210,7 @@ class Gateway:
             started.update(status=int(status.split()[0]), headers=headers)
 
         try:
-            chunks = self._moto(wire.with_body(environ, body), start_response)
+            chunks = _MOTO(wire.with_body(environ, body), start_response)
             text = b"".join(chunks)
         except NotImplementedError as error:
             log.exception("moto lacks %s %s", call.service, call.operation)
@@ -253,3 +252,7 @@ class _Moto(DomainDispatcherApplication):
         if host not in self._backends:
             self._backends[host] = super().get_backend_for_host(host)
         return self._backends[host]
+
+
+#: Serves every account of this process: it holds routes and no state, and takes long to create.
+_MOTO = _Moto(create_backend_app)

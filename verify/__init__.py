@@ -1,1 +1,1 @@
-"""``make verify``: what the real account does at each point about AWS that is not recorded."""
+"""``make verify``: find out in a real AWS account what AWS does at each point that nobody has recorded."""

@@ -1,4 +1,4 @@
-"""``python -m verify``, as ``make verify`` runs it: ask the real account about each point that is not recorded."""
+"""``python -m verify``, which ``make verify`` runs: try each point about AWS in a real account."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ import boto3
 
 from tools.aws_session import ERROR, ToolError, exit_with, one_line, open_session, run
 from verify.account import RATE, Account, StoppedError
-from verify.bench import Bench, Options
 from verify.catalog import POINTS
-from verify.kinds import PREFIX
 from verify.ledger import Ledger
 from verify.points import Point, Result
 from verify.report import ALL_SAME, Report, leftovers_to_text, to_json, to_text
+from verify.resource_types import PREFIX
+from verify.run import Options, Run
 from verify.work import try_points
 
 _DESCRIPTION = """\
-Find out, with your own credentials, what AWS does at each point that Log Keeper's
-authors could not look up: create throwaway APIs, log groups, roles, schedules and a
-trail, named and tagged log-keeper-verify, call them, and delete them again.
-Nothing else in the account is changed.
+Find out, with your own credentials, what AWS does at each point for which Log
+Keeper's authors found no record. It creates temporary APIs, log groups, roles,
+schedules and a trail, named and tagged log-keeper-verify, calls them, and deletes
+them. It changes nothing else in the account.
 """
 _EPILOG = """\
 exit codes:
-  0  AWS does what the sandbox does; points that are not tried do not count
-  1  something could not be told or deleted, it was stopped, or an error
-  2  wrong usage
-  3  AWS differs at a point
+  0  AWS does what the sandbox does at each point that was tried
+  1  a point could not be decided, a resource could not be deleted, the run was
+     stopped before its last point, or another error
+  2  wrong usage of the command
+  3  AWS differs from the sandbox at a point
 
-docs/verify.md has what it does, costs and needs, docs/verify-policy.json the
-permissions.
+docs/verify.md describes what it does and what it costs; docs/verify-policy.json has
+the permissions.
 """
 
 
@@ -51,46 +52,46 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--profile", help="profile of the AWS configuration")
-    made.add_argument("--region", help="region to ask (default: AWS_REGION, or the profile's)")
-    made.add_argument("--yes", action="store_true", help="do not ask before it begins")
-    made.add_argument("--json", action="store_true", help="write JSON to stdout")
-    made.add_argument("--list", action="store_true", help="list the points, call nothing")
+    made.add_argument("--profile", help="profile of your AWS configuration (default: the one that boto3 chooses)")
+    made.add_argument("--region", help="region to use (default: AWS_REGION, or the region of the profile)")
+    made.add_argument("--yes", action="store_true", help="start without asking")
+    made.add_argument("--json", action="store_true", help="write the report as JSON to stdout")
+    made.add_argument("--list", action="store_true", help="list the points, and call nothing")
     made.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="POINT",
-        help="try this point only, or those that it fits, such as stack-*; may be repeated",
+        help="try only this point, or the points that a pattern such as 'stack-*' matches; can be repeated",
     )
-    made.add_argument("--clean-up", action="store_true", help="delete what an earlier run has left, and try nothing")
+    made.add_argument("--clean-up", action="store_true", help="only delete what earlier runs have left")
     made.add_argument(
         "--with-account-settings",
         action="store_true",
-        help="also set other log roles of API Gateway for some ten minutes, and restore the one that is set",
+        help="also set other log roles of API Gateway for about ten minutes, then restore the current one",
     )
     made.add_argument(
         "--minutes-for-cloudtrail",
         type=_minutes,
         default=0,
         metavar="N",
-        help="also wait so long for CloudTrail's event history; 20 will do (default: 0, do not)",
+        help="also wait up to N minutes for CloudTrail's event history; 20 are enough (default: 0, do not wait)",
     )
     made.add_argument(
         "--stack-name",
         default="log-keeper",
         metavar="NAME",
-        help="Log Keeper's stack, which is tried too if it is deployed (default: log-keeper)",
+        help="name of Log Keeper's stack, which is also tried if it is deployed (default: log-keeper)",
     )
     made.add_argument(
         "--minutes-for-stack",
         type=_minutes,
         default=10,
         metavar="N",
-        help="how long a new stage may take to become compliant (default: 10)",
+        help="time in which a new stage must become compliant (default: 10)",
     )
     made.add_argument(
-        "--rate", type=_rate, default=RATE, metavar="N", help=f"calls a second, at most 8 (default: {RATE:g})"
+        "--rate", type=_rate, default=RATE, metavar="N", help=f"calls per second, at most 8 (default: {RATE:g})"
     )
     return made
 
@@ -101,7 +102,7 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = 0
     if not 0 < rate <= 8:
-        raise argparse.ArgumentTypeError(f"{text} is no rate: more than 0, at most 8")
+        raise argparse.ArgumentTypeError(f"{text} is not a rate: use a number above 0, at most 8")
     return rate
 
 
@@ -111,14 +112,14 @@ def _minutes(text: str) -> float:
     except ValueError:
         minutes = -1
     if not 0 <= minutes <= 24 * 60:
-        raise argparse.ArgumentTypeError(f"{text} is no number of minutes: at least 0, at most a day's")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes: use 0 to 1440")
     return minutes
 
 
 def main(argv: Sequence[str] | None = None, session: boto3.Session | None = None, **account: Any) -> int:
     """Run the command line. Return the exit code.
 
-    ``session``: in place of one with the user's credentials; ``account``: what Account is to be made with.
+    ``session``: a session to use instead of one with the user's credentials. ``account``: arguments for Account.
     """
     command_line = parser()
     arguments = command_line.parse_args(argv)
@@ -134,40 +135,40 @@ def main(argv: Sequence[str] | None = None, session: boto3.Session | None = None
         opened = session or open_session(arguments.profile, arguments.region)
         if not opened.region_name:
             raise ToolError("no region is set: name one with --region, or set AWS_REGION.")
-        made = Account(opened, **{"rate": arguments.rate, **account})
-        identity = made.client("sts").get_caller_identity()
-        _ask(arguments, f"account {identity['Account']}, region {made.region}, as {one_line(identity['Arn'])}")
-        with _stopping(made, is_clean_up=arguments.clean_up):
-            return _clean_up(made, arguments) if arguments.clean_up else _verify(made, arguments)
+        own_account = Account(opened, **{"rate": arguments.rate, **account})
+        identity = own_account.client("sts").get_caller_identity()
+        _ask(arguments, f"account {identity['Account']}, region {own_account.region}, as {one_line(identity['Arn'])}")
+        with _stopping(own_account, is_clean_up=arguments.clean_up):
+            return _clean_up(own_account, arguments) if arguments.clean_up else _verify(own_account, arguments)
 
     return run("verify", work, "stopped; nothing was created.")
 
 
 def _ask(arguments: argparse.Namespace, where: str) -> None:
-    """Say what is about to be done, and where. Raise ToolError unless the user agrees."""
+    """Print what will be done, and where. Raise ToolError unless the user agrees."""
     if arguments.clean_up:
         what = (
-            f"It deletes what earlier runs have left: everything whose name begins with {PREFIX}-, in this region. "
-            "A run that is under way would lose what it works on."
+            f"It deletes everything in this region that earlier runs have left: names with {PREFIX}- and a run's id. "
+            "Do not use it while a run is in progress: that would lose its resources."
         )
     else:
         what = (
             f"It creates APIs, log groups, roles, schedules and a trail that never logs, all named {PREFIX}-*, makes "
-            "150 to 400 calls in some 5 minutes (up to 30 more if Log Keeper is deployed), and deletes what it "
-            "created. It costs less than 0.01 USD."
+            "150 to 400 calls in about 5 minutes (up to 30 minutes more if Log Keeper is deployed), and deletes what "
+            "it created. It costs less than 0.01 USD."
         )
         if arguments.with_account_settings:
             what += (
-                "\nIt also sets other log roles of API Gateway for some ten minutes: meanwhile, other REST and "
-                "WebSocket APIs of this region can lose log lines. Then it restores the one that is set."
+                "\nIt also sets other log roles of API Gateway for about ten minutes. Meanwhile, other REST "
+                "and WebSocket APIs of this region can lose log lines. Then it restores the current log role."
             )
     _say(f"{where}.\n{what}")
     if arguments.yes:
         return
     if not sys.stdin.isatty():
-        raise ToolError("there is no terminal to ask at: --yes begins without asking.")
+        raise ToolError("there is no terminal to ask for your agreement: use --yes to start without asking.")
     try:
-        answer = input("Begin? [y/N] ")
+        answer = input("Start? [y/N] ")
     except EOFError:
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):
@@ -176,22 +177,22 @@ def _ask(arguments: argparse.Namespace, where: str) -> None:
 
 @contextmanager
 def _stopping(account: Account, *, is_clean_up: bool) -> Iterator[None]:
-    """Take Ctrl-C, SIGTERM and a closed terminal as a wish: the run ends before its next call, and deletes then."""
+    """On Ctrl-C, SIGTERM and a closed terminal, let the run end before its next call, and then delete."""
 
     def stop(*_: object) -> None:
         account.is_stopping = True
         if account.is_deleting:
-            text = "what the run created is still being deleted; please wait"
+            text = "still deleting what the run created; please wait"
         elif is_clean_up:
             text = "stopping"
         else:
-            text = "stopping; what the run created is deleted first"
-        # Not print: a signal may come while something is being printed. The terminal may be closed.
+            text = "stopping; deleting what the run created"
+        # Not print: a signal can arrive during a print. The terminal can be closed.
         with suppress(OSError):
             os.write(2, f"\nverify: {text}\n".encode())
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which is nohup's doing
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
@@ -203,9 +204,9 @@ def _stopping(account: Account, *, is_clean_up: bool) -> Iterator[None]:
 
 def _verify(account: Account, arguments: argparse.Namespace) -> int:
     run_id = secrets.token_hex(4)
-    say = _sayer(account)
+    say = _printer(account)
     ledger = Ledger(account, _options(account, arguments), say)
-    bench = Bench(
+    current = Run(
         account,
         ledger,
         run_id,
@@ -221,13 +222,13 @@ def _verify(account: Account, arguments: argparse.Namespace) -> int:
     results: list[Result] = []
     is_stopped = False
     try:
-        try_points(bench, points, _teller(results, say))
+        try_points(current, points, _reporter(results, say))
     except StoppedError:
         is_stopped = True
     finally:
         account.is_deleting = True
-        leftovers = ledger.undo_all(bench.name)
-        # Before anything that can fail: whoever reads nothing else must read this.
+        leftovers = ledger.undo_all(current.name)
+        # Before anything that can fail: the user must see this in any case.
         with suppress(OSError):
             sys.stderr.write(leftovers_to_text(leftovers))
     report = Report(run_id, account.region, results, leftovers, account.calls, is_stopped)
@@ -236,11 +237,11 @@ def _verify(account: Account, arguments: argparse.Namespace) -> int:
 
 
 def _clean_up(account: Account, arguments: argparse.Namespace) -> int:
-    say = _sayer(account)
+    say = _printer(account)
     try:
         leftovers = Ledger(account, _options(account, arguments), say).delete_leftovers(f"{PREFIX}-")
     except StoppedError:
-        say("something may be left: run --clean-up again.")
+        say("some resources may be left: run --clean-up again.")
         return ERROR
     sys.stderr.write(leftovers_to_text(leftovers))
     if not leftovers:
@@ -253,8 +254,8 @@ def _options(account: Account, arguments: argparse.Namespace) -> str:
     return f"--region {account.region}{profile}"
 
 
-def _sayer(account: Account) -> Callable[[str], None]:
-    """Return what writes a line to stderr. Where nobody reads it any more, the run is to stop, and must delete yet."""
+def _printer(account: Account) -> Callable[[str], None]:
+    """Return a function that writes a line to stderr. If stderr is closed, it stops the run, which then deletes."""
 
     def say(text: str) -> None:
         try:
@@ -265,10 +266,10 @@ def _sayer(account: Account) -> Callable[[str], None]:
     return say
 
 
-def _teller(results: list[Result], say: Callable[[str], None]) -> Callable[[int, int, Point, Result | None], None]:
-    """Return what writes one line per point to stderr, and keeps each result."""
+def _reporter(results: list[Result], say: Callable[[str], None]) -> Callable[[int, int, Point, Result | None], None]:
+    """Return a function that writes a line for each point to stderr, and keeps the results."""
 
-    def tell(number: int, of: int, point: Point, result: Result | None) -> None:
+    def report(number: int, of: int, point: Point, result: Result | None) -> None:
         if result is None:
             say(f"[{number}/{of}] {point.question}")
             return
@@ -276,7 +277,7 @@ def _teller(results: list[Result], say: Callable[[str], None]) -> Callable[[int,
         answer = result.why if result.answer is None else point.in_words(result.answer)
         say(f"[{number}/{of}]   {result.status}: {answer}")
 
-    return tell
+    return report
 
 
 def _has_color(stream: Any) -> bool:

@@ -1,6 +1,6 @@
-"""The account as one run calls it: paced, patient where AWS is late, and stopped between two calls.
+"""Clients for one run: they limit the rate of calls, repeat calls while AWS is late, and stop between two calls.
 
-A signal never interrupts a call: it is noticed before the next one is sent. So whatever a call created is in the ledger
+A signal never interrupts a call: the run ends before it sends the next one. So everything that a call created is noted
 before the run ends.
 """
 
@@ -19,7 +19,7 @@ from log_keeper.aws.pace import Pace
 
 #: Calls a second. API Gateway's control plane takes ten from the whole account.
 RATE = 4.0
-#: Error codes of calls that come too fast. *Source:* botocore, ``botocore/retries/standard.py``
+#: Error codes of throttled calls. *Source:* botocore, ``botocore/retries/standard.py``
 _THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"})
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4}, read_timeout=30, user_agent_extra="log-keeper-verify"
@@ -31,9 +31,9 @@ class StoppedError(Exception):
 
 
 class Account:
-    """Clients of one region that share one pace.
+    """Clients of one region that share one rate.
 
-    ``patience``: what every wait is multiplied by; less than 1 for an account that is never late, such as the sandbox.
+    ``patience``: factor for every wait; less than 1 for an account that is never late, such as the sandbox.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Account:
         return self._clients[key]
 
     def wait(self, seconds: float) -> None:
-        """Let so many seconds pass, times the run's patience. Raise StoppedError within a second of a signal."""
+        """Wait for so many seconds, times the run's patience. Raise StoppedError within a second after a signal."""
         until = self._clock() + seconds * self._patience
         while (left := until - self._clock()) > 0:
             self.check()
             self._sleep(min(left, 0.5))
 
-    def until[Found](self, look: Callable[[], Found], seconds: float, every: float = 3.0) -> Found:
-        """Return what ``look`` returns as soon as that is true, or what it returned last once the time is over."""
+    def until[Found](self, read: Callable[[], Found], seconds: float, every: float = 3.0) -> Found:
+        """Call ``read`` until it returns a true value or the time is over. Return its last value."""
         end = self._clock() + seconds * self._patience
-        while not (found := look()):
+        while not (found := read()):
             if self._clock() >= end:
                 return found
             self.wait(every)
@@ -97,7 +97,7 @@ class Account:
     def patiently[Found](
         self, call: Callable[[], Found], seconds: float, is_early: Callable[[ClientError], bool], *, every: float = 5
     ) -> Found:
-        """Return what the call returns; repeat it every so many seconds while its error says that it is too early."""
+        """Return what the call returns. Repeat it every so many seconds while ``is_early`` accepts its error."""
         end = self._clock() + seconds * self._patience
         while True:
             try:
@@ -109,5 +109,5 @@ class Account:
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Return whether AWS refused the call for its pace alone."""
+    """Return whether AWS throttled the call."""
     return error_code(error) in _THROTTLED

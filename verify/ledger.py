@@ -1,4 +1,4 @@
-"""What a run has created and not deleted yet: deleted last in, first out, whatever goes wrong on the way."""
+"""A list of what a run has created. Everything in it is deleted at the end, the newest first, whatever else fails."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from tools.aws_session import explain
 from verify.account import Account, StoppedError
-from verify.kinds import KINDS, LOG_GROUP, REST_API, V2_API, Kind, log_groups_of
+from verify.resource_types import LOG_GROUP, RESOURCE_TYPES, REST_API, V2_API, ResourceType, log_groups_of
 
-type Tell = Callable[[str], None]
+#: Called with each message for the user.
+type Print = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """What could not be deleted, why, and the command that deletes it."""
+    """A resource that could not be deleted, the reason, and the command that deletes it."""
 
     what: str
     why: str
@@ -26,88 +27,100 @@ class _Entry:
     what: str
     by_hand: str
     undo: Callable[[], None]
-    kind: Kind | None = None
-    thing: str = ""
+    resource_type: ResourceType | None = None
+    resource_id: str = ""
 
 
 class Ledger:
-    """``options``: what a command by hand needs behind it, such as ``--region eu-west-1``."""
+    """The list. ``options``: options that every command for the user needs, such as ``--region eu-west-1``."""
 
-    def __init__(self, account: Account, options: str, tell: Tell) -> None:
+    def __init__(self, account: Account, options: str, print_line: Print) -> None:
         self._account = account
         self._options = options
-        self._tell = tell
+        self._print_line = print_line
         self._entries: list[_Entry] = []
-        self._kinds: dict[Kind, None] = {}
+        self._resource_types: dict[ResourceType, None] = {}
 
-    def expect(self, kind: Kind) -> None:
-        """Note that a thing of this kind is about to be created, so that it is looked for should its answer be lost."""
-        self._kinds[kind] = None
+    def expect(self, resource_type: ResourceType) -> None:
+        """Note that a resource of this type will be created: it is searched for if the answer of the call is lost."""
+        self._resource_types[resource_type] = None
 
-    def add(self, kind: Kind, thing: str) -> None:
-        """Note a thing that was created."""
-        self.expect(kind)
-        by_hand = self._command(kind, thing)
+    def add(self, resource_type: ResourceType, resource_id: str) -> None:
+        """Note a resource that was created."""
+        self.expect(resource_type)
+        by_hand = self._command(resource_type, resource_id)
         self._entries.append(
-            _Entry(f"{kind.name} {thing}", by_hand, lambda: kind.delete(self._account, thing), kind, thing)
+            _Entry(
+                f"{resource_type.name} {resource_id}",
+                by_hand,
+                lambda: resource_type.delete(self._account, resource_id),
+                resource_type,
+                resource_id,
+            )
         )
 
     def add_step(self, what: str, by_hand: str, undo: Callable[[], None]) -> None:
-        """Note a change to something that was there before. ``by_hand``: the rest of a command, behind ``aws``.
+        """Note a change of something that the run did not create. ``by_hand``: an AWS CLI command, without ``aws``.
 
-        The command is said at once, for whoever has to restore it without this program.
+        The command is printed at once, so that the user can restore it if this program is killed.
         """
         command = self._with_options(by_hand)
-        self._tell(f"about to change {what}; if this program is killed, restore it: {command}")
+        self._print_line(f"about to change {what}; if this program is killed, restore it: {command}")
         self._entries.append(_Entry(what, command, undo))
 
     def undo_all(self, name: str) -> list[Leftover]:
-        """Delete everything, then what is found by the run's name. Return what could not be deleted."""
+        """Delete everything, then whatever has the name of the run. Return what could not be deleted."""
         left: list[Leftover] = []
         apis: list[str] = []
         while self._entries:
             entry = self._entries.pop()
-            self._tell(f"deleting {entry.what}" if entry.kind else f"restoring {entry.what}")
+            self._print_line(f"deleting {entry.what}" if entry.resource_type else f"restoring {entry.what}")
             left += self._tried(entry.what, entry.by_hand, entry.undo)
-            if entry.kind in (REST_API, V2_API):
-                apis.append(entry.thing)
-        left += self._delete_found(tuple(kind for kind in KINDS if kind in self._kinds), name, apis)
-        # Something may have been tried by both ways.
+            if entry.resource_type in (REST_API, V2_API):
+                apis.append(entry.resource_id)
+        left += self._delete_found(
+            tuple(resource_type for resource_type in RESOURCE_TYPES if resource_type in self._resource_types),
+            name,
+            apis,
+        )
+        # A resource can be in both lists.
         return list({each.by_hand: each for each in left}.values())
 
     def delete_leftovers(self, prefix: str) -> list[Leftover]:
-        """Delete whatever runs have left whose names begin so. Return what could not be deleted."""
-        return self._delete_found(KINDS, prefix, [])
+        """Delete whatever runs have left with names that begin with the prefix. Return what could not be deleted."""
+        return self._delete_found(RESOURCE_TYPES, prefix, [])
 
-    def _delete_found(self, kinds: tuple[Kind, ...], prefix: str, apis: list[str]) -> list[Leftover]:
+    def _delete_found(self, resource_types: tuple[ResourceType, ...], prefix: str, apis: list[str]) -> list[Leftover]:
         left: list[Leftover] = []
-        for kind in kinds:
+        for resource_type in resource_types:
             found: list[str] = []
 
-            def look(kind: Kind = kind, found: list[str] = found) -> None:
-                found += kind.find(self._account, prefix)
+            def search(resource_type: ResourceType = resource_type, found: list[str] = found) -> None:
+                found += resource_type.find(self._account, prefix)
 
-            command = self._with_options(f"# search: {kind.name}, name {prefix}*")
-            left += self._tried(f"each {kind.name} named {prefix}*, if there is any", command, look)
-            for thing in found:
-                left += self._delete(kind, thing)
-            apis += found if kind in (REST_API, V2_API) else []
+            command = self._with_options(f"# search: {resource_type.name}, name {prefix}*")
+            left += self._tried(f"each {resource_type.name} named {prefix}*, if there is any", command, search)
+            for resource_id in found:
+                left += self._delete(resource_type, resource_id)
+            apis += found if resource_type in (REST_API, V2_API) else []
         for api_id in apis:
             groups: list[str] = []
 
-            def look_for_groups(api_id: str = api_id, groups: list[str] = groups) -> None:
+            def search_groups(api_id: str = api_id, groups: list[str] = groups) -> None:
                 groups += log_groups_of(self._account, api_id)
 
             command = self._with_options(f"logs describe-log-groups --log-group-name-pattern {api_id}")
-            left += self._tried(f"the log groups of API {api_id}, if there are any", command, look_for_groups)
+            left += self._tried(f"the log groups of API {api_id}, if there are any", command, search_groups)
             for group in groups:
                 left += self._delete(LOG_GROUP, group)
         return left
 
-    def _delete(self, kind: Kind, thing: str) -> list[Leftover]:
-        self._tell(f"deleting {kind.name} {thing}")
+    def _delete(self, resource_type: ResourceType, resource_id: str) -> list[Leftover]:
+        self._print_line(f"deleting {resource_type.name} {resource_id}")
         return self._tried(
-            f"{kind.name} {thing}", self._command(kind, thing), lambda: kind.delete(self._account, thing)
+            f"{resource_type.name} {resource_id}",
+            self._command(resource_type, resource_id),
+            lambda: resource_type.delete(self._account, resource_id),
         )
 
     def _tried(self, what: str, by_hand: str, step: Callable[[], None]) -> list[Leftover]:
@@ -119,8 +132,8 @@ class Ledger:
             return [Leftover(what, explain(error), by_hand)]
         return []
 
-    def _command(self, kind: Kind, thing: str) -> str:
-        return self._with_options(kind.by_hand.replace("{id}", thing))
+    def _command(self, resource_type: ResourceType, resource_id: str) -> str:
+        return self._with_options(resource_type.by_hand.replace("{id}", resource_id))
 
     def _with_options(self, command: str) -> str:
         before, comment, after = command.partition("  #")

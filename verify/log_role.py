@@ -1,4 +1,4 @@
-"""The role with which API Gateway writes logs, of the account in the region: read, and with leave set and restored."""
+"""The log role of the account in the region: read it; set another one and restore it, if the user allows that."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from log_keeper.aws.errors import error_code
 from verify.account import is_throttled
-from verify.bench import Bench
-from verify.kinds import FORMER
 from verify.points import NotTriedError
+from verify.resource_types import FORMER
+from verify.run import Run
 
 WRITES = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 _READS = ("logs:DescribeLogGroups", "logs:FilterLogEvents", "logs:GetLogEvents")
@@ -18,65 +18,65 @@ PACE = 20
 _PATIENCE = 180
 
 
-def needs_log_role(bench: Bench) -> None:
-    """Make sure that there is a log role. Raise NotTriedError if there is none and none may be set."""
-    if _current(bench):
+def needs_log_role(run: Run) -> None:
+    """Make sure that a log role is set. Raise NotTriedError if none is set and the run may not set one."""
+    if _current(run):
         return
-    if not bench.options.account_settings:
+    if not run.options.account_settings:
         raise NotTriedError(
             "API Gateway has no log role in this region: set one, or allow --with-account-settings to do so"
         )
-    use_own_log_role(bench)
+    use_own_log_role(run)
 
 
-def use_own_log_role(bench: Bench) -> str:
-    """Set a role of the run's own that may write all logs. Return its ARN."""
-    arn = bench.shared.get("log role")
+def use_own_log_role(run: Run) -> str:
+    """Set a role of the run that may write all logs as log role. Return its ARN."""
+    arn = run.shared.get("log role")
     if arn is None:
-        arn = bench.role("logs", "apigateway.amazonaws.com", log_policy(everything(bench)))
-        bench.shared["log role"] = arn
-    if _current(bench) != arn:
-        remember(bench, "logs")
-        set_log_role(bench, str(arn), _PATIENCE)
+        arn = run.role("logs", "apigateway.amazonaws.com", log_policy(everything(run)))
+        run.shared["log role"] = arn
+    if _current(run) != arn:
+        remember(run, "logs")
+        set_log_role(run, str(arn), _PATIENCE)
     return str(arn)
 
 
-def remember(bench: Bench, purpose: str) -> None:
-    """Note the log role that is set, before the run's role for this purpose takes its place.
+def remember(run: Run, purpose: str) -> None:
+    """Note the current log role, before the run's role for this purpose replaces it.
 
-    It is restored in the end; the role's tag lets a clean-up restore it should the program be killed.
+    It is restored at the end. A tag of the run's role lets ``--clean-up`` restore it if the program is killed.
     """
-    is_noted = "former log role" in bench.shared
-    before = str(bench.shared.setdefault("former log role", _current(bench)))
-    bench.client("iam").tag_role(RoleName=bench.role_name(purpose), Tags=[{"Key": FORMER, "Value": before}])
+    is_noted = "former log role" in run.shared
+    before = str(run.shared.setdefault("former log role", _current(run)))
+    run.client("iam").tag_role(RoleName=run.role_name(purpose), Tags=[{"Key": FORMER, "Value": before}])
     if is_noted:
         return
-    bench.ledger.add_step(
+    run.ledger.add_step(
         f"the log role of API Gateway ({before or 'none'})",
         f"apigateway update-account --patch-operations op=replace,path=/cloudwatchRoleArn,value='{before}'",
-        lambda: set_log_role(bench, before, _PATIENCE),
+        lambda: set_log_role(run, before, _PATIENCE),
     )
 
 
-def set_log_role(bench: Bench, arn: str, seconds: float) -> None:
-    """Call UpdateAccount until AWS accepts the role, which takes a while after a change of IAM; empty for none."""
+def set_log_role(run: Run, arn: str, seconds: float) -> None:
+    """Call UpdateAccount until AWS accepts the role: it takes a while after a change in IAM. Empty ``arn``: no role."""
     operation = {"op": "replace", "path": "/cloudwatchRoleArn", "value": arn}
-    bench.account.patiently(
-        lambda: bench.client("apigateway").update_account(patchOperations=[operation]),
+    run.account.patiently(
+        lambda: run.client("apigateway").update_account(patchOperations=[operation]),
         seconds,
         lambda error: is_throttled(error) or error_code(error) == "BadRequestException",
         every=PACE,
     )
 
 
-def _current(bench: Bench) -> str:
-    arn: str = bench.client("apigateway").get_account().get("cloudwatchRoleArn") or ""
+def _current(run: Run) -> str:
+    arn: str = run.client("apigateway").get_account().get("cloudwatchRoleArn") or ""
     return arn
 
 
-def everything(bench: Bench) -> str:
+def everything(run: Run) -> str:
     """Return the ARN of all log groups."""
-    return f"arn:{bench.partition}:logs:*:*:*"
+    return f"arn:{run.partition}:logs:*:*:*"
 
 
 def log_policy(resource: str, actions: tuple[str, ...] = WRITES) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a point is: a question about AWS, what the sandbox answers by default, and the probe that asks AWS."""
+"""Points: a question about AWS, the answer of the sandbox by default, and the probe that finds the answer of AWS."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from verify.bench import Bench
+    from verify.run import Run
 
 #: A value of a switch of the sandbox.
 type Value = bool | int | str
 
 
 class Status(StrEnum):
-    """What came of a point."""
+    """The status of a point after a run."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -24,20 +24,20 @@ class Status(StrEnum):
 
 
 class NotTriedError(Exception):
-    """The probe needs what was not asked for, or what the account does not have; the message says what."""
+    """The probe needs an option or a resource that is not there. The message says which."""
 
 
 class UnclearError(Exception):
-    """AWS's answers do not decide the point; the message says what they were."""
+    """The answers of AWS do not decide the point. The message says what they were."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """One point about AWS.
 
-    ``switch``: the sandbox's switch that holds it, None for a point that is recorded. ``expected``: its default.
-    ``words``: each value in words; one that is not there is shown as it is.
-    ``probe``: asks AWS; raises NotTriedError or UnclearError, or what boto3 raises.
+    ``switch``: the sandbox's switch for it; None for a point that is recorded. ``expected``: its default.
+    ``words``: the values in words; a value without words is shown as it is.
+    ``probe``: returns the answer of AWS; raises NotTriedError, UnclearError or errors of boto3.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Point:
     switch: str | None
     expected: Value
     words: Mapping[Value, str]
-    probe: Callable[[Bench], Value]
+    probe: Callable[[Run], Value]
 
     def in_words(self, value: Value) -> str:
         """Return the value in words."""
@@ -54,7 +54,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one point. ``answer``: AWS's, None if there is none; ``why``: then the reason."""
+    """The result of one point. ``answer``: AWS's answer; None if there is none, and ``why`` is the reason."""
 
     point: Point
     status: Status

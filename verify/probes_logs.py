@@ -8,19 +8,19 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.errors import error_code
-from verify.bench import Bench, refusal
 from verify.points import Point, UnclearError, Value
+from verify.run import Run, refusal
 
-#: Error codes of a request that is refused for what it says.
+#: Error codes of a request with invalid content.
 INVALID = frozenset({"InvalidParameterException", "ValidationException", "LimitExceededException"})
 
 
-def _missing_identifier(bench: Bench) -> Value:
-    present = bench.log_group("present")
-    if not bench.account.until(lambda: _by_identifiers(bench, [present]), 15):
+def _missing_identifier(run: Run) -> Value:
+    present = run.log_group("present")
+    if not run.account.until(lambda: _by_identifiers(run, [present]), 15):
         raise UnclearError("a log group that exists was not found by its name")
     try:
-        found = _by_identifiers(bench, [present, f"{bench.name}/missing"])
+        found = _by_identifiers(run, [present, f"{run.name}/missing"])
     except ClientError as error:
         if error_code(error) != "ResourceNotFoundException":
             raise UnclearError(refusal(error)) from error
@@ -30,27 +30,27 @@ def _missing_identifier(bench: Bench) -> Value:
     return False
 
 
-def _identifiers_hide(bench: Bench) -> Value:
-    name = bench.log_group("retention")
-    found = bench.account.until(lambda: _by_identifiers(bench, [name]), 15)
+def _identifiers_hide(run: Run) -> Value:
+    name = run.log_group("retention")
+    found = run.account.until(lambda: _by_identifiers(run, [name]), 15)
     if not found:
         raise UnclearError("the log group was not found by its name")
     return found[0].get("retentionInDays") != 1
 
 
-def _by_identifiers(bench: Bench, names: list[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = bench.client("logs").describe_log_groups(logGroupIdentifiers=names)["logGroups"]
+def _by_identifiers(run: Run, names: list[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = run.client("logs").describe_log_groups(logGroupIdentifiers=names)["logGroups"]
     return found
 
 
-def _policies_without_arn(bench: Bench) -> Value:
-    name = bench.log_group("policy")
-    _put_policy(bench, name, _policy(bench, name, 0))
+def _policies_without_arn(run: Run) -> Value:
+    name = run.log_group("policy")
+    _put_policy(run, name, _policy(run, name, 0))
     arns: list[str] = []
     more = dict[str, str]()
     while True:
         try:
-            answer = bench.client("logs").describe_resource_policies(policyScope="RESOURCE", **more)
+            answer = run.client("logs").describe_resource_policies(policyScope="RESOURCE", **more)
         except ClientError as error:
             if error_code(error) not in INVALID:
                 raise
@@ -59,19 +59,19 @@ def _policies_without_arn(bench: Bench) -> Value:
         if not answer.get("nextToken"):
             break
         more = {"nextToken": answer["nextToken"]}
-    if bench.log_group_arn(name) in arns:
+    if run.log_group_arn(name) in arns:
         return "all"
     if arns:
         raise UnclearError(f"the answer had {len(arns)} policies, not that of {name}")
     return "none"
 
 
-def _policy_limit(bench: Bench) -> Value:
-    name = bench.log_group("long-policy")
+def _policy_limit(run: Run) -> Value:
+    name = run.log_group("long-policy")
     longest, revision = 0, None
     for length in (5_120, 51_200, 51_201):
         try:
-            revision = _put_policy(bench, name, _policy(bench, name, length), revision)
+            revision = _put_policy(run, name, _policy(run, name, length), revision)
         except ClientError as error:
             if error_code(error) not in INVALID:
                 raise
@@ -82,20 +82,20 @@ def _policy_limit(bench: Bench) -> Value:
     return longest
 
 
-def _put_policy(bench: Bench, name: str, document: str, revision: str | None = None) -> str | None:
+def _put_policy(run: Run, name: str, document: str, revision: str | None = None) -> str | None:
     """Put the log group's own policy. Return its revision."""
     more = {} if revision is None else {"expectedRevisionId": revision}
-    answer = bench.client("logs").put_resource_policy(
-        resourceArn=bench.log_group_arn(name), policyDocument=document, **more
+    answer = run.client("logs").put_resource_policy(
+        resourceArn=run.log_group_arn(name), policyDocument=document, **more
     )
     put: str | None = answer.get("revisionId")
     return put
 
 
-def _policy(bench: Bench, name: str, length: int) -> str:
-    """Return a policy that lets log delivery write to the group, so many characters long at least.
+def _policy(run: Run, name: str, length: int) -> str:
+    """Return a policy that allows log delivery to write to the group, at least ``length`` characters long.
 
-    What makes it long is the id of an account that does not exist: it allows nobody more.
+    The id of an account that does not exist makes it long: it allows nothing more.
     """
 
     def document(filler: str) -> str:
@@ -104,8 +104,8 @@ def _policy(bench: Bench, name: str, length: int) -> str:
             "Effect": "Allow",
             "Principal": {"Service": "delivery.logs.amazonaws.com"},
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": f"{bench.log_group_arn(name)}:log-stream:*",
-            "Condition": {"StringEquals": {"aws:SourceAccount": [bench.account_id, filler]}},
+            "Resource": f"{run.log_group_arn(name)}:log-stream:*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": [run.account_id, filler]}},
         }
         return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
 

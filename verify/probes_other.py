@@ -1,4 +1,4 @@
-"""Points about EventBridge Scheduler and CloudTrail, and those that no probe tries."""
+"""Points about EventBridge Scheduler and CloudTrail, and points without a probe."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.errors import error_code
-from verify.bench import Bench, refusal
-from verify.kinds import BUCKET, SCHEDULE, TRAIL
 from verify.points import NotTriedError, Point, UnclearError, Value
+from verify.resource_types import BUCKET, SCHEDULE, TRAIL
+from verify.run import Run, refusal
 
-_THROTTLES_OTHERS = "it would take the quota of everybody else who calls API Gateway in this account"
+_THROTTLES_OTHERS = "it would use the quota of all other callers of API Gateway in this account"
 
 
-def _past_schedule(bench: Bench) -> Value:
-    role = bench.role("schedules", "scheduler.amazonaws.com")
+def _past_schedule(run: Run) -> Value:
+    role = run.role("schedules", "scheduler.amazonaws.com")
     # Its target does not exist, and the role may call nothing: an invocation does nothing.
-    queue = f"arn:{bench.partition}:sqs:{bench.account.region}:{bench.account_id}:{bench.name}"
+    queue = f"arn:{run.partition}:sqs:{run.account.region}:{run.account_id}:{run.name}"
     now = datetime.now(UTC)
-    # One of the future first: it shows that all else is as it must be, and waits until the role is known.
+    # First a schedule in the future: it shows that everything else is right, and waits until the role is known.
     try:
-        bench.account.patiently(
-            lambda: _schedule(bench, "future", now + timedelta(days=300), role, queue),
+        run.account.patiently(
+            lambda: _schedule(run, "future", now + timedelta(days=300), role, queue),
             60,
             lambda error: error_code(error) == "ValidationException",
         )
     except ClientError as error:
-        raise UnclearError(f"a schedule of the future is refused too: {refusal(error)}") from error
+        raise UnclearError(f"a schedule in the future is refused too: {refusal(error)}") from error
     try:
-        _schedule(bench, "past", now - timedelta(days=1), role, queue)
+        _schedule(run, "past", now - timedelta(days=1), role, queue)
     except ClientError as error:
         if error_code(error) != "ValidationException":
             raise
@@ -39,12 +39,12 @@ def _past_schedule(bench: Bench) -> Value:
     return False
 
 
-def _schedule(bench: Bench, purpose: str, moment: datetime, role: str, queue: str) -> None:
-    name = f"{bench.name}-{purpose}"
-    bench.create(
+def _schedule(run: Run, purpose: str, moment: datetime, role: str, queue: str) -> None:
+    name = f"{run.name}-{purpose}"
+    run.create(
         SCHEDULE,
         name,
-        bench.client("scheduler").create_schedule,
+        run.client("scheduler").create_schedule,
         Name=name,
         ScheduleExpression=f"at({moment:%Y-%m-%dT%H:%M:%S})",
         FlexibleTimeWindow={"Mode": "OFF"},
@@ -53,17 +53,17 @@ def _schedule(bench: Bench, purpose: str, moment: datetime, role: str, queue: st
     )
 
 
-def _trail_source_account(bench: Bench) -> Value:
-    """The trail never logs: it exists for seconds, and logging is not started."""
-    bucket = f"{bench.name}-{bench.account_id}-{bench.account.region}"
-    s3 = bench.client("s3")
-    region = bench.account.region
+def _trail_source_account(run: Run) -> Value:
+    """Create a trail for some seconds. It never logs: logging is not started."""
+    bucket = f"{run.name}-{run.account_id}-{run.account.region}"
+    s3 = run.client("s3")
+    region = run.account.region
     where: dict[str, Any] = (
         {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     )
-    bench.create(BUCKET, bucket, s3.create_bucket, Bucket=bucket, **where)
-    arn = f"arn:{bench.partition}:s3:::{bucket}"
-    trail_arn = f"arn:{bench.partition}:cloudtrail:{region}:{bench.account_id}:trail/{bench.name}"
+    run.create(BUCKET, bucket, s3.create_bucket, Bucket=bucket, **where)
+    arn = f"arn:{run.partition}:s3:::{bucket}"
+    trail_arn = f"arn:{run.partition}:cloudtrail:{region}:{run.account_id}:trail/{run.name}"
 
     def takes(condition: dict[str, str]) -> bool:
         statements = [
@@ -78,25 +78,25 @@ def _trail_source_account(bench: Bench) -> Value:
         ]
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
         try:
-            create = bench.client("cloudtrail").create_trail
-            bench.create(TRAIL, bench.name, create, Name=bench.name, S3BucketName=bucket)
+            create = run.client("cloudtrail").create_trail
+            run.create(TRAIL, run.name, create, Name=run.name, S3BucketName=bucket)
         except ClientError as error:
             if error_code(error) != "InsufficientS3BucketPolicyException":
                 raise
             return False
-        TRAIL.delete(bench.account, bench.name)
+        TRAIL.delete(run.account, run.name)
         return True
 
-    # The documented condition last, since S3 may go by an earlier policy for a while: it shows that all else is as it
-    # must be.
-    is_sent = bench.account.until(lambda: takes({"aws:SourceAccount": bench.account_id}), 20, 5)
-    if not is_sent and not bench.account.until(lambda: takes({"aws:SourceArn": trail_arn}), 30, 5):
+    # The documented condition comes last, because S3 may use an earlier policy for a while. It shows that everything
+    # else is right.
+    is_sent = run.account.until(lambda: takes({"aws:SourceAccount": run.account_id}), 20, 5)
+    if not is_sent and not run.account.until(lambda: takes({"aws:SourceArn": trail_arn}), 30, 5):
         raise UnclearError("a bucket policy with the documented aws:SourceArn is refused too")
     return is_sent
 
 
 def _never(why: str) -> Any:
-    def probe(_: Bench) -> Value:
+    def probe(_: Run) -> Value:
         raise NotTriedError(why)
 
     return probe
@@ -105,7 +105,7 @@ def _never(why: str) -> Any:
 POINTS = (
     Point(
         "past-schedule",
-        "CreateSchedule of one time that has gone by",
+        "CreateSchedule for a time in the past",
         "refuses_past_schedules",
         False,
         {True: "is refused", False: "is accepted"},
@@ -125,7 +125,7 @@ POINTS = (
         "cross_region_buses_elsewhere",
         "refused",
         {"refused": "is refused", "lost": "is accepted, and the events are lost"},
-        _never("an account there is needed, and an hour to see that no event comes"),
+        _never("it needs an account there, and an hour to see that no event arrives"),
     ),
     Point(
         "execution-role-reads",
@@ -133,7 +133,7 @@ POINTS = (
         "stack_sets_read_all_stacks",
         True,
         {True: "yes", False: "no"},
-        _never("it takes a stack set and its two roles: deploy Log Keeper with the parameter Regions instead"),
+        _never("it needs a stack set and its two roles: deploy Log Keeper with the parameter Regions instead"),
     ),
     Point(
         "own-stack-created",
@@ -141,7 +141,7 @@ POINTS = (
         "rules_see_their_stack_created",
         True,
         {True: "yes", False: "no"},
-        _never("it takes a stack: deploy Log Keeper, and see when its first sweep begins"),
+        _never("it needs a stack: deploy Log Keeper, and see when its first sweep begins"),
     ),
     Point(
         "shared-quota",

@@ -1,11 +1,11 @@
-"""Points that take requests to the run's own REST API, and a log role that is set."""
+"""Points that need requests to the run's REST API, and a log role."""
 
 from __future__ import annotations
 
-from verify.bench import STAGE, Bench
-from verify.kinds import LOG_GROUP
 from verify.log_role import needs_log_role
 from verify.points import Point, UnclearError, Value
+from verify.resource_types import LOG_GROUP
+from verify.run import STAGE, Run
 from verify.traffic import has_line, lines, request
 
 #: Seconds that a line may take from its request to its log group, and between two requests meanwhile.
@@ -14,61 +14,61 @@ _PATIENCE, _PAUSE = 240, 20
 _QUOTED, _TABBED = 'a"b\\c', "a\tb"
 
 
-def log_to(bench: Bench, name: str, log_format: str) -> str:
+def log_to(run: Run, name: str, log_format: str) -> str:
     """Send the REST stage's access log to a new log group. Return the group."""
-    group = bench.log_group(name)
-    bench.update_rest_stage(
-        ("replace", "/accessLogSettings/destinationArn", bench.log_group_arn(group)),
+    group = run.log_group(name)
+    run.update_rest_stage(
+        ("replace", "/accessLogSettings/destinationArn", run.log_group_arn(group)),
         ("replace", "/accessLogSettings/format", log_format),
     )
     return group
 
 
-def stop_logging(bench: Bench) -> None:
-    """Take the REST stage's access log away, so that no line is written after its group was deleted."""
-    bench.update_rest_stage(("remove", "/accessLogSettings", ""))
+def stop_logging(run: Run) -> None:
+    """Remove the REST stage's access log, so that no line is written after its group is deleted."""
+    run.update_rest_stage(("remove", "/accessLogSettings", ""))
 
 
-def is_logged(bench: Bench, group: str, agent: str = "") -> bool:
-    """Send requests until one is a line of the group, or the time is over. Return whether one is."""
+def is_logged(run: Run, group: str, agent: str = "") -> bool:
+    """Send requests until a line of one is in the group, or the time is over. Return whether there is one."""
     marks: list[str] = []
 
     def ask() -> bool:
-        marks.extend(request(bench, bench.rest_api, STAGE, agent=agent))
-        return bench.account.until(lambda: has_line(bench, group, tuple(marks)), _PAUSE, 5)
+        marks.extend(request(run, run.rest_api, STAGE, agent=agent))
+        return run.account.until(lambda: has_line(run, group, tuple(marks)), _PAUSE, 5)
 
-    return bench.account.until(ask, _PATIENCE, 0)
+    return run.account.until(ask, _PATIENCE, 0)
 
 
-def needs_lines(bench: Bench, group: str) -> None:
-    """Raise UnclearError if no request is a line of the group, so that nothing can be told from lines."""
-    if not is_logged(bench, group):
-        stop_logging(bench)
+def needs_lines(run: Run, group: str) -> None:
+    """Raise UnclearError if no request is logged in the group: then missing lines would prove nothing."""
+    if not is_logged(run, group):
+        stop_logging(run)
         raise UnclearError("no request was logged: is the account's log role valid?")
 
 
-def _missing_group_is_created(bench: Bench) -> Value:
-    needs_log_role(bench)
-    group = log_to(bench, "requests", "$context.requestId")
-    needs_lines(bench, group)
-    LOG_GROUP.delete(bench.account, group)
+def _missing_group_is_created(run: Run) -> Value:
+    needs_log_role(run)
+    group = log_to(run, "requests", "$context.requestId")
+    needs_lines(run, group)
+    LOG_GROUP.delete(run.account, group)
 
     def ask() -> bool:
-        request(bench, bench.rest_api, STAGE)
-        return bench.account.until(lambda: bench.has_log_group(group), _PAUSE, 5)
+        request(run, run.rest_api, STAGE)
+        return run.account.until(lambda: run.has_log_group(group), _PAUSE, 5)
 
-    created = bench.account.until(ask, _PATIENCE, 0)
-    stop_logging(bench)
+    created = run.account.until(ask, _PATIENCE, 0)
+    stop_logging(run)
     return created
 
 
-def _escaping(bench: Bench) -> Value:
-    needs_log_role(bench)
-    group = log_to(bench, "escaping", '{"id":"$context.requestId","agent":"<$context.identity.userAgent>"}')
-    needs_lines(bench, group)
-    quoted = _agent_as_logged(bench, group, _QUOTED)
-    tabbed = _agent_as_logged(bench, group, _TABBED)
-    stop_logging(bench)
+def _escaping(run: Run) -> Value:
+    needs_log_role(run)
+    group = log_to(run, "escaping", '{"id":"$context.requestId","agent":"<$context.identity.userAgent>"}')
+    needs_lines(run, group)
+    quoted = _agent_as_logged(run, group, _QUOTED)
+    tabbed = _agent_as_logged(run, group, _TABBED)
+    stop_logging(run)
     if quoted == _QUOTED:
         return "nothing"
     if quoted != 'a\\"b\\\\c':
@@ -80,15 +80,15 @@ def _escaping(bench: Bench) -> Value:
     return "json"
 
 
-def _agent_as_logged(bench: Bench, group: str, agent: str) -> str:
-    """Send a request with the User-Agent. Return what the log has of it."""
-    known = set(lines(bench, group))
-    if not is_logged(bench, group, agent):
+def _agent_as_logged(run: Run, group: str, agent: str) -> str:
+    """Send a request with the User-Agent. Return the User-Agent as it is in the log."""
+    known = set(lines(run, group))
+    if not is_logged(run, group, agent):
         raise UnclearError(f"no request with the user agent {agent!r} was logged")
-    new = [line for line in lines(bench, group) if line not in known and "<" in line]
+    new = [line for line in lines(run, group) if line not in known and "<" in line]
     found = [line.split("<", 1)[1].split(">", 1)[0] for line in new]
-    # Lines of earlier requests may come late.
-    own = [each for each in found if not each.startswith(bench.name)]
+    # Lines of earlier requests can arrive late.
+    own = [each for each in found if not each.startswith(run.name)]
     if not own:
         raise UnclearError("the line of the request was not found")
     return own[0]

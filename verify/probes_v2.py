@@ -7,102 +7,102 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.errors import error_code
-from verify.bench import FORMAT, STAGE, Bench, refusal
-from verify.kinds import LOG_GROUP, RESOURCE_POLICY, account_policies
 from verify.log_role import needs_log_role
 from verify.points import Point, UnclearError, Value
+from verify.resource_types import LOG_GROUP, RESOURCE_POLICY, account_policies
+from verify.run import FORMAT, STAGE, Run, refusal
 
 #: A log stream that log delivery creates when it is allowed to write to a group.
 _VALIDATION_STREAM = "log_stream_created_by_aws_to_validate_log_delivery_subscriptions"
 
 
-def _missing_http_group(bench: Bench) -> Value:
-    bench.ledger.expect(RESOURCE_POLICY)
-    return _takes_access_log(bench, bench.http_api, "$default", f"{bench.name}/missing-http")
+def _missing_http_group(run: Run) -> Value:
+    run.ledger.expect(RESOURCE_POLICY)
+    return _takes_access_log(run, run.http_api, "$default", f"{run.name}/missing-http")
 
 
-def _missing_websocket_group(bench: Bench) -> Value:
-    needs_log_role(bench)
-    return not _takes_access_log(bench, bench.websocket_api, STAGE, f"{bench.name}/missing-websocket")
+def _missing_websocket_group(run: Run) -> Value:
+    needs_log_role(run)
+    return not _takes_access_log(run, run.websocket_api, STAGE, f"{run.name}/missing-websocket")
 
 
-def _takes_access_log(bench: Bench, api_id: str, stage: str, group: str) -> bool:
-    """Return whether the stage takes a log group that does not exist."""
+def _takes_access_log(run: Run, api_id: str, stage: str, group: str) -> bool:
+    """Return whether the stage accepts a log group that does not exist."""
     try:
-        _set_access_log(bench, api_id, stage, group)
+        _set_access_log(run, api_id, stage, group)
     except ClientError as error:
         if error_code(error) == "NotFoundException" or "does not exist" in refusal(error):
             return False
         raise UnclearError(refusal(error)) from error
-    bench.client("apigatewayv2").delete_access_log_settings(ApiId=api_id, StageName=stage)
+    run.client("apigatewayv2").delete_access_log_settings(ApiId=api_id, StageName=stage)
     return True
 
 
-def _set_access_log(bench: Bench, api_id: str, stage: str, group: str) -> dict[str, Any]:
-    """UpdateStage of access log settings alone, repeated while a deployment is under way."""
+def _set_access_log(run: Run, api_id: str, stage: str, group: str) -> dict[str, Any]:
+    """Call UpdateStage with access log settings only. Repeat it while a deployment is in progress."""
 
     def call() -> dict[str, Any]:
-        answer: dict[str, Any] = bench.client("apigatewayv2").update_stage(
+        answer: dict[str, Any] = run.client("apigatewayv2").update_stage(
             ApiId=api_id,
             StageName=stage,
-            AccessLogSettings={"DestinationArn": bench.log_group_arn(group), "Format": FORMAT},
+            AccessLogSettings={"DestinationArn": run.log_group_arn(group), "Format": FORMAT},
         )
         return answer
 
-    return bench.account.patiently(call, 30, lambda error: error_code(error) == "ConflictException")
+    return run.account.patiently(call, 30, lambda error: error_code(error) == "ConflictException")
 
 
-def _where_delivery_is_allowed(bench: Bench) -> Value:
-    group = bench.log_group("http")
-    bench.ledger.expect(RESOURCE_POLICY)
-    _set_access_log(bench, bench.http_api, "$default", group)
+def _where_delivery_is_allowed(run: Run) -> Value:
+    group = run.log_group("http")
+    run.ledger.expect(RESOURCE_POLICY)
+    _set_access_log(run, run.http_api, "$default", group)
 
     def find() -> str:
-        if bench.policy_of_group(group):
+        if run.policy_of_group(group):
             return "group"
-        return "account" if any(f":log-group:{group}" in text for text in _account_policies(bench)) else ""
+        return "account" if any(f":log-group:{group}" in text for text in _account_policies(run)) else ""
 
-    found = bench.account.until(find, 15)
+    found = run.account.until(find, 15)
     if not found:
-        raise UnclearError("a resource policy of the account allows it already, so that AWS wrote none")
+        raise UnclearError("a resource policy of the account allows it already, so AWS wrote none")
     return found
 
 
-def _account_policies(bench: Bench) -> list[str]:
-    return [document for _, document in account_policies(bench.account)]
+def _account_policies(run: Run) -> list[str]:
+    return [document for _, document in account_policies(run.account)]
 
 
-def _unchanged_update(bench: Bench) -> Value:
-    """The group is created again, so that the permission in its own policy is gone, and its first stream."""
-    group = bench.log_group("http-again")
-    logs = bench.client("logs")
-    bench.ledger.expect(RESOURCE_POLICY)
-    _set_access_log(bench, bench.http_api, "$default", group)
-    if not bench.account.until(lambda: _is_admitted(bench, group), 15):
+def _unchanged_update(run: Run) -> Value:
+    """Delete the group and create it again, which removes the permission in its own policy and its first stream."""
+    group = run.log_group("http-again")
+    logs = run.client("logs")
+    run.ledger.expect(RESOURCE_POLICY)
+    _set_access_log(run, run.http_api, "$default", group)
+    if not run.account.until(lambda: _is_admitted(run, group), 15):
         raise UnclearError("AWS left no trace in the log group when it was set the first time")
-    LOG_GROUP.delete(bench.account, group)
-    bench.account.patiently(
-        lambda: logs.create_log_group(logGroupName=group, tags=bench.tags),
+    LOG_GROUP.delete(run.account, group)
+    run.account.patiently(
+        lambda: logs.create_log_group(logGroupName=group, tags=run.tags),
         60,
         lambda error: error_code(error) in ("OperationAbortedException", "ResourceAlreadyExistsException"),
     )
-    _set_access_log(bench, bench.http_api, "$default", group)
-    return bench.account.until(lambda: _is_admitted(bench, group), 30)
+    _set_access_log(run, run.http_api, "$default", group)
+    return run.account.until(lambda: _is_admitted(run, group), 30)
 
 
-def _is_admitted(bench: Bench, group: str) -> bool:
-    streams = bench.client("logs").describe_log_streams(logGroupName=group)["logStreams"]
+def _is_admitted(run: Run, group: str) -> bool:
+    streams = run.client("logs").describe_log_streams(logGroupName=group)["logStreams"]
     names = {stream["logStreamName"] for stream in streams}
-    return _VALIDATION_STREAM in names or bench.policy_of_group(group) is not None
+    return _VALIDATION_STREAM in names or run.policy_of_group(group) is not None
 
 
-def _managed_stage(bench: Bench) -> Value:
-    group = bench.log_group("quick")
-    bench.ledger.expect(RESOURCE_POLICY)
-    # A stage of one's own first: it shows that all else is as it must be.
-    _set_access_log(bench, bench.http_api, "$default", group)
+def _managed_stage(run: Run) -> Value:
+    group = run.log_group("quick")
+    run.ledger.expect(RESOURCE_POLICY)
+    # First an ordinary stage: it shows that everything else is right.
+    _set_access_log(run, run.http_api, "$default", group)
     try:
-        _set_access_log(bench, bench.quick_api, "$default", group)
+        _set_access_log(run, run.quick_api, "$default", group)
     except ClientError as error:
         if error_code(error) in ("BadRequestException", "ConflictException"):
             return True
@@ -110,8 +110,8 @@ def _managed_stage(bench: Bench) -> Value:
     return False
 
 
-def _partial_route(bench: Bench) -> Value:
-    client, where = bench.client("apigatewayv2"), {"ApiId": bench.websocket_api, "StageName": STAGE}
+def _partial_route(run: Run) -> Value:
+    client, where = run.client("apigatewayv2"), {"ApiId": run.websocket_api, "StageName": STAGE}
     client.update_stage(**where, RouteSettings={"send": {"DataTraceEnabled": True, "DetailedMetricsEnabled": True}})
     client.update_stage(**where, RouteSettings={"send": {"DetailedMetricsEnabled": False}})
     settings = client.get_stage(**where)["RouteSettings"].get("send", {})
@@ -148,7 +148,7 @@ POINTS = (
     ),
     Point(
         "managed-stage",
-        "UpdateStage of the stage that quick create made",
+        "UpdateStage of the stage that quick create has created",
         "managed_stage_is_locked",
         False,
         {True: "is refused", False: "is accepted"},

@@ -1,4 +1,4 @@
-"""What came of a run: a table for people, JSON for programs, and the exit code."""
+"""The report of a run: a table for people, JSON for programs, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verify.points import Result, Status
 ALL_SAME, UNCLEAR, DIFFERENT = 0, 1, 3
 
 _COLORS = {Status.SAME: "32", Status.DIFFERENT: "31;1", Status.UNCLEAR: "33", Status.NOT_TRIED: "2"}
-_HEADINGS = ("point", "what AWS did", "the sandbox's default", "")
+_HEADINGS = ("point", "what AWS did", "the sandbox's default", "status")
 _WIDTHS = (48, 26, 26, 14)
 
 
@@ -64,7 +64,7 @@ def to_json(report: Report) -> str:
 
 
 def to_text(report: Report, *, has_color: bool) -> str:
-    """Return the table, and what it comes to."""
+    """Return the table of the points that were tried, those that were not, and a summary."""
     lines = [_row(_HEADINGS), _row(tuple("-" * width for width in _WIDTHS))]
     for result in report.results:
         if result.status is Status.NOT_TRIED:
@@ -93,7 +93,7 @@ def _not_tried(report: Report) -> list[str]:
 
 
 def leftovers_to_text(leftovers: Sequence[Leftover]) -> str:
-    """Return what could not be deleted, with the command for each; empty if everything was."""
+    """Return a line for each resource that could not be deleted, with the command that deletes it; empty for none."""
     lines = [f"could not delete {each.what}: {each.why}\n  {each.by_hand}" for each in leftovers]
     return "".join(f"{line}\n" for line in lines)
 
@@ -101,9 +101,9 @@ def leftovers_to_text(leftovers: Sequence[Leftover]) -> str:
 def _summary(report: Report) -> str:
     counts = {status: sum(result.status is status for result in report.results) for status in Status}
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    turned = [result.point for result in report.results if result.status is Status.DIFFERENT]
-    switches = ", ".join(point.switch or point.name for point in turned)
-    hint = f"\nThe sandbox is wrong about AWS here: {switches}. Please report it." if turned else ""
+    wrong = [result.point for result in report.results if result.status is Status.DIFFERENT]
+    switches = ", ".join(point.switch or point.name for point in wrong)
+    hint = f"\nThe sandbox is wrong about AWS here: {switches}. Please report it." if wrong else ""
     stop = " It was stopped before the end." if report.is_stopped else ""
     return f"{report.region}: {said or 'nothing was tried'}; {report.calls} calls.{stop}{hint}"
 

@@ -1,4 +1,4 @@
-"""Requests to the run's own APIs, and the lines that they leave in log groups. Nothing else is ever requested."""
+"""Requests to the APIs of the run, and their lines in log groups. Requests go to no other address."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from urllib.parse import quote, urlsplit
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.errors import error_code
-from verify.bench import Bench
 from verify.points import UnclearError
+from verify.run import Run
 
 _TIMEOUT = 15
 #: Headers of answers that hold the request's id: of REST and WebSocket APIs, and of HTTP APIs.
 _IDS = ("x-amzn-RequestId", "apigw-requestid", "x-amz-apigw-id")
 
 
-def request(bench: Bench, api_id: str, stage: str, *, is_websocket: bool = False, agent: str = "") -> tuple[str, ...]:
-    """Send one GET, or open a WebSocket connection and close it. Return what the request's log lines hold one of.
+def request(run: Run, api_id: str, stage: str, *, is_websocket: bool = False, agent: str = "") -> tuple[str, ...]:
+    """Send one GET, or open a WebSocket connection and close it. Return texts, one of which each of its log lines has.
 
-    ``agent``: the User-Agent, by default one of the run's own. Whatever the API answers is accepted. Raise UnclearError
-    if it does not answer.
+    ``agent``: the User-Agent; empty for one of the run. Any answer is accepted. Raise UnclearError without an answer.
     """
-    bench.account.check()
-    secure, host, path = _address(bench, api_id, stage)
-    nonce = agent or f"{bench.name}-{secrets.token_hex(6)}"
+    run.account.check()
+    secure, host, path = _address(run, api_id, stage)
+    nonce = agent or f"{run.name}-{secrets.token_hex(6)}"
     headers = {"User-Agent": nonce}
     if is_websocket:
         key = base64.b64encode(secrets.token_bytes(16)).decode()
@@ -46,25 +45,25 @@ def request(bench: Bench, api_id: str, stage: str, *, is_websocket: bool = False
     return ids if agent else (nonce, *ids)
 
 
-def _address(bench: Bench, api_id: str, stage: str) -> tuple[bool, str, str]:
-    """Return whether TLS is spoken, the host and the path. An emulator of AWS serves APIs below its own address."""
-    endpoint = urlsplit(bench.client("apigateway").meta.endpoint_url)
+def _address(run: Run, api_id: str, stage: str) -> tuple[bool, str, str]:
+    """Return whether to use TLS, the host and the path. An emulator of AWS serves APIs below its own address."""
+    endpoint = urlsplit(run.client("apigateway").meta.endpoint_url)
     if ".amazonaws.com" in (endpoint.hostname or ""):
         path = "/" if stage == "$default" else f"/{stage}"
-        return True, bench.api_host(api_id), path
+        return True, run.api_host(api_id), path
     return endpoint.scheme == "https", endpoint.netloc, f"/_aws/execute-api/{api_id}/{quote(stage)}/"
 
 
-def lines(bench: Bench, group: str) -> Iterator[str]:
+def lines(run: Run, group: str) -> Iterator[str]:
     """Return the lines of the log group; none if it does not exist."""
     try:
-        for page in bench.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group):
+        for page in run.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group):
             yield from (event["message"] for event in page["events"])
     except ClientError as error:
         if error_code(error) != "ResourceNotFoundException":
             raise
 
 
-def has_line(bench: Bench, group: str, marks: tuple[str, ...]) -> bool:
+def has_line(run: Run, group: str, marks: tuple[str, ...]) -> bool:
     """Return whether the log group has a line with one of the marks."""
-    return any(mark in line for line in lines(bench, group) for mark in marks)
+    return any(mark in line for line in lines(run, group) for mark in marks)

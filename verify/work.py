@@ -7,27 +7,28 @@ from collections.abc import Callable, Iterable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.aws_session import explain
-from verify.bench import Bench
 from verify.points import NotTriedError, Point, Result, Status, UnclearError
+from verify.run import Run
 
-type Told = Callable[[int, int, Point, Result | None], None]
+#: Called before and after each point: with its number, the number of all points, the point, and its result or None.
+type Report = Callable[[int, int, Point, Result | None], None]
 
 
-def try_points(bench: Bench, points: Iterable[Point], tell: Told) -> list[Result]:
-    """Return what came of each point. ``tell``: hears of each, before it is tried and after. Raise StoppedError."""
+def try_points(run: Run, points: Iterable[Point], report: Report) -> list[Result]:
+    """Try each point and return the results. Raise StoppedError if the user stops the run."""
     results: list[Result] = []
     all_points = tuple(points)
     for number, point in enumerate(all_points, start=1):
-        tell(number, len(all_points), point, None)
-        result = _try(bench, point)
+        report(number, len(all_points), point, None)
+        result = _try(run, point)
         results.append(result)
-        tell(number, len(all_points), point, result)
+        report(number, len(all_points), point, result)
     return results
 
 
-def _try(bench: Bench, point: Point) -> Result:
+def _try(run: Run, point: Point) -> Result:
     try:
-        answer = point.probe(bench)
+        answer = point.probe(run)
     except NotTriedError as error:
         return Result(point, Status.NOT_TRIED, why=str(error))
     except UnclearError as error:

@@ -11,8 +11,8 @@ import pytest
 from sandbox.assembly import Sandbox
 from testing.stacks import Deployed
 from verify.__main__ import main
-from verify.kinds import PREFIX
 from verify.probes_stack import POINTS
+from verify.resource_types import PREFIX
 
 
 def verify(account: Sandbox, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:

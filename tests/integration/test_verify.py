@@ -21,7 +21,7 @@ from sandbox.core.faults import Fault, Kind
 from testing.accounts import make_role, set_log_role
 from verify.__main__ import main
 from verify.catalog import POINTS
-from verify.kinds import PREFIX
+from verify.resource_types import PREFIX
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -372,7 +372,7 @@ def test_answer_that_cannot_be_read_does_not_stop_the_deleting(
         raise KeyError("Schedules")
 
     with monkeypatch.context() as patch:
-        patch.setattr("verify.kinds.Kind.delete", delete)
+        patch.setattr("verify.resource_types.ResourceType.delete", delete)
         code, answer = verify(sandbox, capsys, "--only", "past-schedule", "--only", "partial-route-settings")
     assert code == 1
     assert len(answer["leftovers"]) == 4
@@ -437,7 +437,7 @@ def test_program_stopped_while_it_deletes_goes_on_and_tells_what_it_found(sandbo
     wait_for_call(sandbox, "DeleteSchedule")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=90)
-    assert "still being deleted" in err
+    assert "still deleting" in err
     assert process.returncode == 0
     assert json.loads(out)["stopped"] is False
     assert traces(sandbox) == before

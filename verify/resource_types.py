@@ -1,4 +1,4 @@
-"""Everything that a run can create, by kind: how to find it by name, delete it, and delete it by hand."""
+"""The types of resources that a run can create: how to find them by name, and how to delete them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from botocore.exceptions import ClientError
 from log_keeper.aws.errors import error_code
 from verify.account import Account, is_throttled
 
-#: What the name of everything that a run creates begins with; the run's id follows. It is the key of the tag, too.
+#: The beginning of each name of a run's resources, before the id of the run. It is also the key of their tag.
 PREFIX = "log-keeper-verify"
-#: A run's id, which follows the prefix and a hyphen.
+#: The id of a run, which follows the prefix and a hyphen.
 _RUN_ID = re.compile(r"[0-9a-f]{8}(?![0-9a-z])")
-#: Tag of a role that is set as API Gateway's log role for a while: the ARN of the one to restore, empty for none.
+#: Key of a tag on a role that is set as log role for a while. Value: the ARN of the role to restore, empty for none.
 FORMER = f"{PREFIX}-former-log-role"
-#: Between a resource and the policy that it is in; no ARN has a space.
+#: Separates a resource from the name of the policy that contains it. ARNs have no spaces.
 _OF = " of "
-#: Error codes of something that is gone already.
-_GONE = frozenset(
+#: Error codes for a resource that is deleted already.
+_NOT_FOUND = frozenset(
     {
         "NotFoundException",
         "ResourceNotFoundException",
@@ -38,18 +38,19 @@ _PATIENCE = 100
 
 
 def is_of_run(name: str, prefix: str) -> bool:
-    """Return whether a run created what has this name. ``prefix``: of every run, or of one.
+    """Return whether this is the name of a resource of a run. ``prefix``: the prefix of all runs, or of one run.
 
-    A name of somebody else's can begin like those of a run, ``log-keeper-verify-results`` for one; it has no run's id.
+    A name such as ``log-keeper-verify-results`` has the prefix, but not the id of a run: somebody else created it.
     """
     return name.startswith(prefix) and _RUN_ID.match(name, len(PREFIX) + 1) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of thing.
+class ResourceType:
+    """One type of resource.
 
-    ``find`` returns the ids of those whose name begins so. ``by_hand``: what follows ``aws``, with ``{id}``.
+    ``find``: returns the ids of the resources whose names begin with a prefix. ``remove``: deletes the resource with an
+    id. ``by_hand``: the AWS CLI command that deletes it, without ``aws``; ``{id}`` stands for the id.
     """
 
     name: str
@@ -57,12 +58,12 @@ class Kind:
     remove: Callable[[Account, str], object]
     by_hand: str
 
-    def delete(self, account: Account, thing: str) -> None:
-        """Delete the thing, unless it is gone already. Raise ClientError or BotoCoreError if AWS refuses."""
+    def delete(self, account: Account, resource_id: str) -> None:
+        """Delete the resource, unless it is deleted already. Raise ClientError or BotoCoreError if AWS refuses."""
         try:
-            account.patiently(lambda: self.remove(account, thing), _PATIENCE, is_throttled)
+            account.patiently(lambda: self.remove(account, resource_id), _PATIENCE, is_throttled)
         except ClientError as error:
-            if error_code(error) not in _GONE:
+            if error_code(error) not in _NOT_FOUND:
                 raise
 
 
@@ -86,16 +87,16 @@ def _v2_apis(account: Account, prefix: str) -> Iterator[str]:
             yield api["ApiId"]
 
 
-REST_API = Kind(
+REST_API = ResourceType(
     "REST API",
     _rest_apis,
-    lambda account, thing: account.client("apigateway").delete_rest_api(restApiId=thing),
+    lambda account, resource_id: account.client("apigateway").delete_rest_api(restApiId=resource_id),
     "apigateway delete-rest-api --rest-api-id {id}",
 )
-V2_API = Kind(
+V2_API = ResourceType(
     "HTTP or WebSocket API",
     _v2_apis,
-    lambda account, thing: account.client("apigatewayv2").delete_api(ApiId=thing),
+    lambda account, resource_id: account.client("apigatewayv2").delete_api(ApiId=resource_id),
     "apigatewayv2 delete-api --api-id {id}",
 )
 
@@ -113,7 +114,7 @@ def _log_groups_below(account: Account, prefix: str) -> Iterator[str]:
 
 
 def log_groups_of(account: Account, api_id: str) -> Iterator[str]:
-    """Return the log groups that API Gateway or Log Keeper have made for an API, whose names hold its id."""
+    """Return the log groups that API Gateway or Log Keeper have created for an API: their names contain its id."""
     for before in (
         "API-Gateway-Execution-Logs_",
         "/aws/apigateway/",
@@ -145,9 +146,9 @@ def _policy_entries(account: Account, prefix: str) -> Iterator[str]:
 
 
 def _remove_policy_entry(account: Account, entry: str) -> None:
-    """Take one resource out of a policy of the account; a statement or a policy with no other is deleted.
+    """Remove one resource from a policy of the account. A statement or policy without any other resource is deleted.
 
-    AWS lists many log groups in one statement, or adds a statement for each: both are in use.
+    AWS lists many log groups in one statement, or adds one statement for each: both occur.
     *Source:* radkawar/stackd testdata/aws/apigateway/http_log_settings.json, its first observation (2026-09)
     """
     resource, _, policy_name = entry.partition(_OF)
@@ -193,22 +194,22 @@ def _delivery_sources(account: Account, prefix: str) -> Iterator[str]:
             yield source["name"]
 
 
-LOG_GROUP = Kind(
+LOG_GROUP = ResourceType(
     "log group",
     _log_groups,
-    lambda account, thing: account.client("logs").delete_log_group(logGroupName=thing),
+    lambda account, resource_id: account.client("logs").delete_log_group(logGroupName=resource_id),
     "logs delete-log-group --log-group-name '{id}'",
 )
-RESOURCE_POLICY = Kind(
+RESOURCE_POLICY = ResourceType(
     "entry in a resource policy of CloudWatch Logs",
     _policy_entries,
     _remove_policy_entry,
     "logs describe-resource-policies  # take out {id}: put-resource-policy",
 )
-DELIVERY_SOURCE = Kind(
+DELIVERY_SOURCE = ResourceType(
     "delivery source",
     _delivery_sources,
-    lambda account, thing: account.client("logs").delete_delivery_source(name=thing),
+    lambda account, resource_id: account.client("logs").delete_delivery_source(name=resource_id),
     "logs delete-delivery-source --name {id}",
 )
 
@@ -248,13 +249,13 @@ def _pages_of_bucket(client: Any, name: str) -> Iterator[str]:
 
 def _roles(account: Account, prefix: str) -> Iterator[str]:
     for role in _pages(account.client("iam"), "list_roles", "Roles"):
-        # IAM's names are of the whole account; another region's run may be under way.
+        # Roles belong to the whole account; a run in another region may be in progress.
         if is_of_run(role["RoleName"], prefix) and role["RoleName"].endswith(f"-{account.region}"):
             yield role["RoleName"]
 
 
 def _remove_role(account: Account, name: str) -> None:
-    """Restore the log role that this one took the place of, if it is set still, and delete it."""
+    """Delete the role. If it is still set as log role, first restore the log role that it replaced."""
     client, gateway = account.client("iam"), account.client("apigateway")
     tags = {tag["Key"]: tag["Value"] for tag in client.list_role_tags(RoleName=name)["Tags"]}
     if FORMER in tags and gateway.get_account().get("cloudwatchRoleArn", "").endswith(f":role/{name}"):
@@ -265,25 +266,25 @@ def _remove_role(account: Account, name: str) -> None:
     client.delete_role(RoleName=name)
 
 
-SCHEDULE = Kind(
+SCHEDULE = ResourceType(
     "schedule",
     _schedules,
-    lambda account, thing: account.client("scheduler").delete_schedule(Name=thing),
+    lambda account, resource_id: account.client("scheduler").delete_schedule(Name=resource_id),
     "scheduler delete-schedule --name {id}",
 )
-TRAIL = Kind(
+TRAIL = ResourceType(
     "trail",
     _trails,
-    lambda account, thing: account.client("cloudtrail").delete_trail(Name=thing),
+    lambda account, resource_id: account.client("cloudtrail").delete_trail(Name=resource_id),
     "cloudtrail delete-trail --name {id}",
 )
-BUCKET = Kind("bucket", _buckets, _remove_bucket, "s3 rb --force s3://{id}")
-ROLE = Kind(
+BUCKET = ResourceType("bucket", _buckets, _remove_bucket, "s3 rb --force s3://{id}")
+ROLE = ResourceType(
     "role",
     _roles,
     _remove_role,
     "iam delete-role --role-name {id}  # after aws iam delete-role-policy, for each of list-role-policies",
 )
 
-#: In the order in which leftovers are deleted: what uses another thing comes before it.
-KINDS = (SCHEDULE, DELIVERY_SOURCE, V2_API, REST_API, TRAIL, BUCKET, RESOURCE_POLICY, LOG_GROUP, ROLE)
+#: In the order of deletion: a resource that uses another one comes before it.
+RESOURCE_TYPES = (SCHEDULE, DELIVERY_SOURCE, V2_API, REST_API, TRAIL, BUCKET, RESOURCE_POLICY, LOG_GROUP, ROLE)

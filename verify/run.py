@@ -1,4 +1,4 @@
-"""What the probes work on: throwaway APIs, log groups and roles, each created when it is first needed."""
+"""The resources of one run: temporary APIs, log groups and roles, created when a probe first needs them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws.errors import error_code, error_message
 from verify.account import Account
-from verify.kinds import LOG_GROUP, PREFIX, REST_API, ROLE, V2_API, Kind
 from verify.ledger import Ledger
+from verify.resource_types import LOG_GROUP, PREFIX, REST_API, ROLE, V2_API, ResourceType
 
 #: A format that every protocol takes.
 FORMAT = "$context.requestId"
@@ -22,11 +22,11 @@ STAGE = "verify"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user allowed beyond the throwaway things.
+    """What the user allowed, besides temporary resources.
 
-    ``account_settings``: to set another log role for a while. ``stack_name``: of the stack of Log Keeper.
-    ``minutes_for_stack``: how long a stage may take to become compliant. ``minutes_for_cloudtrail``: how long to wait
-    for CloudTrail's event history, 0 to leave it out.
+    ``account_settings``: whether the run may set another log role for a while. ``stack_name``: name of Log Keeper's
+    stack. ``minutes_for_stack``: time in which a stage must become compliant. ``minutes_for_cloudtrail``: time to wait
+    for CloudTrail's event history; 0 leaves it out.
     """
 
     account_settings: bool = False
@@ -35,8 +35,8 @@ class Options:
     minutes_for_cloudtrail: float = 0
 
 
-class Bench:
-    """The things of one run. ``run_id``: eight characters that every name has, so that no other run's are touched."""
+class Run:
+    """One run. ``run_id``: eight characters in each name, so that the run touches no resources of other runs."""
 
     def __init__(self, account: Account, ledger: Ledger, run_id: str, options: Options) -> None:
         self.account = account
@@ -44,18 +44,18 @@ class Bench:
         self.options = options
         self.name = f"{PREFIX}-{run_id}"
         self.tags = {PREFIX: run_id}
-        #: What several probes share, by a name of theirs.
+        #: Values that several probes share, by a name that they choose.
         self.shared: dict[str, object] = {}
 
     def client(self, service: str) -> Any:
         """Return a client in the run's region."""
         return self.account.client(service)
 
-    def create(self, kind: Kind, thing: str, call: Any, **parameters: Any) -> Any:
-        """Create something whose id is its name, and note it."""
-        self.ledger.expect(kind)
+    def create(self, resource_type: ResourceType, resource_id: str, call: Any, **parameters: Any) -> Any:
+        """Create a resource whose id is its name, and note it. Return the answer of ``call``."""
+        self.ledger.expect(resource_type)
         answer = call(**parameters)
-        self.ledger.add(kind, thing)
+        self.ledger.add(resource_type, resource_id)
         return answer
 
     # ---- who and where
@@ -72,7 +72,7 @@ class Bench:
 
     @property
     def partition(self) -> str:
-        """Return the account's partition, ``aws`` for one."""
+        """Return the account's partition, for example ``aws``."""
         return self._identity["Arn"].split(":")[1]
 
     # ---- log groups
@@ -90,7 +90,7 @@ class Bench:
         return whole
 
     def has_log_group(self, name: str) -> bool:
-        """Return whether there is a log group of this name."""
+        """Return whether a log group of this name exists."""
         found = self.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         return any(group["logGroupName"] == name for group in found)
 
@@ -115,7 +115,7 @@ class Bench:
 
     @cached_property
     def quick_api(self) -> str:
-        """Return the id of an HTTP API that quick create made, so that API Gateway manages its stage."""
+        """Return the id of an HTTP API from quick create, whose stage API Gateway manages."""
         return self._v2_api(Name=f"{self.name}-quick", ProtocolType="HTTP", Target=self.rest_url)
 
     @cached_property
@@ -208,7 +208,7 @@ class Bench:
     # ---- roles
 
     def role(self, purpose: str, service: str, policy: dict[str, Any] | None = None) -> str:
-        """Create a role that the service may assume. Return its ARN. ``policy``: what it may do, nothing by default."""
+        """Create a role that the service may assume. Return its ARN. ``policy``: its permissions; None for none."""
         name = self.role_name(purpose)
         iam = self.client("iam")
         trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
@@ -231,12 +231,12 @@ class Bench:
         return f"{self.name}-{purpose}-{self.account.region}"
 
     def put_role_policy(self, purpose: str, policy: dict[str, Any]) -> None:
-        """Let a role of the run's do this, and nothing else."""
+        """Replace the permissions of a role of the run."""
         self.client("iam").put_role_policy(
             RoleName=self.role_name(purpose), PolicyName="verify", PolicyDocument=json.dumps(policy)
         )
 
 
 def refusal(error: ClientError) -> str:
-    """Return what AWS answered, for a report."""
+    """Return the code and the message of the error, for a report."""
     return f"{error_code(error)}: {error_message(error)}"

@@ -109,9 +109,6 @@ RULES = (
 
 ALLOWED = (
     Allowed(r"\brequest\s+(and|or)\s+response\s+bodies\b", "*", "the whole expression, which is the one to write"),
-    Allowed(
-        r"(execution-logs-bodies|AllowBodies|`-bodies`)", "*", "until the parameter and the tag have their final names"
-    ),
     Allowed(r"\bmessage\s+bodies\b", "*", "what messages of SQS contain"),
     *(
         Allowed(r"^bodies$|\b(request|response)\s+bodies\b", f"{folder}/*", "what messages and HTTP calls contain")

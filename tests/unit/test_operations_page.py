@@ -1,0 +1,39 @@
+"""docs/operations.md lists every outcome, metric and finding."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from log_keeper import reporting
+from log_keeper.policy.findings import Problem
+from log_keeper.policy.results import Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Return the cells of the table's rows below a heading of the page."""
+    section = re.split(r"\n#+ ", PAGE.split(f"# {heading}\n", 1)[1])[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_outcomes_and_their_metrics() -> None:
+    listed = {outcome: metric.strip("`") for outcome, metric, _ in rows("Outcomes")}
+    assert listed == {str(outcome): metric for outcome, metric in reporting._STAGE_METRICS.items()}
+    assert listed.keys() == set(Outcome)
+
+
+def test_every_finding_has_a_remedy() -> None:
+    """The page shortens what a finding says about the consequence."""
+    listed = [finding for finding, _ in rows("Findings")]
+    assert {problem for problem in Problem if not any(problem.startswith(each) for each in listed)} == set()
+    assert {each for each in listed if not any(problem.startswith(each) for problem in Problem)} == set()
+
+
+def test_every_metric_is_explained() -> None:
+    source = Path(reporting.__file__).read_text()
+    written = set(re.findall(r'"((?:Stages|LogRoles|Regions|Records|Messages|Events|Findings|Seconds)\w*)"', source))
+    assert {name for name in written if f"`{name}`" not in PAGE} == set()

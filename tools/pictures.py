@@ -151,7 +151,7 @@ def photograph(chromium: str, page: Path, picture: Path) -> None:
             *_CHROMIUM_OPTIONS,
             f"--user-data-dir={profile}",
             f"--screenshot={picture}",
-            "--window-size=1280,1240",
+            "--window-size=1280,1130",
         ]
         subprocess.run([chromium, *options, page.as_uri()], capture_output=True, check=True, timeout=120)  # noqa: S603
 

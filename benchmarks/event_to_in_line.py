@@ -17,7 +17,7 @@ from benchmarks.simulated import calls_by_service
 from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.call import CallRecord
-from sandbox.services.lambda_ import lambda_runtime
+from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
 from testing.accounts import make_rest_api, make_role, set_log_role
 
 STAGES = 20 if os.environ.get("BENCH_QUICK") else 200
@@ -113,10 +113,10 @@ def main() -> None:
         account.settle()
         alone = _one_after_another(account, stages[:STAGES])
         account.settle()
-        invocations = len(lambda_runtime.of(sandbox).invoked)
+        invocations = len(sandbox.service(LambdaRuntime).invoked)
         together, whole, calls = _at_once(account, stages[STAGES : 2 * STAGES])
         account.settle()
-        invocations = len(lambda_runtime.of(sandbox).invoked) - invocations
+        invocations = len(sandbox.service(LambdaRuntime).invoked) - invocations
     limit = (calls - BURST) / RATE
     rows = {"one after another": alone, "all at once": together}
     Result(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sandbox.core.faults import Fault, Kind
-from sandbox.services.lambda_ import lambda_runtime
+from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
 from testing.accounts import levels, make_rest_api, make_rest_stage
 from testing.stacks import Deployed
 
@@ -40,7 +40,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
     ],
 )
 def test_one_fault_is_not_the_end_of_it(stack: Deployed, kind: Kind, operation: str) -> None:
-    faults, runtime = stack.sandbox.faults, lambda_runtime.of(stack.sandbox)
+    faults, runtime = stack.sandbox.faults, stack.sandbox.service(LambdaRuntime)
     met, invoked = len(faults.met), len(runtime.invoked)
     faults.add(Fault(kind, "apigateway", operation))
     api_id = make_rest_stage(stack.sandbox)
@@ -54,7 +54,7 @@ def test_one_fault_is_not_the_end_of_it(stack: Deployed, kind: Kind, operation: 
 def test_call_that_hangs_is_tried_again(stack: Deployed) -> None:
     """After the ten seconds that one try may take; the function is not cut off."""
     stack.sandbox.faults.add(Fault(Kind.TIMEOUT_AFTER, "apigateway", "UpdateStage"))
-    before = len(lambda_runtime.of(stack.sandbox).invoked)
+    before = len(stack.sandbox.service(LambdaRuntime).invoked)
     stack.set_queue(VisibilityTimeout="60")  # or another environment would take the message meanwhile
     began = time.monotonic()
     api_id = make_rest_stage(stack.sandbox)
@@ -62,7 +62,7 @@ def test_call_that_hangs_is_tried_again(stack: Deployed) -> None:
     stack.set_queue(VisibilityTimeout="2")
     assert stack.is_compliant(api_id)
     assert time.monotonic() - began > 9
-    assert [ended.error for ended in lambda_runtime.of(stack.sandbox).invoked[before:]] == [None]
+    assert [ended.error for ended in stack.sandbox.service(LambdaRuntime).invoked[before:]] == [None]
 
 
 def test_stages_made_at_once_with_the_quotas_on(stack: Deployed) -> None:

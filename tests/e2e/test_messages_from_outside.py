@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.core.call import Caller
 from sandbox.core.iam.policies import Decision, evaluate
-from sandbox.services.lambda_ import event_sources
+from sandbox.services.lambda_.event_sources import EventSources
 from testing.accounts import get_stage, levels, make_rest_stage
 from testing.builders import ACCOUNT, record, updated
 from testing.hostile import TEXTS
@@ -31,7 +31,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 
 
 def quiet(stack: Deployed) -> None:
-    stack.sandbox.wait_until(event_sources.of(stack.sandbox).is_idle)
+    stack.sandbox.wait_until(stack.sandbox.service(EventSources).is_idle)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from log_keeper.aws.trails import has_trail
 from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
-from sandbox.services.lambda_ import event_sources
+from sandbox.services.lambda_.event_sources import EventSources
 from testing.accounts import make_rest_stage, make_role, patch_stage, set_log_role
 from testing.stacks import Deployed
 
@@ -61,7 +61,7 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
     api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_in_line(api_id)
     # The sweep that follows a deployment looks at the stage too.
-    stack.sandbox.wait_until(event_sources.of(stack.sandbox).is_idle)
+    stack.sandbox.wait_until(stack.sandbox.service(EventSources).is_idle)
     calls, older = len(stack.sandbox.calls), Counter(stack.log())
     rang_at = None
     for minute in range(1, 61):
@@ -148,7 +148,7 @@ def test_sweep_that_is_overdue_rings(stack: Deployed, clock: MovableClock) -> No
     events, cloudwatch = stack.sandbox.client("events"), stack.sandbox.client("cloudwatch")
     [rule] = [each["Name"] for each in events.list_rules()["Rules"] if "ScheduleExpression" in each]
     events.disable_rule(Name=rule)
-    stack.sandbox.wait_until(event_sources.of(stack.sandbox).is_idle)
+    stack.sandbox.wait_until(stack.sandbox.service(EventSources).is_idle)
     clock.advance(timedelta(days=1))
     clock.advance(timedelta(hours=22))
     stack.sandbox.wait_until(lambda: state(stack, "SweepOverdueAlarm") == "OK")

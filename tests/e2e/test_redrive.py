@@ -15,7 +15,7 @@ import pytest
 from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
-from sandbox.services.lambda_ import event_sources
+from sandbox.services.lambda_.event_sources import EventSources
 from testing.accounts import make_http_stage, make_rest_stage, make_role, set_log_role, v2_stage
 from testing.stacks import Deployed
 from tools import redrive
@@ -41,7 +41,7 @@ def account(clock: MovableClock) -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
     stack = deploy(SweepRate="10")
-    stack.sandbox.wait_until(event_sources.of(stack.sandbox).is_idle)
+    stack.sandbox.wait_until(stack.sandbox.service(EventSources).is_idle)
     return stack
 
 
@@ -133,7 +133,7 @@ def test_failed_messages_are_processed_after_the_cause_is_fixed(stack: Deployed,
 
     def is_done() -> bool:
         clock.advance(timedelta(seconds=1))
-        return event_sources.of(stack.sandbox).is_idle()
+        return stack.sandbox.service(EventSources).is_idle()
 
     stack.sandbox.wait_until(is_done)
     assert all(stack.is_compliant(api_id) for api_id in (*apis, unheard))

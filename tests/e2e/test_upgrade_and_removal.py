@@ -21,7 +21,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.call import Call
 from sandbox.core.clock import MovableClock
 from sandbox.services.cloudformation import templates
-from sandbox.services.lambda_ import event_sources
+from sandbox.services.lambda_.event_sources import EventSources
 from testing.accounts import (
     get_stage,
     levels,
@@ -107,7 +107,7 @@ def pass_time_until_idle(sandbox: Sandbox, clock: MovableClock) -> None:
 
     def is_idle() -> bool:
         clock.advance(timedelta(seconds=1))
-        return event_sources.of(sandbox).is_idle()
+        return sandbox.service(EventSources).is_idle()
 
     sandbox.wait_until(is_idle, timeout=120)
 

@@ -10,7 +10,7 @@ import pytest
 from log_keeper.policy.findings import Problem
 from sandbox.assembly import Sandbox
 from sandbox.services.apigateway.request_logs import write_access_log
-from sandbox.services.cloudformation import stacks
+from sandbox.services.cloudformation.stacks import CloudFormation
 from testing.accounts import (
     get_stage,
     levels,
@@ -156,7 +156,7 @@ def test_stack_that_is_changing_is_waited_for(sandbox: Sandbox, deliver: Deliver
     deliver(updated(api_id))
     [first] = checks(sandbox)
     wait(sandbox, 60)
-    [stack] = stacks.of(sandbox).stacks.values()
+    [stack] = sandbox.service(CloudFormation).stacks.values()
     stack.status = "UPDATE_IN_PROGRESS"
     assert deliver(first["input"]) == []
     assert destination(sandbox, api_id) == arn(THEIRS)

@@ -100,9 +100,4 @@ def parsed(answer: bytes, about: str, region: str) -> tuple[dict[str, Any], str 
     return given, None
 
 
-def of(account: Account) -> Responses:
-    """The account's answers of custom resources."""
-    return next(service for service in account.services if isinstance(service, Responses))
-
-
 SERVICES.append(Responses)

@@ -17,7 +17,7 @@ from sandbox.services.cloudformation.stack_descriptions import refused, shown_pa
 from sandbox.services.cloudformation.stack_events import add_event
 from sandbox.services.cloudformation.stack_models import NO_CHANGES, ChangeSet, Stack
 from sandbox.services.cloudformation.stack_work import Work
-from sandbox.services.cloudformation.stacks import of
+from sandbox.services.cloudformation.stacks import CloudFormation
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account
@@ -39,7 +39,7 @@ def _check_updatable(stack: Stack) -> None:
 @rule("cloudformation", "CreateChangeSet", blocking=True)
 def create_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The change set exists: available, or failed and saying why. A CREATE makes the stack, in review."""
-    cloudformation, params = of(account), call.params
+    cloudformation, params = account.service(CloudFormation), call.params
     kind = params.get("ChangeSetType", "UPDATE")
     try:
         stack: Stack | None = cloudformation.stack(call.region, params["StackName"])
@@ -110,7 +110,9 @@ def describe_change_set(account: Account, call: Call, _: Proceed) -> dict[str, A
 
     *Source* of what is empty and what is left out: 430 answers recorded in LocalStack's CloudFormation snapshots.
     """
-    change_set = of(account).change_set(call.region, call.params["ChangeSetName"], call.params.get("StackName"))
+    change_set = account.service(CloudFormation).change_set(
+        call.region, call.params["ChangeSetName"], call.params.get("StackName")
+    )
     parameters = shown_parameters(change_set.desired) if change_set.desired else []
     tags = change_set.desired.tags if change_set.desired else {}
     return without_none(
@@ -144,7 +146,7 @@ def _change_set_summary(change_set: ChangeSet) -> dict[str, Any]:
 @rule("cloudformation", "ListChangeSets")
 def list_change_sets(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The change sets of one stack."""
-    cloudformation = of(account)
+    cloudformation = account.service(CloudFormation)
     stack = cloudformation.stack(call.region, call.params["StackName"])
     found = [each for each in cloudformation.change_sets.values() if each.stack is stack]
     return {"Summaries": [without_none(_change_set_summary(each)) for each in found]}
@@ -156,7 +158,7 @@ def delete_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any
 
     *Source:* Serverless Framework 3 deletes its change set before each update, whether or not there is one.
     """
-    cloudformation = of(account)
+    cloudformation = account.service(CloudFormation)
     try:
         change_set = cloudformation.change_set(call.region, call.params["ChangeSetName"], call.params.get("StackName"))
     except AwsError as error:
@@ -170,7 +172,7 @@ def delete_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any
 @rule("cloudformation", "ExecuteChangeSet", blocking=True)
 def execute_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The stack is being made, or changed, as the change set says."""
-    cloudformation = of(account)
+    cloudformation = account.service(CloudFormation)
     with cloudformation.lock:
         change_set = cloudformation.change_set(call.region, call.params["ChangeSetName"], call.params.get("StackName"))
         desired, stack = change_set.desired, change_set.stack
@@ -197,7 +199,7 @@ def execute_change_set(account: Account, call: Call, _: Proceed) -> dict[str, An
 @rule("cloudformation", "CreateStack", blocking=True)
 def create_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The stack is being made."""
-    cloudformation, params = of(account), call.params
+    cloudformation, params = account.service(CloudFormation), call.params
     if any(
         each.name == params["StackName"] and each.region == call.region and each.deleted is None
         for each in cloudformation.stacks.values()
@@ -221,7 +223,7 @@ def create_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudformation", "UpdateStack", blocking=True)
 def update_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The stack is being changed."""
-    cloudformation, params = of(account), call.params
+    cloudformation, params = account.service(CloudFormation), call.params
     stack = cloudformation.stack(call.region, params["StackName"])
     _check_updatable(stack)
     work = Work(cloudformation, stack, cloudformation.deployer(call.caller, params.get("RoleARN") or stack.role_arn))
@@ -242,7 +244,7 @@ def update_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudformation", "DeleteStack", blocking=True)
 def delete_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The stack is being removed; of a stack that does not exist nothing is said."""
-    cloudformation, params = of(account), call.params
+    cloudformation, params = account.service(CloudFormation), call.params
     try:
         stack = cloudformation.stack(call.region, params["StackName"])
     except AwsError:
@@ -271,6 +273,6 @@ def delete_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudformation", "UpdateTerminationProtection")
 def update_termination_protection(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The stack may be deleted, or may not."""
-    stack = of(account).stack(call.region, call.params["StackName"])
+    stack = account.service(CloudFormation).stack(call.region, call.params["StackName"])
     stack.termination_protection = bool(call.params["EnableTerminationProtection"])
     return {"StackId": stack.stack_id}

@@ -11,7 +11,7 @@ from sandbox.core.resource_types import TemplateError
 from sandbox.services.cloudformation import templates
 from sandbox.services.cloudformation.stack_changes import IAM_NAMES
 from sandbox.services.cloudformation.stack_models import Desired, Stack, StackResource
-from sandbox.services.cloudformation.stacks import of
+from sandbox.services.cloudformation.stacks import CloudFormation
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account
@@ -45,7 +45,7 @@ def shown_parameters(desired: Desired) -> list[dict[str, str]]:
 @rule("cloudformation", "DescribeStacks")
 def describe_stacks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """One stack, or all that are not deleted."""
-    cloudformation = of(account)
+    cloudformation = account.service(CloudFormation)
     if call.params.get("StackName"):
         return {"Stacks": [_described(cloudformation.stack(call.region, call.params["StackName"]))]}
     stacks = [each for each in cloudformation.stacks.values() if each.region == call.region and each.deleted is None]
@@ -97,7 +97,7 @@ def list_stacks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
                 "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
             }
         )
-        for stack in of(account).stacks.values()
+        for stack in account.service(CloudFormation).stacks.values()
         if stack.region == call.region and (not wanted or stack.status in wanted)
     ]
     return {"StackSummaries": summaries}
@@ -108,13 +108,13 @@ def describe_stack_events(account: Account, call: Call, _: Proceed) -> dict[str,
     """The stack's history, newest first, on one page. *Source* of the refusal: LocalStack's ``test_name_conflicts``."""
     name = call.params["StackName"]
     try:
-        return {"StackEvents": of(account).stack(call.region, name).events[::-1]}
+        return {"StackEvents": account.service(CloudFormation).stack(call.region, name).events[::-1]}
     except AwsError as error:
         raise AwsError(error.code, f"Stack [{name}] does not exist") from error
 
 
 def _resources(account: Account, call: Call) -> tuple[Stack, list[StackResource]]:
-    stack = of(account).stack(call.region, call.params["StackName"])
+    stack = account.service(CloudFormation).stack(call.region, call.params["StackName"])
     name = call.params.get("LogicalResourceId")
     return stack, [each for each in stack.resources.values() if name is None or each.logical_id == name]
 
@@ -178,7 +178,7 @@ def _resource_detail(stack: Stack, resource: StackResource) -> dict[str, Any]:
 @rule("cloudformation", "GetTemplate")
 def get_template(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The template as it was given, or with its macros expanded."""
-    stack = of(account).stack(call.region, call.params["StackName"])
+    stack = account.service(CloudFormation).stack(call.region, call.params["StackName"])
     if stack.desired is None:
         raise AwsError("ValidationError", f"Stack with id {stack.name} has no template")
     processed = call.params.get("TemplateStage", "Original") == "Processed"
@@ -189,7 +189,7 @@ def get_template(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudformation", "GetTemplateSummary", "ValidateTemplate")
 def get_template_summary(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """What a template declares."""
-    cloudformation, params = of(account), call.params
+    cloudformation, params = account.service(CloudFormation), call.params
     body = params.get("TemplateBody")
     if params.get("StackName"):
         stack = cloudformation.stack(call.region, params["StackName"])
@@ -240,6 +240,6 @@ def list_exports(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     return {
         "Exports": [
             {"ExportingStackId": stack.stack_id, "Name": name, "Value": value}
-            for name, (value, stack) in of(account).exports(call.region).items()
+            for name, (value, stack) in account.service(CloudFormation).exports(call.region).items()
         ]
     }

@@ -23,8 +23,9 @@ from sandbox.core.iam import authorization, identity, trust
 from sandbox.core.iam.policies import Decision, evaluate, load
 from sandbox.core.registry import SERVICES, rule
 from sandbox.core.resource_types import TemplateError
-from sandbox.services.cloudformation import stacks, template_validation, templates
+from sandbox.services.cloudformation import template_validation, templates
 from sandbox.services.cloudformation.stack_models import PRINCIPAL
+from sandbox.services.cloudformation.stacks import CloudFormation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -141,7 +142,7 @@ class StackSets:
         """*step* is done, or is being done, for each of the targets; those it fails for are *broken*."""
         operation = self._begin(stack_set, call, action)
         chosen = [stack_set.instances[target] for target in targets]
-        stacks.of(self.account).run(lambda: self._run(operation, chosen, step, broken))
+        self.account.service(CloudFormation).run(lambda: self._run(operation, chosen, step, broken))
         return {"OperationId": operation.operation_id}
 
     def _begin(self, stack_set: StackSet, call: Call, action: str) -> Operation:
@@ -328,11 +329,6 @@ def _tolerance(operation: Operation, accounts: int) -> int:
     return int(preferences.get("FailureToleranceCount", 0))
 
 
-def of(account: Account) -> StackSets:
-    """The account's stack sets."""
-    return next(service for service in account.services if isinstance(service, StackSets))
-
-
 SERVICES.append(StackSets)
 
 # --- the API -------------------------------------------------------------------------------------------------------
@@ -346,7 +342,7 @@ _SETTINGS = (
 @rule("cloudformation", "CreateStackSet", blocking=True)
 def create_stack_set(account: Account, call: Call, _: Proceed) -> dict[str, str]:
     """The set exists and has no instances yet."""
-    sets, name = of(account), call.params["StackSetName"]
+    sets, name = account.service(StackSets), call.params["StackSetName"]
     if not re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", name):
         message = f"1 validation error detected: Value '{name}' at 'stackSetName' failed to satisfy constraint"
         raise AwsError("ValidationError", message)
@@ -367,7 +363,7 @@ def _check_model(call: Call) -> None:
 def _settings(account: Account, call: Call, before: dict[str, Any]) -> dict[str, Any]:
     settings = {**before, **{name: call.params[name] for name in _SETTINGS if name in call.params}}
     if call.params.get("TemplateURL"):
-        settings["TemplateBody"] = stacks.of(account).fetch(call, call.params["TemplateURL"])
+        settings["TemplateBody"] = account.service(CloudFormation).fetch(call, call.params["TemplateURL"])
     if not settings.get("TemplateBody"):
         raise AwsError("ValidationError", "Either Template URL or Template Body must be specified.")
     try:
@@ -386,7 +382,7 @@ def _settings(account: Account, call: Call, before: dict[str, Any]) -> dict[str,
 @rule("cloudformation", "UpdateStackSet", blocking=True)
 def update_stack_set(account: Account, call: Call, _: Proceed) -> dict[str, str]:
     """The set is as asked, and its instances are being made so."""
-    sets = of(account)
+    sets = account.service(StackSets)
     stack_set = sets.named(call)
     _check_model(call)
     targets = _existing(stack_set, call) if call.params.get("Regions") else list(stack_set.instances)
@@ -403,7 +399,7 @@ def update_stack_set(account: Account, call: Call, _: Proceed) -> dict[str, str]
 @rule("cloudformation", "DeleteStackSet")
 def delete_stack_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The set is gone, if it had no instances."""
-    sets = of(account)
+    sets = account.service(StackSets)
     stack_set = sets.named(call)
     if stack_set.instances:
         raise AwsError("StackSetNotEmptyException", "StackSet is not empty", 409)
@@ -417,7 +413,7 @@ def create_stack_instances(account: Account, call: Call, _: Proceed) -> dict[str
 
     *Source:* botocore's documentation of CreateStackInstances, OperationId
     """
-    sets = of(account)
+    sets = account.service(StackSets)
     stack_set, targets = sets.named(call), _targets(call)
     overrides = call.params.get("ParameterOverrides") or []
     for account_id, region in targets:
@@ -428,7 +424,7 @@ def create_stack_instances(account: Account, call: Call, _: Proceed) -> dict[str
 @rule("cloudformation", "UpdateStackInstances", blocking=True)
 def update_stack_instances(account: Account, call: Call, _: Proceed) -> dict[str, str]:
     """The instances get these overrides, and are being changed."""
-    sets = of(account)
+    sets = account.service(StackSets)
     stack_set = sets.named(call)
     targets = _existing(stack_set, call)
     if "ParameterOverrides" in call.params:
@@ -440,7 +436,7 @@ def update_stack_instances(account: Account, call: Call, _: Proceed) -> dict[str
 @rule("cloudformation", "DeleteStackInstances", blocking=True)
 def delete_stack_instances(account: Account, call: Call, _: Proceed) -> dict[str, str]:
     """The instances are being removed; one whose stack cannot be is INOPERABLE."""
-    sets = of(account)
+    sets = account.service(StackSets)
     stack_set, retain = sets.named(call), bool(call.params.get("RetainStacks"))
     targets = [target for target in _targets(call) if target in stack_set.instances]
     step = sets.remove(stack_set, retain=retain)
@@ -467,7 +463,7 @@ def _existing(stack_set: StackSet, call: Call) -> list[tuple[str, str]]:
 @rule("cloudformation", "DescribeStackSet")
 def describe_stack_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The set's settings."""
-    stack_set = of(account).named(call)
+    stack_set = account.service(StackSets).named(call)
     described = {
         **stack_set.settings,
         "StackSetName": stack_set.name,
@@ -484,7 +480,7 @@ def describe_stack_set(account: Account, call: Call, _: Proceed) -> dict[str, An
 @rule("cloudformation", "ListStackSets")
 def list_stack_sets(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The region's sets that are not deleted, on one page."""
-    found = [each for each in of(account).sets.values() if each.region == call.region]
+    found = [each for each in account.service(StackSets).sets.values() if each.region == call.region]
     if call.params.get("Status") == "DELETED":
         found = []
     return {
@@ -518,7 +514,7 @@ def _described(stack_set: StackSet, instance: Instance) -> dict[str, Any]:
 @rule("cloudformation", "DescribeStackInstance")
 def describe_stack_instance(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """One instance."""
-    stack_set = of(account).named(call)
+    stack_set = account.service(StackSets).named(call)
     target = call.params["StackInstanceAccount"], call.params["StackInstanceRegion"]
     if target not in stack_set.instances:
         message = f"Stack instance for account {target[0]} and region {target[1]} not found"
@@ -530,7 +526,7 @@ def describe_stack_instance(account: Account, call: Call, _: Proceed) -> dict[st
 @rule("cloudformation", "ListStackInstances")
 def list_stack_instances(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The set's instances, or those of one account or region, on one page."""
-    stack_set, params = of(account).named(call), call.params
+    stack_set, params = account.service(StackSets).named(call), call.params
     found = [
         _described(stack_set, each)
         for each in stack_set.instances.values()
@@ -569,14 +565,14 @@ def _described_operation(stack_set: StackSet, operation: Operation) -> dict[str,
 @rule("cloudformation", "DescribeStackSetOperation")
 def describe_stack_set_operation(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """One operation."""
-    stack_set = of(account).named(call)
+    stack_set = account.service(StackSets).named(call)
     return {"StackSetOperation": _described_operation(stack_set, _operation(stack_set, call))}
 
 
 @rule("cloudformation", "ListStackSetOperations")
 def list_stack_set_operations(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The set's operations, newest first, on one page."""
-    stack_set = of(account).named(call)
+    stack_set = account.service(StackSets).named(call)
     left = ("OperationId", "Action", "Status", "CreationTimestamp", "EndTimestamp", "StatusReason", "StatusDetails",
             "OperationPreferences")  # fmt: skip
     described = [_described_operation(stack_set, each) for each in reversed(stack_set.operations.values())]
@@ -586,5 +582,5 @@ def list_stack_set_operations(account: Account, call: Call, _: Proceed) -> dict[
 @rule("cloudformation", "ListStackSetOperationResults")
 def list_stack_set_operation_results(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """What an operation did, instance by instance, on one page."""
-    stack_set = of(account).named(call)
+    stack_set = account.service(StackSets).named(call)
     return {"Summaries": list(_operation(stack_set, call).results)}

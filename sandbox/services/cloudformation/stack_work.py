@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sandbox.core.resource_types import Context, Made, RefusedError, TemplateError, changed_properties, type_of
-from sandbox.services.cloudformation import custom_resources, templates
+from sandbox.services.cloudformation import templates
+from sandbox.services.cloudformation.custom_resources import Responses
 from sandbox.services.cloudformation.stack_changes import dependencies, in_order
 from sandbox.services.cloudformation.stack_events import Reported, ResourceFailedError, add_event, put_status
 from sandbox.services.cloudformation.stack_models import PRINCIPAL, StackResource, with_policies
@@ -222,7 +223,7 @@ class Work:
             created=created or (lambda _: None),
             settle=self._settle,
             wait_until=partial(self._account.wait_until, timeout=LONGEST_RESOURCE),
-            responses=custom_resources.of(self._account),
+            responses=self._account.service(Responses),
         )
 
     def _settle(self, role_arn: str) -> None:

@@ -220,9 +220,4 @@ class CloudFormation:
         return identity.caller_of_key(self.account, credentials["AccessKeyId"])
 
 
-def of(account: Account) -> CloudFormation:
-    """The account's CloudFormation."""
-    return next(service for service in account.services if isinstance(service, CloudFormation))
-
-
 SERVICES.append(CloudFormation)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from moto.core.utils import get_service_model
 
 from sandbox.core.registry import recorder
-from sandbox.services.cloudtrail import trails
+from sandbox.services.cloudtrail.trails import Trails
 from sandbox.services.eventbridge import event_bus
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def record(account: Account, answered: CallRecord, result: dict[str, Any] | None
         return
     detail = _record(answered, service, result, error)
     account.trail.append(detail)
-    if trails.of(account).log(detail):
+    if account.service(Trails).log(detail):
         event_bus.put(account, detail["awsRegion"], envelope(account, detail))
 
 

@@ -186,11 +186,6 @@ class Trails:
         return trail
 
 
-def of(account: Account) -> Trails:
-    """The account's trails."""
-    return next(service for service in account.services if isinstance(service, Trails))
-
-
 SERVICES.append(Trails)
 
 
@@ -205,7 +200,7 @@ _SETTINGS = (
 @rule("cloudtrail", "CreateTrail")
 def create_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The trail exists and does not log yet."""
-    trails, name = of(account), call.params["Name"]
+    trails, name = account.service(Trails), call.params["Name"]
     _check_name(name)
     trail = Trail(name, account.account_id, call.region, {"IncludeGlobalServiceEvents": True})
     _configure(account, trail, call.params)
@@ -225,7 +220,7 @@ def create_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudtrail", "UpdateTrail")
 def update_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The trail has the settings that were given, and keeps the others."""
-    trail = of(account).own(call, call.params["Name"])
+    trail = account.service(Trails).own(call, call.params["Name"])
     _configure(account, trail, call.params)
     return _settings_answer(trail)
 
@@ -233,7 +228,7 @@ def update_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudtrail", "DeleteTrail")
 def delete_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The trail is gone; its bucket and what is in it stay."""
-    trails = of(account)
+    trails = account.service(Trails)
     trails.remove(trails.own(call, call.params["Name"]))
     return {}
 
@@ -241,7 +236,7 @@ def delete_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudtrail", "StartLogging")
 def start_logging(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The trail logs; its bucket is not empty any more, so that a stack cannot simply delete it."""
-    trail = of(account).own(call, call.params["Name"])
+    trail = account.service(Trails).own(call, call.params["Name"])
     if not trail.is_logging:
         trail.is_logging, trail.started = True, account.now()
         s3_backends[account.account_id]["aws"].put_object(
@@ -253,7 +248,7 @@ def start_logging(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudtrail", "StopLogging")
 def stop_logging(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The trail does not log."""
-    trail = of(account).own(call, call.params["Name"])
+    trail = account.service(Trails).own(call, call.params["Name"])
     trail.is_logging, trail.stopped = False, account.now()
     return {}
 
@@ -267,7 +262,7 @@ def describe_trails(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     wanted, here = call.params.get("trailNameList") or [], call.region
     shadows = call.params.get("includeShadowTrails", True)
     found = []
-    for trail in of(account):
+    for trail in account.service(Trails):
         is_own = trail.home == here and trail.account == account.account_id
         if not trail.covers(here) or not (is_own or shadows or trail.arn in wanted):
             continue
@@ -279,20 +274,20 @@ def describe_trails(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("cloudtrail", "ListTrails")
 def list_trails(account: Account, __: Call, _: Proceed) -> dict[str, Any]:
     """Every trail of every region, on one page."""
-    trails = [{"TrailARN": each.arn, "Name": each.name, "HomeRegion": each.home} for each in of(account)]
+    trails = [{"TrailARN": each.arn, "Name": each.name, "HomeRegion": each.home} for each in account.service(Trails)]
     return {"Trails": trails}
 
 
 @rule("cloudtrail", "GetTrail")
 def get_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """One trail's settings."""
-    return {"Trail": _described(of(account).named(call, call.params["Name"]))}
+    return {"Trail": _described(account.service(Trails).named(call, call.params["Name"]))}
 
 
 @rule("cloudtrail", "GetTrailStatus")
 def get_trail_status(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """Whether the trail logs, and since when."""
-    trail = of(account).named(call, call.params["Name"])
+    trail = account.service(Trails).named(call, call.params["Name"])
     times = {"StartLoggingTime": trail.started, "StopLoggingTime": trail.stopped}
     return {"IsLogging": trail.is_logging, **{name: time for name, time in times.items() if time is not None}}
 
@@ -300,13 +295,13 @@ def get_trail_status(account: Account, call: Call, _: Proceed) -> dict[str, Any]
 @rule("cloudtrail", "GetEventSelectors")
 def get_event_selectors(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The trail's selectors, of one kind or the other."""
-    return _selectors(of(account).named(call, call.params["TrailName"]))
+    return _selectors(account.service(Trails).named(call, call.params["TrailName"]))
 
 
 @rule("cloudtrail", "PutEventSelectors")
 def put_event_selectors(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The trail has these selectors and no others."""
-    trail = of(account).own(call, call.params["TrailName"])
+    trail = account.service(Trails).own(call, call.params["TrailName"])
     basic, advanced = call.params.get("EventSelectors"), call.params.get("AdvancedEventSelectors")
     if bool(basic) == bool(advanced) or len(basic or []) > 5:
         message = "Specify up to five EventSelectors, or AdvancedEventSelectors, and not both."

@@ -275,9 +275,4 @@ def _minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def of(account: Account) -> Alarms:
-    """The account's alarms."""
-    return next(service for service in account.services if isinstance(service, Alarms))
-
-
 SERVICES.append(Alarms)

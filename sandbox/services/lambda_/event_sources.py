@@ -23,7 +23,7 @@ from sandbox.core.call import AwsError, Need
 from sandbox.core.clock import MovableClock
 from sandbox.core.iam import authorization
 from sandbox.core.registry import SERVICES, rule
-from sandbox.services.lambda_ import lambda_runtime
+from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ class EventSources:
             self._ended.clear()
         for poller in pollers:
             poller.end()
-        lambda_runtime.of(self.account).halt()
+        self.account.service(LambdaRuntime).halt()
         for poller in pollers:
             poller.join()
 
@@ -205,7 +205,7 @@ class Poller:
             batch_size, window = mapping.batch_size, float(mapping.max_batch_window or 0)
             responses, function_arn = tuple(mapping.function_response_types or ()), mapping.function_arn
         url = _url(self._account, self.queue_arn)
-        runtime = lambda_runtime.of(self._account)
+        runtime = self._account.service(LambdaRuntime)
         function = runtime.function(self._region, function_arn)
         sqs = self._client(function)
         deadline = time.monotonic() + window
@@ -240,7 +240,7 @@ class Poller:
         return True
 
     def _client(self, function: Function) -> Any:
-        return self._account.client("sqs", self._region, caller=lambda_runtime.of(self._account).session(function))
+        return self._account.client("sqs", self._region, caller=self._account.service(LambdaRuntime).session(function))
 
     # ---- running
 
@@ -260,7 +260,7 @@ class Poller:
         try:
             records = [record(message, self.queue_arn) for message in batch]
             payload = json.dumps({"Records": records}).encode()
-            ended = lambda_runtime.of(self._account).invoke(function, payload)
+            ended = self._account.service(LambdaRuntime).invoke(function, payload)
             done = succeeded(ended.error, ended.payload, [message["MessageId"] for message in batch], reports_items)
             entries = [
                 {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
@@ -349,11 +349,6 @@ def seconds_until_visible(account: Account, queue_arn: str) -> float | None:
     return None if not times else max(0.0, (min(times) + 1) / 1000 - account.now().timestamp())
 
 
-def of(account: Account) -> EventSources:
-    """The account's event sources."""
-    return next(service for service in account.services if isinstance(service, EventSources))
-
-
 SERVICES.append(EventSources)
 
 _add_message = Queue.add_message
@@ -393,7 +388,7 @@ def create_event_source_mapping(account: Account, call: Call, proceed: Proceed) 
         raise AwsError(
             "NotImplemented", "The sandbox maps functions to standard SQS queues, without FilterCriteria, only.", 501
         )
-    function = lambda_runtime.of(account).function(call.region, params["FunctionName"])
+    function = account.service(LambdaRuntime).function(call.region, params["FunctionName"])
     queue = sqs_backends[account.account_id][call.region].queues.get(arn.rsplit(":", 1)[-1])
     if queue is not None:
         _check(account, function, queue, params)
@@ -401,7 +396,7 @@ def create_event_source_mapping(account: Account, call: Call, proceed: Proceed) 
     if queue is not None:
         # moto would call the function itself from within SendMessage.
         queue.lambda_event_source_mappings.clear()
-    of(account).poll(call.region, answer["UUID"], arn)
+    account.service(EventSources).poll(call.region, answer["UUID"], arn)
     return answer
 
 
@@ -444,7 +439,7 @@ def _invalid(message: str) -> None:
 def update_event_source_mapping(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
     """The mapping is as asked from its next batch on."""
     answer = proceed()
-    poller = of(account).poller(call.params["UUID"])
+    poller = account.service(EventSources).poller(call.params["UUID"])
     if poller is not None:
         poller.wake()
     return answer
@@ -454,7 +449,7 @@ def update_event_source_mapping(account: Account, call: Call, proceed: Proceed) 
 def delete_event_source_mapping(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
     """The mapping is gone; a batch that runs is finished."""
     answer = proceed()
-    of(account).end(call.params["UUID"])
+    account.service(EventSources).end(call.params["UUID"])
     return answer
 
 
@@ -465,5 +460,5 @@ def change_message_visibility(account: Account, call: Call, proceed: Proceed) ->
     name = call.params["QueueUrl"].rsplit("/", 1)[-1]
     queue = sqs_backends[account.account_id][call.region].queues.get(name)
     if queue is not None:
-        of(account).wake(queue.queue_arn)
+        account.service(EventSources).wake(queue.queue_arn)
     return answer

@@ -440,11 +440,6 @@ class LambdaRuntime:
         return target
 
 
-def of(account: Account) -> LambdaRuntime:
-    """The account's Lambda."""
-    return next(service for service in account.services if isinstance(service, LambdaRuntime))
-
-
 SERVICES.append(LambdaRuntime)
 
 
@@ -582,7 +577,7 @@ def _datum(document: dict[str, Any], metric: dict[str, Any], dimensions: list[st
 @rule("lambda", "Invoke", blocking=True)
 def invoke(account: Account, call: Call, _: Proceed) -> Answer:
     """The function's answer (RequestResponse), or that it will be run (Event), or could be (DryRun)."""
-    runtime, params = of(account), call.params
+    runtime, params = account.service(LambdaRuntime), call.params
     kind = params.get("InvocationType", "RequestResponse")
     payload = params.get("Payload") or b"{}"
     payload = payload.read() if hasattr(payload, "read") else payload
@@ -622,7 +617,7 @@ def invoke(account: Account, call: Call, _: Proceed) -> Answer:
 @rule("lambda", "CreateFunction", "UpdateFunctionConfiguration", "GetFunctionConfiguration", "GetFunction")
 def configure(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
     """As moto does it, but LoggingConfig is kept and told."""
-    runtime = of(account)
+    runtime = account.service(LambdaRuntime)
     answer = proceed()
     configuration = answer.get("Configuration", answer)
     arn = unqualified(configuration["FunctionArn"])
@@ -643,7 +638,7 @@ def delete_function(account: Account, call: Call, proceed: Proceed) -> dict[str,
     """The function is gone, and its environments with it."""
     answer = proceed()
     name = unqualified(call.params["FunctionName"]).rsplit(":", 1)[-1]
-    of(account).retire(name, call.region)
+    account.service(LambdaRuntime).retire(name, call.region)
     return answer
 
 
@@ -654,7 +649,7 @@ def to_function(account: Account, delivery: event_bus.Delivery) -> None:
     *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-lambda-permissions
     """
     check_may_invoke(account, delivery.arn, "events.amazonaws.com", delivery.rule_arn)
-    runtime = of(account)
+    runtime = account.service(LambdaRuntime)
     runtime.invoke_later(runtime.function(delivery.arn.split(":")[3], delivery.arn), delivery.payload.encode())
 
 

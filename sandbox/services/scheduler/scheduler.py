@@ -305,11 +305,6 @@ def _second(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def of(account: Account) -> Scheduler:
-    """The account's scheduler."""
-    return next(service for service in account.services if isinstance(service, Scheduler))
-
-
 def role_of(account: Account, region: str, group_name: str, arn: str) -> Any | None:
     """The role, if Scheduler may assume it. A trust's ``aws:SourceArn`` is compared with the schedule's group.
 

@@ -17,7 +17,7 @@ from sandbox.core.call import AwsError
 from sandbox.core.registry import rule
 from sandbox.services.eventbridge.schedule_expressions import At, parse
 from sandbox.services.eventbridge.timers import Timer
-from sandbox.services.scheduler.scheduler import ROLE_REFUSED, UNIVERSAL_TARGET, of, role_of
+from sandbox.services.scheduler.scheduler import ROLE_REFUSED, UNIVERSAL_TARGET, Scheduler, role_of
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account
@@ -72,7 +72,7 @@ def _set(account: Account, schedule: Any, params: dict[str, Any], timer: Timer) 
     schedule.action_after_completion = params.get("ActionAfterCompletion", "NONE")
     schedule.last_modified_date = account.now().timestamp()
     vars(schedule)["timer"] = timer
-    of(account).wake()
+    account.service(Scheduler).wake()
 
 
 def _checked(account: Account, call: Call) -> Timer:

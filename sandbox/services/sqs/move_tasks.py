@@ -134,11 +134,6 @@ def queue(account: Account, arn: str) -> Any | None:
     return sqs_backends[account.account_id][region].queues.get(name)
 
 
-def of(account: Account) -> MoveTasks:
-    """The account's move tasks."""
-    return next(service for service in account.services if isinstance(service, MoveTasks))
-
-
 SERVICES.append(MoveTasks)
 
 
@@ -178,7 +173,7 @@ def start_message_move_task(account: Account, call: Call, _: Proceed) -> dict[st
         _found(account, destination, "DestinationArn")
     if rate is not None and not 1 <= rate <= _HIGHEST_RATE:
         raise _invalid("Value for parameter MaxNumberOfMessagesPerSecond is invalid.")  # the wording is not recorded
-    return {"TaskHandle": of(account).begin(source, destination, rate).handle}
+    return {"TaskHandle": account.service(MoveTasks).begin(source, destination, rate).handle}
 
 
 @rule("sqs", "ListMessageMoveTasks")
@@ -188,7 +183,7 @@ def list_message_move_tasks(account: Account, call: Call, _: Proceed) -> dict[st
     most = call.params.get("MaxResults", 1)
     if not 1 <= most <= _MOST_TASKS_LISTED:
         raise _invalid("Value for parameter MaxResults is invalid.")  # the wording is not recorded
-    tasks = of(account).tasks.get(source.queue_arn, [])
+    tasks = account.service(MoveTasks).tasks.get(source.queue_arn, [])
     return {"Results": [task.as_listed() for task in reversed(tasks)][:most]}
 
 

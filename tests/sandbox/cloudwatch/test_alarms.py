@@ -11,7 +11,8 @@ import pytest
 
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
-from sandbox.services.cloudwatch import alarms, metrics
+from sandbox.services.cloudwatch import metrics
+from sandbox.services.cloudwatch.alarms import Alarms
 from testing.clients import client, refusal
 from testing.cloudformation import create, outputs, physical, template, update
 from testing.iam import role
@@ -115,7 +116,7 @@ def test_a_clock_moved_by_hours_passes_through_the_alarm(account: Sandbox, clock
 )
 def test_missing_data(account: Sandbox, treatment: str, found: str) -> None:
     alarm(account, TreatMissingData=treatment)
-    alarms.of(account).evaluate()
+    account.service(Alarms).evaluate()
     assert state(account) == found
 
 
@@ -229,7 +230,7 @@ def test_metric_math(account: Sandbox, expression: str, found: str) -> None:
         queries = [{"Id": "e", "Expression": expression, "Period": 60}]
     alarm(account, Metrics=queries, **nothing)
     put(account, value=3, Region="us-east-1")
-    alarms.of(account).evaluate()
+    account.service(Alarms).evaluate()
     assert state(account) == found
 
 
@@ -252,10 +253,10 @@ def test_composite_alarms(account: Sandbox) -> None:
     cloudwatch = client(account, "cloudwatch")
     cloudwatch.put_composite_alarm(AlarmName="both", AlarmRule='ALARM("a") AND NOT ALARM(b)')
     put(account, "a")
-    alarms.of(account).evaluate()
+    account.service(Alarms).evaluate()
     assert state(account, "both") == "ALARM"
     put(account, "b")
-    alarms.of(account).evaluate()
+    account.service(Alarms).evaluate()
     assert state(account, "both") == "OK"
     assert refusal(lambda: cloudwatch.put_composite_alarm(AlarmName="c", AlarmRule="ALARM(z)"))[0] == "ValidationError"
 
@@ -281,7 +282,7 @@ def key(sandbox: Sandbox, *principals: str) -> str:
 def test_topics_whose_key_serves_no_alarms(account: Sandbox) -> None:
     topic, messages = subscribed(account, KmsMasterKeyId="alias/aws/sns")
     alarm(account, AlarmActions=[topic], TreatMissingData="breaching")
-    alarms.of(account).evaluate()
+    account.service(Alarms).evaluate()
     assert state(account) == "ALARM"
     refused = "CloudWatch Alarms does not have authorization to access the SNS topic encryption key."
     assert history(account) == [f'Failed to execute action {topic}. Received error: "{refused}"']
@@ -290,7 +291,7 @@ def test_topics_whose_key_serves_no_alarms(account: Sandbox) -> None:
     for identifier in (key(account), key(account, "cloudwatch.amazonaws.com")):
         sns.set_topic_attributes(TopicArn=topic, AttributeName="KmsMasterKeyId", AttributeValue=identifier)
         cloudwatch.set_alarm_state(AlarmName="a", StateValue="OK", StateReason="test")
-        alarms.of(account).evaluate()
+        account.service(Alarms).evaluate()
         told.append(len(messages()))
     assert told == [0, 1]
 
@@ -306,7 +307,7 @@ def test_topics_whose_policy_keeps_alarms_out(account: Sandbox) -> None:
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     client(account, "sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
     alarm(account, AlarmActions=[topic], TreatMissingData="breaching")
-    alarms.of(account).evaluate()
+    account.service(Alarms).evaluate()
     assert messages() == []
     (failed,) = history(account)
     assert failed.startswith(f"Failed to execute action {topic}. Received error: ")
@@ -338,7 +339,7 @@ def test_metrics_of_functions(account: Sandbox) -> None:
     alarm(account, AlarmName="long", MetricName="Duration", Statistic=None, ExtendedStatistic="p90", Threshold=0, **of)
     for by in (1, 0):
         client(account, "lambda").invoke(FunctionName=name, Payload=json.dumps({"by": by}))
-    alarms.of(account).evaluate()
+    account.service(Alarms).evaluate()
     assert [state(account, each) for each in ("a", "ran", "long")] == ["ALARM"] * 3
 
 
@@ -371,7 +372,7 @@ def test_alarms_and_topic_by_a_stack(account: Sandbox) -> None:
     assert described["StackStatus"] == "CREATE_COMPLETE", described
     name = physical(account)["Failed"]
     put(account)
-    alarms.of(account).evaluate()
+    account.service(Alarms).evaluate()
     assert state(account, name) == "ALARM"
 
 

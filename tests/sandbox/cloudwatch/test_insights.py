@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
-from sandbox.services.cloudwatch import alarms
+from sandbox.services.cloudwatch.alarms import Alarms
 from testing.clients import client, refusal
 from testing.cloudformation import create, physical, template
 from testing.iam import allow, role
@@ -145,7 +145,7 @@ def test_an_alarm_on_the_greatest_contributor(account: Sandbox) -> None:
     assert described["StackStatus"] == "CREATE_COMPLETE", described
 
     def state() -> str:
-        alarms.of(account).evaluate()
+        account.service(Alarms).evaluate()
         answer = client(account, "cloudwatch").describe_alarms(AlarmNames=[physical(account)["Alarm"]])
         value: str = answer["MetricAlarms"][0]["StateValue"]
         return value

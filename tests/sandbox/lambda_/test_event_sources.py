@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sandbox.assembly import Sandbox
-from sandbox.services.lambda_ import event_sources, lambda_runtime
+from sandbox.services.lambda_.event_sources import EventSources
+from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
 from testing.clients import client, refusal
 from testing.functions import package
 from testing.iam import allow, role
@@ -63,7 +64,9 @@ def send(sandbox: Sandbox, url: str, *bodies: str) -> None:
 
 def batches(sandbox: Sandbox) -> list[list[dict[str, Any]]]:
     """The records of each batch that ended, in order."""
-    printed = [line for ended in lambda_runtime.of(sandbox).invoked for line in ended.lines if line.startswith("BATCH")]
+    printed = [
+        line for ended in sandbox.service(LambdaRuntime).invoked for line in ended.lines if line.startswith("BATCH")
+    ]
     return [json.loads(line.removeprefix("BATCH "))["Records"] for line in printed]
 
 
@@ -79,7 +82,7 @@ def waiting(sandbox: Sandbox, url: str) -> int:
 
 
 def idle(sandbox: Sandbox) -> None:
-    sandbox.wait_until(event_sources.of(sandbox).is_idle)
+    sandbox.wait_until(sandbox.service(EventSources).is_idle)
 
 
 def test_a_message_reaches_the_function_as_aws_sends_it_and_is_deleted(sandbox: Sandbox) -> None:
@@ -183,13 +186,13 @@ def test_odd_answers_mean_all_or_nothing(sandbox: Sandbox, answer: Any, left: in
     send(sandbox, url, "a", "b")
     mapping(sandbox)
 
-    sandbox.wait_until(lambda: lambda_runtime.of(sandbox).invoked and _running(sandbox) == 0)
+    sandbox.wait_until(lambda: sandbox.service(LambdaRuntime).invoked and _running(sandbox) == 0)
 
     assert waiting(sandbox, url) == left
 
 
 def _running(sandbox: Sandbox) -> int:
-    sources, mappings = event_sources.of(sandbox), client(sandbox, "lambda").list_event_source_mappings()
+    sources, mappings = sandbox.service(EventSources), client(sandbox, "lambda").list_event_source_mappings()
     pollers = [sources.poller(each["UUID"]) for each in mappings["EventSourceMappings"]]
     return sum(poller.running for poller in pollers if poller)
 
@@ -238,7 +241,7 @@ def test_no_more_batches_run_at_once_than_the_mapping_allows(sandbox: Sandbox) -
 
     def done() -> bool:
         seen.add(_running(sandbox))
-        return event_sources.of(sandbox).is_idle()
+        return sandbox.service(EventSources).is_idle()
 
     sandbox.wait_until(done)
     assert max(seen) == 2
@@ -251,7 +254,7 @@ def test_a_disabled_mapping_waits_and_a_deleted_one_stops(sandbox: Sandbox) -> N
     uuid = mapping(sandbox, Enabled=False)
     functions = client(sandbox, "lambda")
     send(sandbox, url, "a")
-    poller = event_sources.of(sandbox).poller(uuid)
+    poller = sandbox.service(EventSources).poller(uuid)
     assert poller is not None
     assert waiting(sandbox, url) == 1
 
@@ -324,7 +327,7 @@ def test_a_role_that_loses_its_permission_stops_the_poller_until_it_has_it_again
     uuid = mapping(sandbox)
     iam = client(sandbox, "iam")
     iam.delete_role_policy(RoleName="taker-role", PolicyName="inline")
-    poller = event_sources.of(sandbox).poller(uuid)
+    poller = sandbox.service(EventSources).poller(uuid)
     assert poller is not None
 
     send(sandbox, url, "a")

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.assembly import Sandbox
 from sandbox.services.lambda_ import lambda_runtime
+from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
 from testing.clients import client, refusal
 from testing.functions import NAME, function, invoke, messages, package
 from testing.iam import allow
@@ -207,14 +208,14 @@ def test_an_event_is_run_later_and_retried(sandbox: Sandbox, monkeypatch: pytest
     answer = client(sandbox, "lambda").invoke(FunctionName=NAME, InvocationType="Event", Payload=b"{}")
 
     assert answer["StatusCode"] == 202
-    runtime = lambda_runtime.of(sandbox)
+    runtime = sandbox.service(LambdaRuntime)
     sandbox.wait_until(lambda: len(runtime.invoked) == 3)
     assert {ended.request_id for ended in runtime.invoked} == {answer["ResponseMetadata"]["RequestId"]}
 
 
 def test_a_rule_invokes_the_function_that_lets_it(sandbox: Sandbox) -> None:
     arn = function(sandbox, "def handler(event, context):\n    return event['detail']\n")
-    events, runtime = client(sandbox, "events"), lambda_runtime.of(sandbox)
+    events, runtime = client(sandbox, "events"), sandbox.service(LambdaRuntime)
     rule = events.put_rule(Name="r", EventPattern=json.dumps({"source": ["shop"]}))["RuleArn"]
     events.put_targets(Rule="r", Targets=[{"Id": "f", "Arn": arn}])
     entry = {"Source": "shop", "DetailType": "Sold", "Detail": '{"what": "hat"}'}

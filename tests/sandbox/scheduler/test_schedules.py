@@ -12,7 +12,7 @@ import pytest
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
 from sandbox.services.eventbridge.schedule_expressions import At, Cron, Rate, parse
-from sandbox.services.lambda_ import lambda_runtime
+from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
 from testing.clients import client, refusal
 from testing.functions import LOGS, function, invoke, messages
 from testing.iam import allow, role, trust
@@ -412,7 +412,7 @@ def test_a_function_is_run_asynchronously_with_the_schedules_input(sandbox: Sand
 
     clock.advance(timedelta(hours=1))
 
-    invoked = lambda_runtime.of(sandbox).invoked
+    invoked = sandbox.service(LambdaRuntime).invoked
     sandbox.wait_until(lambda: len(invoked) == 2)
     events = sorted((json.loads(each.payload) for each in invoked), key=len)
     assert events[0] == {"stage": "prod", "due": "2027-03-01T13:00:00Z"}
@@ -511,7 +511,7 @@ def test_stacks_have_schedules_and_groups(sandbox: Sandbox, clock: MovableClock)
 
     clock.advance(timedelta(hours=1))
 
-    invoked = lambda_runtime.of(sandbox).invoked
+    invoked = sandbox.service(LambdaRuntime).invoked
     sandbox.wait_until(lambda: len(invoked) == 2)
     assert sorted(json.loads(each.payload) for each in invoked) == ["v1", "v2"]
     cloudformation.delete_stack(StackName="sweeper")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import botocore.endpoint
 
 from sandbox.core.clients import KilledError
-from sandbox.services.lambda_.event_sources import record, seconds_until_visible, succeeded
+from sandbox.services.lambda_.pollers import record, seconds_until_visible, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

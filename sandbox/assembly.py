@@ -11,12 +11,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from moto.core.base_backend import BackendDict
-from moto.core.config import default_user_config
 from moto.core.model_instances import reset_model_data
-from moto.iam.models import IAMBackend, ManagedPolicy
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from sandbox.core import moto_patches
 from sandbox.core.account import ACCOUNT_ID, Account, AccountSettings
 from sandbox.core.behaviour import Behaviour
 from sandbox.core.clients import Clients
@@ -31,6 +30,7 @@ from sandbox.services import catalogue
 if TYPE_CHECKING:
     from sandbox.core.call import Answer, Caller
 
+moto_patches.apply()
 catalogue.load()
 
 
@@ -89,8 +89,6 @@ class Sandbox(Account):
         """Start the account: it is empty and answers at ``endpoint``. Raise RuntimeError if another one runs."""
         if Sandbox._running is not None:
             raise RuntimeError("A sandbox runs already in this process; stop it first.")
-        default_user_config["iam"]["load_aws_managed_policies"] = True
-        IAMBackend._init_aws_policies = _managed_policies  # type: ignore[method-assign,assignment]
         _empty_moto()
         self._server = make_server("127.0.0.1", self.port, self.gateway, threaded=True, request_handler=_Handler)
         self.port = self._server.server_port
@@ -154,28 +152,3 @@ class _Handler(MotoRequestHandler):
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 -- werkzeug's name
         """Print nothing: a line for each request would hide what matters; ``Sandbox.calls`` has all calls."""
-
-
-_read_managed_policies = IAMBackend._init_aws_policies
-
-
-def _managed_policies(backend: IAMBackend) -> list[ManagedPolicy]:
-    """AWS's managed policies for moto, which would read its 4.7 MB of them anew for every partition and reset.
-
-    Each account gets copies, since a policy counts its attachments; the documents never change.
-    """
-    if backend.partition != "aws":
-        return []
-    if not _POLICIES:
-        _POLICIES.extend(_read_managed_policies(backend))
-    return [_copy(policy) for policy in _POLICIES]
-
-
-def _copy(policy: ManagedPolicy) -> ManagedPolicy:
-    """Return a shallow copy. ``copy.copy`` takes ten times as long, and there are 1,100 policies."""
-    twin = object.__new__(type(policy))
-    vars(twin).update(vars(policy))
-    return twin
-
-
-_POLICIES: list[ManagedPolicy] = []

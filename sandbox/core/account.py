@@ -98,17 +98,12 @@ class Account(AccountSettings):
         self.dropped_events: list[Dropped] = []
         #: Role name -> when it, its trust or its policies were last created or changed.
         self.role_changes: dict[str, datetime] = {}
-        #: Region and name of queues that were deleted -> when that was.
-        self.deleted_queues: dict[tuple[str, str], datetime] = {}
-        #: Region -> account-level retention policies of CloudWatch Logs by name.
-        self.log_retention_policies: dict[str, dict[str, dict[str, Any]]] = {}
-        #: Region -> saved queries of Logs Insights by id.
-        self.query_definitions: dict[str, dict[str, dict[str, Any]]] = {}
         #: Set while the account stops, so that whatever waits for something gives up.
         self.is_stopping = threading.Event()
         #: Port of 127.0.0.1 at which the account answers; 0 until it is known.
         self.port = 0
         self._clients = clients
+        self._states: dict[tuple[type, str], Any] = {}
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse a behaviour switch as an attribute of the account: it would turn nothing."""
@@ -126,6 +121,17 @@ class Account(AccountSettings):
             if isinstance(service, wanted):
                 return service
         raise LookupError(f"The account has no {wanted.__name__}")
+
+    def state[T](self, wanted: type[T], region: str = "") -> T:
+        """Return the state of this class that a service keeps for the account, or for one region of it.
+
+        It is created empty at the first use. State that must end with an object of moto is kept on that object.
+        """
+        with self.lock:
+            if (wanted, region) not in self._states:
+                self._states[wanted, region] = wanted()
+            found: T = self._states[wanted, region]
+            return found
 
     # ---- callers and their clients
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
-from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from sandbox.core.call import AwsError
 from sandbox.core.iam import authorization
@@ -161,13 +160,3 @@ def _policies_of(account: Account, arn: str) -> Policies:
     if user is None:
         raise AwsError("NoSuchEntity", f"The entity {arn} cannot be found.", 404)
     return authorization.policies_of_user(account, user)
-
-
-def _any_version(_: IAMPolicyDocumentValidator) -> None:
-    """A document without Version is one of 2008-10-17; moto refuses it, and the SAM transform writes such.
-
-    *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
-    """
-
-
-IAMPolicyDocumentValidator._validate_version = _any_version  # type: ignore[method-assign,assignment]

@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
-from moto.iam.policy_validation import IAMTrustPolicyDocumentValidator
 
 from sandbox.core.call import AwsError
 from sandbox.core.iam import policy_grammar as grammar
@@ -125,10 +124,3 @@ def _refuse(message: str | None) -> None:
 
 def _limit(message: str) -> AwsError:
     return AwsError("LimitExceeded", message, 409)
-
-
-def _checked_here(_: IAMTrustPolicyDocumentValidator) -> None:
-    """Of trust policies moto words its refusals in its own way, and knows only some of STS's actions."""
-
-
-IAMTrustPolicyDocumentValidator.validate = _checked_here  # type: ignore[method-assign,assignment]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from moto.awslambda.models import lambda_backends
 from moto.sqs.models import Queue, sqs_backends
 
+from sandbox.core import moto_patches
 from sandbox.core.call import AwsError, Need
 from sandbox.core.clock import MovableClock
 from sandbox.core.iam import authorization
@@ -35,13 +36,13 @@ class EventSources:
 
     def start(self) -> None:
         """There are no mappings yet."""
-        _STARTED.append(self)
+        moto_patches.on_message(self._message_added)
         if isinstance(self.account.clock, MovableClock):
             self.account.clock.watch(self._wake_all)
 
     def stop(self) -> None:
         """Nothing is polled; batches that ran were cut off."""
-        _STARTED.remove(self)
+        moto_patches.no_longer_on_message(self._message_added)
         if isinstance(self.account.clock, MovableClock):
             self.account.clock.unwatch(self._wake_all)
         with self._lock:
@@ -88,6 +89,11 @@ class EventSources:
         for poller in pollers:
             poller.wake()
 
+    def _message_added(self, queue: Queue, message: Any) -> None:
+        """Wake the pollers of the queue. moto's own time of sending does not follow a moved clock."""
+        vars(message).setdefault("sent_at", self.account.now())
+        self.wake(queue.queue_arn)
+
     def is_idle(self) -> bool:
         """Nothing runs, and no mapped queue has a message: delayed, waiting or taken."""
         with self.account.lock:
@@ -96,23 +102,6 @@ class EventSources:
 
 
 SERVICES.append(EventSources)
-
-
-_add_message = Queue.add_message
-
-
-def _add_message_and_wake(queue: Queue, message: Any) -> None:
-    """As moto adds a message, by whatever way it comes; and then the queue's pollers look."""
-    _add_message(queue, message)
-    for sources in _STARTED:
-        vars(message).setdefault("sent_at", sources.account.now())  # moto's own time does not follow a moved clock
-        sources.wake(queue.queue_arn)
-
-
-#: The event sources of the account that runs, if one does.
-_STARTED: list[EventSources] = []
-
-Queue.add_message = _add_message_and_wake  # type: ignore[method-assign,assignment]
 
 
 @rule("lambda", "CreateEventSourceMapping")

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from moto.apigateway.models import apigateway_backends
-from moto.logs.models import logs_backends
 
 from sandbox.core.call import AwsError
 from sandbox.core.registry import rule
@@ -52,10 +51,7 @@ class _Deliveries:
 
 
 def _of(account: Account, region: str) -> _Deliveries:
-    """They live as long as moto's state does."""
-    backend = logs_backends[account.account_id][region]
-    found: _Deliveries = vars(backend).setdefault("sandbox_deliveries", _Deliveries())
-    return found
+    return account.state(_Deliveries, region)
 
 
 def destinations_of_stage(account: Account, region: str, api_id: str, stage_name: str) -> list[str]:

@@ -223,6 +223,10 @@ def _named(account: Account, call: Call, groups: Iterable[Any]) -> list[Any]:
     return found
 
 
+class RetentionPolicies(dict[str, dict[str, Any]]):
+    """Account-level retention policies of one region by name."""
+
+
 def _class_of(group: Any) -> str:
     return str(vars(group).get("log_group_class", "STANDARD"))
 
@@ -237,7 +241,7 @@ def _described(account: Account, region: str, group: Any) -> dict[str, Any]:
     answer["deletionProtectionEnabled"] = vars(group).get("deletion_protection", False)
     answer["metricFilterCount"] = len(filters.of_group(account, region, group.name))
     answer["bearerTokenAuthenticationEnabled"] = False
-    for policy in account.log_retention_policies.get(region, {}).values():
+    for policy in account.state(RetentionPolicies, region).values():
         if _covers(policy, group):
             answer.pop("retentionInDays", None)
             answer["retentionPolicyName"] = policy["policyName"]
@@ -266,22 +270,22 @@ def _put_account_policy(account: Account, call: Call, _: Proceed) -> dict[str, A
         "lastUpdatedTime": int(account.now().timestamp() * 1000),
     }
     policy = {name: value for name, value in policy.items() if value is not None}
-    account.log_retention_policies.setdefault(call.region, {})[params["policyName"]] = policy
+    account.state(RetentionPolicies, call.region)[params["policyName"]] = policy
     return {"accountPolicy": policy}
 
 
 @rule("logs", "DescribeAccountPolicies")
 def _describe_account_policies(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    policies = (
-        account.log_retention_policies.get(call.region, {}) if call.params["policyType"] == "RETENTION_POLICY" else {}
-    )
+    policies: dict[str, dict[str, Any]] = {}
+    if call.params["policyType"] == "RETENTION_POLICY":
+        policies = account.state(RetentionPolicies, call.region)
     name = call.params.get("policyName")
     return {"accountPolicies": [policy for policy in policies.values() if name in (None, policy["policyName"])]}
 
 
 @rule("logs", "DeleteAccountPolicy")
 def _delete_account_policy(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    if account.log_retention_policies.get(call.region, {}).pop(call.params["policyName"], None) is None:
+    if account.state(RetentionPolicies, call.region).pop(call.params["policyName"], None) is None:
         raise AwsError("ResourceNotFoundException", "The specified account policy does not exist.")
     return {}
 

@@ -71,10 +71,14 @@ def _malformed(message: str) -> AwsError:
     return AwsError("InvalidParameterException", f"The query is not well-formed: {message}")
 
 
+class SavedQueries(dict[str, dict[str, Any]]):
+    """Saved queries of one region by id, as DescribeQueryDefinitions shows them."""
+
+
 @rule("logs", "PutQueryDefinition")
 def put_query_definition(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The query is saved, as a new one or in the place of the one named by its id."""
-    params, saved = call.params, account.query_definitions.setdefault(call.region, {})
+    params, saved = call.params, account.state(SavedQueries, call.region)
     identifier = params.get("queryDefinitionId") or str(uuid.uuid4())
     if "queryDefinitionId" in params and identifier not in saved:
         raise AwsError("ResourceNotFoundException", "The query definition does not exist.")
@@ -95,7 +99,7 @@ def put_query_definition(account: Account, call: Call, _: Proceed) -> dict[str, 
 def describe_query_definitions(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The saved queries by name, on one page."""
     prefix = call.params.get("queryDefinitionNamePrefix", "")
-    saved = account.query_definitions.get(call.region, {}).values()
+    saved = account.state(SavedQueries, call.region).values()
     found = sorted((each for each in saved if each["name"].startswith(prefix)), key=lambda each: str(each["name"]))
     return {"queryDefinitions": found}
 
@@ -103,7 +107,7 @@ def describe_query_definitions(account: Account, call: Call, _: Proceed) -> dict
 @rule("logs", "DeleteQueryDefinition")
 def delete_query_definition(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """The query is gone."""
-    saved = account.query_definitions.get(call.region, {})
+    saved = account.state(SavedQueries, call.region)
     if saved.pop(call.params["queryDefinitionId"], None) is None:
         raise AwsError("ResourceNotFoundException", "The query definition does not exist.")
     return {"success": True}

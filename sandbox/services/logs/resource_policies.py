@@ -32,11 +32,13 @@ class ResourcePolicy:
     revision: int = 0
 
 
+class _AccountPolicies(dict[str, ResourcePolicy]):
+    """The account's policies of one region by name."""
+
+
 def of_account(account: Account, region: str) -> dict[str, ResourcePolicy]:
-    """The account's policies in the region, by name. They live as long as moto's state does."""
-    backend = logs_backends[account.account_id][region]
-    found: dict[str, ResourcePolicy] = vars(backend).setdefault("sandbox_resource_policies", {})
-    return found
+    """Return the account's policies in the region, by name."""
+    return account.state(_AccountPolicies, region)
 
 
 def of_group(group: Any) -> ResourcePolicy | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moto.iam.access_control import PermissionResult
-from moto.s3.models import FakeBucket, s3_backends
+from moto.s3.models import s3_backends
 
 from sandbox.core.call import AwsError
 from sandbox.core.iam import authorization
@@ -15,14 +14,6 @@ from sandbox.core.registry import hook
 if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.call import Call
-
-
-def _neutral(*_: object) -> PermissionResult:
-    """moto judges a bucket's policy without its conditions: ``Deny unless aws:SecureTransport`` shuts everybody out."""
-    return PermissionResult.NEUTRAL
-
-
-FakeBucket.get_permission = _neutral  # type: ignore[method-assign,assignment]
 
 
 @hook

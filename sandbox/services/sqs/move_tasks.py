@@ -16,8 +16,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moto.sqs.models import Queue, sqs_backends
+from moto.sqs.models import sqs_backends
 
+from sandbox.core import moto_patches
 from sandbox.core.call import AwsError
 from sandbox.core.registry import SERVICES, rule
 
@@ -137,23 +138,9 @@ def queue(account: Account, arn: str) -> Any | None:
 SERVICES.append(MoveTasks)
 
 
-# ---- where a message was before
-
-_add_message = Queue.add_message
-
-
-def _add_message_and_note_where(into: Queue, message: Any) -> None:
-    """As before; and a message that a redrive policy moves on can tell where it was."""
-    vars(message).setdefault("queues", []).append(into.queue_arn)
-    _add_message(into, message)
-
-
-Queue.add_message = _add_message_and_note_where  # type: ignore[method-assign,assignment]
-
-
 def _came_from(message: Any) -> str | None:
     """The queue it was in before; None for one that was sent straight to where it lies."""
-    queues: list[str] = vars(message)["queues"]
+    queues = moto_patches.queues_of(message)
     return queues[-2] if len(queues) > 1 else None
 
 

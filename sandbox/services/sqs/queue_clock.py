@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moto.core import utils
-from moto.sqs import models
-
+from sandbox.core import moto_patches
 from sandbox.core.registry import SERVICES
 
 if TYPE_CHECKING:
@@ -14,24 +12,18 @@ if TYPE_CHECKING:
 
 
 class QueueClock:
-    """moto's queues ask it for the time while the account runs."""
+    """Makes moto's queues ask the account for the time while it runs."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def start(self) -> None:
-        """moto's queues tell the account's time."""
-        vars(models).update(unix_time=self._seconds, unix_time_millis=self._milliseconds)
+        """Give moto's queues the account's time."""
+        moto_patches.run_queues_on_clock_of(self._account)
 
     def stop(self) -> None:
-        """moto's queues tell the machine's time."""
-        vars(models).update(unix_time=utils.unix_time, unix_time_millis=utils.unix_time_millis)
-
-    def _seconds(self) -> float:
-        return self._account.now().timestamp()
-
-    def _milliseconds(self) -> float:
-        return self._account.now().timestamp() * 1000
+        """Give moto's queues the machine's time."""
+        moto_patches.run_queues_on_clock_of_machine()
 
 
 SERVICES.append(QueueClock)

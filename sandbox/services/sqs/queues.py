@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox.core.call import AwsError
@@ -106,13 +107,17 @@ def _receive(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] |
 _NAME_IS_FREE_AFTER = 60
 
 
+class DeletedQueues(dict[str, datetime]):
+    """Names of queues of one region that were deleted -> when that was."""
+
+
 @rule("sqs", "CreateQueue")
 def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
     """A name is free a minute after the queue that had it was deleted.
 
     *Source:* botocore's documentation of CreateQueue, and its error QueueDeletedRecently; the wording as tools quote it
     """
-    deleted = account.deleted_queues.get((call.region, call.params["QueueName"]))
+    deleted = account.state(DeletedQueues, call.region).get(call.params["QueueName"])
     if deleted is not None and (account.now() - deleted).total_seconds() < _NAME_IS_FREE_AFTER:
         raise AwsError(
             "QueueDeletedRecently",
@@ -124,7 +129,7 @@ def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | 
 @rule("sqs", "DeleteQueue")
 def _delete(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
     answer = proceed()
-    account.deleted_queues[call.region, call.params["QueueUrl"].rsplit("/", 1)[-1]] = account.now()
+    account.state(DeletedQueues, call.region)[call.params["QueueUrl"].rsplit("/", 1)[-1]] = account.now()
     return answer
 
 

@@ -53,7 +53,7 @@ class Account:
         """Of the function."""
         return [made for made in self.sandbox.calls[since:] if "EnforceRole" in (made.call.caller.role_arn or "")]
 
-    def wait_until_in_line(self, stages: Sequence[Stage], since: int) -> dict[Stage, datetime]:
+    def wait_until_compliant(self, stages: Sequence[Stage], since: int) -> dict[Stage, datetime]:
         """When each stage was written to."""
 
         def written() -> dict[Stage, datetime]:
@@ -77,7 +77,7 @@ def _one_after_another(account: Account, stages: Sequence[Stage]) -> list[float]
     seconds = []
     for stage in stages:
         since, began = len(account.sandbox.calls), account.make(stage)
-        seconds.append((account.wait_until_in_line([stage], since)[stage] - began).total_seconds())
+        seconds.append((account.wait_until_compliant([stage], since)[stage] - began).total_seconds())
         # One environment answers them all, with its part of the rate.
         time.sleep(max(0.0, CALLS / (RATE / ENVIRONMENTS) - (account.sandbox.now() - began).total_seconds()))
     return seconds
@@ -87,7 +87,7 @@ def _at_once(account: Account, stages: Sequence[Stage]) -> tuple[list[float], fl
     """Seconds of each, those from the first call to the last stage, and the calls of API Gateway that it took."""
     since = len(account.sandbox.calls)
     began = {stage: account.make(stage) for stage in stages}
-    written = account.wait_until_in_line(stages, since)
+    written = account.wait_until_compliant(stages, since)
     whole = (max(written.values()) - min(began.values())).total_seconds()
     calls = calls_by_service(account.calls(since))["API Gateway"]
     return [(written[stage] - began[stage]).total_seconds() for stage in stages], whole, calls

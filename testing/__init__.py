@@ -1,1 +1,1 @@
-"""What tests, fuzzing and benchmarks share: accounts with stages, events, scenarios, and readers of what was done."""
+"""Helpers of tests, fuzzer, benchmarks and demo: accounts with stages, events, scenarios, readers of results."""

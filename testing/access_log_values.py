@@ -1,4 +1,4 @@
-"""Values of ``$context`` variables: those of an ordinary request, and what clients, backends and attackers write."""
+"""Values of ``$context`` variables: of an ordinary request, and what clients, backends and attackers can write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BROWSER = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 )
 
-#: Of one ordinary request; a variable that is not here has no value.
+#: The values of one ordinary request. A variable that is not here has no value.
 ORDINARY = {
     "apiId": "a1b2c3d4e5",
     "connectedAt": "1795424399000",
@@ -93,7 +93,7 @@ HEADERS = [
     "sqlmap/1.8#stable (https://sqlmap.org) ' OR 1=1 --",
     "() { :; }; /bin/sh -c id",
     "${jndi:ldap://x/a}",
-    # Aimed at a notation: another status, another address, a further record.
+    # Attacks on a format: they insert another status, another address or another record.
     'x","status":"200","ip":"198.51.100.1',
     'x"},{"status":"200","ip":"198.51.100.1","a":"',
     'x","nested":{"status":"200',
@@ -104,7 +104,7 @@ HEADERS = [
     '" 200 - 198.51.100.1 - - [23/Nov/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 1',
 ]
 
-#: What besides can be in the decoded path of an HTTP API, or in what a backend or an authorizer says.
+#: What can be in the decoded path of an HTTP API, or in a value that a backend or an authorizer sets.
 TEXTS = [
     *HEADERS,
     "a\nb",
@@ -124,7 +124,7 @@ TEXTS = [
     ']]></path></request>\n<request ip="198.51.100.1" status="200"><path><![CDATA[',
 ]
 
-#: The characters that a URL can hold as they are, and some that curl sends although it may not.
+#: Characters that a URL can have without encoding, and some that curl sends although the standard forbids it.
 _AS_SENT = "/'!()*,;:@&=+$~-._%[]|^{}<>`"
 
 

@@ -1,4 +1,4 @@
-"""What teams do in an account, in the fewest calls, and what a look at it shows."""
+"""Create what teams have in an account (APIs, stages, roles, log groups) with few calls, and read its state back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PUSH_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudW
 
 @contextmanager
 def turned(sandbox: Sandbox, **switches: Any) -> Iterator[None]:
-    """Behaviour switches are in these positions, and then as they were."""
+    """Set behaviour switches of the sandbox, and reset them at the end."""
     usual = sandbox.behaviour
     sandbox.turn(**switches)
     try:
@@ -30,7 +30,7 @@ def turned(sandbox: Sandbox, **switches: Any) -> Iterator[None]:
 
 
 def make_rest_api(sandbox: Sandbox, region: str = "us-east-1") -> str:
-    """The id of a REST API with one mocked method, not deployed yet."""
+    """Create a REST API with one mock method and no deployment. Return its id."""
     client = sandbox.client("apigateway", region)
     api_id: str = client.create_rest_api(name="shop")["id"]
     root = client.get_resources(restApiId=api_id)["items"][0]["id"]
@@ -40,7 +40,7 @@ def make_rest_api(sandbox: Sandbox, region: str = "us-east-1") -> str:
 
 
 def make_rest_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "us-east-1") -> str:
-    """The id of a new API, deployed to a new stage."""
+    """Create a REST API and deploy it to a new stage. Return the API's id."""
     api_id = make_rest_api(sandbox, region)
     sandbox.client("apigateway", region).create_deployment(restApiId=api_id, stageName=stage_name)
     return api_id
@@ -49,7 +49,7 @@ def make_rest_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "u
 def make_role(
     sandbox: Sandbox, name: str = "Logs", trust: dict[str, Any] = TRUST, policy: str | None = PUSH_POLICY
 ) -> str:
-    """The ARN of a role, live by default."""
+    """Create a role, by default a valid log role. Return its ARN. ``policy``: ARN of a managed policy, or None."""
     iam = sandbox.client("iam")
     arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     if policy is not None:
@@ -58,7 +58,7 @@ def make_role(
 
 
 def make_log_key(sandbox: Sandbox, region: str = "us-east-1") -> str:
-    """The ARN of a KMS key whose policy lets CloudWatch Logs use it."""
+    """Create a KMS key that CloudWatch Logs may use, and return its ARN."""
     account = {"AWS": f"arn:aws:iam::{sandbox.account_id}:root"}
     statements = [
         {"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*"}
@@ -70,6 +70,7 @@ def make_log_key(sandbox: Sandbox, region: str = "us-east-1") -> str:
 
 
 def set_log_role(sandbox: Sandbox, role_arn: str, region: str = "us-east-1") -> None:
+    """Set the log role in the account settings of API Gateway."""
     patch(sandbox.client("apigateway", region).update_account, ("replace", "/cloudwatchRoleArn", role_arn))
 
 
@@ -81,22 +82,24 @@ def give_log_role(sandbox: Sandbox, region: str = "us-east-1") -> str:
 
 
 def log_role(sandbox: Sandbox, region: str = "us-east-1") -> str | None:
+    """Return the ARN of the log role in the account settings of API Gateway, or None."""
     role_arn: str | None = sandbox.client("apigateway", region).get_account().get("cloudwatchRoleArn")
     return role_arn
 
 
 def patch_stage(sandbox: Sandbox, api_id: str, *operations: tuple[str, ...], stage_name: str = "prod") -> None:
-    """UpdateStage with operations of (op, path, value)."""
+    """Call UpdateStage on a REST stage with operations of the form (op, path, value)."""
     client = sandbox.client("apigateway")
     patch(lambda **kwargs: client.update_stage(restApiId=api_id, stageName=stage_name, **kwargs), *operations)
 
 
 def patch(call: Any, *operations: tuple[str, ...]) -> None:
+    """Call an update method of API Gateway with operations of the form (op, path, value)."""
     call(patchOperations=[dict(zip(("op", "path", "value"), operation, strict=False)) for operation in operations])
 
 
 def make_leaking_stage(sandbox: Sandbox) -> str:
-    """The id of an API whose stage, ``prod``, logs request and response bodies, in an account with a log role."""
+    """Create a REST stage ``prod`` that logs request and response bodies, and set a log role. Return the API's id."""
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_rest_stage(sandbox)
     patch_stage(
@@ -109,22 +112,24 @@ def make_leaking_stage(sandbox: Sandbox) -> str:
 
 
 def get_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> dict[str, Any]:
+    """Return a REST stage as GetStage answers."""
     stage: dict[str, Any] = sandbox.client("apigateway", region).get_stage(restApiId=api_id, stageName=stage_name)
     return stage
 
 
 def levels(stage: dict[str, Any]) -> dict[str, str | None]:
+    """Return the logging level of each entry of a REST stage's method settings."""
     return {method: settings.get("loggingLevel") for method, settings in stage["methodSettings"].items()}
 
 
 def log_groups(sandbox: Sandbox, region: str = "us-east-1") -> dict[str, int | None]:
-    """Retention in days by name, None for a group that never expires."""
+    """Return the retention of each log group in days, None where it never expires."""
     pages = sandbox.client("logs", region).get_paginator("describe_log_groups").paginate()
     return {group["logGroupName"]: group.get("retentionInDays") for page in pages for group in page["logGroups"]}
 
 
 def make_http_stage(sandbox: Sandbox, stage_name: str = "$default", region: str = "us-east-1") -> str:
-    """The id of a new HTTP API with one stage."""
+    """Create an HTTP API with one stage and return the API's id."""
     client = sandbox.client("apigatewayv2", region)
     api_id: str = client.create_api(Name="web", ProtocolType="HTTP")["ApiId"]
     client.create_stage(ApiId=api_id, StageName=stage_name, AutoDeploy=True)
@@ -132,7 +137,7 @@ def make_http_stage(sandbox: Sandbox, stage_name: str = "$default", region: str 
 
 
 def make_websocket_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "us-east-1", **stage: Any) -> str:
-    """The id of a new WebSocket API with the routes ``$connect`` and ``send``, and one stage."""
+    """Create a WebSocket API with the routes ``$connect`` and ``send`` and one stage. Return the API's id."""
     client = sandbox.client("apigatewayv2", region)
     api_id: str = client.create_api(
         Name="chat", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
@@ -144,23 +149,28 @@ def make_websocket_stage(sandbox: Sandbox, stage_name: str = "prod", region: str
 
 
 def v2_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod") -> dict[str, Any]:
+    """Return a stage of an HTTP or WebSocket API as GetStage answers."""
     stage: dict[str, Any] = sandbox.client("apigatewayv2").get_stage(ApiId=api_id, StageName=stage_name)
     return stage
 
 
 def v2_arn(api_id: str, stage_name: str) -> str:
+    """Return the ARN of a stage of an HTTP or WebSocket API."""
     return f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/{stage_name}"
 
 
 def stage_arn(api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> str:
-    """The ARN of a REST stage as a source of log delivery, in its documented form."""
+    """Return the ARN of a REST stage as a source of log delivery, in its documented form."""
     return f"arn:aws:apigateway:{region}:{Sandbox.account_id}:/restapis/{api_id}/stages/{stage_name}"
 
 
 def make_delivery(
     sandbox: Sandbox, api_id: str, destination: str, name: str = "shop", *, source_arn: str | None = None
 ) -> str:
-    """The id of a new delivery of a stage's execution logs; its source and its destination have the name."""
+    """Create a delivery of a stage's execution logs and return its id.
+
+    ``name``: of its source and of its destination.
+    """
     logs = sandbox.client("logs")
     logs.put_delivery_source(name=name, resourceArn=source_arn or stage_arn(api_id), logType="EXECUTION_LOGS")
     put = logs.put_delivery_destination(

@@ -1,4 +1,4 @@
-"""Stages, policies and events for tests, with everything but what the test is about at a default."""
+"""Build stages, policies and events for tests. Everything that a test does not set has a default."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SETTINGS = Settings(
     sweep_rate=4,
     missing_log_group_minutes=60,
 )
-#: The same, as the template puts it into the functions' environment.
+#: The same settings as environment variables, as the template sets them.
 ENVIRONMENT = {
     "ACCOUNT_ID": SETTINGS.account,
     "PARTITION": SETTINGS.partition,
@@ -86,6 +86,7 @@ ENVIRONMENT = {
 
 
 def method_settings(level: str = "ERROR", *, data_trace: bool = False, metrics: bool = False) -> MethodSettings:
+    """Return the settings of a method."""
     return MethodSettings(LoggingLevel(level), data_trace, metrics)
 
 
@@ -102,7 +103,7 @@ def rest_stage(
     overrides: dict[str, MethodSettings] | None = None,
     has_canary: bool = False,
 ) -> Stage:
-    """A stage in line, of a REST API."""
+    """Return a compliant stage of a REST API."""
     return Stage(
         ref=ref,
         protocol=protocol,
@@ -115,13 +116,13 @@ def rest_stage(
 
 
 def sample(name: str) -> dict[str, Any]:
-    """The event in ``events/NAME.json``."""
+    """Return the event of ``events/NAME.json``."""
     event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     return event
 
 
 def record(name: str = "UpdateStage", parameters: object = None, **detail: object) -> dict[str, Any]:
-    """An event of EventBridge with a CloudTrail record of an API Gateway call."""
+    """Return an event of EventBridge with the CloudTrail record of an API Gateway call."""
     return {
         "version": "0",
         "detail-type": "AWS API Call via CloudTrail",
@@ -138,4 +139,5 @@ def record(name: str = "UpdateStage", parameters: object = None, **detail: objec
 
 
 def updated(api_id: str, stage_name: str = "prod") -> dict[str, Any]:
+    """Return the event of an UpdateStage call."""
     return record("UpdateStage", {"restApiId": api_id, "stageName": stage_name})

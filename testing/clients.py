@@ -17,7 +17,7 @@ from sandbox.assembly import Sandbox
 def client(
     sandbox: Sandbox, service: str, region: str = "us-east-1", *, credentials: dict[str, str] | None = None
 ) -> Any:
-    """A boto3 client that speaks HTTP with the sandbox, as the administrator or with STS credentials."""
+    """Return a client of boto3 that calls the sandbox over HTTP, as the administrator or with STS credentials."""
     keys = credentials or {"AccessKeyId": sandbox.access_key, "SecretAccessKey": sandbox.secret_key}
     return _client(
         sandbox.endpoint, service, region, keys["AccessKeyId"], keys["SecretAccessKey"], keys.get("SessionToken")
@@ -39,7 +39,7 @@ def _client(endpoint: str, service: str, region: str, access_key: str, secret_ke
 
 
 def refusal(call: Callable[[], Any]) -> tuple[str, str]:
-    """The code and message the call was refused with."""
+    """Return code and message of the error that the call raises."""
     with pytest.raises(ClientError) as caught:
         call()
     error = caught.value.response["Error"]

@@ -12,16 +12,22 @@ NAME = "tiny"
 
 
 def template(resources: dict[str, Any], **more: Any) -> str:
+    """Return a template as JSON. ``more``: its other sections."""
     return json.dumps({"Resources": resources, **more})
 
 
 def create(sandbox: Sandbox, body: str, name: str = NAME, **more: Any) -> dict[str, Any]:
+    """Create a stack. Return it once it is complete or rolled back."""
     more.setdefault("Capabilities", ["CAPABILITY_IAM"])
     client(sandbox, "cloudformation").create_stack(StackName=name, TemplateBody=body, **more)
     return stack(sandbox, name)
 
 
 def update(sandbox: Sandbox, body: str | None = None, **parameters: str) -> dict[str, Any]:
+    """Update the stack ``tiny``, and return it once it is complete or rolled back.
+
+    ``body``: the new template, None for the previous one. ``parameters``: values by name.
+    """
     given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
     what: dict[str, Any] = {"TemplateBody": body} if body else {"UsePreviousTemplate": True}
     client(sandbox, "cloudformation").update_stack(
@@ -31,7 +37,7 @@ def update(sandbox: Sandbox, body: str | None = None, **parameters: str) -> dict
 
 
 def stack(sandbox: Sandbox, name: str = NAME) -> dict[str, Any]:
-    """The stack, when nothing happens to it any more."""
+    """Wait until no operation on the stack is in progress, and return it."""
     cloudformation = client(sandbox, "cloudformation")
 
     def described() -> dict[str, Any] | None:
@@ -44,23 +50,24 @@ def stack(sandbox: Sandbox, name: str = NAME) -> dict[str, Any]:
 
 
 def outputs(described: dict[str, Any]) -> dict[str, str]:
+    """Return the outputs of a stack by name."""
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def physical(sandbox: Sandbox, name: str = NAME) -> dict[str, str]:
-    """Physical ids by logical id."""
+    """Return the physical ids of a stack's resources by logical id."""
     answer = client(sandbox, "cloudformation").list_stack_resources(StackName=name)
     return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in answer["StackResourceSummaries"]}
 
 
 def history(sandbox: Sandbox, name: str = NAME) -> list[tuple[str, str]]:
-    """(logical id, status) of each event, oldest first."""
+    """Return logical id and status of each event of a stack, oldest first."""
     events = client(sandbox, "cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     return [(event["LogicalResourceId"], event["ResourceStatus"]) for event in reversed(events)]
 
 
 def api_with_stage(**stage: Any) -> dict[str, Any]:
-    """A REST API with one method, one deployment and one stage with these further properties."""
+    """Return resources of a REST API with a method, a deployment and stage ``prod``. ``stage``: its properties."""
     api = {"Ref": "Api"}
     return {
         "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "shop"}},
@@ -87,7 +94,7 @@ def api_with_stage(**stage: Any) -> dict[str, Any]:
 
 
 def make_stack(sandbox: Sandbox, name: str, **stage: Any) -> str:
-    """The id of the REST API of a new CloudFormation stack, with one stage, ``prod``, of these further properties."""
+    """Create a stack of a REST API with stage ``prod``. Return the API's id. ``stage``: properties of the stage."""
     template = {"Resources": api_with_stage(**stage)}
     cloudformation = sandbox.client("cloudformation")
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))

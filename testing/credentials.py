@@ -1,4 +1,4 @@
-"""Ways of having AWS credentials: the files of a home directory, and a local AWS that answers as it is told."""
+"""Sources of AWS credentials for the command line tools: files of a home directory, and a server in AWS's place."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ sso_role_name = Reader
 
 
 def keys(access_key: str, secret_key: str, **more: str) -> str:
-    """What a credential process prints."""
+    """Return what a credential process prints."""
     return json.dumps({"Version": 1, "AccessKeyId": access_key, "SecretAccessKey": secret_key} | more)
 
 
 def process(directory: Path, text: str, *, code: int = 0, error: str = "") -> str:
-    """The command line of a program that prints the text to stdout and the error to stderr."""
+    """Return the command line of a program that prints ``text`` to stdout and ``error`` to stderr."""
     (directory / "text").write_text(text, encoding="utf-8")
     (directory / "error").write_text(error, encoding="utf-8")
     script = directory / "process.sh"
@@ -63,7 +63,7 @@ def process(directory: Path, text: str, *, code: int = 0, error: str = "") -> st
 
 
 def sso_token(home: Path, *, name: str = "work", expires: str = FUTURE, text: str | None = None) -> None:
-    """The token that `aws sso login` leaves. ``name``: of the sso-session, or the start URL without one."""
+    """Write the token that ``aws sso login`` caches. ``name``: of the sso-session, or else the start URL."""
     cache = home / ".aws" / "sso" / "cache"
     cache.mkdir(parents=True)
     token = {"startUrl": START_URL, "region": "us-east-1", "accessToken": "token", "expiresAt": expires}
@@ -74,7 +74,7 @@ def sso_token(home: Path, *, name: str = "work", expires: str = FUTURE, text: st
 def login_token(
     home: Path, access_key: str, secret_key: str, *, expires: str = FUTURE, without: str = "", key: str | None = None
 ) -> None:
-    """The token that `aws login` leaves, with a key pair of its own."""
+    """Write the token that ``aws login`` caches, with a new key pair. ``without``: a member that it does not have."""
     cache = home / ".aws" / "login" / "cache"
     cache.mkdir(parents=True)
     pair = ec.generate_private_key(ec.SECP256R1())
@@ -98,7 +98,7 @@ def login_token(
 
 @dataclass
 class Answer:
-    """What a service answers, and with which status."""
+    """An HTTP response of a service."""
 
     body: str
     status: int = 200
@@ -106,19 +106,19 @@ class Answer:
 
 
 def query_error(code: str, message: str, status: int = 403) -> Answer:
-    """An error of a service that speaks XML."""
+    """Return an error of a service with an XML protocol."""
     error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
     return Answer(f"<ErrorResponse>{error}</ErrorResponse>", status, {"Content-Type": "text/xml"})
 
 
 def json_error(code: str, message: str, status: int = 400, **more: str) -> Answer:
-    """An error of a service that speaks JSON."""
+    """Return an error of a service with a JSON protocol."""
     return Answer(json.dumps({"message": message} | more), status, {"x-amzn-ErrorType": code})
 
 
 @dataclass
 class OddAws:
-    """A server on 127.0.0.1 that gives one answer to every call, or none before it is told to."""
+    """A server on 127.0.0.1 that gives the same response to every request, as soon as ``may_answer`` is set."""
 
     url: str
     is_called: threading.Event
@@ -127,7 +127,7 @@ class OddAws:
 
 @contextmanager
 def odd_aws(answer: Answer, *, waits: bool = False) -> Iterator[OddAws]:
-    """A running OddAws. ``waits``: it answers only once ``may_answer`` is set."""
+    """Start an OddAws. ``waits``: it responds only after ``may_answer`` is set."""
     is_called, may_answer = threading.Event(), threading.Event()
     if not waits:
         may_answer.set()
@@ -147,11 +147,11 @@ def odd_aws(answer: Answer, *, waits: bool = False) -> Iterator[OddAws]:
         do_GET = do_POST = _answer  # noqa: N815 -- their names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name
-            """Nobody reads it."""
+            """Write no log."""
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: object, client_address: object) -> None:
-            """A client that has gone gets no answer."""
+            """Ignore errors of clients that have closed their connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -167,18 +167,20 @@ def odd_aws(answer: Answer, *, waits: bool = False) -> Iterator[OddAws]:
 
 @dataclass
 class User:
-    """Somebody with a home directory of their own, and nothing else of AWS's."""
+    """A user of the command line tools with an own home directory and no other configuration of AWS."""
 
     home: Path
     endpoint: str
 
     def write(self, name: str, text: str) -> Path:
+        """Write a file of ``~/.aws`` and return its path."""
         path = self.home / ".aws" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         return path
 
     def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment variables of a tool's process."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
@@ -189,6 +191,7 @@ class User:
         } | variables
 
     def run(self, *arguments: str, tool: str = "tools.redrive", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a tool in the home directory, without a terminal."""
         return subprocess.run(
             [sys.executable, "-m", tool, *arguments],
             env=self.environment(**variables),
@@ -202,7 +205,7 @@ class User:
         )
 
     def complaint(self, *arguments: str, tool: str = "tools.redrive", **variables: str) -> str:
-        """The one line that the tool says, and nothing else; it fails."""
+        """Run a tool that fails. Return its error message, which is one line and its only output."""
         done = self.run(*arguments, tool=tool, **variables)
         assert (done.returncode, done.stdout) == (1, ""), done
         [line] = done.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""How a batch of messages is handed to the handler in a test."""
+"""Deliver a batch of messages to the handler in a test."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 from testing.builders import ACCOUNT
 
-#: Hands the handler the bodies of one batch of StageQueue; gives the ids (0, 1, ...) of the messages that failed.
+#: Deliver one batch of StageQueue with these messages. Return the ids (0, 1, ...) of those that failed.
 type Deliver = Callable[..., list[str]]
 
 
 class Context(SimpleNamespace):
-    """As Lambda's, with all the time in the world unless a test says otherwise."""
+    """Lambda's context object, with a minute left unless a test sets ``remaining``, in milliseconds."""
 
     function_name = "enforce"
     memory_limit_in_mb = 512

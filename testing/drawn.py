@@ -1,4 +1,4 @@
-"""Hypothesis as a source of choices for the values of ``fuzz``."""
+"""Hypothesis as the source of choices for the values of ``fuzz``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 
 class Drawn:
-    """Choices that Hypothesis makes, and makes smaller when a test fails."""
+    """Choices that Hypothesis makes, and reduces when a test fails."""
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self._draw = draw
@@ -31,5 +31,5 @@ class Drawn:
 
 
 def drawn[Value](make: Callable[[Drawn], Value]) -> st.SearchStrategy[Value]:
-    """The values that ``make`` gives from choices."""
+    """Return a strategy of the values that ``make`` builds from choices."""
     return st.composite(lambda draw: make(Drawn(draw)))()

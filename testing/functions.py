@@ -18,7 +18,7 @@ LOGS = allow("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 
 
 def package(code: str, **more: str) -> bytes:
-    """A code package: ``main.py``, and further files by name."""
+    """Return a zip archive with the module ``main``, and further modules by name."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         for name, text in {"main": code, **more}.items():
@@ -27,7 +27,7 @@ def package(code: str, **more: str) -> bytes:
 
 
 def function(sandbox: Sandbox, code: str, *, policy: str = LOGS, name: str = NAME, **more: Any) -> str:
-    """The ARN of a new function whose handler is ``main.handler``."""
+    """Create a function with the handler ``main.handler`` and return its ARN."""
     arn: str = client(sandbox, "lambda").create_function(
         FunctionName=name,
         Role=role(sandbox, f"{name}-role", policy=policy),
@@ -40,12 +40,13 @@ def function(sandbox: Sandbox, code: str, *, policy: str = LOGS, name: str = NAM
 
 
 def invoke(sandbox: Sandbox, event: Any = None, **more: Any) -> tuple[Any, dict[str, Any]]:
-    """What the function gave, and the whole answer."""
+    """Invoke the function. Return its result, and the whole answer."""
     answer = client(sandbox, "lambda").invoke(FunctionName=NAME, Payload=json.dumps(event or {}), **more)
     payload = answer["Payload"].read()
     return json.loads(payload) if payload else None, answer
 
 
 def messages(sandbox: Sandbox, group: str = f"/aws/lambda/{NAME}") -> list[str]:
+    """Return the lines of a log group."""
     events = client(sandbox, "logs").filter_log_events(logGroupName=group)["events"]
     return [event["message"] for event in events]

@@ -1,10 +1,10 @@
-"""Names that nobody at AWS gave, for wherever a message names something."""
+"""Texts and values that AWS never gives as names, for each place where a message has a name."""
 
 from __future__ import annotations
 
 from typing import Any
 
-#: Texts where a name of an API or a stage belongs.
+#: Texts in place of the name of an API or a stage.
 TEXTS = [
     "x/../../account",
     "../../account",
@@ -38,7 +38,7 @@ TEXTS = [
     "\ud800",  # half a character, as JSON can write it
 ]
 
-#: What is no text at all.
+#: Values that are not text.
 OTHERS: list[Any] = [7, 7.5, -1, 2**70, True, ["prod"], [["prod"]], {"prod": "prod"}, {"stageName": "prod"}]
 
 NAMES = [*TEXTS, *OTHERS]

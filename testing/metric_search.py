@@ -1,16 +1,16 @@
-"""CloudWatch's search expressions: pure, from SEARCH and the metrics that there are to those that it finds.
+"""Find metrics by CloudWatch's search expressions (SEARCH), without any call.
 
 *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html and
 .../search-expression-examples.html. Where these leave a choice:
 
-- A term without quotes finds a run of consecutive tokens. A word of it (letters and digits between other characters)
-  that is one token matches in any case (``network-errors`` finds ``NetworkErrors2``), one of several tokens only in the
-  case it is written in (``Count1`` finds ``CustomCount1``, ``count1`` does not).
-- A schema's dimensions are all that a metric has: "removing the dimension name results in a single line".
-- What binds closer, AND or OR, they do not say: an expression that asks is refused. So is all else that is not known
-  here, such as ``:aws.AccountId``.
+- A term without quotes finds a sequence of consecutive tokens. A word of it (letters and digits between other
+  characters) that is one token matches in any case (``network-errors`` finds ``NetworkErrors2``); a word of several
+  tokens matches only in its own case (``Count1`` finds ``CustomCount1``, ``count1`` does not).
+- A metric must have exactly the dimensions of the schema: "removing the dimension name results in a single line".
+- They do not say whether AND or OR has precedence: an expression that depends on it is refused. So is everything that
+  is not implemented here, such as ``:aws.AccountId``.
 
-Not here: metrics without data in the last two weeks are not found, nor is anything past 500 metrics.
+Not implemented: metrics without data in the last two weeks are not found, nor are more than 500 metrics.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _LIMIT = 1024  # characters of a query
 _SEARCH = re.compile(r"\s*SEARCH\(\s*'([^']*)'\s*,\s*'([^']+)'\s*(?:,\s*([0-9]+)\s*)?\)\s*")
 _SCHEMA = re.compile(r"\s*\{([^}]*)\}\s*,?")
 _NAME = re.compile(r'\s*(?:"([^"]+)"|([A-Za-z0-9_/]+))\s*')
-# In quotes " \ ( ) have a backslash before them.
+# Within quotes, a backslash escapes " \ ( and ).
 _LEXEME = re.compile(r"""\s*(?:(?P<quoted>"(?:\\["\\()]|[^"\\()])+")|(?P<sign>[()=])|(?P<bare>[^\s"'\\(){}=,:]+))""")
-# Capitals in a row are one token, but the last of them begins the next one where small letters follow.
+# Consecutive capitals are one token, except that the last one begins the next token if small letters follow.
 _TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _OPERATORS = ("AND", "OR", "NOT")
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search expression. ``period``: in seconds; None where the graph's counts."""
+    """A search expression. ``period``: in seconds, None for the period of the graph."""
 
     finds: Test
     statistic: str
@@ -49,7 +49,7 @@ class Search:
 
 
 def parse(expression: str) -> Search:
-    """What the expression asks for; ExpressionError where CloudWatch or the sandbox does not understand it."""
+    """Return the parsed expression. Raise ExpressionError where CloudWatch or the sandbox does not know it."""
     found = _SEARCH.fullmatch(expression)
     if found is None:
         raise ExpressionError(f"The sandbox knows no such search: {expression}")
@@ -67,13 +67,13 @@ def parse(expression: str) -> Search:
 
 
 def found(expression: str, keys: Iterable[Key]) -> list[Key]:
-    """Those of the metrics that the expression finds."""
+    """Return those of the metrics that the expression finds."""
     search = parse(expression)
     return [key for key in keys if search.finds(key)]
 
 
 def tokens(text: str) -> list[str]:
-    """What CloudWatch makes of a name or value: first all of it as one token, then its parts."""
+    """Return the tokens of a name or value as CloudWatch splits it: first all of it as one token, then its parts."""
     parts = [part.lower() for part in _TOKEN.findall(text)]
     return ["".join(parts), *parts]
 
@@ -96,7 +96,7 @@ def _schema(text: str) -> Test:
 
 
 class _Terms:
-    """Reads the terms of a query from left to right."""
+    """A parser of a query's terms, from left to right."""
 
     def __init__(self, text: str) -> None:
         self._lexemes: list[str] = []
@@ -119,7 +119,7 @@ class _Terms:
         return self._lexemes[-1] if self._lexemes else ""
 
     def _several(self) -> Test:
-        """Terms with AND, or nothing, between all of them, or with OR between all of them."""
+        """Parse terms with AND, or nothing, between all of them, or with OR between all of them."""
         tests, used = [self._one()], set()
         while self._next() not in ("", ")"):
             used.add("OR" if self._next() == "OR" else "AND")
@@ -174,12 +174,12 @@ def _property(name: str, matches: Callable[[str], bool]) -> Test:
 
 
 def _term(lexeme: str) -> Callable[[str], bool]:
-    """Whether a text is the term, if that is in quotes, or has its tokens one after another."""
+    """Return a test whether a text equals the term, if that is in quotes, or has its tokens in sequence."""
     if lexeme.startswith('"'):
         wanted = _unquoted(lexeme)
         return lambda text: text == wanted
     words = [_TOKEN.findall(word) for word in re.findall(r"[A-Za-z0-9]+", lexeme)]
-    # Of each token, and whether its case counts.
+    # Each token, and whether its case is compared.
     parts = [(part, len(word) > 1) for word in words for part in word]
     match parts:
         case []:

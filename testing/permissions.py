@@ -1,4 +1,4 @@
-"""Which permissions the template gives its roles, and which of them the calls of those roles needed."""
+"""Read which permissions the template grants its roles, and which of them the roles' calls needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.core.iam import authorization
 from sandbox.core.iam.policies import Decision, Document, evaluate
 from tools import translate
 
-#: Sessions of this name are a test's, which tries what a role may do; all others are the stack's own.
+#: The session name of tests that try what a role may do; all other sessions are the stack's own.
 TRIAL = "trial"
 
 
@@ -26,21 +26,21 @@ class Permission:
     #: Logical id.
     role: str
     sid: str
-    #: As the statement has it: perhaps with ``*``.
+    #: As in the statement: it can have ``*``.
     action: str
-    #: Which of the statement's resources.
+    #: Index in the statement's list of resources.
     number: int = 0
 
     def __str__(self) -> str:
         return f"{self.role}/{self.sid}/{self.action}/{self.number}"
 
 
-#: A statement cut down to each single permission that it gives.
+#: For each permission, its statement reduced to one action and one resource.
 type Statements = dict[Permission, dict[str, Any]]
 
 
 def each(role: str, document: Document) -> Statements:
-    """The permissions that a document gives a role."""
+    """Return each permission that a policy document grants a role."""
     return {
         Permission(role, statement["Sid"], action, number): statement | {"Action": action, "Resource": resource}
         for statement in _listed(document["Statement"])
@@ -59,7 +59,7 @@ def _template() -> dict[str, Any]:
 
 
 def granted(parameters: Mapping[str, str]) -> Statements:
-    """What the template's policies give its roles, deployed with these parameters; with samples of ARNs."""
+    """Return what the template's policies grant its roles with these parameters. ARNs are samples."""
     found: Statements = {}
     resources = translate.resolved(_template(), parameters)
     for logical_id, properties in resources.items():
@@ -74,7 +74,7 @@ def granted(parameters: Mapping[str, str]) -> Statements:
 
 
 def granted_by_any() -> Statements:
-    """What the template can give at all."""
+    """Return what the template grants its roles with any of the parameters that the linters try."""
     found: Statements = {}
     for parameters in translate.VARIANTS.values():
         found |= granted(parameters)
@@ -83,15 +83,15 @@ def granted_by_any() -> Statements:
 
 @dataclass(slots=True)
 class Usage:
-    """What the record of calls of all accounts so far says."""
+    """The permissions that the recorded calls of some accounts needed."""
 
     #: Permissions without which some call would have been refused.
     needed: set[Permission] = field(default_factory=set)
-    #: What the stack's roles tried without having the permission, in words.
+    #: What the stack's roles called without the permission, as text.
     missing: set[str] = field(default_factory=set)
 
     def add(self, sandbox: Sandbox) -> None:
-        """The calls of this account are counted."""
+        """Add the calls of an account."""
         for role_arn, (role, versions) in _deployed(sandbox).items():
             seen: dict[Any, list[Permission]] = {}
             for record in sandbox.calls:
@@ -104,14 +104,14 @@ class Usage:
                     self._count(role, record, need, seen[key])
 
     def write(self, path: Path) -> None:
-        """Write the usage to a file, which is there as a whole or not at all."""
+        """Write the usage to a file, which exists only once it is complete."""
         needed = [[each.role, each.sid, each.action, each.number] for each in sorted(self.needed)]
         part = path.with_suffix(".part")
         part.write_text(json.dumps({"needed": needed, "missing": sorted(self.missing)}))
         part.rename(path)
 
     def read(self, path: Path) -> None:
-        """Add the usage that ``write`` has put into the file."""
+        """Add the usage that ``write`` has written to the file."""
         written = json.loads(path.read_text())
         self.needed |= {Permission(*each) for each in written["needed"]}
         self.missing |= set(written["missing"])
@@ -119,16 +119,17 @@ class Usage:
     def _count(self, role: str, record: CallRecord, need: Need, allowing: list[Permission]) -> None:
         if not allowing:
             self.missing.add(f"{role}: {need.action} on {need.resource}, for {record.call.operation}")
-        # Of two that allow the same neither is needed; and a call that a test had refused used none.
+        # Neither of two permissions that allow the same is needed, nor is that of a call that a test had refused.
         if len(allowing) == 1 and "AccessDenied" not in (record.error_code or ""):
             self.needed.add(allowing[0])
 
 
-#: All that one permission has been while the stack was there: an update may change its conditions.
+#: Every version of each permission's statement: an update of the stack can change its conditions.
 type Versions = dict[Permission, list[dict[str, Any]]]
 
 
 def _allowing(sandbox: Sandbox, record: CallRecord, need: Need, versions: Versions) -> list[Permission]:
+    """Return the permissions that allow what a call needed."""
     context = {**authorization.request_context(sandbox, record.call), **need.context}
     return [
         permission
@@ -138,9 +139,9 @@ def _allowing(sandbox: Sandbox, record: CallRecord, need: Need, versions: Versio
 
 
 def _deployed(sandbox: Sandbox) -> dict[str, tuple[str, Versions]]:
-    """ARN of each role that CloudFormation has made of the template, with its logical id and its permissions.
+    """Return logical id and permissions of each role that CloudFormation has created from the template, by ARN.
 
-    From the calls, since a test may have deleted the stack, or put policies of its own on the roles.
+    They are read from the calls: a test may have deleted the stack, or added policies to the roles.
     """
     logical_ids = {
         resource["Properties"]["Description"]: logical_id

@@ -1,4 +1,4 @@
-"""What the function says about its work, and calls of its own that the account refuses."""
+"""Read what the functions log and publish, and refuse some of their calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from sandbox.core.call import AwsError, Call
 
 
 class Refusal:
-    """Refuses calls of an operation that the function makes, as long as it is there."""
+    """Refuse Log Keeper's calls of one operation until ``end`` is called.
+
+    ``word``: refuse only calls with this text in their parameters.
+    """
 
     def __init__(self, sandbox: Sandbox, operation: str, word: str = "", code: str = "AccessDeniedException") -> None:
         self.operation, self.word, self.code = operation, word, code
@@ -26,37 +29,38 @@ class Refusal:
             raise AwsError(self.code, "explicit deny in a service control policy", 400)
 
     def end(self) -> None:
+        """Refuse no more calls."""
         self.hooks.remove(self)
 
 
 def outcomes(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The outcome of each stage since the last time that somebody asked."""
+    """Return the outcome of each stage in the log, and clear the log."""
     found = [str(line.outcome) for line in caplog.records if hasattr(line, "outcome")]
     caplog.clear()
     return found
 
 
 def findings(sandbox: Sandbox, since: int) -> list[tuple[str, str]]:
-    """The problem and the detail of each finding that was published."""
-    return [(told["problem"], told["detail"]) for told in _published(sandbox, since, "Stage Logging Finding")]
+    """Return problem and detail of each finding that was published since the account's call number ``since``."""
+    return [(event["problem"], event["detail"]) for event in _published(sandbox, since, "Stage Logging Finding")]
 
 
 def published_changes(sandbox: Sandbox, since: int) -> list[str]:
-    """The settings of each change that was published."""
+    """Return the setting of each change that was published since the account's call number ``since``."""
     return [
         change["setting"]
-        for told in _published(sandbox, since, "Stage Logging Remediated")
-        for change in told["changes"]
+        for event in _published(sandbox, since, "Stage Logging Remediated")
+        for change in event["changes"]
     ]
 
 
 def published_log_groups(sandbox: Sandbox, since: int) -> list[str]:
-    """The names of the log groups in each change that was published."""
-    return [group for told in _published(sandbox, since, "Stage Logging Remediated") for group in told["logGroups"]]
+    """Return the log groups of the changes that were published since the account's call number ``since``."""
+    return [group for event in _published(sandbox, since, "Stage Logging Remediated") for group in event["logGroups"]]
 
 
 def _published(sandbox: Sandbox, since: int, detail_type: str) -> list[dict[str, Any]]:
-    """The details of the events of one type that were put on the bus since the account's call of this number."""
+    """Return the details of the events of one type in the account's calls from number ``since`` on."""
     return [
         json.loads(entry["Detail"])
         for made in sandbox.calls[since:]

@@ -7,7 +7,7 @@ preparations that cases share (``given``). Every fact was written down by hand f
 A case has a name, a source and steps. A step is a ``call`` (``service.operation``, parameters in ``with``) or a
 ``record`` (the newest CloudTrail record of that event name), and may say:
 
-* ``answer``: members of the answer and their values. Other members are not looked at.
+* ``answer``: members of the answer and their values. Other members are not compared.
 * ``error``: code, message and HTTP status of the refusal.
 * ``save``: names for values of the answer, for ``${name}`` in later steps.
 * ``each``: the step is repeated with the variables of each entry.
@@ -52,7 +52,7 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call, or one look at the newest CloudTrail record of an event name."""
+    """One call, or one read of the newest CloudTrail record of an event name."""
 
     call: str | None
     record: str | None
@@ -81,7 +81,7 @@ class Case:
     source: Source
     given: tuple[Step, ...]
     steps: tuple[Step, ...]
-    #: What an older recording says otherwise, if one does.
+    #: What an older recording shows instead; empty if there is none.
     note: str
 
     @property

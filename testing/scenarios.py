@@ -46,7 +46,7 @@ def scenario(prepare: Callable[[World], Callable[[], bool]]) -> Callable[[World]
 
 
 def _rest_is_compliant(world: World, api_id: str, level: str = "ERROR") -> Callable[[], bool]:
-    """Return a check of stage ``prod``: it logs at the level, without bodies, to log groups that expire."""
+    """Return a check of stage ``prod``: it logs at the level, without data trace, to log groups that expire."""
     groups = [f"API-Gateway-Execution-Logs_{api_id}/prod", f"/aws/vendedlogs/apigateway/{api_id}/prod"]
 
     def is_compliant() -> bool:

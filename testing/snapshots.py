@@ -1,4 +1,4 @@
-"""An account as it is, to be held against itself later; and what the program has changed of it."""
+"""Compare an account before and after, and read which calls Log Keeper made."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sandbox.core.call import CallRecord
 
 REGIONS = ("us-east-1", "eu-west-1")
 _READS = ("Get", "Describe", "List", "Simulate", "Receive")
-#: What Lambda's poller and the function's own log make of any message.
+#: Calls that Lambda makes for every message, and for the function's own log.
 _HOUSEKEEPING = {"DeleteMessage", "DeleteMessageBatch", "ChangeMessageVisibility", "CreateLogStream", "PutLogEvents"}
 
 
 def snapshot(sandbox: Sandbox) -> dict[str, Any]:
-    """All stages, account settings, log groups, roles, queues and rules."""
+    """Return all stages, account settings, log groups, roles, queues and rules."""
     iam = sandbox.client("iam")
     seen: dict[str, Any] = {}
     for role in iam.list_roles()["Roles"]:
@@ -44,7 +44,7 @@ def snapshot(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    """The names of what is new, gone or different in the second snapshot."""
+    """Return the names of what was created, deleted or changed between two snapshots."""
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
@@ -53,12 +53,12 @@ def _plain(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def made_by_program(sandbox: Sandbox, since: int) -> list[CallRecord]:
-    """The program's calls after the first ``since`` of the account's."""
+    """Return Log Keeper's calls since the account's call number ``since``."""
     return [made for made in sandbox.calls[since:] if "log-keeper" in made.call.user_agent]
 
 
 def writes(sandbox: Sandbox, since: int) -> list[CallRecord]:
-    """Those that are more than a look."""
+    """Return Log Keeper's calls that change the account, without those of Lambda for messages and logs."""
     return [
         made
         for made in made_by_program(sandbox, since)
@@ -67,7 +67,7 @@ def writes(sandbox: Sandbox, since: int) -> list[CallRecord]:
 
 
 def is_of_logging(made: CallRecord, api_id: str, stage_name: str = "prod") -> bool:
-    """The call changes no more than the logging of this stage, in us-east-1, or tells of it."""
+    """Tell whether the call only changes the logging of this stage in us-east-1, or publishes an event about it."""
     call = made.call
     params: dict[str, Any] = call.params
     if call.region != "us-east-1" or made.call.caller.account != "123456789012":

@@ -1,4 +1,4 @@
-"""The stack as deployed, and what tests see of it through AWS's APIs."""
+"""Log Keeper's deployed stack, and what tests read from it through AWS's APIs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from testing.accounts import get_stage, levels, log_role
 
 @dataclass(frozen=True)
 class Deployed:
-    """The account, and the outputs of the stack in it."""
+    """A deployed stack: its account and its outputs."""
 
     sandbox: Sandbox
     outputs: dict[str, str]
 
     def is_compliant(self, api_id: str, stage_name: str = "prod", level: str = "ERROR") -> bool:
+        """Tell whether the REST stage is compliant at this logging level."""
         stage = get_stage(self.sandbox, api_id, stage_name)
         return (
             "destinationArn" in stage.get("accessLogSettings", {})
@@ -27,28 +28,29 @@ class Deployed:
             and log_role(self.sandbox) is not None
         )
 
-    def wait_until_in_line(
+    def wait_until_compliant(
         self, api_id: str, stage_name: str = "prod", level: str = "ERROR", timeout: float = 30
     ) -> None:
+        """Wait until the REST stage is compliant. ``timeout``: in seconds."""
         self.sandbox.wait_until(lambda: self.is_compliant(api_id, stage_name, level), timeout)
 
     def begin_first_sweep(self) -> None:
-        """Where the event of the deployment is lost, let the time pass after which the schedule begins the sweep."""
+        """Start the first sweep by the schedule, in a sandbox where the event of the deployment is lost."""
         if not self.sandbox.behaviour.rules_see_their_stack_created:
             self.pass_second_sweep()
 
     def pass_second_sweep(self) -> None:
-        """Let the quarter of an hour pass after which the schedule begins a sweep, beside that of the deployment."""
+        """Advance the clock by a quarter of an hour, after which the schedule starts a sweep."""
         clock = self.sandbox.clock
         assert isinstance(clock, MovableClock)
         clock.advance(timedelta(minutes=15))
 
     def wait_until_quiet(self) -> int:
-        """How many messages lie in the dead-letter queue once nothing is on its way."""
+        """Wait until no message is in process. Return the number of messages in the dead-letter queue."""
         return deployment.wait_until_quiet(self.sandbox, self.outputs)
 
     def log(self, function: str = "enforce") -> list[str]:
-        """The lines of a function's own log, ``enforce`` or ``sweep``."""
+        """Return the lines of a function's own log. ``function``: ``enforce`` or ``sweep``."""
         pages = self.sandbox.client("logs").get_paginator("filter_log_events")
         return [
             event["message"]
@@ -57,7 +59,7 @@ class Deployed:
         ]
 
     def wait_until_logged(self, outcome: str, *words: str) -> str:
-        """The first line of the function's log about a stage with this outcome and these words, once there is one."""
+        """Wait for a line of the Enforce function's log with this outcome and these words. Return the first one."""
 
         def found() -> list[str]:
             return [
@@ -67,17 +69,19 @@ class Deployed:
         return self.sandbox.wait_until(found)[0]
 
     def invocations(self, function: str = "enforce") -> int:
+        """Return how often the function has been invoked."""
         return sum(line.startswith("REPORT ") for line in self.log(function))
 
     def set_queue(self, **attributes: str) -> None:
+        """Set attributes of StageQueue."""
         self.sandbox.client("sqs").set_queue_attributes(QueueUrl=self.outputs["StageQueueUrl"], Attributes=attributes)
 
     def dead_letters(self) -> list[str]:
-        """The bodies in the dead-letter queue, which is empty afterwards."""
+        """Return the messages of StageQueue's dead-letter queue, and delete them."""
         sqs, url = self.sandbox.client("sqs"), self.outputs["StageDeadLetterQueueUrl"]
-        bodies = []
+        texts = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                bodies.append(message["Body"])
+                texts.append(message["Body"])
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return bodies
+        return texts

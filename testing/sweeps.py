@@ -8,7 +8,7 @@ from testing.stacks import Deployed
 
 
 def sweep(stack: Deployed) -> None:
-    """What the schedule does, an event on SweepQueue, and what follows from it is over."""
+    """Start a sweep as the schedule does, and wait until it has ended."""
     sqs, url = stack.sandbox.client("sqs"), stack.outputs["SweepQueueUrl"]
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
@@ -22,6 +22,7 @@ def sweep(stack: Deployed) -> None:
 
 
 def sweep_log(stack: Deployed) -> list[str]:
+    """Return the lines of the Sweep function's log."""
     pages = stack.sandbox.client("logs").get_paginator("filter_log_events")
     return [
         event["message"]

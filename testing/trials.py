@@ -1,4 +1,4 @@
-"""What a role of the stack may do, tried with its own credentials: a call for each permission of Enforce mode."""
+"""Try the permissions of the stack's roles with their own credentials: one call for each permission of Enforce mode."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from sandbox.assembly import Sandbox
 from testing.accounts import PUSH_POLICY, TRUST, make_http_stage, make_rest_stage, make_role, make_websocket_stage
 from testing.permissions import TRIAL, Permission
 
-#: The role that Log Keeper makes by default.
+#: The name of the log role that Log Keeper creates by default.
 MADE = "APIGatewayCloudWatchLogs"
 OF_LAMBDA: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
-#: In each region.
+#: The log group of each scene.
 LOG_GROUP = "team/shop"
 
-#: The client of a service, which speaks as the role.
+#: Return the client of a service with the credentials of the role.
 type Client = Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What there is to change in a region beside the log group: APIs of each protocol."""
+    """What a region has that the roles can change, besides the log group: an API of each protocol."""
 
     region: str
     rest: str
@@ -40,7 +40,7 @@ class Scene:
 
 
 def scene(sandbox: Sandbox, region: str = "us-east-1") -> Scene:
-    """A new scene; and a role of the name that Log Keeper gives its own, which lacks all that makes it live."""
+    """Create a scene, and a role with the name of Log Keeper's log role that API Gateway cannot use."""
     if MADE not in _roles(sandbox):
         make_role(sandbox, MADE, OF_LAMBDA, policy=None)
     sandbox.client("logs", region).create_log_group(logGroupName=LOG_GROUP)
@@ -53,18 +53,19 @@ def scene(sandbox: Sandbox, region: str = "us-east-1") -> Scene:
 
 
 def role_arn(sandbox: Sandbox, logical_id: str) -> str:
+    """Return the ARN of one of the stack's roles by its logical id."""
     return next(str(role["Arn"]) for name, role in _roles(sandbox).items() if f"-{logical_id}-" in name)
 
 
 def client_of(sandbox: Sandbox, logical_id: str, region: str = "us-east-1") -> Client:
-    """Clients that speak with new credentials of one of the stack's roles."""
+    """Return a factory of clients that use new credentials of one of the stack's roles."""
     credentials = sandbox.caller_of_role(role_arn(sandbox, logical_id), TRIAL)
     caller = sandbox.caller_of_key(credentials["AccessKeyId"])
     return lambda service: sandbox.client(service, region, caller=caller)
 
 
 def _deliver_logs(client: Client, scene: Scene) -> None:
-    """These actions are of no API that customers can call: API Gateway asks for them."""
+    """Update an HTTP API's access logs: API Gateway checks these permissions. No call of customers needs them."""
     client("apigatewayv2").update_stage(
         ApiId=scene.http,
         StageName="$default",
@@ -85,6 +86,7 @@ def _set_log_role(client: Client, scene: Scene) -> None:
 
 
 def schedule(client: Client, call: str, role: str = f"arn:aws:iam::{Sandbox.account_id}:role/{MADE}") -> None:
+    """Create, update or delete a schedule. ``call``: the method of the client."""
     getattr(client("scheduler"), call)(
         GroupName="log-keeper-opt-ins",
         Name="x",
@@ -174,9 +176,9 @@ CALLS: dict[tuple[str, str, int], Callable[[Client, Scene], Any]] = {
 
 
 def assert_refused(sandbox: Sandbox, permission: Permission, scene: Scene) -> None:
-    """The call that needs the permission is refused to the role for lack of permission, and nothing has changed.
+    """Assert that the role may not make the call that needs the permission, and that nothing has changed.
 
-    A permission that the template has and the table has not is a KeyError: it wants a call.
+    Raise KeyError for a permission of the template that CALLS does not have.
     """
     call = CALLS[permission.sid, permission.action, permission.number]
     client, before = client_of(sandbox, permission.role, scene.region), state(sandbox, scene.region)
@@ -187,14 +189,14 @@ def assert_refused(sandbox: Sandbox, permission: Permission, scene: Scene) -> No
 
 
 def state(sandbox: Sandbox, region: str) -> dict[str, Any]:
-    """All in a region that the stack could change, and all roles."""
+    """Return everything in a region that the stack could change, and all roles."""
     rest, v2, logs = (sandbox.client(service, region) for service in ("apigateway", "apigatewayv2", "logs"))
     scheduler, account = sandbox.client("scheduler"), rest.get_account()
     return {
         "stages": [rest.get_stages(restApiId=api["id"])["item"] for api in rest.get_rest_apis()["items"]],
         "v2 stages": [v2.get_stages(ApiId=api["ApiId"])["Items"] for api in v2.get_apis()["Items"]],
         "log role": account.get("cloudwatchRoleArn"),
-        # But how full they are.
+        # Without their size, which changes by itself.
         "log groups": [group | {"storedBytes": None} for group in logs.describe_log_groups()["logGroups"]],
         "resource policies": logs.describe_resource_policies()["resourcePolicies"],
         "schedules": scheduler.list_schedules()["Schedules"],

@@ -10,9 +10,7 @@ from sandbox.assembly import Sandbox
 _LOGGING = {"accessLogSettings", "AccessLogSettings", "lastUpdatedDate", "LastUpdatedDate", "ResponseMetadata"}
 #: The same, of the settings of one method or route.
 _LOGGING_SETTINGS = {"loggingLevel", "dataTraceEnabled", "LoggingLevel", "DataTraceEnabled"}
-
-
-#: What a method's settings are made of where nobody has set any. *Source:* recorded, see ``apigateway/stages.py``.
+#: How the names of the log groups begin that Log Keeper can create or change.
 _OURS = ("API-Gateway-Execution-Logs_", "/aws/vendedlogs/apigateway", "/aws/apigateway/")
 
 

@@ -91,13 +91,13 @@ def world(**options: Any) -> Iterator[World]:
             stage_queue_arn=enforce_arn,
             sweep_queue_url=sweep_url,
         )
-        doors: dict[str, Any] = {"clock": time, "monotonic": time.monotonic, "sleep": time.sleep}
+        timing: dict[str, Any] = {"clock": time, "monotonic": time.monotonic, "sleep": time.sleep}
 
         def new_enforce() -> Callable[..., Any]:
-            return enforce.Door(settings, sandbox.session(program), **doors).open
+            return enforce.Door(settings, sandbox.session(program), **timing).open
 
         def new_sweep() -> Callable[..., Any]:
-            opened = sweep.Door(settings, sandbox.session(program), **doors).open
+            opened = sweep.Door(settings, sandbox.session(program), **timing).open
             return lambda event, context: opened(event["Records"][0]["body"], context)
 
         yield World(
@@ -112,8 +112,8 @@ def world(**options: Any) -> Iterator[World]:
 def _queue(sandbox: Sandbox, name: str, visibility: int, receives: int) -> tuple[str, str]:
     sqs = sandbox.client("sqs")
     sqs.create_queue(QueueName=f"{name}Dead")
-    dead = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}Dead"
-    redrive = json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": receives})
+    dead_letters = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}Dead"
+    redrive = json.dumps({"deadLetterTargetArn": dead_letters, "maxReceiveCount": receives})
     url = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": str(visibility), "RedrivePolicy": redrive})[
         "QueueUrl"
     ]

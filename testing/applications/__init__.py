@@ -1,1 +1,1 @@
-"""Applications of deployment tools, for the tests that deploy Log Keeper beside them."""
+"""Applications of other deployment tools, which tests deploy next to Log Keeper."""

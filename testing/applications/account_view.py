@@ -1,4 +1,4 @@
-"""What the tests of applications read back from the account."""
+"""Read the state of applications and their stages from the account."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GROUP = "arn:aws:logs:us-east-1:123456789012:log-group:"
 
 
 def stack(sandbox: Sandbox, name: str) -> dict[str, Any]:
-    """The stack, once nothing happens to it any more."""
+    """Wait until no operation on the stack is in progress, and return it."""
     cloudformation = sandbox.client("cloudformation")
 
     def described() -> dict[str, Any] | None:
@@ -25,13 +25,13 @@ def stack(sandbox: Sandbox, name: str) -> dict[str, Any]:
 
 
 def failures(sandbox: Sandbox, name: str) -> list[str]:
-    """Why resources of the stack failed."""
+    """Return the reasons why resources of the stack failed."""
     events = sandbox.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     return [event["ResourceStatusReason"] for event in events if event["ResourceStatus"].endswith("_FAILED")]
 
 
 def resources(sandbox: Sandbox, name: str) -> dict[str, str]:
-    """Physical ids by logical id."""
+    """Return the physical ids of a stack's resources by logical id."""
     answer = sandbox.client("cloudformation").list_stack_resources(StackName=name)
     return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in answer["StackResourceSummaries"]}
 
@@ -39,7 +39,7 @@ def resources(sandbox: Sandbox, name: str) -> dict[str, str]:
 def deploy_change_set(
     sandbox: Sandbox, stack_name: str, change_set: str, kind: str, template: dict[str, Any]
 ) -> dict[str, Any]:
-    """Create a change set, execute it and return the stack that came of it. *template*: its parameters of the call."""
+    """Create and execute a change set. Return the stack. ``template``: parameters of the call with the template."""
     cloudformation = sandbox.client("cloudformation")
     cloudformation.delete_change_set(StackName=stack_name, ChangeSetName=change_set) if kind == "UPDATE" else None
     cloudformation.create_change_set(
@@ -56,19 +56,19 @@ def deploy_change_set(
 
 
 def entries(keeper: Deployed, api_id: str, stage_name: str) -> dict[str, tuple[str | None, bool]]:
-    """Level and data trace of each entry of a REST stage's method settings."""
+    """Return level and data trace of each entry of a REST stage's method settings."""
     stage = get_stage(keeper.sandbox, api_id, stage_name)
     return {key: (each.get("loggingLevel"), each["dataTraceEnabled"]) for key, each in stage["methodSettings"].items()}
 
 
 def destination(keeper: Deployed, api_id: str, stage_name: str) -> str | None:
-    """The access log destination of a REST stage."""
+    """Return the access log destination of a REST stage, or None."""
     settings = get_stage(keeper.sandbox, api_id, stage_name).get("accessLogSettings") or {}
     return settings.get("destinationArn")
 
 
 def wait_until_v2_compliant(keeper: Deployed, api_id: str, stage_name: str, *, websocket: bool) -> dict[str, Any]:
-    """Return the stage once it has access logs and, of a WebSocket API, errors in its execution logs."""
+    """Wait until a stage has access logs and, of a WebSocket API, execution logs at ERROR. Return the stage."""
 
     def found() -> dict[str, Any] | None:
         stage = v2_stage(keeper.sandbox, api_id, stage_name)
@@ -84,13 +84,13 @@ def wait_until_v2_compliant(keeper: Deployed, api_id: str, stage_name: str, *, w
 
 
 def is_there(keeper: Deployed, api_id: str) -> bool:
-    """Whether the account has the API, of whichever version."""
+    """Tell whether the account has the API, of any protocol."""
     rest = keeper.sandbox.client("apigateway").get_rest_apis(limit=500)["items"]
     v2 = keeper.sandbox.client("apigatewayv2").get_apis()["Items"]
     return api_id in {each["id"] for each in rest} | {each["ApiId"] for each in v2}
 
 
 def log_group_names(keeper: Deployed) -> set[str]:
-    """All log groups of the account."""
+    """Return the names of all log groups of the account."""
     pages = keeper.sandbox.client("logs").get_paginator("describe_log_groups").paginate()
     return {group["logGroupName"] for page in pages for group in page["logGroups"]}

@@ -50,7 +50,7 @@ def test_an_application_of_cdk_is_remediated_after_each_deployment_and_can_be_de
     api, web, chat, logs = made[cdk.API], made[cdk.WEB], made[cdk.CHAT], made[cdk.LOGS]
     assert log_role(sandbox) == f"arn:aws:iam::{sandbox.account_id}:role/{made[cdk.LOG_ROLE]}"
 
-    keeper.wait_until_in_line(api)
+    keeper.wait_until_compliant(api)
     assert entries(keeper, api, "prod") == {"*/*": ("ERROR", False), "~1pets/GET": ("ERROR", False)}
     assert get_stage(sandbox, api)["accessLogSettings"] == {"destinationArn": GROUP + logs, "format": cdk.REST_FORMAT}
     wait_until_v2_compliant(keeper, web, "$default", websocket=False)
@@ -62,7 +62,7 @@ def test_an_application_of_cdk_is_remediated_after_each_deployment_and_can_be_de
     second = cdk.template("ApiDeploymentB17BE62D5a01c9d2", burst=7, greeting="bye", can_post=True)
     deploy(sandbox, bucket, "UPDATE", second)
     keeper.wait_until_quiet()
-    keeper.wait_until_in_line(api)
+    keeper.wait_until_compliant(api)
     stage = get_stage(sandbox, api)
     assert stage["methodSettings"]["~1pets/GET"]["throttlingBurstLimit"] == 7
     assert stage["deploymentId"] == resources(sandbox, NAME)["ApiDeploymentB17BE62D5a01c9d2"]

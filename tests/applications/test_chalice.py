@@ -49,7 +49,7 @@ def test_a_stage_of_chalice_is_remediated_and_stays_so_after_the_next_deployment
     assert "Rest API URL" in chalice("deploy")
     deployed = json.loads((project / ".chalice" / "deployed" / "dev.json").read_text())
     api = next(each["rest_api_id"] for each in deployed["resources"] if each["resource_type"] == "rest_api")
-    keeper.wait_until_in_line(api, "api")
+    keeper.wait_until_compliant(api, "api")
     first = get_stage(keeper.sandbox, api, "api")
 
     (project / "app.py").write_text(APP.format(path="dogs"))

@@ -85,7 +85,7 @@ def test_an_application_of_sam_is_remediated_after_each_deployment_and_can_be_de
     # Without OpenApiVersion SAM makes a second stage of the implicit API, called Stage.
     rest = [(implicit, "Prod"), (implicit, "Stage"), (explicit, "live")]
     for api, stage_name in rest:
-        keeper.wait_until_in_line(api, stage_name)
+        keeper.wait_until_compliant(api, stage_name)
     assert entries(keeper, implicit, "Prod") == {"*/*": ("ERROR", False)}
     # Globals' list and the API's own are joined; the key of SAM's path is kept as it was addressed.
     assert entries(keeper, explicit, "live") == {"*/*": ("ERROR", False), "explicit/GET": ("ERROR", False)}
@@ -98,7 +98,7 @@ def test_an_application_of_sam_is_remediated_after_each_deployment_and_can_be_de
     deploy("--parameter-overrides", "Trace=false")
     keeper.wait_until_quiet()
     for api, stage_name in rest:
-        keeper.wait_until_in_line(api, stage_name)
+        keeper.wait_until_compliant(api, stage_name)
     assert get_stage(sandbox, implicit, "Prod")["deploymentId"] != before
     assert destination(keeper, implicit, "Prod") == GROUP + logs
 

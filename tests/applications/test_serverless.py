@@ -114,7 +114,7 @@ def test_a_service_of_serverless_is_remediated_after_each_deployment_and_can_be_
     web, chat = made["HttpApi"], made["WebsocketsApi"]
     assert log_role(sandbox) == f"arn:aws:iam::{sandbox.account_id}:role/serverlessApiGatewayCloudWatchRole"
 
-    keeper.wait_until_in_line(api, sls.STAGE)
+    keeper.wait_until_compliant(api, sls.STAGE)
     assert entries(keeper, api, sls.STAGE) == {"*/*": ("ERROR", False)}
     own = {"destinationArn": GROUP + sls.REST_GROUP, "format": sls.REST_FORMAT}
     assert get_stage(sandbox, api, sls.STAGE)["accessLogSettings"] == own
@@ -125,7 +125,7 @@ def test_a_service_of_serverless_is_remediated_after_each_deployment_and_can_be_
 
     assert deploy(sandbox, 2) == api
     keeper.wait_until_quiet()
-    keeper.wait_until_in_line(api, sls.STAGE)
+    keeper.wait_until_compliant(api, sls.STAGE)
     assert get_stage(sandbox, api, sls.STAGE)["accessLogSettings"] == own
     wait_until_v2_compliant(keeper, chat, sls.STAGE, websocket=True)
 
@@ -136,17 +136,17 @@ def test_a_service_of_serverless_is_remediated_after_each_deployment_and_can_be_
 
     again = deploy(sandbox, 3)
     assert again != api
-    keeper.wait_until_in_line(again, sls.STAGE)
+    keeper.wait_until_compliant(again, sls.STAGE)
 
 
 def test_a_stage_whose_logs_serverless_turns_off_goes_on_logging_errors(keeper: Deployed, sandbox: Sandbox) -> None:
     """With ``logs.restApi: false`` it also deletes its log group, to which the stage still points."""
     api = deploy(sandbox, 1)
-    keeper.wait_until_in_line(api, sls.STAGE)
+    keeper.wait_until_compliant(api, sls.STAGE)
 
     deploy(sandbox, 2, rest_logs=False)
     keeper.wait_until_quiet()
-    keeper.wait_until_in_line(api, sls.STAGE)
+    keeper.wait_until_compliant(api, sls.STAGE)
     assert destination(keeper, api, sls.STAGE) is not None
 
 
@@ -159,5 +159,5 @@ def test_logs_that_serverless_turned_off_can_be_turned_on_again(keeper: Deployed
     assert sls.REST_GROUP not in log_group_names(keeper), "or the next deployment finds its name taken"
 
     assert deploy(sandbox, 3) == api
-    keeper.wait_until_in_line(api, sls.STAGE)
+    keeper.wait_until_compliant(api, sls.STAGE)
     assert destination(keeper, api, sls.STAGE) == GROUP + sls.REST_GROUP

@@ -102,7 +102,7 @@ def destroy(keeper: Deployed, api: str, deployment: str, pets: str) -> None:
 
 def test_a_stage_of_terraform_is_remediated_after_each_apply_and_can_be_destroyed(keeper: Deployed) -> None:
     api, deployment, pets = apply(keeper)
-    keeper.wait_until_in_line(api)
+    keeper.wait_until_compliant(api)
     assert entries(keeper, api, "prod") == {"*/*": ("ERROR", False), "pets/GET": ("ERROR", False)}
     stage = get_stage(keeper.sandbox, api)
     assert (stage["methodSettings"]["pets/GET"]["throttlingBurstLimit"], stage["deploymentId"]) == (5, deployment)
@@ -122,7 +122,7 @@ def test_a_stage_of_terraform_is_remediated_after_each_apply_and_can_be_destroye
         },
     )
     update(keeper, api, **{"/pets/GET/logging/loglevel": "OFF", "/pets/GET/logging/dataTrace": "true"})
-    keeper.wait_until_in_line(api)
+    keeper.wait_until_compliant(api)
     assert entries(keeper, api, "prod") == {"*/*": ("ERROR", False), "pets/GET": ("ERROR", False)}
 
     destroy(keeper, api, deployment, pets)

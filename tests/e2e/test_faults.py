@@ -18,7 +18,7 @@ from testing.stacks import Deployed
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
     """With a live log role, and messages that come back after two seconds."""
     deployed = deploy()
-    deployed.wait_until_in_line(make_rest_stage(deployed.sandbox))
+    deployed.wait_until_compliant(make_rest_stage(deployed.sandbox))
     deployed.wait_until_quiet()
     deployed.set_queue(VisibilityTimeout="2")
     return deployed
@@ -44,7 +44,7 @@ def test_one_fault_is_not_the_end_of_it(stack: Deployed, kind: Kind, operation: 
     met, invoked = len(faults.met), len(runtime.invoked)
     faults.add(Fault(kind, "apigateway", operation))
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     assert stack.wait_until_quiet() == 0
     assert len(faults.met) == met + 1
     errors = [ended.error for ended in runtime.invoked[invoked:]]

@@ -54,7 +54,7 @@ def test_schedule_begins_the_first_sweep_where_the_event_is_lost(stack: Deployed
     assert sweeps(stack) == 0
     assert "accessLogSettings" not in get_stage(stack.sandbox, api_id)
     stack.pass_second_sweep()
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     assert stack.wait_until_quiet() == 0
     stack.sandbox.wait_until(lambda: sweeps(stack) == 1)
 

@@ -36,7 +36,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 
 
 def test_stage_is_remediated_and_the_role_is_left(stack: Deployed) -> None:
-    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
+    stack.wait_until_compliant(make_rest_stage(stack.sandbox))
     assert stack.wait_until_quiet() == 0
     assert log_role(stack.sandbox) == LONG_THERE
 

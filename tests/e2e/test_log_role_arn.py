@@ -28,14 +28,14 @@ def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
 
 
 def test_owners_role_is_set(stack: Deployed) -> None:
-    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
+    stack.wait_until_compliant(make_rest_stage(stack.sandbox))
     assert log_role(stack.sandbox) == OWNERS
 
 
 @pytest.fixture(scope="module")
 def scene(stack: Deployed) -> trials.Scene:
     made = trials.scene(stack.sandbox)
-    stack.wait_until_in_line(made.rest)
+    stack.wait_until_compliant(made.rest)
     stack.wait_until_quiet()
     return made
 

@@ -25,7 +25,7 @@ QUEUES = ["StageQueueUrl", "StageDeadLetterQueueUrl", "SweepQueueUrl", "SweepDea
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
     """With a stage in line, and quiet."""
     stack = deploy()
-    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
+    stack.wait_until_compliant(make_rest_stage(stack.sandbox))
     quiet(stack)
     return stack
 

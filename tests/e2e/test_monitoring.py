@@ -48,7 +48,7 @@ def sweeps(stack: Deployed) -> int:
 def test_trail_that_was_asked_for_logs_what_is_needed(stack: Deployed) -> None:
     """And so a stage is put in line."""
     assert has_trail(stack.sandbox.client("cloudtrail"))
-    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
+    stack.wait_until_compliant(make_rest_stage(stack.sandbox))
 
 
 def ours(stack: Deployed, since: int) -> Counter[str]:
@@ -59,7 +59,7 @@ def ours(stack: Deployed, since: int) -> Counter[str]:
 def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Deployed, clock: MovableClock) -> None:
     """Another tool switches a stage's logging off each minute for an hour. Nobody else waits for that."""
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     # The sweep that follows a deployment looks at the stage too.
     stack.sandbox.wait_until(stack.sandbox.service(EventSources).is_idle)
     calls, older = len(stack.sandbox.calls), Counter(stack.log())
@@ -67,8 +67,8 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
     for minute in range(1, 61):
         patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
         if minute == 30:
-            stack.wait_until_in_line(make_rest_stage(stack.sandbox))
-        stack.wait_until_in_line(api_id)
+            stack.wait_until_compliant(make_rest_stage(stack.sandbox))
+        stack.wait_until_compliant(api_id)
         clock.advance(timedelta(minutes=1))
         if rang_at is None and state(stack, "DriftLoopAlarm") == "ALARM":
             rang_at = minute

@@ -32,7 +32,7 @@ def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
         make_http_stage(stack.sandbox),
         make_websocket_stage(stack.sandbox),
     )
-    stack.wait_until_in_line(rest)
+    stack.wait_until_compliant(rest)
     stack.wait_until_logged("remediated", http)
     stack.wait_until_logged("remediated", websocket)
     assert get_stage(stack.sandbox, rest)["accessLogSettings"]["format"] == formats[Protocol.REST]
@@ -42,7 +42,7 @@ def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
 
 def test_detailed_metrics_are_on(stack: Deployed) -> None:
     rest, http = make_rest_stage(stack.sandbox), make_http_stage(stack.sandbox)
-    stack.wait_until_in_line(rest)
+    stack.wait_until_compliant(rest)
     stack.wait_until_logged("remediated", http)
     assert get_stage(stack.sandbox, rest)["methodSettings"]["*/*"]["metricsEnabled"]
     assert v2_stage(stack.sandbox, http, "$default")["DefaultRouteSettings"]["DetailedMetricsEnabled"]
@@ -50,7 +50,7 @@ def test_detailed_metrics_are_on(stack: Deployed) -> None:
 
 def test_exempt_stage_is_reported_and_left(stack: Deployed) -> None:
     client, api_id = stack.sandbox.client("apigateway"), make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"hands-off": "audited by hand"})
     patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/loglevel", "OFF"))
@@ -58,14 +58,14 @@ def test_exempt_stage_is_reported_and_left(stack: Deployed) -> None:
     assert stack.wait_until_quiet() == 0
     assert levels(get_stage(stack.sandbox, api_id)) == {"*/*": "OFF"}
     client.untag_resource(resourceArn=arn, tagKeys=["hands-off"])
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
 
 
 def test_bodies_stay_where_they_are_wanted_and_allowed(stack: Deployed) -> None:
     client, api_id = stack.sandbox.client("apigateway"), make_rest_stage(stack.sandbox)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO", "execution-logs-data-trace": "true"})
-    stack.wait_until_in_line(api_id, level="INFO")
+    stack.wait_until_compliant(api_id, level="INFO")
     stack.wait_until_quiet()
     before = stack.invocations()
     patch_stage(stack.sandbox, api_id, ("replace", "/*/*/logging/dataTrace", "true"))
@@ -73,4 +73,4 @@ def test_bodies_stay_where_they_are_wanted_and_allowed(stack: Deployed) -> None:
     stack.wait_until_quiet()
     assert get_stage(stack.sandbox, api_id)["methodSettings"]["*/*"]["dataTraceEnabled"]
     client.untag_resource(resourceArn=arn, tagKeys=["execution-logs"])
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)

@@ -91,7 +91,7 @@ def stack(built: None, account: Sandbox, deployer: str) -> Deployed:
 def test_stage_is_remediated_and_the_log_role_is_created_as_demanded(stack: Deployed) -> None:
     """With permissions that the boundary cuts, and on the path of the stack's roles."""
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id, timeout=60)
+    stack.wait_until_compliant(api_id, timeout=60)
     assert log_role(stack.sandbox) == ROLES.replace("*", "apigateway-logs")
     role = stack.sandbox.client("iam").get_role(RoleName="org-apigateway-logs")["Role"]
     assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == BOUNDARY
@@ -116,6 +116,6 @@ def test_every_role_of_the_stack_is_as_demanded(stack: Deployed) -> None:
 def test_own_calls_are_left_out_by_the_rule(stack: Deployed) -> None:
     """The rule compares the ARN of a role that has a path."""
     before = stack.invocations()
-    stack.wait_until_in_line(make_rest_stage(stack.sandbox))
+    stack.wait_until_compliant(make_rest_stage(stack.sandbox))
     stack.wait_until_quiet()
     assert stack.invocations() == before + 1

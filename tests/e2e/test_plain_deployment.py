@@ -68,6 +68,6 @@ def test_plain_sam_commands_deploy_a_stack_that_remediates(
     stack = account.client("cloudformation").describe_stacks(StackName="log-keeper")["Stacks"][0]
     deployed = Deployed(account, {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
     api_id = make_rest_stage(account)
-    deployed.wait_until_in_line(api_id)
+    deployed.wait_until_compliant(api_id)
     deployed.pass_second_sweep()
     assert deployed.wait_until_quiet() == 0

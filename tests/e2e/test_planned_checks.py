@@ -42,7 +42,7 @@ def stack(built: None, clock: MovableClock) -> Iterator[Deployed]:
 @pytest.fixture
 def api_id(stack: Deployed) -> str:
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     return api_id
 
 
@@ -71,13 +71,13 @@ def schedules(stack: Deployed, api_id: str) -> list[str]:
 def test_opt_in_ends_by_itself(stack: Deployed, clock: MovableClock, api_id: str) -> None:
     end = clock.now() + timedelta(days=3)
     tag(stack, api_id, execution_logs="INFO", execution_logs_until=end.isoformat(timespec="seconds"))
-    stack.wait_until_in_line(api_id, level="INFO")
+    stack.wait_until_compliant(api_id, level="INFO")
     stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [f"at({end:%Y-%m-%dT%H:%M:%S})"])
     clock.advance(timedelta(days=2))
     stack.wait_until_quiet()
     assert levels(get_stage(stack.sandbox, api_id)) == {"*/*": "INFO"}
     clock.advance(timedelta(days=1, seconds=1))
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [])
     assert stack.wait_until_quiet() == 0
 
@@ -91,7 +91,7 @@ def test_schedule_follows_the_tag_and_goes_with_it(stack: Deployed, clock: Movab
     stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [expected[1]])
     stack.sandbox.client("apigateway").untag_resource(resourceArn=arn(api_id), tagKeys=["execution-logs-until"])
     stack.sandbox.wait_until(lambda: schedules(stack, api_id) == [])
-    stack.wait_until_in_line(api_id, level="INFO")
+    stack.wait_until_compliant(api_id, level="INFO")
 
 
 def test_end_that_is_past_is_no_opt_in(stack: Deployed, clock: MovableClock, api_id: str) -> None:

@@ -164,7 +164,7 @@ def test_deleted_route_settings_lead_to_a_look(stack: Deployed) -> None:
 )
 def test_deleted_log_group_is_made_again_without_touching_the_stage(stack: Deployed, group: str) -> None:
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     stack.wait_until_quiet()
     writes, retention = updates_of(stack, api_id), log_groups(stack.sandbox)[group.format(api_id=api_id)]
     stack.sandbox.client("logs").delete_log_group(logGroupName=group.format(api_id=api_id))
@@ -203,7 +203,7 @@ def test_delivery_whose_policy_is_deleted_works_again(stack: Deployed, place: st
 def test_missing_destination_of_the_owner_is_awaited(stack: Deployed) -> None:
     """API Gateway takes and keeps a destination that does not exist. This one has no format either."""
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     patch_stage(
         stack.sandbox,
         api_id,
@@ -221,7 +221,7 @@ def test_missing_destination_of_the_owner_is_awaited(stack: Deployed) -> None:
 
 def test_format_that_names_no_request_is_replaced(stack: Deployed) -> None:
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     # As AWS did: such stages are still there.
     with stack.sandbox.lock, turned(stack.sandbox, accepts_formats_without_request_id=True):
         patch_stage(stack.sandbox, api_id, ("replace", "/accessLogSettings/format", "$context.status"))
@@ -233,7 +233,7 @@ def test_format_that_names_no_request_is_replaced(stack: Deployed) -> None:
 def test_firehose_stream_that_is_gone_is_a_finding(stack: Deployed) -> None:
     """It is the owner's to make again; the destination stays."""
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     stream = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/amazon-apigateway-gone"
     patch_stage(stack.sandbox, api_id, ("replace", "/accessLogSettings/destinationArn", stream))
     stack.wait_until_logged("non-compliant", api_id, "amazon-apigateway-gone")

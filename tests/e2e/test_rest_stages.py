@@ -44,7 +44,7 @@ def test_stage_made_by_the_aws_command_line_is_compliant(stack: Deployed) -> Non
         stack.sandbox,
         *("aws", "apigateway", "create-deployment", "--rest-api-id", api_id, "--stage-name", "prod"),
     )
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     assert log_role(stack.sandbox) == MADE_ROLE
     assert log_groups(stack.sandbox)[f"/aws/vendedlogs/apigateway/{api_id}/prod"] == 365
     assert log_groups(stack.sandbox)[f"API-Gateway-Execution-Logs_{api_id}/prod"] == 30
@@ -52,12 +52,12 @@ def test_stage_made_by_the_aws_command_line_is_compliant(stack: Deployed) -> Non
 
 def test_tagged_stage_gets_info_and_untagged_error(stack: Deployed) -> None:
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     client, arn = stack.sandbox.client("apigateway"), f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"execution-logs": "info"})
-    stack.wait_until_in_line(api_id, level="INFO")
+    stack.wait_until_compliant(api_id, level="INFO")
     client.untag_resource(resourceArn=arn, tagKeys=["execution-logs"])
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
 
 
 @pytest.mark.parametrize("shows_service_calls", [False, True])
@@ -66,14 +66,14 @@ def test_stage_tagged_in_tag_editor_gets_info_and_untagged_error(stack: Deployed
     stack.sandbox.turn(tagging_api_shows_service_calls=shows_service_calls)
     api_id, other_id = make_rest_stage(stack.sandbox), make_rest_stage(stack.sandbox)
     for each in (api_id, other_id):
-        stack.wait_until_in_line(each)
+        stack.wait_until_compliant(each)
     arns = [f"arn:aws:apigateway:us-east-1::/restapis/{each}/stages/prod" for each in (api_id, other_id)]
     tagging = stack.sandbox.client("resourcegroupstaggingapi")
     tagging.tag_resources(ResourceARNList=arns, Tags={"execution-logs": "INFO"})
     for each in (api_id, other_id):
-        stack.wait_until_in_line(each, level="INFO")
+        stack.wait_until_compliant(each, level="INFO")
     tagging.untag_resources(ResourceARNList=arns[:1], TagKeys=["execution-logs"])
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
 
 
 def test_stage_whose_execution_logs_are_delivered_elsewhere_gets_the_standard_log_group_afterwards(
@@ -82,7 +82,7 @@ def test_stage_whose_execution_logs_are_delivered_elsewhere_gets_the_standard_lo
     sandbox, logs = stack.sandbox, stack.sandbox.client("logs")
     logs.create_log_group(logGroupName="/teams/shop/execution")
     api_id = make_rest_stage(sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     standard = f"API-Gateway-Execution-Logs_{api_id}/prod"
     arn = f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:/teams/shop/execution"
     delivery_id = make_delivery(sandbox, api_id, arn)
@@ -100,13 +100,13 @@ def test_stage_born_with_the_tag_gets_info(stack: Deployed) -> None:
     client, api_id = stack.sandbox.client("apigateway"), make_rest_api(stack.sandbox)
     deployment_id = client.create_deployment(restApiId=api_id)["id"]
     client.create_stage(restApiId=api_id, stageName="prod", deploymentId=deployment_id, tags={"execution-logs": "INFO"})
-    stack.wait_until_in_line(api_id, level="INFO")
+    stack.wait_until_compliant(api_id, level="INFO")
 
 
 def test_logging_switched_off_by_hand_comes_back(stack: Deployed) -> None:
     """With an override, and bodies: raising a level must not start to write them."""
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     patch_stage(
         stack.sandbox,
         api_id,
@@ -115,7 +115,7 @@ def test_logging_switched_off_by_hand_comes_back(stack: Deployed) -> None:
         ("replace", "/~1/GET/throttling/burstLimit", "7"),
         ("remove", "/accessLogSettings"),
     )
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     stage = get_stage(stack.sandbox, api_id)
     assert levels(stage) == {"*/*": "ERROR", "~1/GET": "ERROR"}
     assert stage["methodSettings"]["~1/GET"]["throttlingBurstLimit"] == 7
@@ -125,7 +125,7 @@ def test_own_change_causes_no_second_invocation(stack: Deployed) -> None:
     stack.wait_until_quiet()
     before = stack.invocations()
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     # A later change of somebody else's arrives behind whatever our own may have caused.
     patch_stage(stack.sandbox, api_id, ("replace", "/description", "later"))
     stack.sandbox.wait_until(lambda: stack.invocations() >= before + 2)
@@ -155,7 +155,7 @@ def test_one_bad_message_among_nine_good(stack: Deployed) -> None:
     stack.wait_until_quiet()
     apis = [make_rest_stage(stack.sandbox) for _ in range(9)]
     for api_id in apis:
-        stack.wait_until_in_line(api_id)
+        stack.wait_until_compliant(api_id)
     stack.wait_until_quiet()
     with stack.sandbox.lock:
         for api_id in apis:
@@ -173,7 +173,7 @@ def test_one_bad_message_among_nine_good(stack: Deployed) -> None:
             Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)],
         )
     for api_id in apis:
-        stack.wait_until_in_line(api_id)
+        stack.wait_until_compliant(api_id)
     assert stack.wait_until_quiet() == 1
     stack.set_queue(VisibilityTimeout="360")
     assert stack.dead_letters() == ["no JSON"]

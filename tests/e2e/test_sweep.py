@@ -51,7 +51,7 @@ def stack(built: None, account: Sandbox, older: dict[str, list[str]]) -> Deploye
 
 def test_stages_that_were_there_are_put_in_line_at_deploy(stack: Deployed, older: dict[str, list[str]]) -> None:
     for api_id in older["rest"]:
-        stack.wait_until_in_line(api_id)
+        stack.wait_until_compliant(api_id)
     for kind, stage_name in (("http", "$default"), ("websocket", "prod")):
         for api_id in older[kind]:
             stack.sandbox.wait_until(lambda: v2_stage(stack.sandbox, api_id, stage_name).get("AccessLogSettings"))  # noqa: B023
@@ -83,7 +83,7 @@ def test_sweep_finds_what_no_event_told(stack: Deployed, older: dict[str, list[s
     set_log_role(stack.sandbox, "")
     trails.start_logging(Name="organization")
     sweep(stack)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     stack.sandbox.wait_until(lambda: log_role(stack.sandbox) is not None)
     assert stack.wait_until_quiet() == 0
 
@@ -93,7 +93,7 @@ def test_sweep_reports_execution_logs_that_are_delivered_to_nothing(
 ) -> None:
     """Once a sweep, and without a message for a stage about which nothing can be done."""
     stream = f"arn:aws:firehose:us-east-1:{stack.sandbox.account_id}:deliverystream/gone"
-    stack.wait_until_in_line(older["rest"][2])
+    stack.wait_until_compliant(older["rest"][2])
     delivery_id = make_delivery(stack.sandbox, older["rest"][2], stream)
     stack.wait_until_logged("non-compliant", older["rest"][2], "a log delivery takes execution logs", stream)
     stack.wait_until_quiet()

@@ -88,8 +88,8 @@ def test_sam_deploy_of_somebodys_api(stack: Deployed, tmp_path: Path) -> None:
     )
     outputs = stack.sandbox.client("cloudformation").describe_stacks(StackName="shop")["Stacks"][0]["Outputs"]
     api_id = outputs[0]["OutputValue"]
-    stack.wait_until_in_line(api_id, "Stage")
-    stack.wait_until_in_line(api_id, "live", level="INFO")
+    stack.wait_until_compliant(api_id, "Stage")
+    stack.wait_until_compliant(api_id, "live", level="INFO")
 
 
 @pytest.mark.parametrize("definition", [BARE_OPENAPI, FULL_OPENAPI, SWAGGER], ids=["bare", "full", "swagger"])
@@ -97,17 +97,17 @@ def test_imported_definition(stack: Deployed, tmp_path: Path, definition: dict[s
     (tmp_path / "api.json").write_text(json.dumps(definition))
     api_id = aws(stack, "apigateway", "import-rest-api", "--body", f"fileb://{tmp_path}/api.json")["id"]
     aws(stack, "apigateway", "create-deployment", "--rest-api-id", api_id, "--stage-name", "prod")
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
 
 
 def test_aws_command_line_tags_a_stage(stack: Deployed) -> None:
     api_id = make_rest_stage(stack.sandbox)
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     aws(stack, "apigateway", "tag-resource", "--resource-arn", arn, "--tags", "execution-logs=INFO")
-    stack.wait_until_in_line(api_id, level="INFO")
+    stack.wait_until_compliant(api_id, level="INFO")
     aws(stack, "apigateway", "untag-resource", "--resource-arn", arn, "--tag-keys", "execution-logs")
-    stack.wait_until_in_line(api_id)
+    stack.wait_until_compliant(api_id)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("*.json")))

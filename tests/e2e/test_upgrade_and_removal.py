@@ -248,7 +248,7 @@ def test_update_in_mid_flood_loses_nothing(stack: Deployed, clock: MovableClock,
     """
     opted_in = make_rest_stage(stack.sandbox)
     tag(stack, opted_in, **{"execution-logs": "INFO"})
-    stack.wait_until_in_line(opted_in, level="INFO")
+    stack.wait_until_compliant(opted_in, level="INFO")
     flood = Flood(stack.sandbox, at_once=50, later=50)
     with flood.beside("ExecuteChangeSet"):
         changed = PARAMETERS | {"InfoTagKey": "level", "AccessLogRetentionDays": "30", "SettleSeconds": "1"}
@@ -359,8 +359,8 @@ def test_what_a_removal_in_mid_flood_leaves(stack: Deployed, clock: MovableClock
     http, websocket = make_http_stage(sandbox), make_websocket_stage(sandbox)
     end = (clock.now() + timedelta(days=3)).date().isoformat()
     tag(stack, opted_in, **{"level": "INFO", "level-until": end})
-    stack.wait_until_in_line(opted_in, level="INFO")
-    stack.wait_until_in_line(plain)
+    stack.wait_until_compliant(opted_in, level="INFO")
+    stack.wait_until_compliant(plain)
     pass_time_until_idle(sandbox, clock)
     stages = [opted_in, plain], http, websocket, away
     before, groups, had = settled(sandbox, *stages), log_groups(sandbox), inventory(sandbox)

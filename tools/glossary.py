@@ -159,12 +159,11 @@ def python_pieces(source: str, path: str) -> Iterator[Piece]:
 def _files(paths: Iterable[str]) -> list[str]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
-    suffixes = (".py", ".md", ".toml", "Makefile")
-    templates = ("template.yaml", "forwarders.yaml")
+    suffixes = (".py", ".md", ".toml", ".yaml", ".js", ".css", "Makefile")
     return sorted(
         path
         for path in set(listed.stdout.splitlines())
-        if (path.endswith(suffixes) or path in templates or path.startswith("events/")) and (ROOT / path).exists()
+        if (path.endswith(suffixes) or path.startswith("events/")) and (ROOT / path).exists()
     )
 
 

@@ -1,1 +1,1 @@
-"""What is measured, each figure beside its floor or its peer from the same run: ``make bench`` writes RESULTS.md."""
+"""The benchmarks, which compare each figure with a minimum, a baseline or another tool. They write RESULTS.md."""

@@ -1,4 +1,4 @@
-"""Runs the benchmarks, each as a process of its own, and writes RESULTS.md with a table and a plot for each."""
+"""``python -m benchmarks``: run each benchmark in its own process, and write RESULTS.md with its table and plot."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from benchmarks.results import FOLDER, Result, load, short
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).parent / "RESULTS.md"
-#: In the order of the page. The first is exact; the others measure time, and want the machine for themselves.
-ALL = ("calls", "custodian", "cold_start", "warm", "largest_region", "event_to_in_line", "cost")
+#: In the order of the page. The first one is exact. The others measure time, so nothing else should run meanwhile.
+ALL = ("calls", "custodian", "cold_start", "warm", "largest_region", "event_to_compliance", "cost")
 
 
 def main() -> int:
+    """Run the benchmarks. Return 1 if one fails."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measures, and writes benchmarks/RESULTS.md. Takes about half an hour."
+        prog="python -m benchmarks",
+        description="Run the benchmarks and write benchmarks/RESULTS.md, in about half an hour.",
     )
     parser.add_argument(
-        "only", nargs="*", choices=[*ALL, []], help=f"which to run again; by default all: {', '.join(ALL)}"
+        "only", nargs="*", choices=[*ALL, []], help=f"benchmarks to run (default: all): {', '.join(ALL)}"
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="smaller sizes and fewer runs, to try it; the page says so"
-    )
+    parser.add_argument("--quick", action="store_true", help="use smaller sizes and fewer runs, to try it out")
     arguments = parser.parse_args()
     failed = []
     for number, name in enumerate(arguments.only or ALL, 1):
         print(f"[{number}/{len(arguments.only or ALL)}] {name}", file=sys.stderr, flush=True)
         began = time.monotonic()
-        if subprocess.run(  # noqa: S603 - our own module
+        if subprocess.run(  # noqa: S603 -- our own module
             [sys.executable, "-m", f"benchmarks.{name}"],
             cwd=ROOT,
             check=False,
@@ -47,27 +47,25 @@ def main() -> int:
         [ROOT / ".venv-bench" / "bin" / "python", "-m", "benchmarks.plots", *there], cwd=ROOT, check=True
     )
     PAGE.write_text(page([load(name) for name in there]))
-    print(
-        f"{PAGE.relative_to(ROOT)} is written" + (f"; failed: {', '.join(failed)}" if failed else ""), file=sys.stderr
-    )
+    print(f"wrote {PAGE.relative_to(ROOT)}" + (f"; failed: {', '.join(failed)}" if failed else ""), file=sys.stderr)
     return bool(failed)
 
 
 def page(results: list[Result]) -> str:
-    """The page: what was reached at a glance, then each measurement."""
+    """Return the page: a table of the goals, then each benchmark."""
     lines = [
-        "# Measured",
+        "# Results of the benchmarks",
         "",
         (
             f"By `make bench` on {datetime.now(UTC):%Y-%m-%d}: Python {platform.python_version()}, {os.cpu_count()} "
-            "cores, the sandbox account on the same machine. Times are of that machine and mean little; ratios are "
-            "between runs that took turns on it. Spread: the smallest and largest of the runs in brackets."
+            "cores, the sandbox account on the same machine. Times depend on the machine; ratios compare runs that "
+            "alternated on it. A value with brackets is the median, with the smallest and the largest value."
         ),
         "",
-        "| measurement | goal | reached |",
+        "| benchmark | goal | reached |",
         "|---|---|---|",
         *(
-            f"| [{result.title}](#{anchor(result.title)}) | {result.goal} | {_said(result.is_met)} |"
+            f"| [{result.title}](#{anchor(result.title)}) | {result.goal} | {_yes_or_no(result.is_met)} |"
             for result in results
         ),
         "",
@@ -83,7 +81,7 @@ def page(results: list[Result]) -> str:
 
 
 def anchor(title: str) -> str:
-    """As pages of Markdown name their headings."""
+    """Return the anchor that Markdown gives a heading."""
     return "".join(letter for letter in title.lower().replace(" ", "-") if letter.isalnum() or letter == "-")
 
 
@@ -93,7 +91,7 @@ def _cell(value: str | float) -> str:
     return f"{value:,}" if isinstance(value, int) else value
 
 
-def _said(is_met: bool | None) -> str:
+def _yes_or_no(is_met: bool | None) -> str:
     return {True: "yes", False: "**no**", None: ""}[is_met]
 
 

@@ -1,7 +1,7 @@
-"""Calls of AWS for each thing that happens, held against the floor: exact, and the same in each run.
+"""Count the AWS calls for each case and compare them with the minimum. The numbers are exact, the same in each run.
 
-The floor of API Gateway: one read per event, one list per API in a sweep, one write per stage out of line; each list of
-APIs takes one call for 500; the kind of an HTTP or WebSocket API has to be asked once, for no event tells it.
+The minimum for API Gateway: one read per event, one list per API in a sweep, one write per non-compliant stage; one
+list call for 500 APIs; one call for the protocol of an HTTP or WebSocket API, once, because no event contains it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from testing.builders import record, updated
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What happens, the calls that it takes by service, and the floor of those to API Gateway's stages and APIs."""
+    """One case, its calls by service, and the minimum of its calls for API Gateway's stages and APIs."""
 
     name: str
-    floor: int
+    minimum: int
     stages: int
     account: int
     logs: int
@@ -31,8 +31,12 @@ class Row:
     others: int
 
 
-def _count(name: str, floor: int, prepare: Callable[[World], Callable[[], None]], *, role: bool = True) -> Row:
-    """The calls of a warm function that knows the log role; ``prepare`` gives what happens then."""
+def _count(name: str, minimum: int, prepare: Callable[[World], Callable[[], None]], *, role: bool = True) -> Row:
+    """Return the calls of a warm function that has read the log role.
+
+    ``prepare``: prepares the account and returns the function that makes the case happen. ``role``: whether the account
+    has a log role.
+    """
     with world(iam_propagation_seconds=6) as here:
         if role:
             give_log_role(here)
@@ -47,7 +51,7 @@ def _count(name: str, floor: int, prepare: Callable[[World], Callable[[], None]]
         counts = calls_by_service(records)
     role_calls = sum(each.call.operation in ("GetAccount", "UpdateAccount") for each in records)
     return Row(
-        name, floor, counts["API Gateway"] - role_calls, role_calls, counts["Logs"], counts["IAM"], counts["others"]
+        name, minimum, counts["API Gateway"] - role_calls, role_calls, counts["Logs"], counts["IAM"], counts["others"]
     )
 
 
@@ -56,7 +60,7 @@ def _new_stage(here: World) -> Callable[[], None]:
     return lambda: here.send(updated(api_id))
 
 
-def _stage_in_line(here: World) -> Callable[[], None]:
+def _compliant_stage(here: World) -> Callable[[], None]:
     again = _new_stage(here)
     again()
     here.settle()
@@ -94,7 +98,7 @@ def _websocket(here: World) -> Callable[[], None]:
     return lambda: here.send(record("CreateStage", {"apiId": api_id, "stageName": "prod"}))
 
 
-def _in_line(prepare: Callable[[World], Callable[[], None]]) -> Callable[[World], Callable[[], None]]:
+def _compliant(prepare: Callable[[World], Callable[[], None]]) -> Callable[[World], Callable[[], None]]:
     def after(here: World) -> Callable[[], None]:
         again = prepare(here)
         again()
@@ -104,36 +108,37 @@ def _in_line(prepare: Callable[[World], Callable[[], None]]) -> Callable[[World]
     return after
 
 
-def _sweep(apis: int, stages: int, out_of: int) -> Row:
-    """A sweep of REST APIs, the first ``out_of`` of whose stages are out of line."""
+def _sweep(apis: int, stages: int, non_compliant: int) -> Row:
+    """Return the calls of a sweep of REST APIs, of which the first ``non_compliant`` stages are not compliant."""
 
     def prepare(here: World) -> Callable[[], None]:
         made = make_rest_apis(here.sandbox, apis, stages)
-        for api_id, stage in made[out_of:]:
+        for api_id, stage in made[non_compliant:]:
             here.send(updated(api_id, stage))
         here.settle()
         return here.begin_sweep
 
-    # The lists of both kinds, and the list of the stages of the API that made the log role known to the function.
+    # The lists of the APIs of both versions, and the stages of the API with which the function read the log role.
     lists = ceil((apis + 1) / 500) + 1 + 1
-    share = f"{out_of / (apis * stages):.0%}"
-    return _count(f"sweep of {apis} APIs x {stages} stages, {share} out of line", lists + apis + 2 * out_of, prepare)
+    share = f"{non_compliant / (apis * stages):.0%}"
+    name = f"sweep of {apis} APIs x {stages} stages, {share} non-compliant"
+    return _count(name, lists + apis + 2 * non_compliant, prepare)
 
 
 def rows(*, is_short: bool = False) -> list[Row]:
-    """Each row of the table; in short, the sweeps are small."""
+    """Return the rows of the table. ``is_short``: with small sweeps."""
     apis, stages = (4, 5) if is_short else (50, 10)
     return [
-        _count("REST stage in line", 1, _stage_in_line),
+        _count("compliant REST stage", 1, _compliant_stage),
         _count("new REST stage", 2, _new_stage),
         _count("new REST stage with 40 methods overridden", 2, _stage_with_overrides(40)),
         _count("nine changes to a new REST stage, in one batch", 2, _burst),
         # The stage is read again after the wait for IAM.
         _count("new REST stage, no log role in the account", 3, _new_stage, role=False),
         _count("new HTTP stage, first of its API", 3, _http),
-        _count("HTTP stage in line, API known", 1, _in_line(_http)),
+        _count("compliant HTTP stage, API known", 1, _compliant(_http)),
         _count("new WebSocket stage, first of its API", 3, _websocket),
-        _count("WebSocket stage in line, API known", 1, _in_line(_websocket)),
+        _count("compliant WebSocket stage, API known", 1, _compliant(_websocket)),
         *(_sweep(apis, stages, round(apis * stages * share)) for share in (0, 0.1, 1)),
     ]
 
@@ -143,30 +148,30 @@ def main() -> None:
     Result(
         name="calls",
         title="Calls",
-        goal="API Gateway: the floor, in every row",
-        is_met=all(row.stages <= row.floor for row in found),
-        columns=["what happens", "API Gateway", "its floor", "account settings", "Logs", "IAM", "others"],
-        rows=[[row.name, row.stages, row.floor, row.account, row.logs, row.iam, row.others] for row in found],
+        goal="API Gateway: the minimum, in every row",
+        is_met=all(row.stages <= row.minimum for row in found),
+        columns=["case", "API Gateway", "its minimum", "account settings", "Logs", "IAM", "others"],
+        rows=[[row.name, row.stages, row.minimum, row.account, row.logs, row.iam, row.others] for row in found],
         notes=[
-            "Exact: counted in the sandbox, in simulated time, one run; the small ones are asserted by `make test`.",
+            "Exact numbers, counted in the sandbox in simulated time, one run. `make test` checks the small ones.",
             (
-                "Floor: one read per event, one list per API in a sweep, one write per stage out of line; in a sweep "
-                "also the lists of APIs; of HTTP and WebSocket APIs the kind, once."
+                "Minimum: one read per event, one list per API in a sweep, one write per non-compliant stage; in a "
+                "sweep also the lists of APIs; for an HTTP or WebSocket API its protocol, once."
             ),
             (
-                "Account settings: API Gateway's too, for the log role. A sweep looks at them once, and the function, "
-                "where it has something to do, once in five minutes in each of its two environments."
+                "Account settings: calls of API Gateway for the log role. A sweep reads them once. The Enforce "
+                "function reads them once in five minutes in each of its two environments, if a stage requires changes."
             ),
             (
-                "The account without a log role: the stage is read again after the wait for IAM, which takes 6 s here; "
-                "where it takes longer than 7, the account settings take two calls more."
+                "Without a log role in the account, the stage is read again after the wait for IAM, which takes 6 s "
+                "here. If it takes longer than 7 s, two more calls for the account settings are needed."
             ),
-            "Others: EventBridge for each change; in a sweep SQS and CloudTrail.",
+            "Others: EventBridge for each change; SQS and CloudTrail in a sweep.",
         ],
         plot=Plot(
             "bars",
             [row.name.replace(", ", ",\n").replace(" of ", " of\n") for row in found[:9]],
-            {"API Gateway": [row.stages for row in found[:9]], "floor": [row.floor for row in found[:9]]},
+            {"API Gateway": [row.stages for row in found[:9]], "minimum": [row.minimum for row in found[:9]]},
             "calls",
         ),
     ).save()

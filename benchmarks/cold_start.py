@@ -1,6 +1,7 @@
-"""From a new process to the answer of the first invocation, for a stage in line: under Lambda's own runtime client.
+"""Measure the time from a new process to the answer of its first invocation, with Lambda's runtime client.
 
-In turns: our functions, a function that only makes the same clients (the floor), and Cloud Custodian's.
+The stage is compliant. Runs alternate between our functions, a baseline that only creates the same clients, and Cloud
+Custodian's function.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from tools import package
 
 RUNS = int(os.environ.get("BENCH_RUNS", "3")) if os.environ.get("BENCH_QUICK") else 25
 GOAL = 1.15
-FLOOR, OURS = "floor: only the clients", "Enforce"
+BASELINE, OURS = "baseline: only the clients", "Enforce"
 
-#: Only makes the clients that Enforce needs for a stage in line; asked to, it also makes the calls.
-_FLOOR = """
+#: The baseline: it only creates the clients that Enforce needs for a compliant stage; ``with_calls`` also makes its
+#: calls.
+_BASELINE = """
 import json
 import boto3
 gateway, logs, iam = (boto3.client(name) for name in ("apigateway", "logs", "iam"))
@@ -45,7 +47,7 @@ def with_calls(event, context):
     return {"batchItemFailures": []}
 """
 
-#: Writes what Custodian would upload for the policy to the file.
+#: Writes the package that Custodian would upload for the policy to a file.
 _PACK = """
 import sys, shutil, yaml
 from c7n.config import Config
@@ -71,7 +73,7 @@ shutil.copy(archive.path, sys.argv[3])
 
 @dataclass(slots=True)
 class Function:
-    """A function and what its cold starts took: milliseconds, those of CPU, and MB at the peak."""
+    """A function and the measurements of its cold starts: milliseconds, milliseconds of CPU, and MB of peak memory."""
 
     name: str
     handler: str
@@ -84,7 +86,7 @@ class Function:
     memory: Samples = field(default_factory=Samples)
 
     def start(self, runtime_root: Path, variables: dict[str, str]) -> None:
-        """It was started, invoked once and ended."""
+        """Start the function, invoke it once, end it, and add the measurements."""
         lines: list[str] = []
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         environment = ExecutionEnvironment(self.handler, self.task_root, runtime_root, variables, lines.extend)
@@ -118,14 +120,14 @@ def _messages(*bodies: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size(folder: Path) -> tuple[float, float]:
-    """MB of the package, zipped and not."""
+    """Return the size of the package in MB, zipped and unpacked."""
     with tempfile.TemporaryDirectory() as name:
         zipped = Path(shutil.make_archive(f"{name}/package", "zip", folder)).stat().st_size
     return zipped / 1e6, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def _functions(folder: Path, there: Account) -> list[Function]:
-    """Those that are compared, each with its package unpacked."""
+    """Return the functions to compare, each with its package unpacked."""
     api_id, stage_name, deployment_id = there.ask(first_stage)
     changed = updated(api_id, stage_name)
     changed["detail"]["responseElements"] = {"deploymentId": deployment_id}
@@ -136,7 +138,7 @@ def _functions(folder: Path, there: Account) -> list[Function]:
 
     ours, as_built, custodian = (folder / name for name in ("ours", "as_built", "custodian"))
     shutil.copytree(ROOT / ".aws-sam" / "build" / "EnforceFunction", ours)
-    (ours / "floor.py").write_text(_FLOOR)
+    (ours / "baseline.py").write_text(_BASELINE)
     package.compile_all(ours)
     shutil.copytree(ours, as_built, ignore=shutil.ignore_patterns("__pycache__"))
     python = ROOT / ".venv-bench" / "bin" / "python"
@@ -145,12 +147,12 @@ def _functions(folder: Path, there: Account) -> list[Function]:
     )
     shutil.unpack_archive(f"{custodian}.zip", custodian)
     return [
-        Function(FLOOR, "floor.handler", ours, message),
-        Function("floor that makes the same calls", "floor.with_calls", ours, message),
+        Function(BASELINE, "baseline.handler", ours, message),
+        Function("baseline that makes the same calls", "baseline.with_calls", ours, message),
         Function(OURS, "handlers.enforce.handler", ours, message),
-        Function("Sweep, one API of one stage in line", "handlers.sweep.handler", ours, sweep),
+        Function("Sweep, one API with one compliant stage", "handlers.sweep.handler", ours, sweep),
         Function("Custodian", "custodian_policy.run", custodian, changed),
-        Function(f"{FLOOR}, no bytecode", "floor.handler", as_built, message),
+        Function(f"{BASELINE}, no bytecode", "baseline.handler", as_built, message),
         Function(f"{OURS}, no bytecode", "handlers.enforce.handler", as_built, message),
     ]
 
@@ -158,35 +160,35 @@ def _functions(folder: Path, there: Account) -> list[Function]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, account(1) as there:
         folder = Path(name)
-        run_ours(there)  # the stage is in line
+        run_ours(there)  # makes the stage compliant
         functions = _functions(folder, there)
         runtime_root = link_runtime(folder / "runtime")
         variables = there.environment | {
             "AWS_LAMBDA_FUNCTION_NAME": "it",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-            # Lambda's /var/task cannot be written to.
+            # Lambda's /var/task is read-only.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         for _ in range(RUNS):
             for function in functions:
                 function.start(runtime_root, variables)
         by_name = {function.name: function for function in functions}
-        floor, ours, custodian = (by_name[each] for each in (FLOOR, OURS, "Custodian"))
+        baseline, ours, custodian = (by_name[each] for each in (BASELINE, OURS, "Custodian"))
         sizes = {function.name: _size(function.task_root) for function in functions}
-    reached = ratios(ours.total, floor.total).median
+    reached = ratios(ours.total, baseline.total).median
     halved = ratios(ours.total, by_name[f"{OURS}, no bytecode"].total)
     Result(
         name="cold_start",
         title="Cold start",
-        goal=f"import and first invocation within {GOAL} of a function that only makes the same clients of boto3",
+        goal=f"import and first invocation within {GOAL} of a function that only creates the same boto3 clients",
         is_met=reached <= GOAL,
         columns=[
             "function",
             "import, ms",
             "first invocation, ms",
             "both, ms",
-            "to the floor",
-            "to Custodian",
+            "ratio to the baseline",
+            "ratio to Custodian",
             "CPU, ms",
             "peak memory, MB",
             "package, MB",
@@ -198,7 +200,7 @@ def main() -> None:
                 str(each.init),
                 str(each.first),
                 str(each.total),
-                str(ratios(each.total, floor.total)) if each is not floor else "",
+                str(ratios(each.total, baseline.total)) if each is not baseline else "",
                 str(ratios(each.total, custodian.total)) if each is not custodian else "",
                 str(each.cpu),
                 str(each.memory),
@@ -208,22 +210,22 @@ def main() -> None:
         ],
         notes=[
             (
-                f"{RUNS} runs each, in turns: a new process of Lambda's runtime client (`awslambdaric`), one "
-                "invocation, the end. The stage is in line; files are in the machine's cache."
+                f"{RUNS} alternating runs each: a new process with Lambda's runtime client (`awslambdaric`), one "
+                "invocation, the end of the process. The stage is compliant; files are in the cache of the machine."
             ),
             (
-                "Enforce makes five calls in its first invocation: the stage, the account's log role (once in five "
-                "minutes) and its two halves in IAM, the log groups. The sandbox answers each in a few milliseconds."
+                "Enforce makes five calls in its first invocation: the stage, the account settings (once in five "
+                "minutes), the log role and its permissions in IAM, the log groups. The sandbox answers each in a few "
+                "milliseconds."
             ),
             (
-                f"`make build` puts Python's bytecode into the package: {halved} of the time without it, since "
-                "Lambda's `/var/task` is read-only, so that every environment would compile all modules again. It also "
-                "takes out botocore's descriptions of services that are not called, which are most of the package."
+                f"`make build` adds Python bytecode to the package: {halved} of the time without it, because "
+                "Lambda's `/var/task` is read-only and every environment would compile all modules. It also removes "
+                "botocore's models of services that are not called, which are most of the package."
             ),
             (
-                "Custodian: the handler that it makes for a policy on UpdateStage, with `aws.rest-stage` loaded, in "
-                "turn with the others. Its boto3 is the runtime's, and has bytecode here; ours is in the package, "
-                "pinned."
+                "Custodian: the handler that it creates for a policy on UpdateStage, with `aws.rest-stage` loaded. It "
+                "uses the boto3 of the runtime, which has bytecode here; ours is in the package, pinned."
             ),
         ],
         plot=Plot(

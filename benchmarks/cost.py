@@ -1,7 +1,7 @@
-"""What it costs a month, from the calls that were counted and one table of prices; writes docs/cost.md as well.
+"""Compute the costs per month from the counted calls and a table of prices, and write docs/cost.md.
 
-First Log Keeper itself, for accounts of three sizes; then what API Gateway's logs cost at ERROR, at INFO, and at INFO
-with data trace (request and response bodies): the reason for the policy.
+First the costs of Log Keeper, for accounts of three sizes; then those of API Gateway's logs at ERROR, at INFO, and at
+INFO with data trace (request and response bodies), which are the reason for the policy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DATED = "November 2026"
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """``usd`` for ``per`` of a unit; so many are ``free`` for an account and month, for ever."""
+    """A price: ``usd`` for ``per`` units. ``free``: units that each account has free in each month, without end."""
 
     what: str
     usd: float
@@ -44,25 +44,23 @@ class Price:
         return self.usd * quantity / self.per
 
     def free_of(self, quantity: float) -> float:
-        """What the free tier takes off, where nobody else uses it."""
+        """Return the USD that the free tier saves, if nothing else in the account uses it."""
         return self.of(min(quantity, self.free))
 
 
 _CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
 _LAMBDA = "https://aws.amazon.com/lambda/pricing/"
-#: Of us-east-1.
+#: Prices of us-east-1.
 INVOCATIONS = Price("Lambda, invocations", 0.20, 1e6, "1,000,000", 1e6, _LAMBDA)
 DURATION = Price("Lambda, duration on arm64, start included", 0.0000133334, 1, "GB-second", 400_000, _LAMBDA)
 REQUESTS = Price("SQS, requests", 0.40, 1e6, "1,000,000", 1e6, "https://aws.amazon.com/sqs/pricing/")
-EVENTS = Price(
-    "EventBridge, events of our own", 1.00, 1e6, "1,000,000", 0, "https://aws.amazon.com/eventbridge/pricing/"
-)
+EVENTS = Price("EventBridge, own events", 1.00, 1e6, "1,000,000", 0, "https://aws.amazon.com/eventbridge/pricing/")
 METRICS = Price("CloudWatch, custom metrics, by the hour", 0.30, 1, "metric and month", 10, _CLOUDWATCH)
 ALARMS = Price("CloudWatch, alarms", 0.10, 1, "alarm and month", 10, _CLOUDWATCH)
 DASHBOARDS = Price("CloudWatch, dashboards", 3.00, 1, "dashboard and month", 3, _CLOUDWATCH)
 RULES = Price("CloudWatch, Contributor Insights rules", 0.50, 1, "rule and month", 1, _CLOUDWATCH)
-INGESTION = Price("CloudWatch Logs, taken in", 0.50, 1, "GB", 5, _CLOUDWATCH)
-STORAGE = Price("CloudWatch Logs, kept", 0.03, 1, "GB and month, compressed", 5, _CLOUDWATCH)
+INGESTION = Price("CloudWatch Logs, ingestion", 0.50, 1, "GB", 5, _CLOUDWATCH)
+STORAGE = Price("CloudWatch Logs, storage", 0.03, 1, "GB and month, compressed", 5, _CLOUDWATCH)
 KEYS = Price("KMS, keys; for AlarmEmail", 1.00, 1, "key and month", 0, "https://aws.amazon.com/kms/pricing/")
 PRICES = (*(INVOCATIONS, DURATION, REQUESTS, EVENTS, METRICS, ALARMS, DASHBOARDS, RULES, INGESTION, STORAGE, KEYS),)
 FREE = (
@@ -71,34 +69,35 @@ FREE = (
     ("Metrics of Lambda and SQS", _CLOUDWATCH),
     ("SNS: the first 1,000 mails", "https://aws.amazon.com/sns/pricing/"),
 )
-#: Vended logs cost the same up to 10 TB a month, and less above: (GB up to which, USD per GB).
+#: Vended logs cost the same up to 10 TB a month, and less above it: (upper limit in GB, USD per GB).
 VENDED = ((10_000, 0.50), (30_000, 0.25), (50_000, 0.10), (float("inf"), 0.05))
 
 # ---- assumptions
 
-#: For each size, all REST.
+#: Numbers of stages, all of REST APIs.
 SIZES = (10, 1_000, 13_200)
 STAGES_OF_AN_API = 10
-#: Changes of a stage a month that reach the queue, deployments above all; and of those, how many leave it out of line.
-CHANGES, OUT_OF_LINE = 30, 3
+#: Changes of a stage per month that reach the queue, mostly deployments; and the number after which it is
+#: non-compliant.
+CHANGES, NON_COMPLIANT = 30, 3
 SWEEPS = 30
 HOURS = 730
 DAYS = HOURS / 24
-#: Seconds that AWS takes to answer a call, and that a start takes until the first message is read: rounded up.
+#: Seconds until AWS answers a call, and seconds from a start until the first message is read: rounded up.
 SECONDS_OF_A_CALL, SECONDS_OF_A_START = 0.1, 3
-#: Minutes that an environment is kept after its last invocation, as far as anybody says.
+#: Minutes for which Lambda keeps an environment after its last invocation: not documented, an observation of users.
 KEPT_WARM = 10
-#: Of a vCPU, for each MB of memory. *Source:* Lambda developer guide, "Configure Lambda function memory".
+#: Part of a vCPU for each MB of memory. *Source:* Lambda developer guide, "Configure Lambda function memory".
 VCPU_OF_A_MB = 1 / 1769
-#: An idle queue is polled by so many pollers, for 20 s each time. *Source:* Lambda developer guide, "Using Lambda with
-#: Amazon SQS"; that MaximumConcurrency makes them fewer is not said.
+#: Number of pollers of an idle queue, and number of polls of each, which take 20 s. *Source:* Lambda developer guide,
+#: "Using Lambda with Amazon SQS"; it does not say that MaximumConcurrency reduces them.
 POLLERS, POLLS = 5, HOURS * 3600 / 20
-#: EventBridge sends a message, Lambda receives and deletes it.
+#: EventBridge sends a message; Lambda receives and deletes it.
 REQUESTS_OF_A_MESSAGE = 3
-#: What is kept of a byte that was taken in. *Source:* the pricing page's own examples.
+#: Bytes that are stored for each ingested byte. *Source:* the pricing page's own examples.
 COMPRESSED = 0.15
 
-#: What Lambda writes about each invocation.
+#: Lines that Lambda writes about each invocation.
 _PLATFORM_LINES = (
     f"START RequestId: {'0' * 36} Version: $LATEST\n",
     f"END RequestId: {'0' * 36}\n",
@@ -108,7 +107,7 @@ _PLATFORM_LINES = (
 
 
 MEMORY_MB = max(int(value) for value in re.findall(r"^ +MemorySize: (\d+)", TEMPLATE, re.MULTILINE))
-#: Default of the parameter.
+#: Default of parameter FunctionLogRetentionDays.
 _OWN_LOG_DAYS = int(
     re.findall(r"^  FunctionLogRetentionDays:\n    Type: Number\n    Default: (\d+)", TEMPLATE, re.MULTILINE)[0]
 )
@@ -119,7 +118,7 @@ _OWN_LOG_DAYS = int(
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A line of the bill."""
+    """One item of the bill."""
 
     price: Price
     quantity: float
@@ -131,30 +130,32 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``bytes_in_line``, ``bytes_changed``: of the log of a cold invocation. ``cpu``: seconds for an event at
-    MEMORY_MB. ``calls``: by what happens.
+    """Measured values.
+
+    ``bytes_compliant``, ``bytes_remediated``: size of the log of a cold invocation. ``cpu``: seconds for an event at
+    MEMORY_MB. ``calls``: numbers by case. ``sweep_overhead``: API Gateway calls of a sweep, besides one for each API.
     """
 
-    bytes_in_line: int
-    bytes_changed: int
+    bytes_compliant: int
+    bytes_remediated: int
     cpu: float
     calls: Mapping[str, int]
     sweep_overhead: int
 
     @classmethod
     def read(cls) -> Measured:
-        """From the other results, and from one cold invocation each."""
+        """Return the values from the results of other benchmarks, and from a cold invocation for each size of a log."""
         calls = {str(row[0]): sum(int(count) for count in (row[1], *row[3:])) for row in load("calls").rows}
         [(apis, of_api_gateway)] = [
             (int(match[1]), int(row[1]))
             for row in load("calls").rows
-            if (match := re.fullmatch(r"sweep of (\d+) APIs .* 0% out of line", str(row[0])))
+            if (match := re.fullmatch(r"sweep of (\d+) APIs .* 0% non-compliant", str(row[0])))
         ]
         events_a_second = int(load("warm").rows[0][2])
         return cls(
-            bytes_in_line=_bytes_logged("REST stage in line"),
-            bytes_changed=_bytes_logged("new REST stage"),
-            # In steps of 20 ms, for the machine is not AWS's.
+            bytes_compliant=_bytes_logged("compliant REST stage"),
+            bytes_remediated=_bytes_logged("new REST stage"),
+            # In steps of 20 ms, because this machine is not one of AWS.
             cpu=ceil(50 / events_a_second / (MEMORY_MB * VCPU_OF_A_MB)) / 50,
             calls=calls,
             sweep_overhead=of_api_gateway - apis,
@@ -162,7 +163,7 @@ class Measured:
 
 
 def _bytes_logged(case: str) -> int:
-    """What one cold invocation for one message writes."""
+    """Return the number of bytes that a cold invocation with one message logs."""
     [found] = [each for each in CASES if each.name == case]
     OUTPUT.seek(0)
     OUTPUT.truncate()
@@ -171,26 +172,26 @@ def _bytes_logged(case: str) -> int:
     return len(OUTPUT.getvalue().encode()) + sum(map(len, _PLATFORM_LINES))
 
 
-#: Standard output, from the first on, since the Logger takes hold of it.
+#: Replaces standard output from the beginning, because the Logger keeps the stream.
 OUTPUT = io.StringIO()
 
 
 def _share_of_hours(times: float) -> float:
-    """Of a month, in which something happens that happens so many times, at any time."""
+    """Return the share of the hours of a month with at least one of ``times`` random occurrences."""
     return 1 - exp(-times / HOURS)
 
 
 def bill(stages: int, measured: Measured) -> list[Item]:
-    """A month of Log Keeper, without AlarmEmail."""
-    changes, out_of_line = stages * CHANGES, stages * OUT_OF_LINE
-    in_line = changes - out_of_line
-    # Each message in an invocation of its own, and new where the one before is long ago.
+    """Return the bill of Log Keeper for one month, without AlarmEmail."""
+    changes, non_compliant = stages * CHANGES, stages * NON_COMPLIANT
+    compliant = changes - non_compliant
+    # Each message has its own invocation, which is cold if the one before is long ago.
     cold = exp(-changes * KEPT_WARM / 60 / HOURS)
-    look = 3 * SECONDS_OF_A_CALL  # at the log role: GetAccount, GetRole, SimulatePrincipalPolicy
+    role_check = 3 * SECONDS_OF_A_CALL  # GetAccount, GetRole, SimulatePrincipalPolicy
     seconds = (
-        in_line * (measured.calls["REST stage in line"] * SECONDS_OF_A_CALL + measured.cpu)
-        + out_of_line * (measured.calls["new REST stage"] * SECONDS_OF_A_CALL + measured.cpu)
-        + changes * (cold * SECONDS_OF_A_START + look)  # which is once in five minutes only: rounded up
+        compliant * (measured.calls["compliant REST stage"] * SECONDS_OF_A_CALL + measured.cpu)
+        + non_compliant * (measured.calls["new REST stage"] * SECONDS_OF_A_CALL + measured.cpu)
+        + changes * (cold * SECONDS_OF_A_START + role_check)  # in fact only once in five minutes
     )
     apis = ceil(stages / STAGES_OF_AN_API)
     calls_of_a_sweep = apis + measured.sweep_overhead + apis // 500
@@ -199,18 +200,18 @@ def bill(stages: int, measured: Measured) -> list[Item]:
         calls_of_a_sweep / SETTINGS.sweep_rate, (calls_of_a_sweep + lists_of_groups) * SECONDS_OF_A_CALL
     )
     metrics = (
-        _share_of_hours(in_line)  # StagesCompliant
+        _share_of_hours(compliant)  # StagesCompliant
         + _share_of_hours(changes)  # Findings
-        + 3 * _share_of_hours(out_of_line)  # StagesRemediated, SecondsToCompliance, StagesRemediated
-        + 5 * SWEEPS / HOURS  # RegionsSwept, and the stages seen
+        + 3 * _share_of_hours(non_compliant)  # StagesRemediated, SecondsToCompliance, StagesRemediated
+        + 5 * SWEEPS / HOURS  # RegionsSwept, and the metrics of evaluated stages
     )
     queues = TEMPLATE.count("Type: SQS\n")
-    log = (in_line * measured.bytes_in_line + out_of_line * measured.bytes_changed) / 1e9
+    log = (compliant * measured.bytes_compliant + non_compliant * measured.bytes_remediated) / 1e9
     return [
         Item(INVOCATIONS, changes + SWEEPS * (1 + ceil(of_a_sweep / 840))),
         Item(DURATION, MEMORY_MB / 1024 * (seconds + SWEEPS * of_a_sweep)),
         Item(REQUESTS, (changes + 2 * SWEEPS) * REQUESTS_OF_A_MESSAGE + queues * POLLERS * POLLS),
-        Item(EVENTS, out_of_line),
+        Item(EVENTS, non_compliant),
         Item(METRICS, metrics),
         Item(ALARMS, TEMPLATE.count("Type: AWS::CloudWatch::Alarm\n")),
         Item(DASHBOARDS, TEMPLATE.count("Type: AWS::CloudWatch::Dashboard\n")),
@@ -223,10 +224,10 @@ def bill(stages: int, measured: Measured) -> list[Item]:
 # ---- the logs of API Gateway
 
 RATES = (10, 100, 1_000)
-#: Requests of which one fails, with one line at ERROR.
+#: Number of requests of which one fails, with one line at ERROR.
 _OF_WHICH_ONE_FAILS = 100
 
-#: Of a request that succeeds.
+#: Values of a request that succeeds.
 _VALUES = {
     "requestId": "c9f6a383-f162-4b5f-b524-cfce0ad80812",
     "extendedRequestId": "EP5yhEjCIAMEEcg=",
@@ -263,9 +264,9 @@ _VALUES = {
     "xrayTraceId": "1-6ab63cdc-23269b8807297558714a9c07",
 }
 
-#: What API Gateway wrote at INFO of one request to a REST API, recorded in 2026-09; each line begins with the request's
-#: id in brackets. *Source:* radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json; of 2018, and without the
-#: first and the last: tmobile/jazz, core/jazz_cloud-logs-streamer/test/test.js.
+#: Lines that API Gateway wrote at INFO about one request to a REST API, recorded in 2026-09; each line begins with the
+#: request's id in brackets. *Source:* radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json; of 2018, and
+#: without the first and the last: tmobile/jazz, core/jazz_cloud-logs-streamer/test/test.js.
 _INFO = (
     "Extended Request Id: {extendedRequestId}",
     "Verifying Usage Plan for request: {requestId}. API Key:  API Stage: {apiId}/{stage}",
@@ -299,30 +300,30 @@ _DATA_TRACE = {
     "Method response body after transformations": _CUT,
     "Method response headers": 208,
 }
-#: The line at ERROR of a function that failed; of the same recording.
+#: Bytes of the line at ERROR about a function that failed; from the same recording.
 _ERROR = 189
 
 
 def access_log_bytes(protocol: Protocol = Protocol.REST) -> int:
-    """Of one line in our own format."""
+    """Return the bytes of one line in Log Keeper's format."""
     return len(re.sub(r"\$context\.([A-Za-z.]+)", lambda match: _VALUES[match[1]], FORMATS[protocol]).encode())
 
 
 def info_bytes() -> int:
-    """Of the lines at INFO of one request, without bodies."""
+    """Return the bytes of the lines at INFO of one request, without data trace."""
     return sum(len(f"({_VALUES['requestId']}) {line.format_map(_VALUES)}".encode()) for line in _INFO)
 
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """What the logs of a month take, in GB."""
+    """The logs of a month, in GB."""
 
     access: float
     execution: float
 
     @property
-    def taken_in(self) -> float:
-        """USD. Access logs are vended logs; the others are not, so that no tier lowers their price."""
+    def ingestion(self) -> float:
+        """Return USD. Access logs are vended logs; execution logs are not, so their price has no tiers."""
         usd, below = 0.0, 0.0
         for limit, price in VENDED:
             usd += max(0.0, min(self.access, limit) - below) * price
@@ -330,18 +331,19 @@ class Logs:
         return usd + INGESTION.of(self.execution)
 
     @property
-    def kept(self) -> float:
-        """USD a month, once the first of them expire."""
+    def storage(self) -> float:
+        """Return USD per month, from the time when the first logs expire."""
         days = self.access * SETTINGS.access_log_retention + self.execution * SETTINGS.execution_log_retention
         return STORAGE.of(COMPRESSED * days / DAYS)
 
     @property
     def usd(self) -> float:
-        return self.taken_in + self.kept
+        return self.ingestion + self.storage
 
 
-def logs(requests_a_second: int, bytes_of_execution: float) -> Logs:
-    requests = requests_a_second * HOURS * 3600
+def logs(requests_per_second: int, bytes_of_execution: float) -> Logs:
+    """Return the logs of a month. ``bytes_of_execution``: execution log of one request."""
+    requests = requests_per_second * HOURS * 3600
     return Logs(requests * access_log_bytes() / 1e9, requests * bytes_of_execution / 1e9)
 
 
@@ -365,12 +367,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _logs_of(rate: int, level: str) -> float:
-    """USD a month, the access logs included."""
+    """Return USD per month, with the access logs."""
     return logs(rate, LEVELS[level]).usd
 
 
 def page(bills: Mapping[int, Sequence[Item]], measured: Measured) -> str:
-    """docs/cost.md."""
+    """Return the text of docs/cost.md."""
     calls, info = measured.calls, info_bytes()
     [*adds] = [
         _usd(_logs_of(RATES[1], level) - _logs_of(RATES[1], "ERROR")) for level in ("INFO", "INFO with data trace")
@@ -389,15 +391,15 @@ In USD a month, in us-east-1, at the prices known in {DATED}: check yours. Compu
 
 Assumed:
 
-- {CHANGES} changes a month to each stage, mostly deployments; after {OUT_OF_LINE} of them it is non-compliant. A
+- {CHANGES} changes a month to each stage, mostly deployments; after {NON_COMPLIANT} of them it is non-compliant. A
   sweep a day. REST APIs with {STAGES_OF_AN_API} stages each.
 - Each change in an invocation of its own, which is the most expensive case. AWS takes {SECONDS_OF_A_CALL * 1000:.0f} ms
-  to answer a call: a compliant stage takes {calls["REST stage in line"]} calls, a new one {calls["new REST stage"]},
+  to answer a call: a compliant stage takes {calls["compliant REST stage"]} calls, a new one {calls["new REST stage"]},
   the check of the log role 3. The function's own time is {measured.cpu * 1000:.0f} ms at {MEMORY_MB} MB. A new
   environment starts in {SECONDS_OF_A_START} s, which is paid for, and is kept for {KEPT_WARM} minutes.
 - An idle queue is polled {POLLERS * POLLS:,.0f} times a month, by {POLLERS} pollers that wait for 20 s.
-- Log Keeper's own log takes {measured.bytes_in_line:,} bytes for a compliant stage and {measured.bytes_changed:,} for a
-  new one, Lambda's own lines included; it is kept for {_OWN_LOG_DAYS} days.
+- Log Keeper's own log takes {measured.bytes_compliant:,} bytes for a compliant stage and
+  {measured.bytes_remediated:,} for a new one, Lambda's own lines included; it is kept for {_OWN_LOG_DAYS} days.
 - A metric is paid for the hours in which it is written. A dashboard costs nothing while the account has three at most.
 
 ## The logs of API Gateway
@@ -476,7 +478,7 @@ def _table_of_prices() -> str:
 
 
 def total(items: Iterable[Item], *, is_free: bool = False) -> float:
-    """USD; ``is_free``: less the free tier."""
+    """Return USD. ``is_free``: subtract the free tier."""
     return sum(item.usd - (item.price.free_of(item.quantity) if is_free else 0) for item in items)
 
 
@@ -496,7 +498,11 @@ def main() -> None:
     Result(
         name="cost",
         title="Cost",
-        columns=["requests a second", "access logs, GB a month", *(f"at {level}, USD a month" for level in LEVELS)],
+        columns=[
+            "requests per second",
+            "access logs, GB per month",
+            *(f"at {level}, USD per month" for level in LEVELS),
+        ],
         rows=[
             [
                 rate,
@@ -506,14 +512,14 @@ def main() -> None:
             for rate in RATES
         ],
         notes=[
-            f"Computed, at prices of {DATED} in us-east-1, which [docs/cost.md](../docs/cost.md) has, as the rest.",
+            f"Computed with prices of {DATED} in us-east-1, which [docs/cost.md](../docs/cost.md) lists.",
             (
-                f"Bytes a request: access log {access_log_bytes():,}, execution log at INFO {info_bytes():,}, with "
-                f"data trace {LEVELS['INFO with data trace']:,.0f}; at ERROR none unless it fails."
+                f"Bytes per request: access log {access_log_bytes():,}, execution log at INFO {info_bytes():,}, with "
+                f"data trace {LEVELS['INFO with data trace']:,.0f}; at ERROR none, unless the request fails."
             ),
             "Log Keeper itself: "
             + ", ".join(
-                f"{_usd(total(each))} USD a month for {stages:,} stages ({_usd(total(each, is_free=True))} with the "
+                f"{_usd(total(each))} USD per month for {stages:,} stages ({_usd(total(each, is_free=True))} with the "
                 "free tier)"
                 for stages, each in bills.items()
             )
@@ -521,9 +527,9 @@ def main() -> None:
         ],
         plot=Plot(
             "bars",
-            [f"{rate:,} requests a second" for rate in RATES],
+            [f"{rate:,} requests per second" for rate in RATES],
             {level: [_logs_of(rate, level) for rate in RATES] for level in LEVELS},
-            "USD a month",
+            "USD per month",
             log=True,
         ),
     ).save()

@@ -1,6 +1,7 @@
-"""A region's stages put in line by Cloud Custodian and by us, each a process of its own, and so is the account.
+"""Compare a sweep of one region by Cloud Custodian and by Log Keeper. Each tool and the account have their own process.
 
-Custodian's policy does all that one can: REST stages get one fixed access log destination and the level ERROR.
+Custodian's policy does all that a policy can: it gives REST stages one fixed access log destination and the level
+ERROR.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from benchmarks.results import Plot, Result, Samples, ratios
 if TYPE_CHECKING:
     from sandbox.assembly import Sandbox
 
-# Nothing of the sandbox is imported but in the account's process: Linux counts the memory of who starts a process as
-# that one's own, for a moment, so that this one has to stay small.
+# Only the process of the account imports the sandbox: Linux first counts the memory of the parent for a new process, so
+# this process must stay small.
 
 ROOT = Path(__file__).parent.parent
-#: How many REST APIs, of one stage each -> in how many turns.
+#: Number of REST APIs with one stage each -> number of rounds.
 SIZES = {20: 2, 60: 1} if os.environ.get("BENCH_QUICK") else {20: 7, 200: 5, 1_320: 2}
-#: How often each turn sweeps what is in line.
-IN_LINE = 3
-#: REST, HTTP and WebSocket APIs; of the first, so many have a method with settings of its own.
+#: Number of sweeps of compliant stages in each round.
+SWEEPS_OF_COMPLIANT = 3
+#: Numbers of REST, HTTP and WebSocket APIs, and of REST APIs that have a method with its own settings.
 MIXED = (12, 6, 2, 4) if os.environ.get("BENCH_QUICK") else (120, 60, 20, 40)
 
-#: REST and HTTP APIs, of ten stages each: few, and the largest region.
+#: Numbers of REST and HTTP APIs with ten stages each: a small region, and the largest.
 REGIONS = ((4, 2), (20, 10)) if os.environ.get("BENCH_QUICK") else ((20, 10), (1_320, 600))
-#: MB that our memory may grow by from the smallest account to the largest.
+#: MB by which the memory of Log Keeper may grow from the smallest account to the largest.
 _FLAT = 5
 
 _DESTINATION = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/access"
@@ -60,14 +61,14 @@ policies:
 """
 
 
-# ---- the account: what follows runs in its process
+# ---- functions that run in the process of the account
 
 
 _account: list[Sandbox] = []
 
 
 def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -> dict[str, str]:
-    """An account with so many APIs, no stage in line; gives the environment of who speaks to it."""
+    """Start an account with so many APIs, without a compliant stage. Return the environment for its callers."""
     from benchmarks.simulated import make_http_apis, make_rest_apis
     from sandbox.assembly import Sandbox
     from testing.accounts import (
@@ -107,14 +108,14 @@ def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -
             "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{sandbox.account_id}:StageQueue",
             "STAGE_QUEUE_URL": urls["StageQueue"],
             "SWEEP_QUEUE_URL": urls["SweepQueue"],
-            # As good as none: Custodian has none either.
+            # Practically no limit: Custodian has none either.
             "SWEEP_RATE": str(10**9),
         }
     )
 
 
 def _calls(since: int) -> tuple[int, dict[str, int]]:
-    """How many calls there were so far, and of those since then how many went where."""
+    """Return the number of all calls so far, and the numbers of calls since ``since`` by service."""
     from benchmarks.simulated import calls_by_service
 
     made = _account[0].calls
@@ -124,7 +125,7 @@ def _calls(since: int) -> tuple[int, dict[str, int]]:
 
 
 def _logging() -> int:
-    """How many stages have access logs and, where there is such a thing, ERROR for each method and route."""
+    """Return the number of stages with access logs and, unless the API is HTTP, ERROR for each method and route."""
     v1, v2 = _account[0].client("apigateway"), _account[0].client("apigatewayv2")
     count = 0
     for api in (each for page in v1.get_paginator("get_rest_apis").paginate() for each in page["items"]):
@@ -140,7 +141,7 @@ def _logging() -> int:
 
 
 def first_stage() -> tuple[str, str, str]:
-    """The API, the name and the deployment of the first REST stage."""
+    """Return the API's id, the name and the deployment of the first REST stage."""
     client = _account[0].client("apigateway")
     api_id = client.get_rest_apis()["items"][0]["id"]
     stage = client.get_stages(restApiId=api_id)["item"][0]
@@ -151,12 +152,12 @@ def _stop() -> None:
     _account.pop().stop()
 
 
-# ---- what is measured
+# ---- measurements
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A process that ended well. ``memory``: in MB, at its peak. ``calls``: by service."""
+    """A process that ended without an error. ``memory``: peak in MB. ``calls``: numbers by service."""
 
     wall: float
     cpu: float
@@ -166,7 +167,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account in a process of its own."""
+    """An account in its own process."""
 
     process: ProcessPoolExecutor
     environment: dict[str, str]
@@ -175,12 +176,12 @@ class Account:
         return self.process.submit(question, *arguments).result()
 
     def measure(self, command: list[str], folder: Path) -> Run:
-        """The command has run against this account."""
+        """Run the command with this account, and return its measurements."""
         seen, _ = self.ask(_calls, 0)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         with (folder / "output").open("w+") as output:
             began = time.monotonic()
-            process = subprocess.Popen(  # noqa: S603 - our own commands
+            process = subprocess.Popen(  # noqa: S603 -- our own commands
                 command, cwd=folder, env=environment | self.environment, stdout=output, stderr=subprocess.STDOUT
             )
             _, status, used = os.wait4(process.pid, 0)
@@ -195,7 +196,7 @@ class Account:
 
 @contextmanager
 def account(rest: int, http: int = 0, websocket: int = 0, overridden: int = 0, *, stages: int = 1) -> Iterator[Account]:
-    """A new account with so many APIs, all of whose stages are out of line."""
+    """Start an account with so many APIs, none of whose stages is compliant."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         yield Account(process, process.submit(_start, rest, http, websocket, overridden, stages).result())
         process.submit(_stop).result()
@@ -220,18 +221,19 @@ def run_ours(there: Account, mode: str = "Enforce") -> Run:
         )
 
 
-TOOLS = {"Custodian": run_custodian, "ours": run_ours}
+OURS = "Log Keeper"
+TOOLS = {"Custodian": run_custodian, OURS: run_ours}
 
 
 @dataclass(slots=True)
 class Measured:
-    """The same thing several times. ``calls``: the same each time."""
+    """Measurements of several runs. ``calls``: the same in each run."""
 
     wall: Samples = field(default_factory=Samples)
     cpu: Samples = field(default_factory=Samples)
     memory: Samples = field(default_factory=Samples)
     calls: dict[str, int] = field(default_factory=dict)
-    #: Stages that log as asked, afterwards.
+    #: Number of stages with the required logging afterwards.
     logging: int = 0
 
     def add(self, run: Run, logging: int) -> None:
@@ -241,13 +243,13 @@ class Measured:
         self.calls, self.logging = run.calls, logging
 
 
-def measure(turns: int, rest: int, *others: int) -> dict[tuple[str, str], Measured]:
-    """By the state of the stages and the tool; in each turn each tool has an account of its own."""
+def measure(rounds: int, rest: int, *others: int) -> dict[tuple[str, str], Measured]:
+    """Return the measurements by state of the stages and tool. Each round gives each tool its own account."""
     found: dict[tuple[str, str], Measured] = {}
-    for _ in range(turns):
+    for _ in range(rounds):
         with account(rest, *others) as theirs, account(rest, *others) as ours:
             accounts = dict(zip(TOOLS, (theirs, ours), strict=True))
-            for state in ("out of line", *["in line"] * IN_LINE):
+            for state in ("non-compliant", *["compliant"] * SWEEPS_OF_COMPLIANT):
                 for tool, there in accounts.items():
                     done = TOOLS[tool](there)
                     found.setdefault((state, tool), Measured()).add(done, there.ask(_logging))
@@ -257,7 +259,7 @@ def measure(turns: int, rest: int, *others: int) -> dict[tuple[str, str], Measur
 def _row(of: str, state: str, tool: str, found: dict[tuple[str, str], Measured]) -> list[str | int | float]:
     ours, theirs = found[state, tool], found[state, "Custodian"]
     calls = ours.calls["API Gateway"]
-    is_ours = tool == "ours"
+    is_ours = tool == OURS
     return [
         of,
         f"all {state}",
@@ -275,7 +277,7 @@ def _row(of: str, state: str, tool: str, found: dict[tuple[str, str], Measured])
 
 
 def _is_reached(found: dict[tuple[str, str], Measured], state: str) -> bool:
-    ours, theirs = found[state, "ours"], found[state, "Custodian"]
+    ours, theirs = found[state, OURS], found[state, "Custodian"]
     return ours.calls["API Gateway"] <= theirs.calls["API Gateway"] and ratios(ours.wall, theirs.wall).median < 1
 
 
@@ -284,7 +286,7 @@ def _sizes(found: list[int]) -> str:
 
 
 def main() -> None:
-    sizes = {size: measure(turns, size) for size, turns in SIZES.items()}
+    sizes = {size: measure(rounds, size) for size, rounds in SIZES.items()}
     rest, http, websocket, overridden = MIXED
     found = {f"{size:,} REST": each for size, each in sizes.items()}
     found[f"{rest} REST, {http} HTTP, {websocket} WebSocket"] = measure(min(SIZES.values()), *MIXED)
@@ -293,70 +295,73 @@ def main() -> None:
     for region in REGIONS:
         with account(*region, stages=10) as there:
             memory.append(run_ours(there, "Audit").memory)
-    grown = sizes[large]["out of line", "ours"].memory.median - sizes[small]["out of line", "ours"].memory.median
-    states = ("in line", "out of line")
+    grown = sizes[large]["non-compliant", OURS].memory.median - sizes[small]["non-compliant", OURS].memory.median
+    states = ("compliant", "non-compliant")
     reached = {state: [size for size, each in sizes.items() if _is_reached(each, state)] for state in states}
     Result(
         name="custodian",
-        title="Sweep against Cloud Custodian",
-        goal="no more calls of API Gateway than Custodian's, and less time, while covering more; memory flat",
+        title="Sweep compared with Cloud Custodian",
+        goal="at most as many API Gateway calls as Custodian, in less time, while covering more; constant memory",
         is_met=all(found == list(sizes) for found in reached.values()) and max(grown, memory[1] - memory[0]) < _FLAT,
         columns=[
-            "stages, one an API",
+            "stages (one per API)",
             "before",
             "tool",
             "time, s",
-            "to Custodian's",
+            "ratio",
             "CPU, s",
-            "to Custodian's",
+            "ratio",
             "peak memory, MB",
-            "calls of API Gateway",
-            "to Custodian's",
+            "API Gateway calls",
+            "ratio",
             "other calls",
-            "stages that log as asked, after",
+            "stages with required logging, after",
         ],
         rows=[
             _row(of, state, tool, each) for of, each in found.items() for state in reversed(states) for tool in TOOLS
         ],
         notes=[
             (
-                f"In turns, {', '.join(f'{turns} of {size:,}' for size, turns in SIZES.items())}, with "
-                f"{IN_LINE} sweeps of what is in line in each; each tool in an account of its own that is another "
-                "process. Time and CPU are of the whole process, from its start. Neither is paced: Custodian cannot "
-                "be, and ours waits for no rate here."
+                f"Rounds: {', '.join(f'{rounds} with {size:,} APIs' for size, rounds in SIZES.items())}. In each round "
+                f"both tools sweep non-compliant stages once and compliant stages {SWEEPS_OF_COMPLIANT} times, each "
+                "tool in its own account, which is another process. Time and CPU are those of the whole process. "
+                "Ratios are Log Keeper to Custodian. No rate limit: Custodian has none, and Log Keeper's is switched "
+                "off here."
             ),
             (
-                "Custodian: `custodian run` with one policy on `aws.rest-stage`, which filters stages out of line and "
-                "updates each to ERROR and to one fixed access log group. That is all that it can do: no HTTP and "
-                "WebSocket stages, no methods with settings of their own, no destination of each stage's own, no log "
-                "groups and no retention."
+                "Custodian: `custodian run` with one policy on `aws.rest-stage`, which selects non-compliant stages "
+                "and sets ERROR and one fixed access log group on each. It cannot do more: no HTTP and WebSocket "
+                "stages, no methods with their own settings, no destination for each stage, no log groups and no "
+                "retention."
             ),
             (
-                "Ours: the handler of Sweep and then that of Enforce over their queues until those are empty, one "
-                "batch after the other, in one process; on Lambda they are three at once. Besides all of the above it "
-                "looks at the log role and the trail, and tells EventBridge of each change. Its other calls hold those "
-                "by which this benchmark takes messages in Lambda's place."
+                "Log Keeper: the handler of Sweep, then the handler of Enforce, until their queues are empty, one "
+                "batch after the other in one process; on Lambda three run at once. It does all of the above, checks "
+                "the log role and the trail, and publishes an event for each change. Its other calls include those "
+                "with which this benchmark receives messages in place of Lambda."
             ),
             (
-                f"All in line, as on nearly every day: the goal is reached with {_sizes(reached['in line'])}. "
-                "Two calls are not Custodian's: the list of HTTP and WebSocket APIs, and the account settings. "
-                "Custodian lists REST APIs in smaller pages, which counts from some dozens on."
+                "All compliant, as on nearly every day: the goal is reached with "
+                f"{_sizes(reached['compliant'])}. Log Keeper makes two calls that Custodian does not make: the list of "
+                "HTTP and WebSocket APIs, and the account settings. Custodian lists REST APIs in smaller pages, which "
+                "matters from some dozens of APIs on."
             ),
             (
-                f"All out of line, as on the first day: the goal is reached with {_sizes(reached['out of line'])}. "
-                "Custodian writes what it read at the beginning. Here the stage is read again before it is written "
-                "to, so that nothing that changed meanwhile is undone: one call more for each stage. The time goes "
-                "into calls that Custodian does not make: for each stage two log groups, each with a retention, a "
-                "message, an event. On AWS it is the rate that decides: SweepRate, by default 4 calls a second."
+                "All non-compliant, as on the first day: the goal is reached with "
+                f"{_sizes(reached['non-compliant'])}. Custodian writes what it has read at the beginning. Log Keeper "
+                "reads each stage again before it writes, so that it does not undo a change made meanwhile: one more "
+                "call for each stage. Calls that Custodian does not make take most of the time: for each stage two log "
+                "groups with a retention, a message and an event. On AWS the rate decides: SweepRate, by default 4 "
+                "calls per second."
             ),
             (
-                f"Our peak memory from {small:,} to {large:,} stages out of line: {grown:+.1f} MB. Of a sweep that "
-                f"only reports, from {sum(REGIONS[0]) * 10:,} stages to {sum(REGIONS[1]) * 10:,}, the largest region: "
-                f"{memory[1] - memory[0]:+.1f} MB."
+                f"Peak memory of Log Keeper from {small:,} to {large:,} non-compliant stages: {grown:+.1f} MB. Of a "
+                f"sweep in audit mode, from {sum(REGIONS[0]) * 10:,} stages to {sum(REGIONS[1]) * 10:,}, the largest "
+                f"region: {memory[1] - memory[0]:+.1f} MB."
             ),
             (
-                f"In the last rows, {overridden} of the REST stages have a method at INFO. To log as asked: access "
-                "logs, and ERROR for each method and route, if the kind has it."
+                f"In the last rows, {overridden} of the REST stages have a method at INFO. Required logging: access "
+                "logs, and ERROR for each method and route, unless the API is HTTP."
             ),
         ],
         plot=Plot(

@@ -1,4 +1,4 @@
-"""Draws the plots of saved results as SVG: ``python -m benchmarks.plots NAME...``, where there is matplotlib."""
+"""``python -m benchmarks.plots NAME...``: draw the plots of saved results as SVG. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _COLOURS = ["#2a6f97", "#e07a5f", "#81b29a", "#b5838d"]
 
 
 def draw(name: str, title: str, plot: Plot) -> None:
-    """``results/NAME.svg`` shows the plot."""
-    # The same data gives the same file.
+    """Write the plot to ``results/NAME.svg``."""
+    # With a fixed salt, the same data gives the same file.
     mpl.rcParams.update({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10})
     figure, axes = pyplot.subplots(figsize=(7.2, 3.6), layout="constrained")
-    if plot.kind == "bars":
+    if plot.shape == "bars":
         width = 0.8 / len(plot.series)
         for number, (label, values) in enumerate(plot.series.items()):
             places = [place + number * width - 0.4 + width / 2 for place in range(len(plot.labels))]

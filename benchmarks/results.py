@@ -1,4 +1,4 @@
-"""A measurement as it is kept: a table, whether the goal was reached, and a plot. Written as JSON, read by the page."""
+"""The result of a benchmark: a table, whether the goal is met, and a plot. It is saved as JSON."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FOLDER = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """``series``: name -> one value for each of ``labels``. ``unit``: of the values. A line's labels are numbers."""
+    """A plot. ``series``: by name, one value for each label. ``unit``: of the values. Labels of lines are numbers."""
 
-    kind: Literal["bars", "lines"]
+    shape: Literal["bars", "lines"]
     labels: Sequence[str | float]
     series: dict[str, Sequence[float]]
     unit: str
@@ -26,7 +26,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``goal``: in words; ``is_met``: None where there is none. ``notes``: how it was measured, runs and spread."""
+    """A result. ``goal``: in words; ``is_met``: None without a goal. ``notes``: how it was measured."""
 
     name: str
     title: str
@@ -38,13 +38,13 @@ class Result:
     plot: Plot | None = None
 
     def save(self) -> None:
-        """It stands in the folder of results."""
+        """Write the result into the folder of results."""
         FOLDER.mkdir(exist_ok=True)
         (FOLDER / f"{self.name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
 def load(name: str) -> Result:
-    """The result that was saved under this name."""
+    """Return the saved result of this name."""
     found = json.loads((FOLDER / f"{name}.json").read_text())
     plot = found.pop("plot")
     return Result(**found, plot=None if plot is None else Plot(**plot))
@@ -52,7 +52,7 @@ def load(name: str) -> Result:
 
 @dataclass(slots=True)
 class Samples:
-    """The same thing measured several times."""
+    """Values of several measurements of the same thing."""
 
     values: list[float] = field(default_factory=list)
 
@@ -61,15 +61,15 @@ class Samples:
         return statistics.median(self.values)
 
     def __str__(self) -> str:
-        """The median, and the smallest and largest in brackets."""
+        """Return the median, and the smallest and the largest value in brackets."""
         return f"{short(self.median)} ({short(min(self.values))}-{short(max(self.values))})"
 
 
 def short(value: float) -> str:
-    """Three figures, and no powers of ten."""
+    """Return the value with three significant figures, without powers of ten."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def ratios(ours: Samples, theirs: Samples) -> Samples:
-    """Of runs that took turns: each of ours to the one of theirs beside it."""
+    """Return the ratios of alternating runs: each of ours to the one of theirs next to it."""
     return Samples([a / b for a, b in zip(ours.values, theirs.values, strict=True)])

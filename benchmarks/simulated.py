@@ -1,4 +1,4 @@
-"""What the benchmarks in simulated time have in common: the world of the tests, and an account full of stages."""
+"""What the benchmarks in simulated time share: the simulated account of the tests, and functions that fill it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SERVICES = {"apigateway": "API Gateway", "apigatewayv2": "API Gateway", "logs":
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """The program's own log and metrics, which go to standard output, are not seen."""
+    """Drop the log and the metrics of the functions, which go to standard output."""
     logging.disable(logging.CRITICAL)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -34,19 +34,19 @@ def quiet() -> Iterator[None]:
 
 
 def calls_by_service(records: Iterable[CallRecord]) -> Counter[str]:
-    """How many calls went to API Gateway, Logs, IAM and others."""
+    """Return the numbers of calls to API Gateway, Logs, IAM and other services."""
     return Counter(_SERVICES.get(record.call.service, "others") for record in records)
 
 
 def give_log_role(here: World) -> None:
-    """The account has had a live log role for long."""
+    """Set a valid log role that has existed for a while."""
     arn = make_role(here.sandbox, "Logs")
     here.time.sleep(60)
     set_log_role(here.sandbox, arn)
 
 
 def make_rest_apis(sandbox: Sandbox, apis: int, stages: int) -> list[tuple[str, str]]:
-    """The names of so many new stages of so many new REST APIs, none in line."""
+    """Create so many REST APIs with so many stages each, none compliant. Return (API id, name) of each stage."""
     client = sandbox.client("apigateway")
     made = []
     for _ in range(apis):
@@ -59,7 +59,7 @@ def make_rest_apis(sandbox: Sandbox, apis: int, stages: int) -> list[tuple[str, 
 
 
 def make_http_apis(sandbox: Sandbox, apis: int, stages: int) -> list[tuple[str, str]]:
-    """The same of HTTP APIs."""
+    """Create so many HTTP APIs with so many stages each, none compliant. Return (API id, name) of each stage."""
     client = sandbox.client("apigatewayv2")
     made = []
     for _ in range(apis):

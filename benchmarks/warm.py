@@ -1,7 +1,7 @@
-"""A warm Enforce function with an AWS that answers at once: events a second, and whose time it is.
+"""Measure a warm Enforce function with an AWS that answers at once: events per second, and which part takes the time.
 
-The floor is the same calls of boto3, with the same answers and nothing around them. Both take turns, in CPU time, since
-nobody waits for anything.
+The baseline is the same boto3 calls with the same answers, and nothing else. Runs of both alternate. The time is CPU
+time, because nothing waits.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from log_keeper.stages import ApiVersion, Protocol, StageRef, access_log_group
 from testing.builders import ACCOUNT, FORMATS, REGION, SETTINGS, sample
 from testing.deliveries import Context
 
-#: The part that is not ours.
+#: The part of the time that is not Log Keeper's.
 BOTO = "botocore"
 ROUNDS, BATCHES = (5, 10) if os.environ.get("BENCH_QUICK") else (21, 20)
-#: Messages in a batch, as the template has it.
+#: Messages in a batch, as in the template.
 BATCH = 10
-#: Nobody waits for the quota.
+#: With this rate nothing waits.
 _SETTINGS = replace(SETTINGS, sweep_rate=10**9)
 _NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-_BORN = _NOW.timestamp() - 3600
+_CREATED = _NOW.timestamp() - 3600
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
 _IAM_ANSWERS = {
@@ -67,7 +67,7 @@ _IAM_ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What kind of stage the events are about."""
+    """The stages that the events are about."""
 
     name: str
     protocol: Protocol = Protocol.REST
@@ -80,7 +80,7 @@ class Case:
         return StageRef(ACCOUNT, REGION, version, f"shop{number:06}", "prod" if is_rest else "$default")
 
     def message(self, number: int) -> dict[str, Any]:
-        """A message of StageQueue with a record of UpdateStage."""
+        """Return a message of StageQueue with a record of UpdateStage."""
         is_rest, ref = self.protocol is Protocol.REST, self.ref(number)
         event = sample("update-stage-logging-off" if is_rest else "update-stage-v2")
         api_id, stage = ("restApiId", "stageName") if is_rest else ("apiId", "stageName")
@@ -98,7 +98,7 @@ class Case:
         }
 
     def stage(self, ref: StageRef) -> dict[str, Any]:
-        """GetStage's answer, as REST and the others have it."""
+        """Return the answer of GetStage."""
         destination = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{access_log_group(ref)}"
         line = FORMATS[self.protocol]
         if self.protocol is not Protocol.REST:
@@ -124,22 +124,22 @@ class Case:
             "variables": {"table": "orders"},
             "tracingEnabled": False,
             "tags": {"team": "shop"},
-            "createdDate": _BORN,
-            "lastUpdatedDate": _BORN,
+            "createdDate": _CREATED,
+            "lastUpdatedDate": _CREATED,
         } | ({"accessLogSettings": {"destinationArn": destination, "format": line}} if self.is_compliant else {})
 
 
 CASES = (
-    Case("REST stage in line"),
-    Case("REST stage in line, 40 methods overridden", overrides=40),
-    Case("HTTP stage in line", protocol=Protocol.HTTP),
+    Case("compliant REST stage"),
+    Case("compliant REST stage, 40 methods overridden", overrides=40),
+    Case("compliant HTTP stage", protocol=Protocol.HTTP),
     Case("new REST stage", is_compliant=False),
     Case("new REST stage, 40 methods overridden", is_compliant=False, overrides=40),
 )
 
 
 class _Raw(io.BytesIO):
-    """A body as botocore reads it."""
+    """A body of an answer, for botocore."""
 
     def stream(self, **_: Any) -> Any:
         yield self.read()
@@ -147,7 +147,7 @@ class _Raw(io.BytesIO):
 
 @dataclass(slots=True)
 class Aws:
-    """Answers at once: each request was made before, since each case is run once before it is measured."""
+    """Answers at once with saved answers: each case runs once before it is measured."""
 
     case: Case
     _bodies: dict[tuple[str, str, bytes], bytes] = field(default_factory=dict)
@@ -174,7 +174,7 @@ class Aws:
                 answer = self.case.stage(self.case.ref(number))
             case "DescribeLogGroups":
                 names = json.loads(request)["logGroupIdentifiers"] if self.case.is_compliant else []
-                facts = {"creationTime": int(_BORN * 1000), "retentionInDays": 30, "storedBytes": 0}
+                facts = {"creationTime": int(_CREATED * 1000), "retentionInDays": 30, "storedBytes": 0}
                 answer = {"logGroups": [{"logGroupName": name} | facts for name in names]}
             case "DescribeResourcePolicies":
                 arn = json.loads(request)["resourceArn"]
@@ -205,8 +205,8 @@ class Call:
 
 
 def handler(aws: Aws, session: boto3.Session, messages: int = BATCH) -> Callable[[], None]:
-    """One batch through the handler, as Lambda has it. The first time it is cold, and looks at the log role."""
-    from handlers import enforce  # not before standard output is away, which its Logger takes hold of
+    """Return a function that passes one batch to the handler. Its first call is cold, and reads the log role."""
+    from handlers import enforce  # only after standard output is redirected: its Logger keeps the stream
 
     door = enforce.Door(_SETTINGS, session, clock=lambda: _NOW)
     open_door = enforce.logger.inject_lambda_context(door.open)
@@ -220,7 +220,7 @@ def handler(aws: Aws, session: boto3.Session, messages: int = BATCH) -> Callable
 
 
 def _calls(aws: Aws) -> list[Call]:
-    """Those that one batch takes."""
+    """Return the calls for one batch."""
     made: list[Call] = []
 
     def record(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -235,8 +235,8 @@ def _calls(aws: Aws) -> list[Call]:
     return made
 
 
-def _floor(aws: Aws, calls: list[Call]) -> Callable[[], None]:
-    """The calls alone."""
+def _baseline(aws: Aws, calls: list[Call]) -> Callable[[], None]:
+    """Return a function that makes only the calls."""
     session = aws.session()
     clients = {
         service: session.client(cast(Any, service), config=Config(retries={"mode": "standard"}))
@@ -254,14 +254,14 @@ def _floor(aws: Aws, calls: list[Call]) -> Callable[[], None]:
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Seconds by part, each less those of the parts within it."""
+    """Seconds by part, without those of the parts within it."""
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _within: list[float] = field(default_factory=list)
 
     @contextlib.contextmanager
     def on(self, owner: object, name: str, part: str) -> Iterator[None]:
-        """Each call of the owner's function counts for the part."""
+        """Count the time of each call of the function ``name`` of ``owner`` for the part."""
         function = getattr(owner, name)
 
         def timed(*arguments: Any, **named: Any) -> Any:
@@ -280,7 +280,10 @@ class Stopwatch:
 
 
 def _parts(aws: Aws) -> dict[str, Samples]:
-    """Percent of the time of a batch, by part, in place: beside its neighbours a part is slower than alone."""
+    """Return the percentage of the time of a batch for each part.
+
+    Parts are measured in the running handler, because a part alone is faster.
+    """
     from handlers import enforce
     from log_keeper import enforcement, facts
     from log_keeper.aws import event_bus as change_events
@@ -290,13 +293,13 @@ def _parts(aws: Aws) -> dict[str, Samples]:
     watched: dict[str, list[tuple[object, str]]] = {
         BOTO: [(BaseClient, "_make_api_call")],
         "messages read": [(enforce, "_json"), (enforce, "read_event"), (enforce, "cause_of")],
-        "stages judged": [
+        "stages evaluated": [
             *[(each, "to_stage") for each in (rest, http_websocket)],
             (facts, "log_groups_of"),
             (enforcement, "evaluate"),
         ],
         "log lines and metrics": [(Reporter, "stage"), (Reporter, "flush")],
-        "events of ours": [(change_events, "put_events")],
+        "change events": [(change_events, "put_events")],
     }
     happen, watch, found = handler(aws, aws.session()), Stopwatch(), defaultdict[str, Samples](Samples)
     happen()
@@ -317,7 +320,7 @@ def _parts(aws: Aws) -> dict[str, Samples]:
 
 
 def _seconds(happen: Callable[[], object]) -> float:
-    """CPU time for one event."""
+    """Return the seconds of CPU time for one event."""
     began = time.process_time()
     for _ in range(BATCHES):
         happen()
@@ -326,27 +329,31 @@ def _seconds(happen: Callable[[], object]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``calls``: for one event. ``ours``, ``floor``: seconds of CPU time for one. ``parts``: percent of the time."""
+    """Measurements of one case.
+
+    ``calls``: number for one event. ``ours``, ``baseline``: seconds of CPU time for one event. ``parts``: percent of
+    the time.
+    """
 
     calls: int
     ours: Samples
-    floor: Samples
+    baseline: Samples
     parts: dict[str, Samples]
 
     @property
     def share(self) -> Samples:
-        """Percent of the time that is not botocore's."""
+        """Return the percentage of the time that is not botocore's."""
         return Samples([100 - percent for percent in self.parts[BOTO].values])
 
 
 def measure(case: Case) -> Measured:
     aws = Aws(case)
     calls = _calls(aws)
-    whole, floor, ours, theirs = handler(aws, aws.session()), _floor(aws, calls), Samples(), Samples()
+    whole, baseline, ours, theirs = handler(aws, aws.session()), _baseline(aws, calls), Samples(), Samples()
     whole()
     for _ in range(ROUNDS):
         ours.values.append(_seconds(whole))
-        theirs.values.append(_seconds(floor))
+        theirs.values.append(_seconds(baseline))
     return Measured(len(calls) // BATCH, ours, theirs, _parts(aws))
 
 
@@ -356,38 +363,45 @@ def main() -> None:
     Result(
         name="warm",
         title="Warm",
-        columns=["what the events are about", "calls an event", "events a second", "to the calls alone", "ours, %"],
+        columns=[
+            "events about",
+            "calls per event",
+            "events per second",
+            "ratio to the calls alone",
+            "Log Keeper's share, %",
+        ],
         rows=[
             [
                 name,
                 each.calls,
                 round(1 / each.ours.median),
-                str(ratios(each.ours, each.floor)),
+                str(ratios(each.ours, each.baseline)),
                 str(each.share),
             ]
             for name, each in found.items()
         ],
         notes=[
             (
-                f"{ROUNDS} rounds of {BATCHES} batches of {BATCH} messages, in turns with the same calls of boto3 "
-                "alone, answered at once in both; CPU time of one thread, no pace, standard output to nowhere."
+                f"{ROUNDS} rounds of {BATCHES} batches of {BATCH} messages, alternating with only the same boto3 "
+                "calls; all calls are answered at once. CPU time of one thread, no rate limit, standard output is "
+                "dropped."
             ),
             (
-                "Ours: the share of the time that passes outside botocore, in the same invocation. The calls alone are "
-                "quicker than in the midst of others' code, so that their ratio tells more than our share."
+                "Log Keeper's share: the part of the time outside botocore, in the same invocation. Only the calls are "
+                "faster than the same calls within other code, so the ratio is higher than this share suggests."
             ),
-            "The log role is known, as for five minutes after each look.",
+            "The log role is known, as it is for five minutes after it was read.",
             *(f"{name}, % of the time: {split[name]}." for name in (CASES[0].name, CASES[-1].name)),
-            "Beside this stands the time that AWS takes to answer: some tens of milliseconds a call.",
+            "In AWS, add the time until AWS answers: some tens of milliseconds for each call.",
         ],
         plot=Plot(
             "bars",
             [name.replace(", ", ",\n") for name in found],
             {
                 "the handler": [1000 * each.ours.median for each in found.values()],
-                "its calls of boto3 alone": [1000 * each.floor.median for each in found.values()],
+                "only its boto3 calls": [1000 * each.baseline.median for each in found.values()],
             },
-            "ms of CPU time an event",
+            "ms of CPU time per event",
         ),
     ).save()
 

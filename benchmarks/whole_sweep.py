@@ -1,6 +1,6 @@
-"""Sweeps one region and puts in line what that finds: both handlers in one process, until no message is left.
+"""Sweep one region and remediate its stages: run both handlers in one process until the queues are empty.
 
-In Lambda's place: takes the messages from the queues that the environment names, and hands them on as Lambda does.
+It replaces Lambda: it receives the messages of the queues that the environment names, and passes them to the handlers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handlers import enforce, sweep
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """As Lambda's."""
+    """A context like Lambda's."""
 
     function_name: str
     seconds: int

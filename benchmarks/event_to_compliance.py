@@ -1,6 +1,6 @@
-"""From the call that makes a stage to the moment it is in line: the deployed stack in the sandbox, in wall time.
+"""Measure the wall time from the call that creates a stage until the stage is compliant, with a deployed stack.
 
-First one stage after another, with the pause that the rate asks for between them; then all at once.
+First one stage after another, with the pause that the rate requires; then all at once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from testing.accounts import make_rest_api, make_role, set_log_role
 
 STAGES = 20 if os.environ.get("BENCH_QUICK") else 200
 STAGES_OF_AN_API = 10
-#: Calls of API Gateway a second: the largest SweepRate, so that the program is measured and not its pace.
+#: Calls of API Gateway a second: the largest SweepRate, so that the program is measured and not its rate limit.
 RATE = 10
-#: Calls that are made ahead of the rate after a pause, and by how many environments, which share both.
+#: Calls above the rate that are allowed after a pause, and the number of environments that share the rate and these.
 BURST, ENVIRONMENTS = 20, 2
 #: A read and a write of each stage.
 CALLS = 2
@@ -34,14 +34,14 @@ type Stage = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account with the stack in it. ``deployments``: by API, for stages to be made of."""
+    """The account with the stack. ``deployments``: the deployment for new stages, by API."""
 
     sandbox: Sandbox
     outputs: dict[str, str]
     deployments: dict[str, str]
 
-    def make(self, stage: Stage) -> datetime:
-        """When the call that makes the stage began."""
+    def create(self, stage: Stage) -> datetime:
+        """Create the stage. Return the time at which the call began."""
         api_id, name = stage
         began = self.sandbox.now()
         self.sandbox.client("apigateway").create_stage(
@@ -50,11 +50,11 @@ class Account:
         return began
 
     def calls(self, since: int) -> list[CallRecord]:
-        """Of the function."""
+        """Return the calls of the function since that number of calls."""
         return [made for made in self.sandbox.calls[since:] if "EnforceRole" in (made.call.caller.role_arn or "")]
 
-    def wait_until_compliant(self, stages: Sequence[Stage], since: int) -> dict[Stage, datetime]:
-        """When each stage was written to."""
+    def wait_until_updated(self, stages: Sequence[Stage], since: int) -> dict[Stage, datetime]:
+        """Wait until each stage is updated. Return the times of the updates."""
 
         def written() -> dict[Stage, datetime]:
             return {
@@ -67,27 +67,27 @@ class Account:
         return written()
 
     def settle(self) -> None:
-        """Nothing is on its way, and the pace is as after a long pause."""
+        """Wait until no message is in a queue, and until the calls above the rate are allowed again."""
         assert deployment.wait_until_quiet(self.sandbox, self.outputs) == 0
         time.sleep(BURST / RATE)
 
 
 def _one_after_another(account: Account, stages: Sequence[Stage]) -> list[float]:
-    """Seconds of each."""
+    """Return the seconds of each stage."""
     seconds = []
     for stage in stages:
-        since, began = len(account.sandbox.calls), account.make(stage)
-        seconds.append((account.wait_until_compliant([stage], since)[stage] - began).total_seconds())
-        # One environment answers them all, with its part of the rate.
+        since, began = len(account.sandbox.calls), account.create(stage)
+        seconds.append((account.wait_until_updated([stage], since)[stage] - began).total_seconds())
+        # One environment processes all of them, with its part of the rate.
         time.sleep(max(0.0, CALLS / (RATE / ENVIRONMENTS) - (account.sandbox.now() - began).total_seconds()))
     return seconds
 
 
 def _at_once(account: Account, stages: Sequence[Stage]) -> tuple[list[float], float, int]:
-    """Seconds of each, those from the first call to the last stage, and the calls of API Gateway that it took."""
+    """Return the seconds of each stage, those from the first call to the last stage, and the API Gateway calls."""
     since = len(account.sandbox.calls)
-    began = {stage: account.make(stage) for stage in stages}
-    written = account.wait_until_compliant(stages, since)
+    began = {stage: account.create(stage) for stage in stages}
+    written = account.wait_until_updated(stages, since)
     whole = (max(written.values()) - min(began.values())).total_seconds()
     calls = calls_by_service(account.calls(since))["API Gateway"]
     return [(written[stage] - began[stage]).total_seconds() for stage in stages], whole, calls
@@ -120,9 +120,9 @@ def main() -> None:
     limit = (calls - BURST) / RATE
     rows = {"one after another": alone, "all at once": together}
     Result(
-        name="event_to_in_line",
-        title="Event to in line",
-        columns=["stages", "p50, s", "p90, s", "p99, s", "the last, s", "calls / rate, s"],
+        name="event_to_compliance",
+        title="Event to compliance",
+        columns=["stages", "p50, s", "p90, s", "p99, s", "last, s", "calls / rate, s"],
         rows=[
             [
                 f"{len(seconds)} {name}",
@@ -134,17 +134,17 @@ def main() -> None:
         ],
         notes=[
             (
-                "Wall time from the call of CreateStage to the answer of our UpdateStage: record, rule, queue, "
-                "function, over HTTP in a process of its own; SettleSeconds 0. One run, warm."
+                "Wall time from the call of CreateStage to the answer of Log Keeper's UpdateStage: record, rule, queue "
+                "and function, over HTTP, in a separate process. SettleSeconds is 0. One run, warm."
             ),
             (
-                f"One after another: one each {CALLS / (RATE / ENVIRONMENTS):g} s, so that the pace holds none back. "
-                f"All at once, SweepRate {RATE}: the limit is {calls} calls of API Gateway, less the burst of {BURST}, "
-                f"at {RATE} a second; {invocations} invocations."
+                f"One after another: one every {CALLS / (RATE / ENVIRONMENTS):g} s, so that the rate delays none. All "
+                f"at once: with SweepRate {RATE} the limit is {calls} API Gateway calls, less the burst of {BURST}, at "
+                f"{RATE} per second; {invocations} invocations."
             ),
             (
-                "Not in it: SettleSeconds, 15 s by default; and what AWS itself takes, above all CloudTrail, which "
-                "delivers within seconds and at times minutes."
+                "Not included: SettleSeconds, 15 s by default, and the time of AWS itself, mainly CloudTrail, which "
+                "delivers within seconds and sometimes minutes."
             ),
         ],
         plot=Plot(
@@ -152,7 +152,7 @@ def main() -> None:
             list(range(1, 100)),
             {name: [_percentile(seconds, percent) for percent in range(1, 100)] for name, seconds in rows.items()},
             "seconds",
-            axis="percent of the stages in line within them",
+            axis="percent of the stages that are compliant by then",
             log=True,
         ),
     ).save()

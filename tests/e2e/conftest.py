@@ -19,7 +19,10 @@ from testing.stacks import Deployed
 
 @pytest.fixture(scope="module")
 def account(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """With a live log role, since making one takes ten seconds; unless the module says ``HAS_LOG_ROLE = False``."""
+    """Start an account with a valid log role, since creating one takes ten seconds.
+
+    A module with ``HAS_LOG_ROLE = False`` gets an account without one.
+    """
     with Sandbox(iam_propagation_seconds=1, clock=MovableClock()) as sandbox:
         if getattr(request.module, "HAS_LOG_ROLE", True):
             arn = make_role(sandbox, "LongThere")

@@ -48,7 +48,7 @@ def test_http_and_websocket_stages_are_reported_and_left(stack: Deployed) -> Non
     assert "AccessLogSettings" not in v2_stage(stack.sandbox, websocket)
 
 
-def test_dead_log_role_is_reported_and_left(stack: Deployed) -> None:
+def test_missing_log_role_is_reported_and_not_created(stack: Deployed) -> None:
     stack.sandbox.wait_until(lambda: any("Log role invalid" in line for line in stack.log()))
     assert log_role(stack.sandbox) is None
     assert stack.wait_until_quiet() == 0
@@ -73,7 +73,7 @@ def test_call_that_only_enforce_mode_allows_is_refused(
 
 
 def test_no_policy_of_the_role_names_what_only_enforce_mode_allows(stack: Deployed) -> None:
-    """On whatever resource: of some permissions a refused call tells only that another one is lacking."""
+    """On any resource: a refused call names only the first permission that is missing."""
     iam, name = stack.sandbox.client("iam"), trials.role_arn(stack.sandbox, "EnforceRole").rsplit("/", 1)[-1]
     documents = [
         iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]

@@ -16,7 +16,7 @@ from testing.stacks import Deployed
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
-    """With a live log role, and messages that come back after two seconds."""
+    """Deploy the stack with a valid log role, and messages that come back after two seconds."""
     deployed = deploy()
     deployed.wait_until_compliant(make_rest_stage(deployed.sandbox))
     deployed.wait_until_quiet()

@@ -15,7 +15,7 @@ from testing.permissions import Permission, granted
 from testing.stacks import Deployed
 
 OWNERS = f"arn:aws:iam::{Sandbox.account_id}:role/OwnersLogRole"
-#: A region that is not looked after.
+#: A region that is not managed.
 ELSEWHERE = "eu-west-1"
 
 #: How the account begins.
@@ -95,7 +95,7 @@ def elsewhere(stack: Deployed) -> trials.Scene:
     ],
     ids=str,
 )
-def test_call_to_a_region_that_is_not_looked_after_is_refused(
+def test_call_to_a_region_that_is_not_managed_is_refused(
     stack: Deployed, elsewhere: trials.Scene, permission: Permission
 ) -> None:
     trials.assert_refused(stack.sandbox, permission, elsewhere)

@@ -23,7 +23,7 @@ QUEUES = ["StageQueueUrl", "StageDeadLetterQueueUrl", "SweepQueueUrl", "SweepDea
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
-    """With a stage in line, and quiet."""
+    """Deploy the stack with a compliant stage, and wait until no message is left."""
     stack = deploy()
     stack.wait_until_compliant(make_rest_stage(stack.sandbox))
     quiet(stack)
@@ -140,9 +140,9 @@ def test_policies_of_the_queues_let_the_stacks_rules_in_and_no_one(stack: Deploy
 
 
 def test_hostile_messages_end_in_the_dead_letter_queue(stack: Deployed) -> None:
-    """Put there by somebody who may: nothing changes, but that the one stage that the last of them names is in line."""
+    """Somebody with the permission sends them: only the stage that the last of them names is remediated."""
     sandbox, sqs, url = stack.sandbox, stack.sandbox.client("sqs"), stack.outputs["StageQueueUrl"]
-    sandbox.client("cloudtrail").stop_logging(Name="organization")  # so that nobody else tells of the stage
+    sandbox.client("cloudtrail").stop_logging(Name="organization")  # so that no record names the stage
     api_id = make_rest_stage(sandbox)
     quiet(stack)
     dead_letters = json.dumps({"deadLetterTargetArn": arn(stack, "StageDeadLetterQueueUrl"), "maxReceiveCount": 1})

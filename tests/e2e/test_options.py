@@ -1,4 +1,4 @@
-"""What the parameters choose: formats, metrics, exemptions and bodies."""
+"""What the parameters choose: formats, metrics, exemptions and data trace, in the deployed stack."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_exempt_stage_is_reported_and_left(stack: Deployed) -> None:
     stack.wait_until_compliant(api_id)
 
 
-def test_bodies_stay_where_they_are_wanted_and_allowed(stack: Deployed) -> None:
+def test_data_trace_stays_where_the_tag_and_the_parameter_allow_it(stack: Deployed) -> None:
     client, api_id = stack.sandbox.client("apigateway"), make_rest_stage(stack.sandbox)
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO", "execution-logs-data-trace": "true"})

@@ -1,4 +1,4 @@
-"""HTTP and WebSocket stages, dead destinations, and whose stage it is: in the deployed stack."""
+"""HTTP and WebSocket stages, destinations that do not exist, and owners of stages: in the deployed stack."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_websocket_stage_tagged_for_info(stack: Deployed) -> None:
     stack.sandbox.wait_until(lambda: level() == "ERROR")
 
 
-def test_bodies_of_a_websocket_stage_end(stack: Deployed) -> None:
+def test_data_trace_of_a_websocket_stage_is_switched_off(stack: Deployed) -> None:
     api_id = make_websocket_stage(stack.sandbox)
     wait_until_logged(stack, api_id, "prod")
     stack.sandbox.client("apigatewayv2").update_stage(
@@ -149,7 +149,7 @@ def test_deleted_access_log_settings_come_back(stack: Deployed) -> None:
     wait_until_logged(stack, api_id, "$default")
 
 
-def test_deleted_route_settings_lead_to_a_look(stack: Deployed) -> None:
+def test_deleted_route_settings_lead_to_an_evaluation(stack: Deployed) -> None:
     api_id = make_websocket_stage(stack.sandbox, RouteSettings={"send": {"LoggingLevel": "ERROR"}})
     wait_until_logged(stack, api_id, "prod")
     stack.wait_until_quiet()
@@ -230,8 +230,8 @@ def test_format_that_names_no_request_is_replaced(stack: Deployed) -> None:
     )
 
 
-def test_firehose_stream_that_is_gone_is_a_finding(stack: Deployed) -> None:
-    """It is the owner's to make again; the destination stays."""
+def test_deleted_firehose_stream_is_a_finding(stack: Deployed) -> None:
+    """Only the owner creates it again; the destination stays."""
     api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_compliant(api_id)
     stream = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/amazon-apigateway-gone"
@@ -257,7 +257,7 @@ Outputs:
 """
 
 
-def test_owner_of_a_stage_that_sam_deployed_is_told(stack: Deployed, tmp_path: Path) -> None:
+def test_change_to_a_stage_that_sam_deployed_names_its_owner(stack: Deployed, tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text(HTTP_API)
     deployment.run(
         stack.sandbox,

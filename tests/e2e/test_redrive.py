@@ -100,7 +100,7 @@ def test_failed_messages_are_processed_after_the_cause_is_fixed(stack: Deployed,
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
     unheard = make_rest_stage(stack.sandbox)
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    letters = STAGES + 3  # the HTTP API's stage is told of twice, by its API's event too
+    letters = STAGES + 3  # two records name the HTTP API's stage: its own and its API's
 
     def are_in_dead_letter_queues() -> bool:
         clock.advance(timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""All regions from one stack: 60 stages in three of them, a sixth in line, before it was deployed."""
+"""All regions from one stack, deployed where 60 stages in three of them exist, a sixth of them compliant."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def account(clock: MovableClock) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def apis(account: Sandbox) -> list[tuple[str, str, str]]:
-    """Region, API and stage of 60 stages, each sixth in line."""
+    """Return region, API and stage of 60 stages, each sixth of which is compliant."""
     role, made = make_role(account), []
     for region in REGIONS:
         set_log_role(account, role, region)
@@ -80,12 +80,12 @@ def is_compliant(account: Sandbox, region: str, api_id: str, stage_name: str) ->
     return levels(stage) == {"*/*": "ERROR"} and "destinationArn" in stage.get("accessLogSettings", {})
 
 
-def test_all_stages_of_all_regions_are_put_in_line(stack: Deployed, apis: list[tuple[str, str, str]]) -> None:
+def test_all_stages_of_all_regions_are_remediated(stack: Deployed, apis: list[tuple[str, str, str]]) -> None:
     stack.sandbox.wait_until(lambda: all(is_compliant(stack.sandbox, *stage) for stage in apis), timeout=120)
     assert stack.wait_until_quiet() == 0
 
 
-def test_stages_that_were_in_line_were_not_written_to(stack: Deployed, apis: list[tuple[str, str, str]]) -> None:
+def test_stages_that_were_compliant_were_not_written_to(stack: Deployed, apis: list[tuple[str, str, str]]) -> None:
     ours = [
         (made.call.region, made.call.params["restApiId"], made.call.params["stageName"])
         for made in stack.sandbox.calls
@@ -135,7 +135,7 @@ def test_event_that_cannot_be_delivered_is_kept_and_reported(stack: Deployed) ->
     sqs.purge_queue(QueueUrl=url)
 
 
-def test_region_that_is_dropped_is_not_looked_after(stack: Deployed) -> None:
+def test_region_that_is_dropped_is_not_managed(stack: Deployed) -> None:
     """Adding or dropping a region is a stack update. What was changed there stays."""
     kept, dropped = FURTHER
     deployment.deploy(stack.sandbox, {"SettleSeconds": "0", "SweepRate": "10", "Regions": kept}, **STACK)
@@ -146,7 +146,7 @@ def test_region_that_is_dropped_is_not_looked_after(stack: Deployed) -> None:
 
 
 def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed, clock: MovableClock) -> None:
-    """The stack is complete all the same. Once the reason is mended, the command in the finding deploys the forwarder.
+    """The stack is complete all the same. Once the cause is repaired, the command in the finding deploys the forwarder.
 
     It may take a minute after the failure, in which SQS does not give away the name of a queue that was deleted.
     """

@@ -1,4 +1,4 @@
-"""The deployed stack keeps REST stages in line, whoever changes them and however."""
+"""The deployed stack keeps REST stages compliant, whoever changes them and with whatever call."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 
 
 def test_stage_made_by_the_aws_command_line_is_compliant(stack: Deployed) -> None:
-    """In an account that has never logged: the log role is made on the way."""
+    """In an account that has never logged: the log role is created first."""
     api_id = make_rest_api(stack.sandbox)
     assert log_role(stack.sandbox) is None
     deployment.run(
@@ -96,7 +96,7 @@ def test_stage_whose_execution_logs_are_delivered_elsewhere_gets_the_standard_lo
     assert write_execution_log(sandbox, api_id, "prod") == [standard]
 
 
-def test_stage_born_with_the_tag_gets_info(stack: Deployed) -> None:
+def test_stage_created_with_the_tag_gets_info(stack: Deployed) -> None:
     client, api_id = stack.sandbox.client("apigateway"), make_rest_api(stack.sandbox)
     deployment_id = client.create_deployment(restApiId=api_id)["id"]
     client.create_stage(restApiId=api_id, stageName="prod", deploymentId=deployment_id, tags={"execution-logs": "INFO"})
@@ -104,7 +104,7 @@ def test_stage_born_with_the_tag_gets_info(stack: Deployed) -> None:
 
 
 def test_logging_switched_off_by_hand_comes_back(stack: Deployed) -> None:
-    """With an override, and bodies: raising a level must not start to write them."""
+    """With an override, and data trace: raising a level must not start to write request and response bodies."""
     api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_compliant(api_id)
     patch_stage(
@@ -228,7 +228,7 @@ def test_cleared_account_setting_is_set_again(stack: Deployed) -> None:
     stack.sandbox.wait_until(lambda: log_role(stack.sandbox) == MADE_ROLE)
 
 
-def test_live_role_of_another_is_left(stack: Deployed) -> None:
+def test_valid_role_of_somebody_else_is_left(stack: Deployed) -> None:
     stack.wait_until_quiet()
     theirs = make_role(stack.sandbox, "Theirs")
     stack.sandbox.wait_until(lambda: stack.sandbox.is_propagated("Theirs"))
@@ -240,7 +240,7 @@ def test_live_role_of_another_is_left(stack: Deployed) -> None:
 
 
 def test_role_that_may_not_be_passed_ends_in_the_dead_letter_queue(stack: Deployed) -> None:
-    """Say, by a boundary of the owner's. The stage is not touched, the reason is told, and nothing is lost."""
+    """For example because of a boundary. The stage stays as it is, the cause is reported, and nothing is lost."""
     iam = stack.sandbox.client("iam")
     enforcer = next(name for name in role_names(stack) if "EnforceRole" in name)
     deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "iam:PassRole", "Resource": "*"}]}
@@ -256,7 +256,7 @@ def test_role_that_may_not_be_passed_ends_in_the_dead_letter_queue(stack: Deploy
     iam.delete_role_policy(RoleName=enforcer, PolicyName="Deny")
     stack.set_queue(VisibilityTimeout="360")
     [letter] = stack.dead_letters()
-    # Sent back as it is once the reason is gone, it does its work.
+    # Sent again without a change after the cause is repaired, it has its effect.
     stack.sandbox.client("sqs").send_message(QueueUrl=stack.outputs["StageQueueUrl"], MessageBody=letter)
     stack.sandbox.wait_until(lambda: log_role(stack.sandbox) == MADE_ROLE)
 

@@ -1,4 +1,4 @@
-"""Deployed into an account that has stages already: all of them are put in line."""
+"""Deployed into an account with stages: all of them are remediated."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def stack(built: None, account: Sandbox, older: dict[str, list[str]]) -> Deploye
     return deployed
 
 
-def test_stages_that_were_there_are_put_in_line_at_deploy(stack: Deployed, older: dict[str, list[str]]) -> None:
+def test_existing_stages_are_remediated_after_the_deployment(stack: Deployed, older: dict[str, list[str]]) -> None:
     for api_id in older["rest"]:
         stack.wait_until_compliant(api_id)
     for kind, stage_name in (("http", "$default"), ("websocket", "prod")):
@@ -59,7 +59,7 @@ def test_stages_that_were_there_are_put_in_line_at_deploy(stack: Deployed, older
     assert stack.wait_until_quiet() == 0
 
 
-def test_sweep_of_stages_in_line_costs_the_lists_and_a_call_for_each_api(
+def test_sweep_of_compliant_stages_costs_the_lists_and_a_call_for_each_api(
     stack: Deployed, older: dict[str, list[str]]
 ) -> None:
     stack.wait_until_quiet()
@@ -74,8 +74,8 @@ def test_sweep_of_stages_in_line_costs_the_lists_and_a_call_for_each_api(
     assert stack.invocations() == invocations
 
 
-def test_sweep_finds_what_no_event_told(stack: Deployed, older: dict[str, list[str]]) -> None:
-    """The stage, and the account's log role."""
+def test_sweep_finds_changes_without_a_record(stack: Deployed, older: dict[str, list[str]]) -> None:
+    """Of the stage, and of the account's log role."""
     api_id = older["rest"][0]
     trails = stack.sandbox.client("cloudtrail")
     trails.stop_logging(Name="organization")
@@ -106,8 +106,8 @@ def test_sweep_reports_execution_logs_that_are_delivered_to_nothing(
     assert stack.wait_until_quiet() == 0
 
 
-def test_change_is_told_on_the_bus(stack: Deployed, older: dict[str, list[str]]) -> None:
-    """With what was changed, by whom it is owned and which event led to it."""
+def test_change_is_published_on_the_bus(stack: Deployed, older: dict[str, list[str]]) -> None:
+    """The event has the changes, the owner of the stage, and the event that led to them."""
     sqs, events = stack.sandbox.client("sqs"), stack.sandbox.client("events")
     url = sqs.create_queue(QueueName="heard")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -136,7 +136,7 @@ def test_every_sample_goes_through_rule_and_function(stack: Deployed, name: str)
 
 
 def test_sam_remote_invoke_replays_a_record(stack: Deployed, tmp_path: Path) -> None:
-    """After the rule has missed it, say. The record is that of a change that nobody told the function of."""
+    """For example after the rule has missed it. The function has not seen the record of the change."""
     with stack.sandbox.lock:
         stack.sandbox.has_trail = False
         api_id = make_rest_stage(stack.sandbox)

@@ -189,7 +189,7 @@ def tag(stack: Deployed, api_id: str, **tags: str) -> None:
 
 # ---- upgrade
 
-#: Resources with a name that the template gives: one of a kind in the account.
+#: Resources whose names the template gives: each name is unique in the account.
 NAMED = {
     "Dashboard": "DashboardName",
     "EnforceLogGroup": "LogGroupName",
@@ -307,7 +307,7 @@ KINDS = (
 
 
 def inventory(sandbox: Sandbox) -> set[str]:
-    """The kind and name of everything in the account, but its APIs."""
+    """Return the type and name of everything in the account, except its APIs."""
     iam, kms = sandbox.client("iam"), sandbox.client("kms")
     found = {f"role {role['RoleName']}" for role in iam.list_roles()["Roles"]}
     found |= {f"policy {policy['PolicyName']}" for policy in iam.list_policies(Scope="Local")["Policies"]}
@@ -395,10 +395,10 @@ def test_what_a_removal_in_mid_flood_leaves(stack: Deployed, clock: MovableClock
 
 
 def test_deployed_again(stack: Deployed, account: Sandbox, clock: MovableClock) -> None:
-    """Nothing that remained is in the way, and what is in line is left as it is."""
-    in_line = [path(api_id, name) for api_id, name in every_stage(account) if is_compliant(account, api_id, name)]
-    waiting = [(api_id, name) for api_id, name in every_stage(account) if path(api_id, name) not in in_line]
-    assert in_line
+    """Nothing that remained prevents it, and compliant stages are left as they are."""
+    compliant = [path(api_id, name) for api_id, name in every_stage(account) if is_compliant(account, api_id, name)]
+    waiting = [(api_id, name) for api_id, name in every_stage(account) if path(api_id, name) not in compliant]
+    assert compliant
     assert waiting
     calls = len(account.calls)
     again = Deployed(account, deployment.deploy(account, PARAMETERS | {"InfoTagKey": "nobodys"}))

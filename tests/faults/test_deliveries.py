@@ -23,7 +23,7 @@ def writes(here: World, since: int = 0) -> int:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
 def test_messages_that_come_twice_and_an_hour_late_change_nothing_more(scenario: Scenario) -> None:
     with world() as here:
-        in_line = scenario.prepare(here)
+        is_compliant = scenario.prepare(here)
         sqs, url = here.sandbox.client("sqs"), here.enforce.queue_url
         waiting = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, WaitTimeSeconds=0).get(
             "Messages", []
@@ -33,18 +33,18 @@ def test_messages_that_come_twice_and_an_hour_late_change_nothing_more(scenario:
             sqs.send_message(QueueUrl=url, MessageBody=message["Body"], DelaySeconds=900)
         here.time.sleep(3600)
         here.settle()
-        assert in_line()
+        assert is_compliant()
         made = len(here.sandbox.calls)
         for message in waiting:
             sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
         here.settle()
-        assert in_line()
+        assert is_compliant()
         assert here.dead_letters() == 0
         assert writes(here, made) == 0
 
 
 def test_records_out_of_order_lead_to_what_is_so_now() -> None:
-    """Tagged, untagged, switched off: whatever the order in which it is heard of, the stage is read as it is."""
+    """Tagged, untagged, switched off: whatever the order of the records, the stage is read as it is."""
     with world() as here:
         api_id = make_rest_stage(here.sandbox)
         arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
@@ -64,7 +64,7 @@ def test_records_out_of_order_lead_to_what_is_so_now() -> None:
 
 
 def test_stage_that_fails_again_and_again_takes_no_other_along() -> None:
-    """Ten messages in a batch, one of which cannot succeed: the nine are in line at once, the one is kept."""
+    """Ten messages in a batch, one of which cannot succeed: nine stages are compliant at once, one message is kept."""
     with world() as here:
         apis = [make_rest_stage(here.sandbox) for _ in range(10)]
         bad = apis[4]
@@ -123,8 +123,8 @@ def test_api_that_a_sweep_cannot_read_hides_no_other() -> None:
         here.sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "apigateway", "GetStages", times=None, skip=2))
         here.begin_sweep()
         here.settle()
-        in_line = [api_id for api_id in apis if levels(get_stage(here.sandbox, api_id)) == {"*/*": "ERROR"}]
-        assert len(in_line) == 2
+        compliant = [api_id for api_id in apis if levels(get_stage(here.sandbox, api_id)) == {"*/*": "ERROR"}]
+        assert len(compliant) == 2
         assert here.dead_letters() == 1
         here.sandbox.faults.lift()
         here.redrive()
@@ -151,7 +151,7 @@ def test_stages_of_an_api_do_not_wait_for_the_one_that_fails() -> None:
         assert logged() == 3
 
 
-def test_change_that_could_not_be_told_is_made_all_the_same() -> None:
+def test_change_that_could_not_be_published_is_made_all_the_same() -> None:
     with world() as here:
         api_id = make_rest_stage(here.sandbox)
         here.sandbox.faults.add(Fault(Kind.TIMEOUT, "events", "PutEvents", times=None))
@@ -180,7 +180,7 @@ def test_owners_patch_between_read_and_write_is_not_undone() -> None:
 
 
 def test_api_that_says_what_none_is_known_to_say_hides_no_other() -> None:
-    """A stage of a name that no stage can have; it is kept in the dead-letter queue, and the others are in line."""
+    """A stage of a name that no stage can have; it is kept in the dead-letter queue, and the others are compliant."""
     with world() as here:
         good, odd = make_rest_stage(here.sandbox), make_rest_stage(here.sandbox)
 

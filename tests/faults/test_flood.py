@@ -28,7 +28,7 @@ ALONE = 300.0
 
 
 def begin(here: World) -> Owner:
-    """The account has a live log role and the owner deploys; the quotas are on."""
+    """Set a valid log role, switch the quotas on, and let the owner deploy."""
     here.sandbox.interposers.insert(0, Latency(here.time, LATENCY).interpose)
     arn = make_role(here.sandbox, "Logs")
     here.time.sleep(60)

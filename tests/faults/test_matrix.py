@@ -25,7 +25,7 @@ _EACH_CALL_MEETS = 1
 
 
 class Cell(NamedTuple):
-    """One test: a scenario, the call at which it happens, what happens, and how often (None: until it is mended)."""
+    """One test: a scenario, the call at which it happens, what happens, and how often (None: until it is repaired)."""
 
     scenario: Scenario
     service: str
@@ -45,10 +45,10 @@ def calls() -> tuple[tuple[Scenario, str, str], ...]:
     found: dict[tuple[Scenario, str, str], None] = {}
     for scenario in SCENARIOS:
         with world() as here:
-            in_line = scenario.prepare(here)
+            is_compliant = scenario.prepare(here)
             prepared = len(here.sandbox.calls)
             here.settle()
-            assert in_line(), f"{scenario.name} does not even go well where nothing goes wrong"
+            assert is_compliant(), f"{scenario.name} does not even go well where nothing goes wrong"
             found |= {(scenario, made.call.service, made.call.operation): None for made in here.calls(prepared)}
     return tuple(found)
 
@@ -80,14 +80,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def begun(here: World, scenario: Scenario) -> tuple[Callable[[], bool], dict[str, object]]:
     """The scenario is prepared beside a stage that nobody asked for; gives its check and what must stay."""
     make_rest_stage(here.sandbox, "untouched")
-    in_line = scenario.prepare(here)
-    return in_line, unrelated_state(here.sandbox)
+    is_compliant = scenario.prepare(here)
+    return is_compliant, unrelated_state(here.sandbox)
 
 
 def test_fault_at_a_call(fault: Cell) -> None:
-    """The stage is in line in the end, or the message is kept and does its work once the fault is mended."""
+    """The stage is compliant in the end, or the message is kept and has its effect once the fault is repaired."""
     with world() as here:
-        in_line, before = begun(here, fault.scenario)
+        is_compliant, before = begun(here, fault.scenario)
         here.sandbox.faults.add(Fault(Kind(fault.what), fault.service, fault.operation, fault.times))
         here.settle()
         assert here.sandbox.faults.met
@@ -95,15 +95,15 @@ def test_fault_at_a_call(fault: Cell) -> None:
         if fault.times is not None:
             # One fault is never the end of it: boto3, the program or the queue tries again.
             assert here.dead_letters() == 0
-            assert in_line()
+            assert is_compliant()
         else:
-            assert in_line() or here.dead_letters() > 0
+            assert is_compliant() or here.dead_letters() > 0
             assert unrelated_state(here.sandbox) == before
             here.sandbox.faults.lift()
             here.redrive()
             here.settle()
             assert here.dead_letters() == 0
-            assert in_line()
+            assert is_compliant()
         assert unrelated_state(here.sandbox) == before
 
 
@@ -111,7 +111,7 @@ def test_meddling_at_a_call(meddling: Cell) -> None:
     """Others change the account between one call of the program and the next."""
     act, leaves_stages = INTERFERENCES[meddling.what]
     with world() as here:
-        in_line, _ = begun(here, meddling.scenario)
+        is_compliant, _ = begun(here, meddling.scenario)
         meddler = Interference(here.program, meddling.service, meddling.operation, act)
         here.sandbox.interposers.insert(0, meddler.interpose)
         here.settle()
@@ -122,4 +122,4 @@ def test_meddling_at_a_call(meddling: Cell) -> None:
         here.settle()
         assert here.dead_letters() == 0
         if leaves_stages:
-            assert in_line()
+            assert is_compliant()

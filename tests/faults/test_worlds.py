@@ -83,7 +83,7 @@ def websocket_stage(here: World) -> str:
 
 
 def rest_stage(here: World) -> str:
-    """The id of an API whose stage has two methods with settings of their own, in two spellings, and logs bodies."""
+    """Return the id of an API whose stage has data trace on and two methods with own settings, in two spellings."""
     api_id = make_rest_stage(here.sandbox)
     for path in ("/~1pets/GET", "/dogs/GET"):
         patch_stage(here.sandbox, api_id, ("replace", f"{path}/logging/dataTrace", "true"))
@@ -124,7 +124,7 @@ def test_everyday_work_is_done_in_every_world(each: worlds.World) -> None:
         assert_rest_stage_logs(here, rest, "INFO")
         assert is_delivered(here, http)
 
-        # Stages of which no event told.
+        # Stages that no record names.
         unseen = rest_stage(here), make_http_stage(account), websocket_stage(here)
         here.begin_sweep()
         here.settle()

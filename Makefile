@@ -45,8 +45,8 @@ test: setup .venv-lint/.installed .venv-applications/.installed ## Check format,
 	$(PYTHON) -m mypy
 	$(WITH_TOOLS) AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	$(PYTHON) -m tools.translate $(TRANSLATED)
-	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/template.json
-	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json --framework cloudformation --compact --quiet --skip-download
+	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json
+	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json --framework cloudformation --compact --quiet --skip-download
 	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies
 	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 

@@ -1,8 +1,8 @@
-"""``python -m tools.translate FOLDER``: write the template and its policy documents in the form that linters need.
+"""``python -m tools.translate FOLDER``: write both templates and their policy documents in the form that linters need.
 
-``FOLDER/template.json`` is the template after the serverless transform. ``FOLDER/policies/VARIANT/RESOURCE.WHERE.json``
-are the policy documents for one set of parameters, with a value in place of every function of CloudFormation. Names
-and ARNs of resources are samples: nothing is deployed.
+``FOLDER/template.json`` is the template after the serverless transform, ``FOLDER/forwarders.json`` the one for further
+regions. ``FOLDER/policies/VARIANT/RESOURCE.WHERE.json`` are the policy documents for one set of parameters, with a value
+in place of every function of CloudFormation. Names and ARNs of resources are samples: nothing is deployed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import Any
 
 from sandbox.services.cloudformation import template_functions, templates
 
-TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+ROOT = Path(__file__).parent.parent
+TEMPLATE, FORWARDERS = ROOT / "template.yaml", ROOT / "forwarders.yaml"
 ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "log-keeper"
+FURTHER_REGION = "us-east-1"
 
 #: Parameters with which the template creates all its resources.
 EVERYTHING = {
-    "Regions": "us-east-1,ap-southeast-2",
+    "Regions": f"{FURTHER_REGION},ap-southeast-2",
     "PermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/Boundary",
     "RolePath": "/platform/",
     "RoleNamePrefix": "org-",
@@ -53,12 +55,21 @@ _REFERRED_TO_BY_ARN = frozenset({"AWS::SNS::Topic"})
 
 def translated() -> dict[str, Any]:
     """Return the template after the serverless transform, as if the functions' package had been uploaded."""
-    template = templates.parse(TEMPLATE.read_text())
+    template = templates.parse_source(TEMPLATE.read_text())
     template["Globals"]["Function"]["CodeUri"] = "s3://packages/log-keeper"
     return templates.expand(template, {}, REGION, dict, _nothing)
 
 
-def resolved(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def forwarders(parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the template of the stack set, and the parameters that it gets from a stack with these parameters."""
+    stack_set = resolved(translated(), parameters)["Forwarders"]
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack_set["Parameters"]}
+    return templates.parse(FORWARDERS.read_text()), given
+
+
+def resolved(
+    template: Mapping[str, Any], parameters: Mapping[str, str], region: str = REGION
+) -> dict[str, dict[str, Any]]:
     """Return the properties of the resources that these parameters create, by logical id, with functions evaluated."""
 
     def resource_type(logical_id: str) -> str:
@@ -71,14 +82,14 @@ def resolved(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict
     def attribute(logical_id: str, wanted: str) -> str:
         if wanted != "Arn":
             return f"{name(logical_id)}.{wanted}"
-        return _ARNS[resource_type(logical_id)].format(region=REGION, account=ACCOUNT, name=name(logical_id))
+        return _ARNS[resource_type(logical_id)].format(region=region, account=ACCOUNT, name=name(logical_id))
 
     def reference(logical_id: str) -> str:
         return attribute(logical_id, "Arn") if resource_type(logical_id) in _REFERRED_TO_BY_ARN else name(logical_id)
 
-    stack_id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/0"
+    stack_id = f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{STACK}/0"
     values = templates.parameter_values(template, parameters, _nothing)
-    values |= templates.pseudo_parameters(ACCOUNT, REGION, STACK, stack_id)
+    values |= templates.pseudo_parameters(ACCOUNT, region, STACK, stack_id)
     scope = template_functions.Scope(template, values, reference, attribute, _nothing)
     return {
         logical_id: scope.evaluate(declaration.get("Properties") or {})
@@ -111,20 +122,25 @@ def _nothing(name: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write the translated template and the policies of all variants into the folder, and delete its older content."""
+    """Write the translated templates and the policies of all variants into the folder, and delete its older content."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    template = translated()
+    template, (child, given) = translated(), forwarders(EVERYTHING)
     for variant, parameters in VARIANTS.items():
-        policies = folder / "policies" / variant
-        policies.mkdir(parents=True)
-        for where, document in policy_documents(resolved(template, parameters)):
-            readable = _with_resource(document) if where.endswith("AssumeRolePolicyDocument") else document
-            (policies / f"{where}.json").write_text(json.dumps(readable, indent=2))
+        _write_policies(folder / "policies" / variant, resolved(template, parameters))
+    _write_policies(folder / "policies" / "forwarders", resolved(child, given, FURTHER_REGION))
     # Linters evaluate only the resources that the defaults of the parameters create.
-    for parameter, value in EVERYTHING.items():
-        template["Parameters"][parameter]["Default"] = value
-    (folder / "template.json").write_text(json.dumps(template, indent=2))
+    for name, source, parameters in (("template", template, EVERYTHING), ("forwarders", child, given)):
+        for parameter, value in parameters.items():
+            source["Parameters"][parameter]["Default"] = value
+        (folder / f"{name}.json").write_text(json.dumps(source, indent=2))
+
+
+def _write_policies(folder: Path, resources: Mapping[str, Any]) -> None:
+    """Write each policy document of the resources into a file of the folder, which it creates."""
+    folder.mkdir(parents=True)
+    for where, document in policy_documents(resources):
+        readable = _with_resource(document) if where.endswith("AssumeRolePolicyDocument") else document
+        (folder / f"{where}.json").write_text(json.dumps(readable, indent=2))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def run(account: Sandbox, copy: Path) -> Callable[..., str]:
 def test_plain_sam_commands_deploy_a_stack_that_remediates(
     account: Sandbox, copy: Path, run: Callable[..., str]
 ) -> None:
-    parameters = templates.parse((copy / "template.yaml").read_text())["Parameters"]
+    parameters = templates.parse_source((copy / "template.yaml").read_text())["Parameters"]
     typed = ["", "", *(ANSWERS.get(name, "") for name in parameters)]  # the stack's name and region come first
     typed += ["", "", "", "", "", ""]  # confirmation, roles, rollback, and where the answers are kept
     printed = run("sam build && sam deploy --guided", "\n".join([*typed, "y", ""]))

@@ -166,7 +166,8 @@ def next_version(folder: Path) -> Path:
     """The application as built, but for its own name in its calls, and the size of the batches that it takes."""
     build = folder / ".aws-sam" / "build"
     shutil.copytree(deployment.ROOT / ".aws-sam" / "build", build, copy_function=os.link)
-    shutil.copy(deployment.ROOT / "samconfig.toml", folder)
+    for name in ("samconfig.toml", "forwarders.yaml"):
+        shutil.copy(deployment.ROOT / name, folder)
 
     def change(file: Path, old: str, new: str) -> None:
         text = file.read_text()
@@ -206,7 +207,7 @@ def test_names_belong_to_the_same_resources_as_ever() -> None:
 
     Saved queries may be of one name.
     """
-    resources = templates.parse((deployment.ROOT / "template.yaml").read_text())["Resources"]
+    resources = templates.parse_source((deployment.ROOT / "template.yaml").read_text())["Resources"]
     named = {
         logical_id: name
         for logical_id, resource in resources.items()

@@ -39,7 +39,7 @@ from testing.accounts import (
 from testing.builders import ACCOUNT, SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
-PARAMETERS = templates.parse((ROOT / "template.yaml").read_text())["Parameters"]
+PARAMETERS = templates.parse_source((ROOT / "template.yaml").read_text())["Parameters"]
 
 type Look = Callable[..., tuple[int, str, str]]
 
@@ -89,7 +89,7 @@ def test_defaults_are_the_templates() -> None:
 
 def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     """Those of the policy and of log groups, but what only a change needs."""
-    groups = templates.parse((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
+    groups = templates.parse_source((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
     wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
     settings = command.settings(command.parser().parse_args([]), ACCOUNT, "aws", ("us-east-1",))
     only_changes = {"Mode", "LogGroupKmsKeyArn", "FunctionLogRetentionDays", "MissingLogGroupMinutes"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +11,15 @@ from aws_lambda_powertools import Logger, Metrics
 from log_keeper.reporting import Reporter
 from log_keeper.stages import Protocol
 from log_keeper.sweep import Count, Swept
-from sandbox.services.cloudformation import templates
 from sandbox.services.cloudwatch.metrics import Key
 from testing import metric_search
-
-TEMPLATE = templates.parse((Path(__file__).parent.parent.parent / "template.yaml").read_text())
+from tools import translate
 
 
 def widgets() -> list[dict[str, Any]]:
-    body = TEMPLATE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    found: list[dict[str, Any]] = json.loads(re.sub(r"\$\{([^}]+)\}", r"\1", body))["widgets"]
+    """Return the properties of each widget, with sample names of resources."""
+    body = translate.resolved(translate.translated(), {})["Dashboard"]["DashboardBody"]
+    found: list[dict[str, Any]] = json.loads(body)["widgets"]
     return [widget["properties"] for widget in found]
 
 
@@ -37,10 +34,10 @@ def searches() -> dict[str, str]:
 
 
 SEARCHES = searches()
-EXECUTION, ACCESS = "Log bytes taken in: execution logs", "Log bytes taken in: access logs"
+EXECUTION, ACCESS = "Ingested bytes of execution logs", "Ingested bytes of access logs"
 OF_SWEEPS = {
-    "Stages out of line, last sweep": "StagesFoundNonCompliant",
-    "Stages in line, last sweep": "StagesFoundCompliant",
+    "Non-compliant stages, last sweep": "StagesFoundNonCompliant",
+    "Compliant stages, last sweep": "StagesFoundCompliant",
     "Stages opted in to INFO": "StagesOptedIn",
 }
 
@@ -111,7 +108,7 @@ def metrics_of_log_keeper(capsys: pytest.CaptureFixture[str]) -> list[Key]:
     return found
 
 
-def test_all_searches_are_looked_at() -> None:
+def test_every_search_has_a_test() -> None:
     assert SEARCHES.keys() == {EXECUTION, ACCESS, *OF_SWEEPS}
 
 

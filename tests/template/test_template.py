@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from testing.builders import EVENTS, OWN_ROLE_ARN, sample
 from tools import translate
 
 ROOT = Path(__file__).parent.parent.parent
-TEMPLATE = templates.parse((ROOT / "template.yaml").read_text())
+TEMPLATE = templates.parse_source((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+FORWARDERS: dict[str, Any] = templates.parse((ROOT / "forwarders.yaml").read_text())["Resources"]
+FORWARDING_RULES = {name: rule for name, rule in FORWARDERS.items() if rule["Type"] == "AWS::Events::Rule"}
 PARAMETERS_PAGE = (ROOT / "docs" / "parameters.md").read_text()
 
 
@@ -32,6 +35,9 @@ def resolved(value: Any) -> Any:
             return TEMPLATE["Parameters"][name]["Default"]
         case {"Ref": str(name)}:
             return name
+        case {"Fn::Sub": str(text)}:
+            name = TEMPLATE["Parameters"]["LogRoleName"]["Default"]
+            return text.replace("${EnforceRole.Arn}", OWN_ROLE_ARN).replace("${LogRoleName}", name)
         case dict():
             return {key: resolved(inner) for key, inner in value.items()}
         case list():
@@ -41,8 +47,9 @@ def resolved(value: Any) -> Any:
 
 
 def pattern(rule: str) -> dict[str, Any]:
-    found: dict[str, Any] = resolved(RESOURCES[rule]["Properties"]["EventPattern"])
-    return found
+    found: Any = resolved(RESOURCES[rule]["Properties"]["EventPattern"])
+    value: dict[str, Any] = json.loads(found) if isinstance(found, str) else found
+    return value
 
 
 def rules_that_match(event: dict[str, Any]) -> list[str]:
@@ -193,14 +200,14 @@ def test_statement_is_exact(statement: dict[str, Any]) -> None:
 
 
 #: What only reads, and what the function needs to run at all: all that is left in Audit mode.
-LOOKING = {"ReadPolicy"}
+READING = {"ReadPolicy"}
 READS = ("Get", "Describe", "List", "Simulate", "GET")
 
 
 def test_audit_mode_has_no_permission_to_change_anything() -> None:
     for name, resource in RESOURCES.items():
         is_of_functions = {"Ref": "EnforceRole"} in resource["Properties"].get("Roles", [])
-        if resource["Type"] == "AWS::IAM::Policy" and is_of_functions and name not in LOOKING:
+        if resource["Type"] == "AWS::IAM::Policy" and is_of_functions and name not in READING:
             assert resource["Condition"] in ("Enforces", "CreatesLogRole")
     for statement in RESOURCES["ReadPolicy"]["Properties"]["PolicyDocument"]["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
@@ -237,51 +244,71 @@ def test_readme_names_six_parameters_with_their_defaults() -> None:
     assert named.items() <= DEFAULTS.items()
 
 
-def test_forwarders_send_what_the_rules_at_home_take() -> None:
-    """Word for word, but for the names of what they refer to."""
-    forwarders = templates.parse(RESOURCES["Forwarders"]["Properties"]["TemplateBody"])["Resources"]
-    names = {"EnforceRole": OWN_ROLE_ARN, "LogRoleName": TEMPLATE["Parameters"]["LogRoleName"]["Default"]}
+#: Rules whose patterns each parameter of the forwarders has.
+PASSED = {
+    "StageChanges": "StageChangedRule",
+    "LogRoleChanges": "LogRoleChangedRule",
+    "LogGroupChanges": "LogGroupDeletedRule",
+    "LogGroupPolicyChanges": "LogGroupPolicyChangedRule",
+    "AccountLogPolicyChanges": "AccountLogPolicyChangedRule",
+    "DeliveryChanges": "DeliveryChangedRule",
+}
 
-    def at_home(value: Any) -> Any:
-        match value:
-            case {"Ref": name}:
-                return names[name]
-            case dict():
-                return {key: at_home(inner) for key, inner in value.items()}
-            case list():
-                return [at_home(inner) for inner in value]
-            case _:
-                return value
 
-    rules = {name: resource for name, resource in forwarders.items() if resource["Type"] == "AWS::Events::Rule"}
-    sent = {name: at_home(rule["Properties"]["EventPattern"]) for name, rule in rules.items()}
-    # What two rules take at home, since it goes to different queues, is sent by one.
-    policies = sent.pop("LogPolicyChangedRule")
-    for number, name in enumerate(("LogGroupPolicyChangedRule", "AccountLogPolicyChangedRule")):
-        sent[name] = policies | {"detail": policies["detail"]["$or"][number]}
-    at_home_only = {"StackDeployedRule"}
-    taken = {name for name, resource in RESOURCES.items() if "EventPattern" in resource.get("Properties", {})}
-    assert sent == {name: pattern(name) for name in taken - at_home_only}
+def test_forwarders_get_the_pattern_of_each_rule_and_the_parameters_that_they_declare() -> None:
+    given = {
+        each["ParameterKey"]: each["ParameterValue"] for each in RESOURCES["Forwarders"]["Properties"]["Parameters"]
+    }
+    declared = templates.parse((ROOT / "forwarders.yaml").read_text())["Parameters"]
+    assert given.keys() == declared.keys()
+    rules = {name for name, resource in RESOURCES.items() if "EventPattern" in resource.get("Properties", {})}
+    assert set(PASSED.values()) == rules - {"StackDeployedRule"}
+    for parameter, rule in PASSED.items():
+        assert given[parameter] == RESOURCES[rule]["Properties"]["EventPattern"]
+        assert len(resolved(given[parameter])) <= 4096  # as long as a parameter's value may be
+
+
+def forwarding_pattern(rule: str) -> dict[str, Any]:
+    """Return the pattern of a rule in a further region."""
+    match FORWARDING_RULES[rule]["Properties"]["EventPattern"]:
+        case {"Ref": name}:
+            return pattern(PASSED[name])
+        case {"Fn::Sub": text}:
+            patterns = {parameter: json.dumps(pattern(name)) for parameter, name in PASSED.items()}
+            found: dict[str, Any] = json.loads(re.sub(r"\$\{(\w+)\}", lambda match: patterns[match[1]], text))
+            return found
+        case other:
+            raise AssertionError(other)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("*.json")))
+def test_sample_is_forwarded_by_one_rule_if_a_rule_at_home_matches_it(name: str) -> None:
+    forwarded = [rule for rule in FORWARDING_RULES if event_bus.matches(forwarding_pattern(rule), sample(name))]
+    assert len(forwarded) == len(rules_that_match(sample(name)))
+
+
+@pytest.mark.parametrize("rule", FORWARDING_RULES)
+def test_pattern_is_not_longer_than_eventbridge_allows(rule: str) -> None:
+    """*Source:* EventBridge user guide, "Amazon EventBridge quotas": 2,048 characters"""
+    assert len(json.dumps(forwarding_pattern(rule), indent=2)) <= 2048
 
 
 def name_behind_the_stacks(value: Any) -> str:
     """What follows the stack's name in a name of the template."""
-    suffix = re.fullmatch(r"\$\{(?:AWS::StackName|Owner)\}(.*)", value["Fn::Sub"])
+    suffix = re.fullmatch(r"\$\{(?:AWS::StackName|StackName)\}(.*)", value["Fn::Sub"])
     assert suffix is not None
     return suffix[1]
 
 
 def forwarding_rules() -> list[str]:
-    forwarders = templates.parse(RESOURCES["Forwarders"]["Properties"]["TemplateBody"])["Resources"].values()
-    return [
-        name_behind_the_stacks(rule["Properties"]["Name"]) for rule in forwarders if rule["Type"] == "AWS::Events::Rule"
-    ]
+    return [name_behind_the_stacks(rule["Properties"]["Name"]) for rule in FORWARDING_RULES.values()]
 
 
 def test_forwarding_rules_are_named_alike_wherever_they_are_named() -> None:
     """Where they are made, where they are looked for, and where they, and nothing else, are allowed."""
-    variable = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["FORWARDING_RULES"]["Fn::Sub"]
-    assert [name_behind_the_stacks({"Fn::Sub": name}) for name in variable.split(",")] == forwarding_rules()
+    names, variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["FORWARDING_RULES"]["Fn::Sub"]
+    assert variables == {"Stack": {"Ref": "AWS::StackName"}}
+    assert [name.removeprefix("${Stack}") for name in names.split(",")] == forwarding_rules()
     trust = RESOURCES["ForwardRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     by_sid = {statement["Sid"]: statement["Resource"] for statement in statements()}
     for arns in (
@@ -298,16 +325,16 @@ def test_stack_set_and_queue_of_forwarders_are_named_alike_wherever_they_are_nam
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     forwarders = RESOURCES["Forwarders"]["Properties"]
     assert variables["FORWARDING_STACK_SET"] == forwarders["StackSetName"]
-    child = templates.parse(forwarders["TemplateBody"])["Resources"]
-    queue = name_behind_the_stacks(child["UndeliveredQueue"]["Properties"]["QueueName"])
+    queue = name_behind_the_stacks(FORWARDERS["UndeliveredQueue"]["Properties"]["QueueName"])
     assert name_behind_the_stacks(variables["FORWARDING_QUEUE"]) == queue
     by_sid = {statement["Sid"]: statement["Resource"] for statement in statements()}
     for sid in ("ManageForwarderQueues", "CountUndeliveredEvents"):
         assert name_behind_the_stacks({"Fn::Sub": by_sid[sid]["Fn::Sub"].split("{AWS::AccountId}:")[1]}) == queue
-    rules = {name: each for name, each in child.items() if each["Type"] == "AWS::Events::Rule"}
-    [statement] = child["UndeliveredQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"] == [{"Fn::GetAtt": [name, "Arn"]} for name in rules]
-    for rule in rules.values():
+    [statement] = FORWARDERS["UndeliveredQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"] == [
+        {"Fn::GetAtt": [name, "Arn"]} for name in FORWARDING_RULES
+    ]
+    for rule in FORWARDING_RULES.values():
         [target] = rule["Properties"]["Targets"]
         assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}}
 

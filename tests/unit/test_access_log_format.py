@@ -14,7 +14,7 @@ import pytest
 from log_keeper.policy.access_log_format import FormatName, access_log_formats, given_fields, text_fields
 from log_keeper.policy.plan import plan
 from log_keeper.stages import Protocol
-from sandbox.services.cloudformation.templates import parse
+from sandbox.services.cloudformation.templates import parse_source
 from testing.builders import POLICY, rest_stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +76,7 @@ def test_names_and_order_of_fields_are_those_of_the_documentation(protocol: Prot
 
 
 def test_saved_queries_ask_for_fields_of_json() -> None:
-    resources = parse((ROOT / "template.yaml").read_text())["Resources"]
+    resources = parse_source((ROOT / "template.yaml").read_text())["Resources"]
     queries = {
         name: resource["Properties"]["QueryString"]
         for name, resource in resources.items()

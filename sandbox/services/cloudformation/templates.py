@@ -33,8 +33,8 @@ class _NoValue:
 NO_VALUE = _NoValue()
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as CloudFormation reads it: short function tags, and dates that stay text."""
+class _SourceLoader(yaml.SafeLoader):
+    """YAML as sam reads it: short function tags, dates that stay text, and aliases replaced by their values."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -42,7 +42,7 @@ class _Loader(yaml.SafeLoader):
     }
 
 
-def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _function(loader: _SourceLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
@@ -59,10 +59,23 @@ def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     return {f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _function)
+_SourceLoader.add_multi_constructor("!", _function)
 
 
-def _loaded(body: str) -> Any:
+class _Loader(_SourceLoader):
+    """YAML as CloudFormation reads it: without aliases."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse aliases with TemplateError.
+
+        *Source:* seeebiii/aws-cloudformation-templates, issue 1
+        """
+        if self.check_event(yaml.AliasEvent):
+            raise TemplateError("Template error: YAML aliases are not allowed in CloudFormation templates")
+        return super().compose_node(parent, index)
+
+
+def _loaded(body: str, loader: type[_SourceLoader]) -> Any:
     """Return what the text says: as JSON if it begins with a brace, as YAML otherwise.
 
     *Source* of the refusals: localstack/localstack ``cloudformation/api/test_templates.snapshot.json`` of 2024 and
@@ -75,16 +88,25 @@ def _loaded(body: str) -> Any:
             place = f"(line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
             raise TemplateError(f"Template format error: JSON not well-formed. {place}") from error
     try:
-        return yaml.load(body, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(body, Loader=loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"(line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise TemplateError(f"Template format error: YAML not well-formed. {place}") from error
 
 
+def parse_source(text: str) -> dict[str, Any]:
+    """Return the template of a file as sam sends it to CloudFormation: aliases are replaced by their values."""
+    return _checked(_loaded(text, _SourceLoader))
+
+
 def parse(body: str) -> dict[str, Any]:
-    """The template as plain values, with every function in its long form."""
-    template = _loaded(body)
+    """Return the template as plain values, with every function in its long form."""
+    return _checked(_loaded(body, _Loader))
+
+
+def _checked(template: Any) -> dict[str, Any]:
+    """Return the template if it has the sections and types that CloudFormation requires; TemplateError otherwise."""
     if not isinstance(template, dict):
         raise TemplateError("Template format error: unsupported structure.")
     if not isinstance(template.get("Resources"), dict) or not template["Resources"]:

@@ -188,6 +188,32 @@ def test_instance_that_failed_is_tried_again_by_create_stack_instances(sandbox: 
     assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
 
 
+@pytest.mark.parametrize("allowed", [False, True])
+def test_template_in_a_bucket_is_read_with_the_callers_permission(sandbox: Sandbox, *, allowed: bool) -> None:
+    """*Source:* aws-solutions/quota-monitor-for-aws, issue 82: "S3 error: Access Denied" about a nested template"""
+    client(sandbox, "s3").create_bucket(Bucket="templates")
+    client(sandbox, "s3").put_object(Bucket="templates", Key="child.template", Body=CHILD.encode())
+    iam = client(sandbox, "iam")
+    iam.create_user(UserName="deployer")
+    actions = ["cloudformation:CreateStackSet", *(["s3:GetObject"] if allowed else [])]
+    [policy] = allowing(actions)
+    document = json.dumps({"Version": "2012-10-17", **policy["PolicyDocument"]})
+    iam.put_user_policy(UserName="deployer", PolicyName="deploy", PolicyDocument=document)
+    deployer = client(sandbox, "cloudformation", credentials=iam.create_access_key(UserName="deployer")["AccessKey"])
+
+    def create_set() -> Any:
+        url = "https://s3.us-east-1.amazonaws.com/templates/child.template"
+        return deployer.create_stack_set(StackSetName="forwarding", TemplateURL=url)
+
+    if allowed:
+        create_set()
+        described = client(sandbox, "cloudformation").describe_stack_set(StackSetName="forwarding")["StackSet"]
+        assert described["TemplateBody"] == CHILD
+    else:
+        code, message = refusal(create_set)
+        assert (code, message.split(":")[0]) == ("ValidationError", "S3 error")
+
+
 def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
     described = deploy(sandbox, forwarding(ABROAD, FURTHER))
     assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")

@@ -86,3 +86,11 @@ def test_a_long_template_has_to_come_from_a_bucket(sandbox: Sandbox) -> None:
     url = "https://s3.us-east-1.amazonaws.com/templates/long.json"
     client(sandbox, "cloudformation").create_stack(StackName="long", TemplateURL=url)
     assert client(sandbox, "cloudformation").describe_stacks(StackName="long")["Stacks"][0]["StackName"] == "long"
+
+
+def test_aliases_of_yaml_are_refused(sandbox: Sandbox) -> None:
+    """*Source:* seeebiii/aws-cloudformation-templates, issue 1"""
+    body = "Resources:\n  Topic: &topic {Type: 'AWS::SNS::Topic'}\n  Other: *topic\n"
+    says = "Template error: YAML aliases are not allowed in CloudFormation templates"
+    assert refusal(lambda: create(sandbox, body)) == ("ValidationError", says)
+    assert client(sandbox, "cloudformation").describe_stacks()["Stacks"] == []

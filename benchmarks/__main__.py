@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.results import FOLDER, Result, load, short
+from tools.version import add_version
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).parent / "RESULTS.md"
@@ -25,6 +26,7 @@ def main() -> int:
         prog="python -m benchmarks",
         description="Run the benchmarks and write benchmarks/RESULTS.md, in about half an hour.",
     )
+    add_version(parser)
     parser.add_argument(
         "only", nargs="*", choices=[*ALL, []], help=f"benchmarks to run (default: all): {', '.join(ALL)}"
     )

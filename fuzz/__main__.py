@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fuzz.targets import TARGETS, Target
+from tools.version import add_version
 
 #: The folder of the inputs that reached new code, with which the next run begins, and of those that broke a claim.
 FOLDER = Path(".fuzz")
@@ -49,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make fuzz", description="Fuzz each target for an equal part of the time. Exits with 1 if a claim fails."
     )
+    add_version(parser)
     parser.add_argument(
         "targets", nargs="*", metavar="TARGET", help=f"targets to fuzz (default: all): {', '.join(TARGETS)}"
     )

@@ -22,6 +22,7 @@ from preview.reading import ShowProgress, enabled_regions, explain, identify, re
 from preview.report_data import to_csv, to_json
 from preview.report_html import to_html
 from tools.aws_session import ERROR, ToolError, exit_with, open_session, run
+from tools.version import add_version
 
 #: Exit codes; ``ERROR`` is another.
 COMPLIANT, WRONG_USAGE, NON_COMPLIANT = 0, 2, 3
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_version(parser)
     where = parser.add_argument_group("what to read")
     where.add_argument("--profile", help="profile of your AWS configuration; default: the one that boto3 chooses")
     regions = where.add_mutually_exclusive_group()

@@ -9,6 +9,7 @@ import threading
 from sandbox.assembly import Sandbox
 from sandbox.core.behaviour import POINTS
 from sandbox.core.behaviour_points import Position
+from tools.version import add_version
 
 ARTIFACT_BUCKET = "sandbox-artifacts"
 
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="An AWS account on this machine, for Log Keeper and for whoever wants to try it. "
         "It listens on 127.0.0.1 only, starts empty, and forgets everything when it ends.",
     )
+    add_version(parser)
     parser.add_argument(
         "--port", type=_port, default=4599, help="port of 127.0.0.1; 0 takes a free one (default: 4599)"
     )

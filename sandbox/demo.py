@@ -16,6 +16,7 @@ from rich.table import Table
 from sandbox import deployment
 from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage
+from tools.version import add_version
 
 REGION = "us-east-1"  # IAM's CloudTrail records arrive here: Log Keeper notices a deleted role at once
 LOG_ROLE = "APIGatewayCloudWatchLogs"
@@ -195,6 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Deploy Log Keeper with the AWS SAM CLI into a simulated AWS account on this machine, "
         "and show what it does to stages. Nothing leaves this machine.",
     )
+    add_version(parser)
     parser.parse_args(arguments)
     console = Console()
     output = Output(console)

@@ -14,6 +14,7 @@ from sandbox.core.behaviour import DEFAULTS, POINTS
 from sandbox.core.behaviour_points import Point, Position
 from testing import recorded
 from tools.recorded_points import RECORDED, WITHOUT_EFFECT
+from tools.version import add_version
 from tools.worlds import worlds
 
 ROOT = Path(__file__).parent.parent
@@ -113,6 +114,7 @@ def _row(cells: Sequence[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or with ``--check`` compare it. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.behaviour_page", description="Write docs/aws-behaviour.md.")
+    add_version(parser)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is out of date")
     if not parser.parse_args(arguments).check:
         PAGE.write_text(page(), encoding="utf-8")

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from tools.version import add_version
+
 ROOT = Path(__file__).parent.parent
 
 #: What is searched by default: every folder and file in which people read sentences.
@@ -231,6 +233,7 @@ def _words(name: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """List the occurrences. Return 1 if there is one, and 0 if there is none."""
     parser = argparse.ArgumentParser(prog="python -m tools.glossary", description=(__doc__ or "").split("\n\n")[1])
+    add_version(parser)
     parser.add_argument("paths", nargs="*", default=SEARCHED, help="files and folders (default: all that is searched)")
     found = list(occurrences(parser.parse_args(arguments).paths))
     for each in found:

@@ -22,6 +22,8 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any
 
+from tools.version import add_version
+
 BUILT = Path(__file__).parent.parent / ".aws-sam" / "build"
 #: The folder to which Lambda unpacks a package; tracebacks name it.
 TASK_ROOT = "/var/task"
@@ -85,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m tools.package",
         description="Change the packages that sam build has built, so that the functions start faster.",
     )
+    add_version(parser)
     parser.add_argument(
         "folder", nargs="?", type=Path, default=BUILT, help="folder of sam build (default: .aws-sam/build)"
     )

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sandbox.assembly import Sandbox
+from tools.version import add_version
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -159,6 +160,7 @@ def photograph(chromium: str, page: Path, picture: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the pictures. Return 1 if there is no Chromium, so that the picture of the preview stays as it was."""
     parser = argparse.ArgumentParser(prog="python -m tools.pictures", description="Write the pictures of the README.")
+    add_version(parser)
     parser.add_argument("pictures", nargs="*", choices=("demo", "preview", []), help="which (default: both)")
     wanted = parser.parse_args(arguments).pictures or ("demo", "preview")
     IMAGES.mkdir(exist_ok=True)

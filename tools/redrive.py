@@ -29,6 +29,7 @@ from log_keeper.events.hints import ApiNamed, DeliveryNamed, Ignored, LogRoleNam
 from log_keeper.events.sweep_work import Work
 from log_keeper.stages import ApiVersion
 from tools.aws_session import ERROR, ToolError, complain, exit_with, open_session, printable, run
+from tools.version import add_version
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.client import CloudFormationClient
@@ -290,6 +291,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_version(parser)
     parser.add_argument("--list", action="store_true", help="show the messages, and move none")
     parser.add_argument(
         "--stack-name", default="log-keeper", metavar="NAME", help="name of Log Keeper's stack; default: log-keeper"

@@ -1,8 +1,8 @@
 """``python -m tools.translate FOLDER``: write both templates and their policy documents in the form that linters need.
 
 ``FOLDER/template.json`` is the template after the serverless transform, ``FOLDER/forwarders.json`` the one for further
-regions. ``FOLDER/policies/VARIANT/RESOURCE.WHERE.json`` are the policy documents for one set of parameters, with a value
-in place of every function of CloudFormation. Names and ARNs of resources are samples: nothing is deployed.
+regions. ``FOLDER/policies/VARIANT/RESOURCE.WHERE.json`` are the policy documents for one set of parameters, with a
+value in place of every function of CloudFormation. Names and ARNs of resources are samples: nothing is deployed.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from rich.table import Table
 from sandbox.core.behaviour import POINTS, harshest, other_positions
 from sandbox.core.behaviour_points import Position
 from tools.switch_reads import files_by_switch
+from tools.version import add_version
 
 ROOT = Path(__file__).parent.parent
 GREEN, RED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
@@ -247,6 +248,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_version(parser)
     parser.add_argument(
         "world", nargs="*", help="run only worlds whose name contains one of these texts (default: all)"
     )

@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 
 from tools.aws_session import ERROR, ToolError, exit_with, one_line, open_session, run
+from tools.version import add_version
 from verify.account import RATE, Account, StoppedError
 from verify.catalog import POINTS
 from verify.ledger import Ledger
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_version(made)
     made.add_argument("--profile", help="profile of your AWS configuration (default: the one that boto3 chooses)")
     made.add_argument("--region", help="region to use (default: AWS_REGION, or the region of the profile)")
     made.add_argument("--yes", action="store_true", help="start without asking")

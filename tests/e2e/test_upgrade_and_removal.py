@@ -178,7 +178,7 @@ def next_version(folder: Path) -> Path:
     change(build / "template.yaml", "BatchSize: 10", "BatchSize: 5")
     for function in ("EnforceFunction", "SweepFunction"):
         module = build / function / "log_keeper" / "aws" / "clients.py"
-        change(module, 'user_agent_extra="log-keeper"', 'user_agent_extra="log-keeper-next"')
+        change(module, '"log-keeper"', '"log-keeper-next"')
     return folder
 
 

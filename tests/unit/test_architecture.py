@@ -26,6 +26,8 @@ ORDER = (
 #: The folders that ask for no answer of AWS, no environment and no time.
 PURE = ("events", "policy", "stages", "settings")
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time"}
+#: Modules of tools/ that other programs use.
+SHARED_TOOLS = {"tools.aws_session", "tools.version"}
 #: What makes an object that calls AWS. Errors of botocore may be caught anywhere but in the pure folders.
 CALLS_OF_AWS = ("boto3", "botocore.session", "botocore.client")
 
@@ -110,7 +112,7 @@ def test_handlers_are_imported_by_handlers_only() -> None:
 def test_preview_imports_neither_handlers_nor_the_sandbox(module: str) -> None:
     names = imported(ROOT / "preview" / f"{module}.py")
     assert not {"handlers", "sandbox"} & packages(names)
-    assert {name for name in names if name.startswith("tools")} <= {"tools.aws_session"}
+    assert {name for name in names if name.startswith("tools")} <= SHARED_TOOLS
     if module not in IMPURE_OF_PREVIEW:
         assert not packages(names) & IMPURE_MODULES
         assert not {"preview.reading", "preview.report_terminal", "tools.aws_session"} & names
@@ -124,7 +126,7 @@ def test_verify_knows_nothing_of_the_sandbox_and_little_of_log_keeper() -> None:
         names = imported(path)
         assert not {"handlers", "preview", "sandbox", "rich"} & packages(names)
         ours = {name for name in names if name.startswith(("log_keeper", "tools"))}
-        assert ours <= {"log_keeper.aws.clients", "log_keeper.aws.errors", "log_keeper.aws.pace", "tools.aws_session"}
+        assert ours <= {"log_keeper.aws.clients", "log_keeper.aws.errors", "log_keeper.aws.pace"} | SHARED_TOOLS
 
 
 def test_what_the_tools_share_knows_none_of_them() -> None:

@@ -128,6 +128,9 @@ class CloudFormation:
             raise AwsError("ValidationError", "Either Template URL or Template Body must be specified.")
         if params.get("TemplateBody"):
             template_validation.check_length(body)
+        # sam writes the address at which it reached S3 into TemplateURL, and reads it again in `sam delete`, which
+        # requires an address of AWS. Source: samcli 1.170, ``S3Uploader.to_path_style_s3_url`` and ``parse_s3_url``.
+        body = body.replace(f"{self.account.endpoint}/", f"https://s3.{call.region}.amazonaws.com/")
         given: dict[str, str] = {}
         for parameter in params.get("Parameters") or []:
             key = parameter["ParameterKey"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Concatenate
 
@@ -36,7 +37,8 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": _TRIES},
     connect_timeout=2,
     read_timeout=TRY_SECONDS - 2,
-    user_agent_extra="log-keeper",
+    # The template sets the version. Programs on a command line have none.
+    user_agent_extra="/".join(filter(None, ("log-keeper", os.environ.get("VERSION")))),
 )
 _CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 

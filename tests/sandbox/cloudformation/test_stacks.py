@@ -1,11 +1,8 @@
-"""The sandbox's CloudFormation: stacks made, changed, failed and removed; and the real sam command line."""
+"""The sandbox's CloudFormation creates, updates, rolls back and deletes stacks."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +11,6 @@ from sandbox.assembly import Sandbox
 from testing.clients import client, refusal
 from testing.cloudformation import NAME, create, history, outputs, physical, stack, template, update
 from testing.iam import role
-
-TOOLS = Path(__file__).parents[3] / ".venv-tools" / "bin"
-
 
 FUNCTION: dict[str, Any] = {
     "Role": {
@@ -264,74 +258,6 @@ def test_a_service_role_makes_only_what_it_may(sandbox: Sandbox) -> None:
     assert "assumed-role/deployer/AWSCloudFormation is not authorized to perform: sqs:" in reason
 
 
-def test_a_stage_is_made_then_patched_and_carries_the_stacks_tags(sandbox: Sandbox) -> None:
-    definition = {
-        "openapi": "3.0.1",
-        "info": {"title": "pets", "version": "1"},
-        "paths": {"/": {"get": {"x-amazon-apigateway-integration": {"type": "mock"}, "responses": {}}}},
-    }
-    throttled = {"ResourcePath": "/*", "HttpMethod": "*", "ThrottlingBurstLimit": 7, "ThrottlingRateLimit": 3}
-    body = template(
-        {
-            "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}},
-            "Deployment": {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}},
-            "Stage": {
-                "Type": "AWS::ApiGateway::Stage",
-                "Properties": {
-                    "RestApiId": {"Ref": "Api"},
-                    "DeploymentId": {"Ref": "Deployment"},
-                    "StageName": "prod",
-                    "MethodSettings": [throttled],
-                    "Tags": [{"Key": "team", "Value": "a"}],
-                },
-            },
-        }
-    )
-    made = create(sandbox, body)
-
-    api = physical(sandbox)["Api"]
-    stage_ = client(sandbox, "apigateway").get_stage(restApiId=api, stageName="prod")
-    assert client(sandbox, "apigateway").get_rest_api(restApiId=api)["name"] == "pets"
-    assert stage_["methodSettings"]["*/*"]["throttlingBurstLimit"] == 7
-    assert stage_["tags"] == {
-        "team": "a",
-        "aws:cloudformation:stack-name": NAME,
-        "aws:cloudformation:stack-id": made["StackId"],
-        "aws:cloudformation:logical-id": "Stage",
-    }
-    calls = [call.call.operation for call in sandbox.calls if call.call.service == "apigateway"]
-    assert calls.index("CreateStage") < calls.index("UpdateStage")
-
-    client(sandbox, "cloudformation").delete_stack(StackName=NAME)
-    assert stack(sandbox, made["StackId"])["StackStatus"] == "DELETE_COMPLETE"
-    assert client(sandbox, "apigateway").get_rest_apis()["items"] == []
-
-
-def test_a_deployment_makes_its_stage_and_is_removed_with_it(sandbox: Sandbox) -> None:
-    api: dict[str, Any] = {"RestApiId": {"Ref": "Api"}}
-    root = {**api, "ResourceId": {"Fn::GetAtt": ["Api", "RootResourceId"]}}
-    body = template(
-        {
-            "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "pets"}},
-            "Method": {
-                "Type": "AWS::ApiGateway::Method",
-                "Properties": {**root, "HttpMethod": "GET", "Integration": {"Type": "MOCK"}},
-            },
-            "Deployment": {
-                "Type": "AWS::ApiGateway::Deployment",
-                "Properties": {**api, "StageName": "dev"},
-                "DependsOn": "Method",
-            },
-        }
-    )
-    made = create(sandbox, body)
-    stages = client(sandbox, "apigateway").get_stages(restApiId=physical(sandbox)["Api"])["item"]
-    assert [each["stageName"] for each in stages] == ["dev"]
-
-    client(sandbox, "cloudformation").delete_stack(StackName=NAME)
-    assert stack(sandbox, made["StackId"])["StackStatus"] == "DELETE_COMPLETE"
-
-
 @pytest.mark.parametrize("sees", [True, False])
 def test_the_bus_hears_of_a_stacks_status(sandbox: Sandbox, *, sees: bool) -> None:
     """Whether a rule also sees that its own stack was created is not known."""
@@ -376,106 +302,3 @@ def test_pseudo_parameters_are_of_the_regions_partition(
     described = cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
     assert outputs(described) == {"Both": f"{partition} {suffix}"}
     assert made["StackId"].startswith(f"arn:{partition}:cloudformation:{region}:")
-
-
-SAM_TEMPLATE = """
-Transform: AWS::Serverless-2016-10-31
-Parameters: {Greeting: {Type: String, Default: hello}}
-Resources:
-  Inbox: {Type: AWS::SQS::Queue}
-  Outbox: {Type: AWS::SQS::Queue}
-  Echo:
-    Type: AWS::Serverless::Function
-    Properties:
-      CodeUri: src/
-      Handler: echo.handler
-      Runtime: python3.13
-      Timeout: 10
-      Policies: [SQSSendMessagePolicy: {QueueName: !GetAtt Outbox.QueueName}]
-      Environment: {Variables: {GREETING: !Ref Greeting, OUTBOX: !Ref Outbox}}
-      Events:
-        Inbox: {Type: SQS, Properties: {Queue: !GetAtt Inbox.Arn}}
-  Api:
-    Type: AWS::Serverless::Api
-    Properties:
-      StageName: prod
-      DefinitionBody:
-        swagger: "2.0"
-        info: {title: tiny}
-        paths:
-          /:
-            get:
-              responses: {"200": {description: ok}}
-              x-amazon-apigateway-integration: {type: mock}
-Outputs:
-  Inbox: {Value: !Ref Inbox}
-  Outbox: {Value: !Ref Outbox}
-  Api: {Value: !Ref Api}
-"""
-ECHO = """
-import os
-import boto3
-sqs = boto3.client("sqs")
-def handler(event, context):
-    for record in event["Records"]:
-        sqs.send_message(QueueUrl=os.environ["OUTBOX"], MessageBody=os.environ["GREETING"] + " " + record["body"])
-"""
-
-
-def test_the_real_sam_builds_deploys_changes_and_removes_an_application(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "template.yaml").write_text(SAM_TEMPLATE)
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "echo.py").write_text(ECHO)
-    (tmp_path / "src" / "requirements.txt").write_text("")
-    environment = {
-        **os.environ,
-        **sandbox.environment(),
-        "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
-        "SAM_CLI_POLL_DELAY": "0.2",
-    }
-
-    def sam(*arguments: str, exit_code: int = 0) -> str:
-        ran = subprocess.run(
-            [TOOLS / "sam", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == exit_code, ran.stdout + ran.stderr
-        return ran.stdout + ran.stderr
-
-    def answered(word: str) -> str:
-        sqs.send_message(QueueUrl=out["Inbox"], MessageBody=word)
-        messages = sqs.receive_message(QueueUrl=out["Outbox"], WaitTimeSeconds=20)["Messages"]
-        sqs.delete_message(QueueUrl=out["Outbox"], ReceiptHandle=messages[0]["ReceiptHandle"])
-        return str(messages[0]["Body"])
-
-    deploy = ("deploy", "--stack-name", NAME, "--resolve-s3", "--capabilities", "CAPABILITY_IAM")
-    sam("build")
-    sam(*deploy)
-    sqs, out = client(sandbox, "sqs"), outputs(stack(sandbox))
-    stages = client(sandbox, "apigateway").get_stages(restApiId=out["Api"])["item"]
-    assert {each["stageName"] for each in stages} == {"prod", "Stage"}
-    assert answered("world") == "hello world"
-
-    sam(*deploy, "--parameter-overrides", "Greeting=bye")
-    assert answered("world") == "bye world"
-    assert "No changes to deploy" in sam(*deploy, "--parameter-overrides", "Greeting=bye", exit_code=1)
-
-    assert "null" in sam("remote", "invoke", "Echo", "--stack-name", NAME, "-e", '{"Records": []}')
-
-    sam("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
-    assert sqs.list_queues().get("QueueUrls") is None
-
-
-def test_a_sam_template_that_is_wrong_fails_its_change_set(sandbox: Sandbox) -> None:
-    body = json.dumps(
-        {"Transform": "AWS::Serverless-2016-10-31", "Resources": {"F": {"Type": "AWS::Serverless::Function"}}}
-    )
-    cloudformation = client(sandbox, "cloudformation")
-    answer = cloudformation.create_change_set(
-        StackName=NAME, ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body
-    )
-
-    described = cloudformation.describe_change_set(ChangeSetName=answer["Id"])
-
-    assert described["Status"] == "FAILED"
-    assert described["StatusReason"].startswith("Transform AWS::Serverless-2016-10-31 failed with: ")
-    assert "[F]" in described["StatusReason"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from sandbox.services.eventbridge.schedule_expressions import Cron, Dialect, parse
+from sandbox.services.eventbridge.schedule_expressions import At, Cron, Dialect, Rate, parse
+from testing.schedules import NOON
 
 
 def occurrences(expression: str, count: int = 3, after: str = "2027-01-01T00:00", zone: str = "UTC") -> list[str]:
@@ -115,3 +116,18 @@ def test_a_rule_refuses(expression: str) -> None:
 def test_scheduler_keeps_to_the_documented_values(expression: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse(expression)
+
+
+def test_expressions() -> None:
+    assert parse("rate(5 minutes)") == Rate(timedelta(minutes=5))
+    assert parse("at(2027-03-01T13:00:00)") == At(NOON + timedelta(hours=1))
+    workdays = parse("cron(0/30 9-10 ? * MON-FRI *)")
+    assert isinstance(workdays, Cron)
+    assert workdays.first(NOON - timedelta(hours=2, minutes=10)) == NOON.replace(hour=10)
+    friday = datetime(2027, 3, 5, 10, 30, tzinfo=UTC)
+    assert workdays.following(friday) == datetime(2027, 3, 8, 9, tzinfo=UTC)
+    assert parse("cron(0 0 1 1 ? 2020)").following(NOON) is None
+    for wrong in ("rate(0 days)", "rate(5 weeks)", "at(2027-03-01)", "at(2027-13-01T00:00:00)", "cron(0 9 * * *)",
+                  "cron(0 9 * * * *)", "cron(61 9 * * ? *)", "at(2027-03-01T13:00:00Z)", "soon"):  # fmt: skip
+        with pytest.raises(ValueError):
+            parse(wrong)

@@ -54,6 +54,17 @@ RECORDED = {
             "Log groups are created before they are set.",
         ),
         Recorded(
+            "UpdateStage of a REST stage refuses many operations at once (`Update size too large`); a tool in use "
+            "sends at most 80.",
+            "DianaIonita/serverless-api-gateway-caching issue 46 (2019), and its code",
+            "At most 80 operations are sent in one call.",
+        ),
+        Recorded(
+            "A canary writes its execution log to a log group of its own: the stage's name with `/Canary` behind.",
+            'API Gateway developer guide, "Set up an API Gateway canary release deployment"',
+            "Both log groups are created with a retention.",
+        ),
+        Recorded(
             "CloudFormation accepts a destination ARN that ends in `:*`; the stage shows it without.",
             "go-to-k/cdkd apigateway-provider.ts (2026-08)",
             "Both forms are one log group.",
@@ -84,6 +95,12 @@ RECORDED = {
         ),
     ],
     "CloudWatch Logs": [
+        Recorded(
+            "The account's policy `AWSLogDeliveryWrite20150319` has one statement for many log groups, and further "
+            "statements for one each.",
+            f"{_STACKD}/http_log_settings.json (2026-09); anomalyco/sst issue 125 (2021)",
+            "Each resource of each statement counts; `make verify` removes only its own.",
+        ),
         Recorded(
             "The permission to deliver an HTTP API's access logs is a policy of the log group, is deleted with it, and "
             "stays when the destination moves.",
@@ -118,6 +135,12 @@ RECORDED = {
             "The rules are for writes.",
         ),
         Recorded(
+            "The record of a REST API's call has the labels of the path at the top of its parameters (`restApiId`, "
+            "`resourceId`), and the body as `createStageInput`; an HTTP or WebSocket API's has all at the top.",
+            f"{_STACKD}/cloudtrail_deployed.json (2026-09); cloud-custodian tests/data/cwe",
+            "The stage is read from there.",
+        ),
+        Recorded(
             "A failed call's record may have null in place of its parameters.",
             "umccr/cloudtrail-parquet-lambda test_input (2020)",
             "Such a record names no stage and is skipped.",
@@ -143,6 +166,10 @@ RECORDED = {
 
 #: Unknown, and without effect: what AWS does, and why it does not matter.
 WITHOUT_EFFECT = {
+    "Does the record of UpdateStage name a REST stage where the records of its other calls name what they change?": (
+        "A stage that a record does not name is remediated by the next sweep; `make verify` with "
+        "`--minutes-for-cloudtrail` finds out."
+    ),
     "Does a REST method entry without a level of its own log at the level of `*/*`?": "Every entry gets a level.",
     "Which of two entries for one method, in two spellings, counts?": "Both get the same settings.",
     "How long does CloudTrail delay its records under load?": "A late record is read like any other.",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from verify import (
     probes_account,
+    probes_cloudtrail,
     probes_logs,
     probes_other,
     probes_requests,
     probes_rest,
     probes_stack,
-    probes_tagging,
     probes_v2,
 )
 from verify.points import Point
@@ -20,7 +20,7 @@ POINTS: tuple[Point, ...] = (
     *probes_rest.POINTS,
     *probes_requests.POINTS,
     *probes_other.POINTS,
-    *probes_tagging.POINTS,
+    *probes_cloudtrail.POINTS,
     *probes_stack.POINTS,
     *probes_account.POINTS,
 )

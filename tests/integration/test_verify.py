@@ -108,10 +108,22 @@ def test_sandbox_agrees_with_itself_and_is_left_as_it_was(
 ) -> None:
     before = traces(with_log_role)
     code, answer = verify(with_log_role, capsys, *EVERYTHING)
-    assert switches(answer, "same") == set(DECIDED)
+    assert switches(answer, "same") == {*DECIDED, None}
     assert switches(answer, "not tried") == NEVER | {None}  # there is no stack of Log Keeper's
     assert code == 0
     assert traces(with_log_role) == before
+
+
+def test_record_of_update_stage_that_names_no_stage_is_reported(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_the_body(call: Any, _: Any) -> dict[str, Any]:
+        return {"restApiId": call.params.get("restApiId"), "body": {"stageName": call.params.get("stageName")}}
+
+    monkeypatch.setattr("sandbox.services.cloudtrail.records._v1_parameters", in_the_body)
+    code, answer = verify(sandbox, capsys, "--minutes-for-cloudtrail", "1", "--only", "update-stage-record")
+    assert [(each["status"], each["aws"]) for each in answer["points"]] == [("different", False)]
+    assert code == 3
 
 
 def test_account_settings_are_not_touched_unless_allowed(
@@ -126,7 +138,7 @@ def test_account_settings_are_not_touched_unless_allowed(
 
 def test_account_without_log_role_has_none_again(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     code, answer = verify(sandbox, capsys, *EVERYTHING)
-    assert switches(answer, "same") == set(DECIDED)
+    assert switches(answer, "same") == {*DECIDED, None}
     assert code == 0
     assert traces(sandbox)["account"] == [None]
     assert traces(sandbox)["roles"] == []
@@ -202,7 +214,7 @@ def test_documented_policy_is_enough(with_log_role: Sandbox, capsys: pytest.Capt
     key = with_log_role.caller_of_role(arn, "somebody")["AccessKeyId"]
     session = with_log_role.session(with_log_role.caller_of_key(key))
     code, answer = verify(with_log_role, capsys, *EVERYTHING, session=session)
-    assert (code, switches(answer, "same")) == (0, set(DECIDED)), answer
+    assert (code, switches(answer, "same")) == (0, {*DECIDED, None}), answer
     assert main(["--yes", "--clean-up"], session, rate=10_000, patience=0.001) == 0
     assert traces(with_log_role) == before
 

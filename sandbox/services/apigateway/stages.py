@@ -188,7 +188,9 @@ def _update_stage(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     stage = stage_of(account, call)
     operations = call.params.get("patchOperations", [])
     if len(operations) > MOST_OPERATIONS:
-        raise AwsError("BadRequestException", f"Too many patch operations: at most {MOST_OPERATIONS} are allowed.")
+        # Source: of the text: DianaIonita/serverless-api-gateway-caching issue 46.
+        message = "Update size too large. Try updating stage in multiple UpdateStage operations"
+        raise AwsError("BadRequestException", message)
     draft = _Draft(account, call, deepcopy(stage))
     for operation in operations:
         draft.apply(operation)

@@ -1,4 +1,4 @@
-"""A format is one line of $context variables that its protocol has, and names its request."""
+"""Each access log format is one line of $context variables that its protocol has, with the request id."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ EVERY = [(name, protocol, access_log_formats(name)[protocol]) for name in Format
 
 
 @pytest.mark.parametrize(("name", "protocol", "line"), EVERY)
-def test_format_suits_api_gateway(name: FormatName, protocol: Protocol, line: str) -> None:
+def test_api_gateway_accepts_the_format(name: FormatName, protocol: Protocol, line: str) -> None:
     assert "\n" not in line
     assert "$context.extendedRequestId" in line
     if protocol is Protocol.REST:
         # "Access log template size". Source: quotas of REST APIs.
         assert len(line) < 3_000
     else:
-        # Source: botocore, apigatewayv2, StringWithLengthBetween1And1024. AWS has taken longer ones.
+        # Source: botocore, apigatewayv2, StringWithLengthBetween1And1024. AWS has accepted longer ones.
         assert len(line) <= 1_024
     assert all(re.fullmatch(r"\$context(\.[a-zA-Z]+)+", word) for word in re.findall(r"\$[\w.$]+", line))
 
@@ -55,7 +55,7 @@ def test_format_has_the_protocols_own_variables(name: FormatName, protocol: Prot
 
 @pytest.mark.parametrize("protocol", Protocol)
 def test_names_and_order_of_fields_are_those_of_the_documentation(protocol: Protocol) -> None:
-    """docs/access-logs.md has a table of them: a row for each field, a column for each notation."""
+    """docs/access-logs.md has a table: one row for each field, one column for each format."""
     word = {Protocol.REST: "REST", Protocol.HTTP: "HTTP", Protocol.WEBSOCKET: "WebSocket"}[protocol]
     page = (ROOT / "docs" / "access-logs.md").read_text()
     documented: dict[str, list[str]] = {"JSON": [], "CSV": [], "XML": []}
@@ -75,7 +75,7 @@ def test_names_and_order_of_fields_are_those_of_the_documentation(protocol: Prot
     assert attributes_and_elements == [(field, variables[field]) for field in documented["XML"]]
 
 
-def test_saved_queries_ask_for_fields_of_json() -> None:
+def test_saved_queries_use_fields_of_the_json_format() -> None:
     resources = parse_source((ROOT / "template.yaml").read_text())["Resources"]
     queries = {
         name: resource["Properties"]["QueryString"]
@@ -94,12 +94,12 @@ def test_saved_queries_ask_for_fields_of_json() -> None:
 @pytest.mark.parametrize("protocol", Protocol)
 @pytest.mark.parametrize("name", FormatName)
 def test_stage_with_a_format_of_an_earlier_version_is_compliant(name: FormatName, protocol: Protocol) -> None:
-    """Those of the version before values were quoted: a stage that has one keeps it."""
+    """Formats of the version before values were quoted: a stage that has one keeps it."""
     stage = rest_stage(protocol=protocol, log_format=EARLIER[name][protocol])
     assert plan(stage, POLICY, NOW).is_compliant
 
 
-def test_json_of_rest_has_the_ten_usual_fields() -> None:
+def test_json_format_of_rest_apis_has_the_ten_usual_fields() -> None:
     assert {
         "requestId",
         "ip",

@@ -1,4 +1,4 @@
-"""What a client, a backend or an authorizer writes into a log line is read as it was, or breaks its own line only."""
+"""A parser reads each value of a log line as it was, or the value breaks only its own line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from log_keeper.stages import Protocol
 from sandbox.services.apigateway.access_log_lines import Escaping, access_log_line
 from testing.access_log_values import HEADERS, ORDINARY, TEXTS, path_of
 
-#: What API Gateway may escape in each notation. In JSON it was seen to escape quotes.
+#: What API Gateway may escape in each format. It is known to escape quotes in JSON.
 POSITIONS = [
     (FormatName.JSON, Escaping.QUOTES),
     (FormatName.JSON, Escaping.JSON),
@@ -46,16 +46,16 @@ def variable_of(name: FormatName, protocol: Protocol, field: str) -> str:
 
 
 def line(name: FormatName, protocol: Protocol, escaping: Escaping, **values: str) -> str:
-    """The line of an ordinary request with some values of its own, by field."""
+    """Return the log line of an ordinary request. ``given``: other values by field."""
     own = {variable_of(FormatName.JSON, protocol, field): value for field, value in values.items()}
     return access_log_line(access_log_formats(name)[protocol], ORDINARY | own, escaping)
 
 
-# ---- readers: each gives the fields of the lines that it can read
+# ---- readers: each returns the fields of a line, or raises UnreadableError
 
 
 class UnreadableError(Exception):
-    """The line cannot be read."""
+    """A parser cannot read the line."""
 
 
 def columns(protocol: Protocol) -> list[str]:
@@ -72,11 +72,13 @@ def read_json(text: str, protocol: Protocol) -> dict[str, str]:
 
 
 def read_csv(text: str, protocol: Protocol) -> dict[str, str]:
-    """The columns of the first row: what comes after it is the text of a value with a line break and a quote."""
+    """Return the fields of the first row. The rest is the text of a value with a line break and a quote."""
     [row, *_] = csv.reader(io.StringIO(text, newline=""))
     names = columns(protocol)
     if len(row) != len(names) + 1 or row[-1] != END_OF_CSV_LINE:
-        return dict(zip(given_fields(protocol), row, strict=False))  # as the documentation says: the rest is unsure
+        return dict(
+            zip(given_fields(protocol), row, strict=False)
+        )  # as the documentation says: the other fields are unreliable
     return dict(zip(names, row, strict=False))
 
 
@@ -127,18 +129,18 @@ def given(protocol: Protocol) -> dict[str, str]:
 
 
 def is_true(read: Mapping[str, str], protocol: Protocol) -> bool:
-    """Nothing that API Gateway writes itself is read as anything else."""
+    """Tell whether no value that API Gateway writes itself was read as another one."""
     return all(read.get(field, value) == value for field, value in given(protocol).items())
 
 
-# ---- what is read as it was
+# ---- values that a parser returns unchanged
 
 _CONTROLS = re.compile(r"[\x00-\x1f]")
-_NOT_OF_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # and a lone \r is read as \n
+_NOT_OF_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # and \r without \n is read as \n
 
 
 def is_kept(name: FormatName, escaping: Escaping, value: str) -> bool:
-    """Whether the documentation promises that a parser gives the value back as it was."""
+    """Tell whether the documentation promises that a parser returns the value unchanged."""
     match name, escaping:
         case FormatName.JSON, Escaping.JSON:
             return True
@@ -157,7 +159,7 @@ def is_kept(name: FormatName, escaping: Escaping, value: str) -> bool:
 
 @pytest.mark.parametrize(("name", "escaping", "protocol"), CASES)
 def test_text_is_read_as_it_was(name: FormatName, escaping: Escaping, protocol: Protocol) -> None:
-    """Each text field of the format, with each value that its notation can hold."""
+    """Each text field of the format, with each value that the format can hold."""
     for field in text_fields(name, protocol) if name is not FormatName.CLF else ():
         for text in TEXTS:
             value = path_of(protocol, text) if field == "path" else text
@@ -170,7 +172,7 @@ def test_text_is_read_as_it_was(name: FormatName, escaping: Escaping, protocol: 
 
 @pytest.mark.parametrize(("name", "escaping", "protocol"), CASES)
 def test_ordinary_request_is_read_whole(name: FormatName, escaping: Escaping, protocol: Protocol) -> None:
-    """A browser's user agent has a comma, a session name may have one."""
+    """A browser's user agent has a comma, and a session name may have one."""
     read = READERS[name](line(name, protocol, escaping), protocol)
     if name is FormatName.CLF:
         assert read.items() <= (given(protocol) | {"requestId": ORDINARY["requestId"]}).items()
@@ -179,7 +181,7 @@ def test_ordinary_request_is_read_whole(name: FormatName, escaping: Escaping, pr
     assert read == {field: ORDINARY.get(variable.removeprefix("$context."), "-") for field, variable in fields.items()}
 
 
-# ---- what a client can do at worst
+# ---- values that attack a format
 
 
 @pytest.mark.parametrize(("name", "escaping", "protocol"), CASES)
@@ -198,7 +200,7 @@ def test_no_text_changes_what_api_gateway_writes_itself(
             assert is_true(read, protocol), (field, value)
 
 
-#: Whatever a header can hold, and often what notations are made of.
+#: Any text of a header, often with the special characters of the formats.
 HEADER = st.text(
     st.sampled_from(list('"",,\\<>]&\'-\t a1end'))
     | st.characters(min_codepoint=0x20, exclude_characters="\x7f", codec="utf-8")
@@ -222,7 +224,7 @@ def test_no_user_agent_changes_what_api_gateway_writes_itself(
 
 @pytest.mark.parametrize(("name", "escaping", "protocol"), CASES)
 def test_header_of_a_client_stays_in_one_line(name: FormatName, escaping: Escaping, protocol: Protocol) -> None:
-    """And so does the path but in JSON of an HTTP API, whose quotes are escaped."""
+    """So does the path, except in JSON of an HTTP API, which escapes quotes."""
     for text in HEADERS:
         values = {"userAgent": text, "requestId": text}
         if protocol is Protocol.REST:
@@ -232,7 +234,7 @@ def test_header_of_a_client_stays_in_one_line(name: FormatName, escaping: Escapi
 
 @pytest.mark.parametrize("escaping", [Escaping.QUOTES, Escaping.JSON])
 def test_no_line_of_json_can_be_forged_in_the_path_of_an_http_api(escaping: Escaping) -> None:
-    """The path can hold a line break; quotes, which a line of JSON needs, are escaped there."""
+    """The path can have a line break, but its quotes are escaped, and a line of JSON needs quotes."""
     for text in TEXTS:
         written = line(FormatName.JSON, Protocol.HTTP, escaping, path=path_of(Protocol.HTTP, text))
         for each in written.splitlines()[1:]:
@@ -247,8 +249,8 @@ def test_no_notation_without_escaping_has_the_decoded_path_of_an_http_api(name: 
 
 @pytest.mark.parametrize("escaping", [Escaping.NOTHING, Escaping.QUOTES])
 @pytest.mark.parametrize("protocol", Protocol)
-def test_no_client_swallows_the_next_line_of_a_csv_file(escaping: Escaping, protocol: Protocol) -> None:
-    """A quote that a value leaves open would go on to the next request's line, where a file is read as a whole."""
+def test_no_value_hides_the_next_line_of_a_csv_file(escaping: Escaping, protocol: Protocol) -> None:
+    """If a value left a quote open, a parser of the whole file would continue into the next request's line."""
     for text in HEADERS:
         attack = {"userAgent": text, "requestId": text}
         if protocol is Protocol.REST:
@@ -267,7 +269,7 @@ def test_no_client_swallows_the_next_line_of_a_csv_file(escaping: Escaping, prot
 
 
 @pytest.mark.parametrize("protocol", Protocol)
-def test_common_log_format_has_nothing_of_the_user_agent_and_the_path(protocol: Protocol) -> None:
+def test_common_log_format_has_neither_user_agent_nor_path(protocol: Protocol) -> None:
     plain = line(FormatName.CLF, protocol, Escaping.NOTHING)
     values = {"userAgent": 'x" 200\n'} | ({} if protocol is Protocol.WEBSOCKET else {"path": 'x" 200\n'})
     assert line(FormatName.CLF, protocol, Escaping.NOTHING, **values) == plain
@@ -275,7 +277,7 @@ def test_common_log_format_has_nothing_of_the_user_agent_and_the_path(protocol: 
 
 @pytest.mark.parametrize("quotes", ["", '"'])
 def test_message_string_would_make_some_lines_of_json_unreadable(quotes: str) -> None:
-    """It has quotes of its own where there is a message, and none where there is not; so it is in no format."""
+    """It has its own quotes where there is a message, and none where there is not. So no format uses it."""
     log_format = f'{{"requestId":"$context.requestId","errorMessage":{quotes}$context.error.messageString{quotes}}}'
 
     def is_readable(values: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Any text that can be put on the queues: what it names is ours, or it is refused."""
+"""Any text on the queues is a message about a resource of this account, or it is refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @st.composite
 def forged(draw: st.DrawFn) -> dict[str, Any]:
-    """A sample with some of its members, at any depth, replaced or gone."""
+    """Return a sample event in which some members, at any depth, are replaced or deleted."""
     event: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(SAMPLES)))
     for _ in range(draw(st.integers(1, 3))):
         place: Any = event
@@ -49,7 +49,7 @@ BODIES = st.text() | JSON.map(json.dumps) | forged().map(json.dumps)
 
 
 @given(BODIES)
-def test_any_message_names_what_is_ours_or_is_refused(body: str) -> None:
+def test_any_message_names_a_resource_of_this_account_or_is_refused(body: str) -> None:
     claims.check_message(body)
 
 
@@ -65,7 +65,7 @@ WORKS = st.fixed_dictionaries(
 
 
 @given(st.text() | JSON.map(json.dumps) | WORKS.map(json.dumps))
-def test_any_message_of_a_sweep_names_what_is_ours_or_is_refused(body: str) -> None:
+def test_any_message_of_a_sweep_names_apis_of_this_account_or_is_refused(body: str) -> None:
     claims.check_work(body)
 
 
@@ -87,7 +87,7 @@ def test_any_message_of_a_sweep_names_what_is_ours_or_is_refused(body: str) -> N
         *(json.dumps({"region": REGION, "apis": [[name, "REST"]]}) for name in NAMES),
     ],
 )
-def test_message_that_is_no_work_is_refused(body: str) -> None:
+def test_message_that_is_not_for_a_sweep_is_refused(body: str) -> None:
     with pytest.raises(UnreadableWorkError):
         Work.from_message(body, (REGION,))
 
@@ -101,14 +101,14 @@ AWS = (
 
 
 @given(BODIES, *AWS)
-def test_any_message_that_can_be_read_is_followed_to_its_end(
+def test_any_readable_message_is_processed_completely(
     body: str, rest: dict[str, Any], v2: dict[str, Any], protocol: Protocol, settings: Settings
 ) -> None:
     functions.check_delivery(body, rest, v2, protocol, settings)
 
 
 @given(st.just(Work(REGION).to_message()) | WORKS.map(json.dumps), *AWS)
-def test_any_sweep_comes_to_its_end_and_changes_nothing(
+def test_any_sweep_ends_and_changes_nothing(
     body: str, rest: dict[str, Any], v2: dict[str, Any], protocol: Protocol, settings: Settings
 ) -> None:
     functions.check_sweep(body, rest, v2, protocol, settings)

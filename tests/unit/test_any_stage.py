@@ -1,4 +1,4 @@
-"""Any stage that botocore's service models allow: planned, it is in line, and nothing else of it has changed."""
+"""Any stage that botocore's service models allow is compliant after its plan, and nothing else of it changes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SETTINGS = drawn(answers.any_settings)
 
 
 @given(drawn(answers.rest_answer), SETTINGS)
-def test_any_rest_stage_is_put_in_line_and_nothing_else_of_it_changes(
+def test_any_rest_stage_is_remediated_and_nothing_else_of_it_changes(
     answer: dict[str, Any], settings: Settings
 ) -> None:
     claims.check_rest_stage(answer, settings)
 
 
 @given(drawn(answers.v2_answer), st.sampled_from([Protocol.HTTP, Protocol.WEBSOCKET]), SETTINGS, st.booleans())
-def test_any_http_or_websocket_stage_is_put_in_line_and_nothing_else_of_it_changes(
+def test_any_http_or_websocket_stage_is_remediated_and_nothing_else_of_it_changes(
     answer: dict[str, Any], protocol: Protocol, settings: Settings, keeps: bool
 ) -> None:
     claims.check_v2_stage(answer, protocol, settings, keeps=keeps)
 
 
 @given(drawn(answers.any_tags))
-def test_any_tags_are_an_opt_in_that_ends_in_time_or_none(tags: dict[str, str]) -> None:
+def test_any_tags_are_an_opt_in_with_a_valid_end_or_none(tags: dict[str, str]) -> None:
     claims.check_tags(tags)

@@ -1,4 +1,4 @@
-"""Imports point one way, through the folders of ``src/`` in one order, and the pure folders reach for nothing."""
+"""Imports go in one direction through the folders of ``src/``, and pure modules call nothing outside."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ ORDER = (
     {"inventory", "sweep"},
     {"reporting"},
 )
-#: The folders that ask for no answer of AWS, no environment and no time.
+#: Folders without calls of AWS, environment variables and the clock.
 PURE = ("events", "policy", "stages", "settings")
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time"}
-#: Modules of tools/ that other programs use.
+#: Modules of tools/ that other programs import.
 SHARED_TOOLS = {"tools.aws_session", "tools.version"}
-#: What makes an object that calls AWS. Errors of botocore may be caught anywhere but in the pure folders.
+#: Calls that create a client of AWS. Errors of botocore may be caught anywhere except in pure folders.
 CALLS_OF_AWS = ("boto3", "botocore.session", "botocore.client")
 
 PREVIEW = [path.stem for path in sorted((ROOT / "preview").glob("*.py"))]
-#: Those that call AWS, or read the command line, or write to the terminal.
+#: Modules that call AWS, read the command line or write to the terminal.
 IMPURE_OF_PREVIEW = {"__main__", "reading", "report_terminal"}
 
 
@@ -70,7 +70,7 @@ def is_pure(module: str) -> bool:
     return module.startswith("log_keeper.") and module.split(".")[1] in PURE
 
 
-def test_every_part_has_a_place() -> None:
+def test_every_module_has_a_place_in_the_order() -> None:
     found = {module.split(".")[1] for module in MODULES if module.startswith("log_keeper.")}
     assert found == set().union(*ORDER)
 
@@ -97,9 +97,9 @@ def test_only_the_folder_aws_makes_clients(module: str) -> None:
     assert not {name for name in imported(MODULES[module]) if name in CALLS_OF_AWS}
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_no_import_cycle() -> None:
     graph = {module: imported(path) & MODULES.keys() for module, path in MODULES.items()}
-    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
 
 
 def test_handlers_are_imported_by_handlers_only() -> None:
@@ -116,12 +116,12 @@ def test_preview_imports_neither_handlers_nor_the_sandbox(module: str) -> None:
     if module not in IMPURE_OF_PREVIEW:
         assert not packages(names) & IMPURE_MODULES
         assert not {"preview.reading", "preview.report_terminal", "tools.aws_session"} & names
-    # Who has no rich can still have JSON, CSV and the page.
+    # Without rich, JSON, CSV and the page still work.
     assert ("rich" in packages(names)) == (module == "report_terminal")
 
 
-def test_verify_knows_nothing_of_the_sandbox_and_little_of_log_keeper() -> None:
-    """Its answers are to be compared with the sandbox's, and must not come from there."""
+def test_verify_imports_nothing_of_the_sandbox_and_little_of_log_keeper() -> None:
+    """Its answers are compared with the sandbox's, so they must not come from there."""
     for path in (ROOT / "verify").glob("*.py"):
         names = imported(path)
         assert not {"handlers", "preview", "sandbox", "rich"} & packages(names)
@@ -129,14 +129,14 @@ def test_verify_knows_nothing_of_the_sandbox_and_little_of_log_keeper() -> None:
         assert ours <= {"log_keeper.aws.clients", "log_keeper.aws.errors", "log_keeper.aws.pace"} | SHARED_TOOLS
 
 
-def test_what_the_tools_share_knows_none_of_them() -> None:
+def test_shared_modules_of_tools_import_no_tool() -> None:
     names = imported(ROOT / "tools" / "aws_session.py")
     assert {name for name in names if name.startswith(("log_keeper", "preview", "tools"))} == {"log_keeper.aws.errors"}
     assert "rich" not in packages(names)
 
 
-def test_no_handler_reaches_what_its_package_lacks() -> None:
-    """The package has neither the preview nor rich, which is for the preview at a terminal."""
+def test_no_handler_imports_what_its_package_does_not_have() -> None:
+    """The package has neither the preview nor rich, which the preview uses at a terminal."""
     reached: set[str] = set()
     waiting = {module for module in MODULES if module.startswith("handlers")}
     while waiting:

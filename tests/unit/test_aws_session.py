@@ -1,4 +1,4 @@
-"""What the command line tools share says of errors; tests/integration/test_tool_credentials.py tries it whole."""
+"""How the command line tools print errors. Integration tests: tests/integration/test_tool_credentials.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.aws_session import ERROR, ToolError, explain, run
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_result_of_the_program_is_its_exit_code() -> None:
+def test_result_of_the_program_is_the_exit_code() -> None:
     assert run("tool", lambda: 3, "stopped.") == 3
 
 
@@ -65,7 +65,7 @@ def test_message_of_aws_is_one_line_without_control_characters() -> None:
     )
 
 
-def test_functions_do_not_carry_what_only_the_tools_need() -> None:
-    """The CRT is 12 MB; a function has the credentials of its role."""
+def test_packages_of_functions_have_no_dependency_that_only_tools_need() -> None:
+    """The CRT has 12 MB. A function has the credentials of its role and does not need it."""
     assert "awscrt" in (ROOT / "requirements" / "dev.txt").read_text()
     assert "awscrt" not in (ROOT / "src" / "requirements.txt").read_text()

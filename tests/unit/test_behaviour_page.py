@@ -1,4 +1,4 @@
-"""docs/aws-behaviour.md says what the switches say, and how many recorded answers there are."""
+"""docs/aws-behaviour.md lists the behaviour switches and the number of recorded answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other programs hear of a stage, whatever there is to tell of it."""
+"""What is published on the event bus about a stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CAUSE = Cause("UpdateStage", None, None)
 
 
 class Client:
-    """EventBridge's, which takes all entries but those whose route it is told."""
+    """A client of EventBridge that accepts all entries except the one with the detail ``lost``."""
 
     def __init__(self, lost: str = "") -> None:
         self.calls: list[list[str]] = []
@@ -31,25 +31,26 @@ class Client:
 
 
 def found(count: int) -> Result:
+    """Return a result with so many findings."""
     findings = tuple(Finding(Problem.STALE_ROUTE, f"route{number}") for number in range(count))
     return Result(REF, Outcome.COMPLIANT, findings=findings)
 
 
-def test_every_finding_is_told_ten_in_a_call() -> None:
+def test_every_finding_is_published_ten_in_a_call() -> None:
     client = Client()
     put_events(lambda: client, found(23), CAUSE)  # type: ignore[arg-type, return-value]
     assert [len(call) for call in client.calls] == [10, 10, 3]
     assert [route for call in client.calls for route in call] == [f"route{number}" for number in range(23)]
 
 
-def test_one_that_is_lost_keeps_no_other_from_being_told() -> None:
+def test_all_other_findings_are_published_if_one_is_lost() -> None:
     client = Client(lost="route3")
     with pytest.raises(EventsLostError, match="1 of 23"):
         put_events(lambda: client, found(23), CAUSE)  # type: ignore[arg-type, return-value]
     assert len(client.calls) == 3
 
 
-def test_nobody_is_called_where_there_is_nothing_to_tell() -> None:
+def test_result_without_changes_and_findings_takes_no_call() -> None:
     def no_client() -> Any:
         raise AssertionError
 

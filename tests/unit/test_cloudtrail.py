@@ -1,4 +1,4 @@
-"""A CloudTrail record names a stage, the log role, or nothing; what is no record is refused."""
+"""A CloudTrail record names a stage, the log role, or nothing; anything else is refused."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ SAMPLES: dict[str, Hint] = {
 }
 
 
-def test_every_sample_is_known() -> None:
+def test_every_sample_event_is_tested() -> None:
     assert set(SAMPLES) == {path.stem for path in EVENTS.glob("*.json")}
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_sample_is_read(name: str) -> None:
+def test_sample_event_names_what_it_is_about(name: str) -> None:
     assert read(sample(name)) == SAMPLES[name]
 
 
-def test_a_call_of_the_tagging_api_names_the_stages_whose_tags_it_changed() -> None:
+def test_call_of_the_tagging_api_names_the_stages_whose_tags_it_changed() -> None:
     def tagged(arns: object, failed: object = None) -> Hint:
         return read(
             record(
@@ -149,7 +149,7 @@ def test_a_call_of_the_tagging_api_names_the_stages_whose_tags_it_changed() -> N
         ),
     ],
 )
-def test_record_of_nothing_says_why(event: object, expected: IgnoreReason) -> None:
+def test_record_about_nothing_is_ignored_with_its_reason(event: object, expected: IgnoreReason) -> None:
     hint = read(event)
     assert isinstance(hint, Ignored)
     assert hint.reason is expected
@@ -165,13 +165,13 @@ def test_record_of_nothing_says_why(event: object, expected: IgnoreReason) -> No
         {"sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::123456789012:role/another"}}},
     ],
 )
-def test_whoever_is_not_us_is_heard(identity: object) -> None:
+def test_change_by_any_other_identity_is_evaluated(identity: object) -> None:
     event = record("UpdateStage", {"restApiId": "a1b2c3d4e5", "stageName": "prod"}, userIdentity=identity)
     assert read(event) == PROD
 
 
-def test_our_own_event_of_a_region_that_was_dropped_is_let_be() -> None:
-    """Such as the end of an opt-in there, whose schedule outlives the region's place among the parameters."""
+def test_own_event_of_a_region_that_is_no_longer_managed_is_ignored() -> None:
+    """For example the end of an opt-in: its schedule exists longer than the region is managed."""
     ref = StageRef(ACCOUNT, "eu-west-1", ApiVersion.V1, "a1b2c3d4e5", "prod")
     assert read(stage_to_evaluate(ref)) == Ignored(IgnoreReason.OTHER_REGION, "Stage To Evaluate")
     role = log_role_to_evaluate(ACCOUNT, "eu-west-1")
@@ -214,7 +214,7 @@ def test_our_own_event_of_a_region_that_was_dropped_is_let_be() -> None:
         ),
     ],
 )
-def test_what_eventbridge_would_not_send_is_refused(event: object) -> None:
+def test_message_that_eventbridge_would_not_send_is_refused(event: object) -> None:
     with pytest.raises(UnreadableEventError):
         read(event)
 
@@ -256,11 +256,11 @@ EVENT_ID = "10000000-0000-4000-8000-000000000001"
         ),
     ],
 )
-def test_cause_tells_what_can_be_believed(event: dict[str, Any], cause: Cause) -> None:
+def test_cause_has_only_members_of_the_expected_type(event: dict[str, Any], cause: Cause) -> None:
     assert cause_of(event) == cause
 
 
-def test_seconds_since_the_event_are_known_where_its_time_is() -> None:
+def test_age_of_an_event_is_known_if_its_time_is() -> None:
     assert Cause("UpdateStage", None, NOW).seconds_until(NOW + timedelta(seconds=90)) == 90
     assert Cause("UpdateStage", None, None).seconds_until(NOW) is None
 
@@ -305,7 +305,7 @@ DELIVERY_RECORDS = st.builds(
 
 @given(JSON | RECORDS | DELIVERY_RECORDS)
 def test_any_json_is_a_hint_or_refused(event: Any) -> None:
-    """Nothing that can be put on the queue leads to any other error."""
+    """Nothing that can be sent to the queue raises any other error."""
     try:
         hint = read(event)
     except UnreadableEventError:

@@ -1,4 +1,4 @@
-"""The README is short, and every link of every page leads somewhere."""
+"""The README is short, and every link of every page has a target."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """Return the targets of a page's links and pictures, but those outside the repository."""
+    """Return the targets of a page's links and pictures, except those outside the repository."""
     text = re.sub(r"`[^`\n]+`", "`code`", prose(page))
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^\[[^\]]+\]: (\S+)$", text, re.MULTILINE)
     return [target for target in targets if not target.startswith(("https://", "mailto:"))]
@@ -40,7 +40,7 @@ def test_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_link_leads_somewhere(name: str) -> None:
+def test_every_link_has_a_target(name: str) -> None:
     page = ROOT / name
     broken = []
     for link in links(page):

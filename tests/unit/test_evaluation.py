@@ -1,4 +1,4 @@
-"""Which log groups and streams a stage leads to: only what can be there, in its own account and region."""
+"""Which log groups and streams the evaluation of a stage reads: only valid names in its own account and region."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ STREAM = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/"
         ("mine", None),
     ],
 )
-def test_owners_log_group_is_one_that_can_be_made_here(destination: str, name: str | None) -> None:
-    """A single name that CloudWatch Logs refuses would keep all stages of a sweep from being judged."""
+def test_owners_log_group_is_read_only_if_it_can_exist_here(destination: str, name: str | None) -> None:
+    """A sweep reads the groups of many stages in one call, which CloudWatch Logs refuses for one invalid name."""
     groups = log_groups_of(rest_stage(destination=destination), SETTINGS)
     assert [group.name for group in groups if group.is_owners] == ([] if name is None else [name])
 
@@ -50,5 +50,5 @@ def test_owners_log_group_is_one_that_can_be_made_here(destination: str, name: s
         (f"{GROUP}mine", None),
     ],
 )
-def test_stream_is_one_that_can_be_looked_for_here(destination: str, name: str | None) -> None:
+def test_stream_is_read_only_if_it_can_exist_here(destination: str, name: str | None) -> None:
     assert firehose_stream_of(rest_stage(destination=destination)) == name

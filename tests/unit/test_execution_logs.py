@@ -1,4 +1,4 @@
-"""Which stage a delivery of execution logs belongs to, and what it spares the stage: without AWS."""
+"""Which stage a delivery of execution logs belongs to, and what such a stage does not need."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ BUCKET = Delivery("arn:aws:s3:::logs")
 
 
 def group(name: str) -> Delivery:
+    """Return a delivery to a log group."""
     return Delivery(f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}", name)
 
 
-def judged(*deliveries: Delivery, existing: tuple[str, ...] = (ACCESS,), stage: Stage | None = None) -> Evaluation:
+def evaluated(*deliveries: Delivery, existing: tuple[str, ...] = (ACCESS,), stage: Stage | None = None) -> Evaluation:
     facts = Facts(dict.fromkeys(existing, THERE), execution_log_deliveries={REF: deliveries} if deliveries else {})
     return evaluate(stage or rest_stage(), SETTINGS, facts, NOW)
 
@@ -61,7 +62,7 @@ def test_other_sources_name_no_stage(arn: object, log_type: str) -> None:
     assert stage_of_source(arn, log_type, account=ACCOUNT, region=REGION) is None
 
 
-def test_receivers_are_known_by_their_arns() -> None:
+def test_destination_of_a_delivery_is_recognised_by_its_arn() -> None:
     place = {"account": ACCOUNT, "region": REGION}
     arn = group(THEIRS).receiver
     assert log_group_of(arn, partition="aws", **place) == THEIRS
@@ -77,15 +78,15 @@ def test_receivers_are_known_by_their_arns() -> None:
 
 
 def test_stage_with_a_delivery_needs_no_standard_log_group() -> None:
-    assert [each.name for each in judged().required_log_groups] == [STANDARD]
-    found = judged(BUCKET)
+    assert [each.name for each in evaluated().required_log_groups] == [STANDARD]
+    found = evaluated(BUCKET)
     assert found.is_compliant
     assert found.findings == (Finding(Problem.DELIVERED_ELSEWHERE, BUCKET.receiver),)
 
 
-def test_canary_of_such_a_stage_needs_none_either() -> None:
+def test_canary_of_a_stage_with_a_delivery_needs_no_log_group_either() -> None:
     stage = rest_stage(has_canary=True)
-    required = judged(BUCKET, existing=(ACCESS, f"{ACCESS}/Canary"), stage=stage).required_log_groups
+    required = evaluated(BUCKET, existing=(ACCESS, f"{ACCESS}/Canary"), stage=stage).required_log_groups
     assert required == {}
 
 
@@ -99,40 +100,40 @@ def test_standard_log_group_that_exists_keeps_its_rules() -> None:
 
 def test_standard_log_group_that_a_delivery_goes_to_is_required() -> None:
     """API Gateway's guide recommends it, to keep retention and filters."""
-    found = judged(group(STANDARD))
+    found = evaluated(group(STANDARD))
     assert [each.name for each in found.required_log_groups] == [STANDARD]
     assert not found.is_silenced, "the log group is created"
     assert found.findings == (Finding(Problem.DELIVERED_ELSEWHERE, group(STANDARD).receiver),)
 
 
 @pytest.mark.parametrize("lost", [group(THEIRS), Delivery("arn:aws:firehose:x", is_lost=True)])
-def test_delivery_to_nothing_is_a_finding_and_nothing_to_change(lost: Delivery) -> None:
-    found = judged(lost)
+def test_delivery_without_a_destination_is_a_finding_without_a_change(lost: Delivery) -> None:
+    found = evaluated(lost)
     assert found.findings == (Finding(Problem.DELIVERY_LOST, lost.receiver),)
     assert found.is_silenced
     assert not found.is_compliant
     assert not found.requires_changes, "the sweep does not queue it again and again"
 
 
-def test_one_of_two_deliveries_that_works_is_enough() -> None:
-    found = judged(group(THEIRS), BUCKET)
+def test_one_working_delivery_of_two_is_enough() -> None:
+    found = evaluated(group(THEIRS), BUCKET)
     assert {finding.problem for finding in found.findings} == {Problem.DELIVERY_LOST, Problem.DELIVERED_ELSEWHERE}
     assert found.is_compliant
 
 
-def test_missing_access_log_group_is_no_receiver_that_exists() -> None:
+def test_missing_access_log_group_is_not_an_existing_destination() -> None:
     stage = rest_stage(destination=group(THEIRS).receiver)
-    assert judged(group(THEIRS), existing=(), stage=stage).is_silenced
+    assert evaluated(group(THEIRS), existing=(), stage=stage).is_silenced
 
 
-def test_log_role_need_not_write_what_is_delivered() -> None:
+def test_log_role_needs_no_permission_for_logs_that_are_delivered() -> None:
     denied = LogRoleFacts(f"arn:aws:iam::{ACCOUNT}:role/Logs", {STANDARD: ("logs:PutLogEvents",)})
     facts = Facts({ACCESS: THERE, STANDARD: THERE}, denied)
     assert evaluate(rest_stage(), SETTINGS, facts, NOW).is_silenced
     assert evaluate(rest_stage(), SETTINGS, replace(facts, execution_log_deliveries={REF: (BUCKET,)}), NOW).is_compliant
 
 
-def test_deliveries_are_read_only_where_they_decide() -> None:
+def test_deliveries_are_read_only_if_they_matter() -> None:
     stage = rest_stage()
     assert not needs_deliveries(stage, {STANDARD}, ())
     assert needs_deliveries(stage, {ACCESS}, ())
@@ -148,11 +149,11 @@ def read(name: str, parameters: object, **detail: object) -> Hint:
 
 @pytest.mark.parametrize("name", sorted(DELIVERY_EVENTS - {"DeleteDelivery"}))
 @pytest.mark.parametrize("parameters", [None, "truncated", {}, {"name": 1}, {"deliverySourceName": []}])
-def test_record_that_names_nothing_is_ignored(name: str, parameters: object) -> None:
+def test_record_without_a_delivery_source_is_ignored(name: str, parameters: object) -> None:
     assert read(name, parameters) == Ignored(IgnoreReason.NO_STAGE, name)
 
 
-def test_delivery_source_of_another_kind_is_ignored() -> None:
+def test_delivery_source_of_another_type_is_ignored() -> None:
     parameters = {
         "name": "a",
         "resourceArn": f"arn:aws:cloudfront::{ACCOUNT}:distribution/E1",
@@ -161,7 +162,7 @@ def test_delivery_source_of_another_kind_is_ignored() -> None:
     assert read("PutDeliverySource", parameters) == Ignored(IgnoreReason.NO_STAGE, "PutDeliverySource")
 
 
-def test_deleted_delivery_is_named_by_nothing() -> None:
+def test_record_of_a_deleted_delivery_names_no_stage() -> None:
     assert read("DeleteDelivery", {"id": "x"}) == DeliveryNamed(REGION)
     assert read("DeleteDelivery", None, errorCode="ConflictException") == Ignored(
         IgnoreReason.FAILED_CALL, "DeleteDelivery"

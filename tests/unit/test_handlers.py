@@ -1,4 +1,4 @@
-"""How the functions start."""
+"""How the functions start: when Python's garbage collector is on."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ try:
 except Exception:
     print(on_the_way, gc.isenabled())
 """
-#: Settings are missing, so that each handler fails: the collector is on again even then.
+#: Each handler fails, since settings are missing: the collector is on again even after an error.
 CALLS = ["enforce.handler({'Records': []}, Context())", "sweep.handler({'Records': [{'body': '{}'}]}, Context())"]
 
 
-def said(call: str, **environment: str) -> str:
+def collector_around(call: str, **environment: str) -> str:
+    """Run the call in a new process and return whether the collector was on before and after it."""
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(call=call)],
         env={"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
@@ -34,10 +35,10 @@ def said(call: str, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_collector_is_off_until_the_first_invocation_has_ended(call: str) -> None:
-    assert said(call, AWS_LAMBDA_FUNCTION_NAME="it") == "False True"
+def test_garbage_collector_is_off_until_the_first_invocation_has_ended(call: str) -> None:
+    assert collector_around(call, AWS_LAMBDA_FUNCTION_NAME="it") == "False True"
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_elsewhere_it_is_let_be(call: str) -> None:
-    assert said(call) == "True True"
+def test_garbage_collector_stays_on_outside_of_lambda(call: str) -> None:
+    assert collector_around(call) == "True True"

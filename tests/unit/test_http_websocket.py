@@ -1,4 +1,4 @@
-"""A plan as one UpdateStage of apigatewayv2 that names the members that change."""
+"""A plan becomes one UpdateStage of apigatewayv2 with only the members that change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOGGED = {"DestinationArn": f"{LOG_GROUP}mine", "Format": "$context.requestId"}
 
 
 class Client:
-    """Takes UpdateStage, after so many refusals. ``answer``: the stage before."""
+    """A client that raises each of ``refusals``, then accepts UpdateStage. ``answer``: the stage before."""
 
     def __init__(self, *refusals: tuple[str, str]) -> None:
         self.refusals, self.answer = list(refusals), dict[str, Any]()
@@ -37,7 +37,7 @@ class Client:
 
 
 def apply(client: Client, protocol: Protocol, **answer: Any) -> Applied:
-    """The plan for a stage that GetStage describes so is applied."""
+    """Apply the plan for a stage that GetStage describes with these members."""
     client.answer = answer
     stage = to_stage(V2_REF, protocol, answer)  # type: ignore[arg-type]
     return V2Stage(client, stage, answer).apply(plan(stage, POLICY, NOW))  # type: ignore[arg-type]
@@ -58,7 +58,7 @@ def test_http_stage_gets_access_logs_and_nothing_else() -> None:
     ]
 
 
-def test_members_that_change_are_sent_alone() -> None:
+def test_only_members_that_change_are_sent() -> None:
     client = Client()
     throttled = {"ThrottlingBurstLimit": 7, "ThrottlingRateLimit": 3.5}
     apply(
@@ -81,47 +81,47 @@ def test_members_that_change_are_sent_alone() -> None:
     ]
 
 
-def test_http_settings_are_sent_without_what_is_refused_there() -> None:
-    """Whatever GetStage says of it: execution logs of an HTTP API are refused, even OFF."""
+def test_settings_of_an_http_api_are_sent_without_execution_logs() -> None:
+    """Whatever GetStage answers: execution logs of an HTTP API are refused, even OFF."""
     client, answer = Client(), {"DefaultRouteSettings": {"LoggingLevel": "OFF", "DataTraceEnabled": False}}
     stage = to_stage(V2_REF, Protocol.HTTP, answer)  # type: ignore[arg-type]
     V2Stage(client, stage, answer).apply(plan(stage, replace(POLICY, wants_detailed_metrics=True), NOW))  # type: ignore[arg-type]
     assert [request["DefaultRouteSettings"] for request in client.requests] == [{"DetailedMetricsEnabled": True}]
 
 
-def test_format_that_is_missing_is_sent_alone() -> None:
+def test_missing_format_is_sent_without_the_destination() -> None:
     client = Client()
     apply(client, Protocol.HTTP, AccessLogSettings={"DestinationArn": LOGGED["DestinationArn"]})
     assert [request["AccessLogSettings"] for request in client.requests] == [{"Format": FORMATS[Protocol.HTTP]}]
 
 
-GONE = ("NotFoundException", "Unable to find Route by key gone within the provided RouteSettings")
-ROUTES = {"gone": {"LoggingLevel": "OFF"}, "here": {"LoggingLevel": "OFF"}}
+MISSING_ROUTE = ("NotFoundException", "Unable to find Route by key deleted within the provided RouteSettings")
+ROUTES = {"deleted": {"LoggingLevel": "OFF"}, "here": {"LoggingLevel": "OFF"}}
 
 
 def sent_routes(client: Client) -> list[list[str]]:
     return [sorted(request.get("RouteSettings", {})) for request in client.requests]
 
 
-def test_settings_of_a_route_that_went_meanwhile_are_left_out() -> None:
-    client = Client(GONE)
+def test_settings_of_a_route_that_was_just_deleted_are_left_out() -> None:
+    client = Client(MISSING_ROUTE)
     applied = apply(client, Protocol.WEBSOCKET, DefaultRouteSettings={"LoggingLevel": "ERROR"}, RouteSettings=ROUTES)
-    assert sent_routes(client) == [["gone", "here"], ["here"]]
-    assert [change.override for change in applied.left_out] == ["gone"]
-    assert applied.stale_routes == ("gone",)
+    assert sent_routes(client) == [["deleted", "here"], ["here"]]
+    assert [change.override for change in applied.left_out] == ["deleted"]
+    assert applied.stale_routes == ("deleted",)
 
 
-def test_settings_of_all_routes_are_left_out_while_those_of_a_gone_one_are_there() -> None:
-    client = Client(GONE, GONE)
+def test_settings_of_all_routes_are_left_out_while_a_deleted_route_has_settings() -> None:
+    client = Client(MISSING_ROUTE, MISSING_ROUTE)
     applied = apply(client, Protocol.WEBSOCKET, DefaultRouteSettings={"LoggingLevel": "OFF"}, RouteSettings=ROUTES)
-    assert sent_routes(client) == [["gone", "here"], ["here"], []]
+    assert sent_routes(client) == [["deleted", "here"], ["here"], []]
     assert client.requests[-1]["DefaultRouteSettings"] == {"LoggingLevel": "ERROR"}
-    assert [change.override for change in applied.left_out] == ["gone", "here"]
-    assert applied.stale_routes == ("gone",)
+    assert [change.override for change in applied.left_out] == ["deleted", "here"]
+    assert applied.stale_routes == ("deleted",)
 
 
-def test_nothing_is_sent_again_once_no_change_is_left() -> None:
-    client = Client(GONE, GONE)
+def test_no_update_is_sent_without_a_change() -> None:
+    client = Client(MISSING_ROUTE, MISSING_ROUTE)
     apply(
         client,
         Protocol.WEBSOCKET,
@@ -132,12 +132,12 @@ def test_nothing_is_sent_again_once_no_change_is_left() -> None:
     assert len(client.requests) == 2
 
 
-def test_refusal_that_names_a_route_is_raised_where_none_was_sent() -> None:
+def test_refusal_that_names_a_route_is_raised_if_no_route_was_sent() -> None:
     with pytest.raises(ClientError, match="Unable to find Route"):
-        apply(Client(GONE, GONE, GONE), Protocol.WEBSOCKET, RouteSettings=ROUTES)
+        apply(Client(MISSING_ROUTE, MISSING_ROUTE, MISSING_ROUTE), Protocol.WEBSOCKET, RouteSettings=ROUTES)
 
 
-def test_refusal_of_a_managed_stage_is_known() -> None:
+def test_refusal_of_a_managed_stage_is_an_own_error() -> None:
     with pytest.raises(ManagedStageError, match="You can't"):
         apply(Client(("BadRequestException", "You can't modify it")), Protocol.HTTP, ApiGatewayManaged=True)
 
@@ -148,7 +148,7 @@ def test_other_refusals_are_raised(code: str) -> None:
         apply(Client((code, "No.")), Protocol.HTTP)
 
 
-def test_refusal_for_lack_of_permissions_is_an_error_of_a_managed_stage_too() -> None:
+def test_refusal_for_missing_permissions_is_raised_for_a_managed_stage_too() -> None:
     with pytest.raises(ClientError, match="Insufficient permissions"):
         apply(
             Client(("BadRequestException", "Insufficient permissions to enable logging")),

@@ -1,4 +1,4 @@
-"""Whether log delivery may write to a log group is told from the resource policies alone."""
+"""Resource policies decide whether log delivery may write to a log group."""
 
 from __future__ import annotations
 
@@ -74,11 +74,13 @@ OF_API_GATEWAY = statement(
         (condition("ArnLike", "aws:SourceArn", "arn:aws:logs:eu-west-1:123456789012:*"), MISSING),
         (condition("ArnLike", "aws:SourceArn", "arn:aws:events:us-east-1:123456789012:rule/x"), MISSING),
         (condition("ArnNotLike", "aws:SourceArn", f"{PLACE}:*"), MISSING),
-        # The other kind of log delivery, as AWS sets it up for event buses.
+        # The other type of log delivery, as AWS sets it up for event buses.
         (condition("ArnLike", "aws:SourceArn", f"{PLACE}:delivery-source:EventBusSource-x"), MISSING),
     ],
 )
-def test_statement_allows_only_what_it_is_about(elements: dict[str, object], expected: DeliveryPermission) -> None:
+def test_statement_allows_only_its_own_group_and_service(
+    elements: dict[str, object], expected: DeliveryPermission
+) -> None:
     assert may_deliver([policy(statement(**elements))], GROUP) is expected
 
 
@@ -95,8 +97,8 @@ def test_statement_allows_only_what_it_is_about(elements: dict[str, object], exp
         {"Condition": {"StringEquals": "none"}},
     ],
 )
-def test_condition_that_cannot_be_evaluated_is_the_owners(elements: dict[str, object]) -> None:
-    """It is not fought where it allows, and not reported where it denies."""
+def test_statement_with_an_unknown_condition_is_left_to_its_owner(elements: dict[str, object]) -> None:
+    """Log Keeper adds no statement where it allows, and reports nothing where it denies."""
     assert may_deliver([policy(statement(**elements))], GROUP) is ALLOWED
     assert may_deliver([policy(statement(), statement("Deny", **elements))], GROUP) is ALLOWED
 
@@ -121,7 +123,7 @@ def test_deny_in_any_policy_wins(elements: dict[str, object]) -> None:
     assert may_deliver([policy(OF_API_GATEWAY), deny], GROUP) is DENIED
 
 
-def test_deny_of_something_else_is_none() -> None:
+def test_deny_of_another_action_does_not_matter() -> None:
     others = [
         statement("Deny", Resource=f"{PLACE}:log-group:other:*"),
         statement("Deny", Action="logs:DeleteLogGroup"),
@@ -151,7 +153,7 @@ def test_no_policy_allows_nothing() -> None:
         assert may_deliver(nothing, GROUP) is MISSING
 
 
-def test_pattern_of_an_owner_cannot_stop_an_evaluation() -> None:
+def test_no_pattern_slows_the_evaluation_down() -> None:
     hostile = policy(statement(Resource="*a" * 200 + "b"))
     started = time.process_time()
     assert may_deliver([hostile], GROUP + "a" * 300) is MISSING
@@ -229,7 +231,7 @@ STATEMENTS = st.builds(
 
 @given(st.lists(STATEMENTS, max_size=5))
 def test_iam_decides_the_same(statements: list[dict[str, Any]]) -> None:
-    """Of policies whose conditions are all known: compared with the sandbox's evaluation of any policy."""
+    """Policies whose conditions are all known are compared with the sandbox's evaluation of policies."""
     context = {"aws:SourceAccount": "123456789012", "aws:SourceArn": f"{PLACE}:anything"}
     decisions = {
         evaluate(

@@ -1,4 +1,4 @@
-"""A log group is made with its retention; one that is there is kept, and none loses a line."""
+"""A log group is created with its retention; an existing one keeps its settings, and no line is lost."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Logs:
         self.calls.append("retention")
 
 
-def born(days_ago: float) -> int:
-    """Milliseconds since 1970, as CloudWatch Logs tells them."""
+def created(days_ago: float) -> int:
+    """Return a creation time in milliseconds since 1970, as CloudWatch Logs answers."""
     return int((NOW - timedelta(days=days_ago)).timestamp() * 1000)
 
 
@@ -40,13 +40,13 @@ def born(days_ago: float) -> int:
     ("logs", "change", "calls"),
     [
         pytest.param(Logs(), LogGroupStep.CREATE, ["create", "retention"], id="absent"),
-        pytest.param(Logs(creationTime=born(900), retentionInDays=7), None, [], id="somebody's retention"),
-        pytest.param(Logs(creationTime=born(1), retentionPolicyName="never"), None, [], id="account-level policy"),
-        pytest.param(Logs(creationTime=born(29)), LogGroupStep.SET_RETENTION, ["retention"], id="young"),
-        pytest.param(Logs(creationTime=born(31)), LogGroupStep.KEEP_UNEXPIRING, [], id="old: lines would be lost"),
+        pytest.param(Logs(creationTime=created(900), retentionInDays=7), None, [], id="somebody's retention"),
+        pytest.param(Logs(creationTime=created(1), retentionPolicyName="never"), None, [], id="account-level policy"),
+        pytest.param(Logs(creationTime=created(29)), LogGroupStep.SET_RETENTION, ["retention"], id="young"),
+        pytest.param(Logs(creationTime=created(31)), LogGroupStep.KEEP_UNEXPIRING, [], id="old: lines would be lost"),
     ],
 )
-def test_group(logs: Any, change: LogGroupStep | None, calls: list[str]) -> None:
+def test_missing_step_of_a_log_group_is_taken(logs: Any, change: LogGroupStep | None, calls: list[str]) -> None:
     found = missing_step(WANTED, read_log_groups(logs, [WANTED]).get("group"), NOW)
     assert found == change
     if found is LogGroupStep.CREATE:
@@ -56,13 +56,13 @@ def test_group(logs: Any, change: LogGroupStep | None, calls: list[str]) -> None
     assert logs.calls == calls
 
 
-def test_destination_of_the_owners_is_never_created() -> None:
+def test_log_group_that_an_owner_chose_is_never_created() -> None:
     theirs = LogGroup("group", retention=365, kms_key_arn=None, is_owners=True)
     assert missing_step(theirs, None, NOW) is LogGroupStep.AWAIT_OWNER
     assert missing_step(theirs, LogGroupFacts(NOW, expires=False), NOW) is None
 
 
-def test_groups_are_read_by_fifty() -> None:
+def test_fifty_log_groups_are_read_in_a_call() -> None:
     sizes = []
 
     class Counting(Logs):
@@ -75,5 +75,5 @@ def test_groups_are_read_by_fifty() -> None:
     assert sizes == [50, 50, 1]
 
 
-def test_no_group_takes_no_call() -> None:
+def test_no_call_is_made_without_a_log_group() -> None:
     assert read_log_groups(None, []) == {}  # type: ignore[arg-type]

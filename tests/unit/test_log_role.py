@@ -1,4 +1,4 @@
-"""Which log groups the log role may write to decides whether a stage is compliant."""
+"""A stage is compliant only if the log role may write to its log groups."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_http_stage_does_not_write_with_the_role() -> None:
     assert Problem.LIMITED_LOG_ROLE not in [finding.problem for finding in found.findings]
 
 
-def test_role_that_is_not_known_is_not_held_against_a_stage() -> None:
+def test_stage_is_compliant_if_the_role_is_unknown() -> None:
     stage = rest_stage()
     assert evaluate(stage, SETTINGS, replace(facts(stage, {ACCESS: WRITES}), log_role=None), NOW).is_compliant
 
@@ -86,16 +86,16 @@ def test_role_that_is_not_known_is_not_held_against_a_stage() -> None:
         ("mine", None),
     ],
 )
-def test_each_use_has_a_probe(name: str, probe: str | None) -> None:
+def test_each_type_of_log_group_has_a_probe(name: str, probe: str | None) -> None:
     assert probe_of(LogGroup(name, 1, None)) == probe
 
 
-def test_group_that_an_owner_chose_is_asked_about_by_its_own_name() -> None:
-    """Also where its name is a standard one: a vendor has REST APIs log to groups below /aws/apigateway/."""
+def test_permission_for_an_owners_group_is_tested_with_its_own_name() -> None:
+    """Also if it has a standard name: a vendor has REST APIs log to groups below /aws/apigateway/."""
     assert probe_of(LogGroup("/aws/apigateway/a1b2c3d4e5/prod", 1, None, is_owners=True)) is None
 
 
-def test_probe_is_said_as_its_whole_use() -> None:
+def test_finding_names_all_groups_that_a_probe_stands_for() -> None:
     assert in_words(
         ROLE, {PROBES[1]: WRITES, PROBES[3]: WRITES, "mine": ("logs:PutLogEvents",)}, region="eu-west-1"
     ) == (

@@ -1,4 +1,4 @@
-"""The sandbox finds metrics as CloudWatch's user guide says: its own examples, and what is refused."""
+"""The search of metrics works as CloudWatch's user guide says: the guide's examples, and what is refused."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_tokens_are_those_of_the_guides_table(text: str, expected: list[str]) ->
     ],
 )
 def test_term_finds_a_name(term: str, name: str, expected: bool) -> None:
-    """As a metric's name, and as a dimension's value; a term that names no property looks everywhere."""
+    """As a metric's name, and as a dimension's value. A term without a property searches everything."""
     assert is_found(f"{{MyNamespace}}, {term} ", metric("MyNamespace", name)) is expected
     assert is_found(f"{{MyNamespace,Unit}} {term}", metric("MyNamespace", "Other", Unit=name)) is expected
     assert is_found(f" Unit={term} ", metric("MyNamespace", "Other", Unit=name)) is expected
@@ -127,7 +127,7 @@ def test_statistic_and_period_are_read() -> None:
         "SEARCH('{}', 'Sum', 300)",
         "SEARCH('{My Namespace} Errors', 'Sum', 300)",
         "SEARCH('{Custom-Namespace} Errors', 'Sum', 300)",
-        # Which of the two binds closer?
+        # Precedence of AND and OR is not documented.
         "SEARCH('EC2 OR EBS MetricName=ReadOps', 'Sum', 300)",
         "SEARCH('EC2 OR EBS AND ReadOps', 'Sum', 300)",
         "SEARCH('EC2 OR EBS NOT ReadOps', 'Sum', 300)",
@@ -146,6 +146,6 @@ def test_statistic_and_period_are_read() -> None:
         f"SEARCH('{'x' * 1025}', 'Sum', 300)",
     ],
 )
-def test_what_is_not_understood_is_refused(expression: str) -> None:
+def test_unknown_expression_is_refused(expression: str) -> None:
     with pytest.raises(ExpressionError):
         metric_search.parse(expression)

@@ -20,7 +20,7 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
-def test_outcomes_and_their_metrics() -> None:
+def test_every_outcome_is_listed_with_its_metric() -> None:
     listed = {outcome: metric.strip("`") for outcome, metric, _ in rows("Outcomes")}
     assert listed == {str(outcome): metric for outcome, metric in reporting._STAGE_METRICS.items()}
     assert listed.keys() == set(Outcome)

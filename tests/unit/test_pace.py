@@ -1,4 +1,4 @@
-"""Calls are spread; what was not used of the time is kept up to a burst."""
+"""Calls are spread over time; unused time is kept up to a burst."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_calls_are_spread_evenly() -> None:
     assert times(Pace(4, clock=clock, sleep=clock.sleep), clock, 4) == [0, 0.25, 0.5, 0.75]
 
 
-def test_pause_is_not_made_up_for_without_a_burst() -> None:
+def test_unused_time_is_lost_without_a_burst() -> None:
     clock = Clock()
     pace = Pace(4, clock=clock, sleep=clock.sleep)
     pace.take()
@@ -38,15 +38,15 @@ def test_pause_is_not_made_up_for_without_a_burst() -> None:
     assert times(pace, clock, 3) == [100, 100.25, 100.5]
 
 
-def test_burst_goes_at_once_and_comes_back_with_time() -> None:
+def test_burst_is_available_at_once_and_recovers_with_time() -> None:
     clock = Clock()
     pace = Pace(2, burst=3, clock=clock, sleep=clock.sleep)
     assert times(pace, clock, 5) == [0, 0, 0, 0, 0.5]
-    clock.now += 1.0  # what two calls take, one of which was made already
+    clock.now += 1.0  # the time of two calls, one of which was made already
     assert times(pace, clock, 3) == [1.5, 1.5, 2.0]
 
 
-def test_several_calls_are_paid_for_by_the_next() -> None:
+def test_call_after_several_taken_at_once_waits_for_all_of_them() -> None:
     clock = Clock()
     pace = Pace(2, clock=clock, sleep=clock.sleep)
     pace.take(4)
@@ -54,7 +54,7 @@ def test_several_calls_are_paid_for_by_the_next() -> None:
     assert clock.now == 2.0
 
 
-def test_pace_that_may_not_wait_is_not_taken() -> None:
+def test_refused_wait_takes_no_call() -> None:
     def refuse(seconds: float) -> None:
         raise TimeoutError(seconds)
 

@@ -1,4 +1,4 @@
-"""The package that is deployed: what ``sam build`` makes, made to start quickly, and no different otherwise."""
+"""The deployed package is what ``sam build`` makes, changed only to start faster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Clients:
     def logs(self, region):
         return self._new_client("logs", region_name=region)
 """
-#: A model as botocore has it; a member of a shape may be called documentation too.
+#: A model of botocore. A member of a shape may be named documentation, too.
 LOGS = {
     "documentation": "<p>Logs</p>",
     "operations": {"TagResource": {"errors": [{"shape": "Gone", "documentation": "<p>"}], "documentation": "<p>"}},
@@ -28,7 +28,7 @@ MODEL = "EnforceFunction/botocore/data/logs/2014-03-28/service-2.json.gz"
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """A folder as of sam build, with one function."""
+    """Return a folder as after ``sam build``, with one function."""
     files = {
         "handlers/enforce.py": "1 / 0\n",
         "log_keeper/aws/clients.py": CLIENTS,
@@ -50,7 +50,7 @@ def bytecode(source: Path) -> bytes:
     return Path(importlib.util.cache_from_source(str(source))).read_bytes()
 
 
-def test_descriptions_of_services_without_a_client_are_gone(built: Path) -> None:
+def test_models_of_services_without_a_client_are_removed(built: Path) -> None:
     package.main([str(built)])
     data = built / "EnforceFunction" / "botocore" / "data"
     assert {path.relative_to(data).as_posix() for path in data.rglob("*.json")} == {
@@ -67,7 +67,7 @@ def test_models_lose_their_documentation_and_nothing_else(built: Path) -> None:
     }
 
 
-def test_bytecode_lies_beside_every_module_and_names_the_place_on_lambda(built: Path) -> None:
+def test_bytecode_is_next_to_every_module_with_its_path_on_lambda(built: Path) -> None:
     package.main([str(built)])
     function = built / "EnforceFunction"
     for source in function.rglob("*.py"):
@@ -78,14 +78,14 @@ def test_bytecode_lies_beside_every_module_and_names_the_place_on_lambda(built: 
 @pytest.mark.parametrize(
     ("name", "flags"), [("handlers/enforce.py", 0b11), ("six.py", 0b01), ("botocore/session.py", 0b01)]
 )
-def test_our_modules_are_held_against_their_source_and_no_others(built: Path, name: str, flags: int) -> None:
+def test_bytecode_is_checked_against_the_source_of_our_modules_only(built: Path, name: str, flags: int) -> None:
     """The flags of PEP 552: by hash, and whether it is checked."""
     package.main([str(built)])
     assert int.from_bytes(bytecode(built / "EnforceFunction" / name)[4:8], "little") == flags
 
 
-def test_the_same_source_makes_the_same_package(built: Path) -> None:
-    """Or each deployment would upload it again."""
+def test_same_source_makes_the_same_package(built: Path) -> None:
+    """Otherwise each deployment would upload it again."""
     package.main([str(built)])
     before = {path: path.read_bytes() for path in built.rglob("*") if path.is_file()}
     package.main([str(built)])
@@ -100,13 +100,13 @@ def test_the_same_source_makes_the_same_package(built: Path) -> None:
         ("handlers/enforce.py", "def", "cannot be compiled"),
     ],
 )
-def test_what_cannot_run_is_not_packed(built: Path, name: str, text: str, said: str) -> None:
+def test_module_with_a_syntax_error_is_not_packed(built: Path, name: str, text: str, said: str) -> None:
     (built / "EnforceFunction" / name).write_text(text)
     with pytest.raises(ValueError, match=said):
         package.main([str(built)])
 
 
-def test_nothing_built_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_packing_without_a_build_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         package.main([str(tmp_path)])
     assert "sam build" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The pictures of the README: small, without anything from elsewhere, and as the terminal shows them in the end."""
+"""The pictures of the README are small, load nothing, and show the terminal's last state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage goes in, the changes that it lacks come out."""
+"""The plan for a stage has exactly the required changes."""
 
 from __future__ import annotations
 
@@ -98,19 +98,19 @@ FORMAT_SET = (Setting.ACCESS_LOG_FORMAT, None, None, POLICY.access_log_formats[P
         ),
     ],
 )
-def test_plan_has_exactly_what_the_stage_lacks(
+def test_plan_has_exactly_the_required_changes(
     stage: Stage, expected: list[tuple[Setting, str | None, str | None, str]]
 ) -> None:
     assert changes(stage) == expected
 
 
-def test_a_format_without_a_request_id_is_replaced() -> None:
+def test_format_without_a_request_id_is_replaced() -> None:
     assert changes(rest_stage(log_format="$context.status")) == [
         (Setting.ACCESS_LOG_FORMAT, None, "$context.status", POLICY.access_log_formats[Protocol.REST])
     ]
 
 
-def test_every_change_says_why() -> None:
+def test_every_change_has_a_reason() -> None:
     stage = rest_stage("OFF", data_trace=True, destination=None, log_format=None)
     assert all(change.reason for change in plan(stage, POLICY, NOW).changes)
 
@@ -143,13 +143,13 @@ POLICIES = st.builds(
 
 
 @given(STAGES, POLICIES)
-def test_a_stage_with_its_plan_applied_is_compliant(stage: Stage, policy: Policy) -> None:
+def test_stage_is_compliant_after_its_plan(stage: Stage, policy: Policy) -> None:
     assert plan(apply(stage, plan(stage, policy, NOW).changes), policy, NOW).is_compliant
 
 
 @given(STAGES, POLICIES)
-def test_no_level_rises_while_bodies_are_traced(stage: Stage, policy: Policy) -> None:
-    """At no point of the plan does a method both log and trace, but where bodies are allowed on purpose."""
+def test_no_level_rises_while_data_trace_is_on(stage: Stage, policy: Policy) -> None:
+    """No step of the plan lets a method both log and trace, unless data trace is allowed."""
     for change in plan(stage, replace(policy, allows_data_trace=False), NOW).changes:
         stage = apply(stage, (change,))
         if change.setting is Setting.LOGGING_LEVEL:
@@ -202,13 +202,13 @@ def test_date_that_cannot_be_read_counts_as_past_and_is_named(value: str) -> Non
     assert read_opt_in(until(value), POLICY, NOW) == OptIn(LoggingLevel.ERROR, unreadable_tag="execution-logs-until")
 
 
-def test_end_without_an_opt_in_is_nothing() -> None:
+def test_end_without_an_opt_in_is_ignored() -> None:
     assert read_opt_in({"execution-logs-until": "soon"}, POLICY, NOW) == OptIn(LoggingLevel.ERROR)
 
 
 @pytest.mark.parametrize("end", ["2099-01-01", "soon"])
 def test_http_stage_is_never_opted_in(end: str) -> None:
-    """It has no execution logs, so that no tag of it has an end that could be missed or misread."""
+    """It has no execution logs, so none of its tags has an end that could be missed or misread."""
     stage = rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags=until(end))
     assert plan(stage, POLICY, NOW).opt_in == OptIn(LoggingLevel.ERROR)
     assert plan(rest_stage(tags=until("2099-01-01")), POLICY, NOW).opt_in.level is LoggingLevel.INFO
@@ -231,13 +231,15 @@ def test_any_end_is_read_or_counts_as_past(value: str) -> None:
         (until("2026-11-01", **{"execution-logs-data-trace": "true"}), True, False),
     ],
 )
-def test_bodies_stay_on_purpose_only(tags: dict[str, str], allows_data_trace: bool, stays: bool) -> None:
+def test_data_trace_stays_only_if_it_is_allowed_and_opted_in(
+    tags: dict[str, str], allows_data_trace: bool, stays: bool
+) -> None:
     stage = rest_stage("INFO", data_trace=True, tags=tags)
     planned = plan(stage, replace(POLICY, allows_data_trace=allows_data_trace), NOW).changes
     assert any(change.setting is Setting.DATA_TRACE for change in planned) is not stays
 
 
-def test_metrics_are_left_or_on_everywhere() -> None:
+def test_detailed_metrics_are_left_alone_or_switched_on_everywhere() -> None:
     stage = rest_stage(overrides={"~1/GET": method_settings()})
     assert plan(stage, POLICY, NOW).is_compliant
     planned = plan(stage, replace(POLICY, wants_detailed_metrics=True), NOW).changes
@@ -249,13 +251,13 @@ def test_metrics_are_left_or_on_everywhere() -> None:
 
 @pytest.mark.parametrize("protocol", [Protocol.HTTP, Protocol.WEBSOCKET])
 def test_metrics_of_routes_follow_the_stage(protocol: Protocol) -> None:
-    """A route is measured where the stage says so, whatever its own settings say."""
+    """Detailed metrics of a route depend on the stage's setting, whatever the route's own setting is."""
     stage = rest_stage(ref=V2_REF, protocol=protocol, overrides={"GET /": method_settings()})
     planned = plan(stage, replace(POLICY, wants_detailed_metrics=True), NOW).changes
     assert [(change.setting, change.override) for change in planned] == [(Setting.DETAILED_METRICS, None)]
 
 
-def test_exempt_stage_is_known_by_its_tag() -> None:
+def test_stage_with_the_exempt_tag_is_exempt() -> None:
     policy = replace(POLICY, exempt_tag_key="hands-off")
     assert plan(rest_stage(tags={"hands-off": ""}), policy, NOW).is_exempt
     assert not plan(rest_stage(tags={"hands": "off"}), policy, NOW).is_exempt
@@ -267,7 +269,7 @@ def settings_of(stage: Stage, override: str | None) -> MethodSettings:
 
 
 def apply(stage: Stage, planned: tuple[Change, ...]) -> Stage:
-    """The stage as API Gateway would have it after the changes."""
+    """Return the stage as API Gateway would have it after the changes."""
     for change in planned:
         match change.setting:
             case Setting.ACCESS_LOG_DESTINATION:

@@ -1,4 +1,4 @@
-"""What a preview says, and that nothing it shows is taken for something else: markup, a formula, a cursor's move."""
+"""What a preview shows; nothing in it can act as markup, a formula or a control character."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ from preview.words import headline, method_in_words, points, policy_parameters, 
 from testing.builders import REF, SETTINGS, V2_REF, method_settings, rest_stage
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-LIVE = AccountRole(RoleStatus.VALID, "arn:aws:iam::123456789012:role/Logs")
-DEAD = AccountRole(RoleStatus.INVALID, None, "is none")
+VALID = AccountRole(RoleStatus.VALID, "arn:aws:iam::123456789012:role/Logs")
+INVALID = AccountRole(RoleStatus.INVALID, None, "is none")
 
 
-def looked_at(
+def stage_preview(
     stage: Stage, name: str = "shop", *, has_groups: bool = True, settings: Settings = SETTINGS
 ) -> StagePreview:
+    """Return the preview of a stage."""
     facts = LogGroupFacts(NOW - timedelta(days=1), expires=True)
     existing = {group.name: facts for group in log_groups_of(stage, settings)} if has_groups else {}
     return StagePreview(name, evaluate(stage, settings, Facts(existing), NOW))
 
 
-def preview(*stages: StagePreview, role: AccountRole | None = LIVE, errors: tuple[str, ...] = ()) -> Preview:
+def preview(*stages: StagePreview, role: AccountRole | None = VALID, errors: tuple[str, ...] = ()) -> Preview:
     region = RegionPreview("us-east-1", stages, role, needs_role=True, has_trail=True, errors=errors)
     return Preview(SETTINGS, NOW, (region,))
 
@@ -51,13 +52,13 @@ def said(stage: StagePreview, settings: Settings = SETTINGS) -> list[str]:
 
 
 def test_compliant_stage_requires_no_changes() -> None:
-    stage = looked_at(rest_stage())
+    stage = stage_preview(rest_stage())
     assert stage.outcome is Outcome.COMPLIANT
     assert said(stage) == []
 
 
 def test_changes_of_a_new_stage_are_described() -> None:
-    stage = looked_at(rest_stage("OFF", destination=None, log_format=None), has_groups=False)
+    stage = stage_preview(rest_stage("OFF", destination=None, log_format=None), has_groups=False)
     assert stage.outcome is Outcome.WOULD_BE_REMEDIATED
     assert said(stage) == [
         "create the execution log group, retention 30 days: otherwise API Gateway creates it, without retention",
@@ -78,12 +79,12 @@ def test_changes_of_a_new_stage_are_described() -> None:
 
 def test_methods_with_the_same_change_are_one_step() -> None:
     overrides = {f"pets~1{number}/GET": method_settings("INFO") for number in range(6)}
-    [step] = steps(looked_at(rest_stage("ERROR", overrides=overrides)), SETTINGS)
+    [step] = steps(stage_preview(rest_stage("ERROR", overrides=overrides)), SETTINGS)
     assert step.what == (
         "change execution logging level from INFO to ERROR, of the methods "
         "GET /pets/0, GET /pets/1, GET /pets/2, GET /pets/3 and 2 more"
     )
-    [step] = steps(looked_at(rest_stage("INFO", overrides={"~1/GET": method_settings("INFO")})), SETTINGS)
+    [step] = steps(stage_preview(rest_stage("INFO", overrides={"~1/GET": method_settings("INFO")})), SETTINGS)
     assert step.what.endswith(", of the stage and of the method GET /")
 
 
@@ -98,13 +99,13 @@ def test_methods_with_the_same_change_are_one_step() -> None:
         ("$connect", Protocol.WEBSOCKET, "$connect"),
     ],
 )
-def test_method_in_words(override: str, protocol: Protocol, words: str) -> None:
+def test_method_is_described(override: str, protocol: Protocol, words: str) -> None:
     assert method_in_words(override, protocol) == words
 
 
 def test_missing_log_groups_are_described_by_what_they_are_for() -> None:
     chosen = "arn:aws:logs:us-east-1:123456789012:log-group:theirs"
-    canary = looked_at(rest_stage(destination=chosen, has_canary=True), has_groups=False)
+    canary = stage_preview(rest_stage(destination=chosen, has_canary=True), has_groups=False)
     assert [step.what for step in steps(canary, SETTINGS)] == [
         "create the execution log group, retention 30 days",
         "create the execution log group of the canary, retention 30 days",
@@ -117,18 +118,18 @@ def test_missing_log_groups_are_described_by_what_they_are_for() -> None:
 
 def test_exemption_of_a_stage_is_the_first_step() -> None:
     settings = replace(SETTINGS, exempt_tag_key="hands-off")
-    stage = looked_at(rest_stage("OFF", tags={"hands-off": ""}), settings=settings)
+    stage = stage_preview(rest_stage("OFF", tags={"hands-off": ""}), settings=settings)
     assert stage.outcome is Outcome.EXEMPT
     assert said(stage, settings)[0] == "exempt, because it has the tag hands-off; without this tag, Log Keeper would:"
-    assert Preview(settings, NOW, (RegionPreview("us-east-1", (stage,), LIVE),)).is_compliant
+    assert Preview(settings, NOW, (RegionPreview("us-east-1", (stage,), VALID),)).is_compliant
     assert policy_parameters(settings)["ExemptTagKey"] == "hands-off"
 
 
-def test_opt_in_and_findings_are_shown() -> None:
+def test_opt_in_and_findings_are_described() -> None:
     tags = {"execution-logs": "INFO", "execution-logs-until": "2026-12-24"}
-    stage = looked_at(rest_stage("INFO", tags=tags))
+    stage = stage_preview(rest_stage("INFO", tags=tags))
     assert said(stage) == ["opted in to INFO by its tag execution-logs until 2026-12-25 00:00 UTC"]
-    unreadable = looked_at(rest_stage("ERROR", tags=tags | {"execution-logs-until": "soon"}))
+    unreadable = stage_preview(rest_stage("ERROR", tags=tags | {"execution-logs-until": "soon"}))
     assert said(unreadable) == ["a tag's value is no ISO 8601 date or time, and counts as past (execution-logs-until)"]
     assert not unreadable.is_opted_in
 
@@ -137,14 +138,14 @@ def test_opt_in_and_findings_are_shown() -> None:
 def test_http_api_is_never_at_info(until: str) -> None:
     destination = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/apigatewayv2/a1b2c3d4e5/.default"
     tags = {"execution-logs": "INFO", "execution-logs-until": until}
-    stage = looked_at(rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags=tags, destination=destination))
+    stage = stage_preview(rest_stage(ref=V2_REF, protocol=Protocol.HTTP, tags=tags, destination=destination))
     assert stage.outcome is Outcome.COMPLIANT
     assert not stage.is_opted_in
     assert said(stage) == []
 
 
-def test_counts() -> None:
-    stages = [looked_at(rest_stage()), looked_at(rest_stage("OFF")), looked_at(rest_stage("OFF"))]
+def test_counts_and_headline_are_those_of_the_stages() -> None:
+    stages = [stage_preview(rest_stage()), stage_preview(rest_stage("OFF")), stage_preview(rest_stage("OFF"))]
     outcomes = {Outcome.COMPLIANT: 1, Outcome.WOULD_BE_REMEDIATED: 2, Outcome.NON_COMPLIANT: 0, Outcome.EXEMPT: 0}
     assert count(stages) == Count(outcomes, opted_in=0)
     assert count(stages).evaluated == 3
@@ -154,22 +155,22 @@ def test_counts() -> None:
 
 
 def test_invalid_role_is_non_compliant_only_where_it_is_needed() -> None:
-    assert not preview(role=DEAD).is_compliant
-    assert headline(preview(role=DEAD)) == "There are no stages, and the account has no valid log role in us-east-1."
-    unneeded = RegionPreview("us-east-1", role=DEAD)
+    assert not preview(role=INVALID).is_compliant
+    assert headline(preview(role=INVALID)) == "There are no stages, and the account has no valid log role in us-east-1."
+    unneeded = RegionPreview("us-east-1", role=INVALID)
     assert not unneeded.needs_valid_role
     assert role_in_words(unneeded) == "none; no API here needs one"
 
 
 def test_region_without_a_trail_is_a_finding() -> None:
-    region = RegionPreview("eu-west-1", role=LIVE, has_trail=False)
+    region = RegionPreview("eu-west-1", role=VALID, has_trail=False)
     found = Preview(SETTINGS, NOW, (region,))
     assert found.is_compliant
     assert len(found.findings) == 1
     assert "Findings that need action" in to_html(found)
 
 
-def test_errors_are_one_sentence_that_says_what_to_do() -> None:
+def test_error_is_one_sentence_that_says_what_to_do() -> None:
     denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not\nauthorized"}}, "GetRestApis")
     expired = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "late"}}, "GetRestApis")
     closed = ClientError({"Error": {"Code": "UnrecognizedClientException", "Message": "bad token"}}, "GetRestApis")
@@ -195,7 +196,7 @@ NASTY = [
 
 
 class _Page(HTMLParser):
-    """The tags of a page, and its text."""
+    """A parser that collects the tags and the text of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -204,7 +205,7 @@ class _Page(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag != "wbr":  # behind each slash of a name
+        if tag != "wbr":  # after each slash of a name
             self.tags.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
@@ -212,7 +213,7 @@ class _Page(HTMLParser):
 
 
 def named(text: str) -> Stage:
-    """A stage out of line that has the text wherever somebody outside may choose one."""
+    """Return a non-compliant stage with the text in every place where somebody outside can choose one."""
     overrides = {f"{text}/GET": method_settings("INFO")}
     return rest_stage(log_format=text, tags={"aws:cloudformation:stack-name": text}, overrides=overrides)
 
@@ -220,14 +221,16 @@ def named(text: str) -> Stage:
 @pytest.mark.parametrize("nasty", NASTY)
 def test_page_escapes_everything(nasty: str) -> None:
     """A name is text on the page, wherever it is shown, and adds no tag and no attribute."""
-    page, plain = (_Page(to_html(preview(looked_at(named(text), text), errors=(text,)))) for text in (nasty, "plain"))
+    page, plain = (
+        _Page(to_html(preview(stage_preview(named(text), text), errors=(text,)))) for text in (nasty, "plain")
+    )
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
     assert [set(attributes) for _, attributes in page.tags] == [set(attributes) for _, attributes in plain.tags]
     assert page.text.count(nasty) >= 4
 
 
-def test_page_needs_nothing_from_elsewhere() -> None:
-    page = to_html(preview(looked_at(rest_stage("OFF"))))
+def test_page_loads_nothing() -> None:
+    page = to_html(preview(stage_preview(rest_stage("OFF"))))
     tags = _Page(page).tags
     assert not re.search(r"https?:|//[a-z]|url\(|@import", page)
     assert not {"link", "img", "iframe", "object", "base"} & {tag for tag, _ in tags}
@@ -240,18 +243,18 @@ def test_page_needs_nothing_from_elsewhere() -> None:
     assert "default-src &#x27;none&#x27;" in page
 
 
-def test_page_is_whole_without_javascript() -> None:
-    """Only what needs a script is hidden: the filter, and the line that says that nothing fits."""
-    tags = _Page(to_html(preview(looked_at(rest_stage("OFF"))))).tags
+def test_page_is_complete_without_javascript() -> None:
+    """Only elements that need a script are hidden: the filter, and the line that nothing matches."""
+    tags = _Page(to_html(preview(stage_preview(rest_stage("OFF"))))).tags
     assert [attributes.get("id") for _, attributes in tags if "hidden" in attributes] == ["filter", "none"]
 
 
 @pytest.mark.parametrize(
     "formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\N{FULLWIDTH EQUALS SIGN}1"]
 )
-def test_csv_holds_no_formulas(formula: str) -> None:
+def test_csv_has_no_formulas(formula: str) -> None:
     tags = {"aws:cloudformation:stack-name": formula}
-    [_, row] = csv.reader(io.StringIO(to_csv(preview(looked_at(rest_stage(tags=tags), formula)))))
+    [_, row] = csv.reader(io.StringIO(to_csv(preview(stage_preview(rest_stage(tags=tags), formula)))))
     for column in ("owner", "apiName"):
         cell = row[COLUMNS.index(column)]
         assert cell == f"'{printable(formula)}"
@@ -259,20 +262,20 @@ def test_csv_holds_no_formulas(formula: str) -> None:
 
 @given(st.text(), st.text())
 def test_csv_has_a_row_for_each_stage_whatever_its_names(name: str, owner: str) -> None:
-    stage = looked_at(rest_stage(tags={"aws:cloudformation:stack-name": owner}), printable(name))
+    stage = stage_preview(rest_stage(tags={"aws:cloudformation:stack-name": owner}), printable(name))
     rows = list(csv.reader(io.StringIO(to_csv(preview(stage, stage)))))
     assert [len(row) for row in rows] == [len(COLUMNS)] * 3
     assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for row in rows for cell in row)
 
 
 @given(st.text())
-def test_nothing_printable_moves_a_cursor(text: str) -> None:
+def test_terminal_output_has_no_control_characters(text: str) -> None:
     assert len(printable(text)) == len(text)
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]", printable(text))
 
 
 def test_json_has_each_change_with_its_reason() -> None:
-    document = json.loads(to_json(preview(looked_at(rest_stage("OFF")))))
+    document = json.loads(to_json(preview(stage_preview(rest_stage("OFF")))))
     [stage] = document["regions"][0]["stages"]
     assert (stage["apiId"], stage["stageName"]) == (REF.api_id, REF.stage_name)
     assert stage["changes"] == [

@@ -51,7 +51,7 @@ def described(body: object, **attributes: str) -> redrive.Message:
         ({"detail-type": "Scheduled Event", "detail": {}}, "Scheduled Event", "starts a sweep"),
     ],
 )
-def test_message_says_what_it_is_about(body: object, event: str, about: str) -> None:
+def test_description_of_a_message_names_its_subject(body: object, event: str, about: str) -> None:
     found = described(body)
     assert found.event == event
     assert about in found.about
@@ -78,13 +78,13 @@ def test_every_sample_can_be_described(path: Any) -> None:
     ],
 )
 def test_message_that_cannot_be_read_says_so(body: object) -> None:
-    """And it has no control characters for a terminal."""
+    """The description has no control characters for a terminal."""
     found = described(body)
     assert "cannot be read" in found.remark
     assert (found.event + found.about + found.remark).isprintable()
 
 
-def test_event_that_eventbridge_put_there_says_why() -> None:
+def test_event_from_eventbridge_is_described_with_its_error() -> None:
     found = described(sample("create-deployment"), ERROR_CODE="NO_PERMISSIONS", ERROR_MESSAGE="denied\x07")
     assert found.remark == "EventBridge could not deliver it: denied\N{REPLACEMENT CHARACTER}"
 
@@ -122,25 +122,25 @@ def move(sqs: Any, rate: int | None = None) -> tuple[int, list[tuple[int, int]]]
     return moved, shown
 
 
-def test_task_is_begun_and_followed_to_its_end() -> None:
-    """SQS may show it a moment later."""
+def test_task_is_started_and_followed_to_its_end() -> None:
+    """SQS may list it a moment later."""
     sqs = Tasks(None, None, task("RUNNING", moved=1), task("COMPLETED", moved=3))
     assert move(sqs) == (3, [(1, 3), (3, 3)])
     assert sqs.started == [{"SourceArn": "arn:dead", "DestinationArn": "arn:queue"}]
 
 
-def test_rate_is_handed_on() -> None:
+def test_rate_is_sent_to_sqs() -> None:
     sqs = Tasks(None, task("COMPLETED"))
     move(sqs, rate=7)
     assert sqs.started[0]["MaxNumberOfMessagesPerSecond"] == 7
 
 
-def test_older_task_is_not_taken_for_ours() -> None:
+def test_result_of_an_older_task_is_not_used() -> None:
     older = task("COMPLETED", started=1, moved=50)
     assert move(Tasks(older, older, task("COMPLETED", moved=2))) == (2, [(2, 3)])
 
 
-def test_task_that_runs_already_is_followed_and_no_other_begun() -> None:
+def test_running_task_is_followed_and_no_other_is_started() -> None:
     sqs = Tasks(task("RUNNING", moved=1), task("RUNNING", moved=2), task("COMPLETED", moved=3))
     assert move(sqs)[0] == 3
     assert sqs.started == []

@@ -1,4 +1,4 @@
-"""A plan as the patch operations of UpdateStage, and GetStage's answer as a stage."""
+"""A plan becomes patch operations of UpdateStage, and GetStage's answer a stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from testing.builders import FORMATS, OWN_DESTINATION, POLICY, REF, method_setti
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-def test_new_stage_takes_one_patch() -> None:
+def test_new_stage_needs_one_patch() -> None:
     stage = rest_stage("OFF", destination=None, log_format=None)
     assert rest.patch_operations(plan(stage, POLICY, NOW)) == [
         {"op": "replace", "path": "/accessLogSettings/destinationArn", "value": OWN_DESTINATION},
@@ -35,7 +35,7 @@ def test_method_is_patched_under_its_key_as_it_was_read() -> None:
 
 
 class RecordingClient:
-    """Takes UpdateStage calls as API Gateway would: 80 operations at most."""
+    """A client that accepts UpdateStage as API Gateway does: at most 80 operations."""
 
     def __init__(self) -> None:
         self.calls: list[list[dict[str, str]]] = []
@@ -46,7 +46,7 @@ class RecordingClient:
         self.calls.append(patchOperations)
 
 
-def test_a_hundred_overrides_take_as_few_calls_as_there_can_be() -> None:
+def test_hundred_overrides_need_the_fewest_calls() -> None:
     overrides = {f"r{number}/GET": method_settings("OFF", data_trace=True) for number in range(100)}
     client: Any = RecordingClient()
     stage = rest_stage("OFF", overrides=overrides)
@@ -71,14 +71,14 @@ def test_absent_settings_are_off() -> None:
     ("level", "read"),
     [("info", LoggingLevel.INFO), ("", LoggingLevel.OFF), ("DEBUG", LoggingLevel.UNKNOWN)],
 )
-def test_level_is_any_text(level: str, read: LoggingLevel) -> None:
+def test_any_level_is_read(level: str, read: LoggingLevel) -> None:
     stage = rest.to_stage(REF, {"methodSettings": {"*/*": {"loggingLevel": level}}})
     assert stage.settings.level is read
 
 
 @pytest.mark.parametrize("tags", [{}, {"execution-logs": "INFO"}])
-def test_no_stage_stays_at_a_level_that_is_unknown(tags: dict[str, str]) -> None:
-    """It may log nothing, or more than INFO does: bodies end first, and then it is set."""
+def test_unknown_level_is_replaced(tags: dict[str, str]) -> None:
+    """It may log nothing, or more than INFO does: data trace is switched off first, then the level is set."""
     entry = {"loggingLevel": "DEBUG", "dataTraceEnabled": True}
     stage = rest.to_stage(REF, {"methodSettings": {"*/*": entry, "~1/GET": entry}, "tags": tags})  # type: ignore[typeddict-item]
     changes = [change for change in plan(stage, POLICY, NOW).changes if "access log" not in change.setting]
@@ -91,6 +91,6 @@ def test_no_stage_stays_at_a_level_that_is_unknown(tags: dict[str, str]) -> None
     ]
 
 
-def test_empty_texts_are_absent() -> None:
+def test_empty_text_is_read_as_absent() -> None:
     stage = rest.to_stage(REF, {"accessLogSettings": {"destinationArn": "", "format": ""}})
     assert (stage.access_log.destination_arn, stage.access_log.format) == (None, None)

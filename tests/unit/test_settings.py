@@ -1,4 +1,4 @@
-"""The environment is read once, and an error names its variable."""
+"""Settings are read from the environment, and an error names its variable."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ALL_REGIONS_KEY = "arn:aws:kms:us-east-1:123456789012:key/mrk-000000000000400080
         (ALL_REGIONS_KEY, "eu-west-1", ALL_REGIONS_KEY.replace("us-east-1", "eu-west-1")),
     ],
 )
-def test_key_of_log_groups_is_one_of_their_region(key: str, region: str, found: str | None) -> None:
+def test_kms_key_of_log_groups_must_be_in_their_region(key: str, region: str, found: str | None) -> None:
     settings = Settings.from_environment({**ENVIRONMENT, "LOG_GROUP_KMS_KEY_ARN": key})
     assert settings.log_group_key(region) == found
 
@@ -43,6 +43,6 @@ def test_wrong_number_is_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["ACCESS_LOG_FORMAT", "ALLOW_DATA_TRACE", "DETAILED_METRICS", "MODE"])
-def test_wrong_choice_is_named_with_the_right_ones(name: str) -> None:
+def test_wrong_choice_is_named_with_the_valid_ones(name: str) -> None:
     with pytest.raises(SettingsError, match=rf"{name} is 'perhaps': it must be \w+ or"):
         Settings.from_environment({**ENVIRONMENT, name: "perhaps"})

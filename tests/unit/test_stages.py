@@ -1,4 +1,4 @@
-"""Names of stages and of the log groups they write to."""
+"""Names of stages and of their log groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFS = st.builds(StageRef, st.just(ACCOUNT), st.just(REGION), st.sampled_from(Ap
 )
 
 
-def test_names() -> None:
+def test_log_groups_have_the_standard_names() -> None:
     assert access_log_group(REF) == "/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"
     assert execution_log_group(REF) == "API-Gateway-Execution-Logs_a1b2c3d4e5/prod"
     assert access_log_group(V2_REF) == "/aws/vendedlogs/apigatewayv2/a1b2c3d4e5/.default"
@@ -27,8 +27,8 @@ def test_names() -> None:
 
 
 @given(REFS)
-def test_group_names_lead_back_to_their_stage(ref: StageRef) -> None:
-    """No two stages share a group; and the names are of the characters that API Gateway's refusal of others lists."""
+def test_stage_is_found_by_the_name_of_its_log_group(ref: StageRef) -> None:
+    """No two stages share a group. The names have only the characters that API Gateway's error message lists."""
     for name in (access_log_group(ref), execution_log_group(ref)):
         assert re.fullmatch(r"[a-zA-Z0-9_\-/.]+", name)
         assert stage_of_log_group(name, ACCOUNT, REGION) == ref
@@ -47,10 +47,10 @@ def test_group_names_lead_back_to_their_stage(ref: StageRef) -> None:
         "/aws/vendedlogs/apigateway/a1b2c3d4e5/.default",
     ],
 )
-def test_other_groups_are_nobodys(name: str) -> None:
+def test_other_log_group_belongs_to_no_stage(name: str) -> None:
     assert stage_of_log_group(name, ACCOUNT, REGION) is None
 
 
 @given(st.text())
-def test_any_name_is_a_stages_or_nobodys(name: str) -> None:
+def test_any_name_of_a_log_group_can_be_read(name: str) -> None:
     stage_of_log_group(name, ACCOUNT, REGION)

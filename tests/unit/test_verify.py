@@ -1,4 +1,4 @@
-"""What ``make verify`` prints and exits with, and how its account waits."""
+"""What ``make verify`` prints, its exit codes, and how it waits for the account."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def report(*results: Result, left: Sequence[Leftover] = (), is_stopped: bool = F
         (report(UNCLEAR, DIFFERENT, left=[LEFT], is_stopped=True), 3),
     ],
 )
-def test_exit_code_is_that_of_the_gravest_result(made: Report, code: int) -> None:
+def test_exit_code_is_that_of_the_worst_result(made: Report, code: int) -> None:
     assert made.exit_code == code
 
 
@@ -59,7 +59,7 @@ def test_table_says_what_aws_did_and_what_the_sandbox_does() -> None:
     assert lines[-1] == "The sandbox is wrong about AWS here: refuses. Please report it."
 
 
-def test_points_that_need_the_same_are_listed_together() -> None:
+def test_points_with_the_same_requirement_are_listed_together() -> None:
     lines = to_text(report(NOT_TRIED, SAME, NOT_TRIED), has_color=False).splitlines()
     assert lines.count("not tried, because there is no stack:") == 1
     assert lines.count("  - CreateSchedule of a time gone by") == 2
@@ -75,7 +75,7 @@ def test_table_has_color_only_if_asked_for() -> None:
     assert "\x1b[" not in to_text(report(SAME, DIFFERENT), has_color=False)
 
 
-def test_json_has_everything() -> None:
+def test_json_has_every_member() -> None:
     found = json.loads(to_json(report(DIFFERENT, left=[LEFT])))
     assert found["points"] == [
         {
@@ -92,7 +92,7 @@ def test_json_has_everything() -> None:
     assert (found["run"], found["region"], found["calls"], found["stopped"]) == ("0123abcd", "eu-west-1", 7, False)
 
 
-def test_leftover_is_shown_with_its_command() -> None:
+def test_resource_that_remains_is_shown_with_the_command_that_deletes_it() -> None:
     assert leftovers_to_text([LEFT]).splitlines() == [f"could not delete {LEFT.what}: denied", f"  {LEFT.by_hand}"]
     assert leftovers_to_text([]) == ""
 
@@ -101,7 +101,7 @@ def test_leftover_is_shown_with_its_command() -> None:
 
 
 class Clock:
-    """Time that passes only by sleeping; ``at``: what happens once it has come so far."""
+    """Time that passes only by sleeping. ``at``: what happens at a certain time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -128,7 +128,7 @@ def test_wait_while_deleting_goes_on_after_the_user_stops_the_run() -> None:
     assert clock.now == 60
 
 
-def test_until_looks_once_more_at_the_end_and_then_gives_up() -> None:
+def test_until_checks_once_more_at_the_end_and_then_returns_false() -> None:
     clock = Clock()
     assert clock.account.until(lambda: clock.now >= 9, 10) is True
     assert clock.account.until(lambda: False, 10) is False

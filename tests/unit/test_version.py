@@ -1,4 +1,4 @@
-"""There is one version, in pyproject.toml, and everything that shows a version shows that one."""
+"""The version of pyproject.toml is the only one, and everything that shows a version shows it."""
 
 from __future__ import annotations
 

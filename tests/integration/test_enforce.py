@@ -33,7 +33,7 @@ def calls_by_handler(sandbox: Sandbox, since: int) -> list[str]:
     return [f"{made.call.service}:{made.call.operation}" for made in sandbox.calls[since:]]
 
 
-def test_new_stage_is_put_in_line(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_new_stage_is_remediated(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
     assert deliver(updated(api_id)) == []
     stage = get_stage(sandbox, api_id)
@@ -54,7 +54,7 @@ def test_a_bare_event_is_followed_too(sandbox: Sandbox, environment: pytest.Monk
     assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
 
 
-def test_stage_in_line_costs_one_call_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_compliant_stage_costs_one_call_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     before = len(sandbox.calls)
@@ -73,7 +73,7 @@ def test_new_stage_costs_two_calls_of_api_gateway(sandbox: Sandbox, deliver: Del
     assert [call for call in made if call.startswith("apigateway")] == ["apigateway:GetStage", "apigateway:UpdateStage"]
 
 
-def test_a_burst_about_one_stage_costs_one_look(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_a_burst_about_one_stage_costs_one_evaluation(sandbox: Sandbox, deliver: Deliver) -> None:
     deliver(updated(make_rest_stage(sandbox)))
     api_id = make_rest_stage(sandbox)
     before = len(sandbox.calls)
@@ -92,8 +92,8 @@ def test_tag_opts_in_and_out(sandbox: Sandbox, deliver: Deliver) -> None:
     assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
 
 
-def test_overrides_and_bodies(sandbox: Sandbox, deliver: Deliver) -> None:
-    """An override of a throttle only is raised, bodies end, and what is not logging stays."""
+def test_overrides_are_remediated_and_data_trace_is_switched_off(sandbox: Sandbox, deliver: Deliver) -> None:
+    """An override that has a throttle only gets a level, data trace is switched off, and other settings stay."""
     api_id = make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
     patch_stage(
@@ -122,7 +122,7 @@ def test_overrides_and_bodies(sandbox: Sandbox, deliver: Deliver) -> None:
 def test_method_is_remediated_under_each_spelling_of_its_path(
     sandbox: Sandbox, deliver: Deliver, *, unifies: bool
 ) -> None:
-    """As CDK, Terraform and SAM address it; nothing is added, and a second look finds nothing to do."""
+    """As CDK, Terraform and SAM address it; no entry is added, and a second evaluation requires no change."""
     sandbox.turn(unifies_method_keys=unifies)
     api_id = make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
@@ -218,7 +218,7 @@ def test_canary_gets_log_groups_of_its_own(sandbox: Sandbox, deliver: Deliver) -
     } == log_groups(sandbox)
 
 
-def test_gone_stage_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_message_about_a_deleted_stage_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
     sandbox.client("apigateway").delete_stage(restApiId=api_id, stageName="prod")
     assert deliver(updated(api_id), updated("abcdefghij")) == []
@@ -245,9 +245,9 @@ def test_a_bad_message_does_not_take_its_batch_along(
 
 
 class TestLogRole:
-    """Live: left alone, whoever made it. Absent or dead: one is made or mended, and set."""
+    """A valid role stays, whoever created it. If it is missing or invalid, one is created or repaired, and set."""
 
-    def test_live_role_of_another_is_left(self, sandbox: Sandbox, deliver: Deliver) -> None:
+    def test_valid_role_of_somebody_else_is_left(self, sandbox: Sandbox, deliver: Deliver) -> None:
         theirs = make_role(sandbox, "Theirs")
         set_log_role(sandbox, theirs)
         deliver(record("UpdateAccount", {}))
@@ -255,7 +255,7 @@ class TestLogRole:
         assert [role["RoleName"] for role in sandbox.client("iam").list_roles()["Roles"]] == ["Theirs"]
 
     @pytest.mark.parametrize("death", ["deleted", "trust", "policy"])
-    def test_dead_role_of_another_is_replaced_and_not_touched(
+    def test_invalid_role_of_somebody_else_is_replaced_and_not_changed(
         self, sandbox: Sandbox, deliver: Deliver, death: str
     ) -> None:
         iam, theirs = sandbox.client("iam"), make_role(sandbox, "Theirs")
@@ -295,8 +295,8 @@ class TestLogRole:
         assert deliver(deleted) == []
         assert log_role(sandbox) == MADE_ROLE
 
-    def test_our_dead_role_is_mended(self, sandbox: Sandbox, deliver: Deliver) -> None:
-        """Its trust gains API Gateway and keeps what else it is trusted for."""
+    def test_own_invalid_role_is_repaired(self, sandbox: Sandbox, deliver: Deliver) -> None:
+        """Its trust policy gains API Gateway and keeps its other statements."""
         other = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
         make_role(sandbox, "APIGatewayCloudWatchLogs", {"Version": "2012-10-17", "Statement": other}, policy=None)
         deliver(record("UpdateAccount", {}))
@@ -331,7 +331,7 @@ class TestLogRole:
         deliver(record("UpdateAccount", {}))
         assert log_role(sandbox) == theirs
 
-    def test_dead_role_of_the_owner_is_reported(
+    def test_invalid_role_of_the_owner_is_reported(
         self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
     ) -> None:
         environment.setenv("LOG_ROLE_ARN", make_role(sandbox, "Theirs", policy=None))
@@ -342,7 +342,7 @@ class TestLogRole:
         with pytest.raises(AccountRoleError, match=r"LogRoleArn, .*role/Theirs, is not allowed to write"):
             enforce.handler(updated(api_id), Context())  # type: ignore[arg-type]
 
-    def test_verdict_live_is_kept(self, sandbox: Sandbox, deliver: Deliver) -> None:
+    def test_status_valid_is_kept(self, sandbox: Sandbox, deliver: Deliver) -> None:
         api_id = make_rest_stage(sandbox)
         deliver(updated(api_id))
         before = len(sandbox.calls)
@@ -350,7 +350,7 @@ class TestLogRole:
         assert "apigateway:GetAccount" not in calls_by_handler(sandbox, before)
 
     def test_cleared_role_is_set_again(self, sandbox: Sandbox, deliver: Deliver) -> None:
-        """UpdateAccount's record is followed although the role was live a moment ago."""
+        """UpdateAccount's record leads to a check although the role was valid a moment ago."""
         deliver(updated(make_rest_stage(sandbox)))
         set_log_role(sandbox, "")
         assert log_role(sandbox) is None
@@ -369,7 +369,7 @@ def test_no_wait_goes_beyond_the_invocation(sandbox: Sandbox, deliver: Deliver) 
     assert deliver(record("UpdateAccount", {}), remaining=11_000) == ["0"]
 
 
-def test_seconds_to_in_line_end_when_the_work_does(
+def test_seconds_to_compliance_end_when_the_work_does(
     sandbox: Sandbox, deliver: Deliver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The wait for a new log role counts; that of the message before the function ran does too."""

@@ -130,7 +130,7 @@ def test_deleted_delivery_of_another_service_takes_one_call(sandbox: Sandbox, ap
 def test_created_delivery_is_evaluated_at_once(
     sandbox: Sandbox, api_id: str, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The standard log group exists by then, so that nothing else would tell of the deliveries."""
+    """The standard log group exists by then, so that only the record names the deliveries."""
     assert deliver(updated(api_id)) == []
     caplog.clear()
     make_delivery(sandbox, api_id, f"{ARN}-missing")
@@ -248,7 +248,7 @@ def test_sweep_reads_the_lists_once_and_queues_no_lost_delivery(
     make_delivery(sandbox, names[1], f"{ARN}-missing", "other")
     assert deliver(*map(updated, names)) == []
     url = sandbox.client("sqs").create_queue(QueueName="Stages")["QueueUrl"]
-    settings, told = replace(SETTINGS, stage_queue_url=url), list[Evaluation]()
+    settings, evaluations = replace(SETTINGS, stage_queue_url=url), list[Evaluation]()
 
     def swept() -> Swept:
         clients = Clients(lambda: Pace(1e6, sleep=lambda _: None))
@@ -258,7 +258,7 @@ def test_sweep_reads_the_lists_once_and_queues_no_lost_delivery(
             Work("us-east-1"),
             now=lambda: datetime.now(UTC),
             has_time=lambda: True,
-            tell=told.append,
+            tell=evaluations.append,
         )
 
     since = len(sandbox.calls)
@@ -272,7 +272,7 @@ def test_sweep_reads_the_lists_once_and_queues_no_lost_delivery(
         "GetDeliveryDestination",
     ]
     assert (found.counts[Protocol.REST].seen, found.counts[Protocol.REST].in_line) == (31, 30)
-    assert {evaluation.stage.ref.api_id: evaluation.findings for evaluation in told if evaluation.findings} == {
+    assert {evaluation.stage.ref.api_id: evaluation.findings for evaluation in evaluations if evaluation.findings} == {
         names[0]: (Finding(Problem.DELIVERED_ELSEWHERE, ARN),),
         names[1]: (Finding(Problem.DELIVERY_LOST, f"{ARN}-missing"),),
     }

@@ -213,7 +213,7 @@ def test_repaired_log_role_is_reported_although_the_stage_cannot_be_read_again(
 
 
 def stale(sandbox: Sandbox) -> str:
-    """The id of a WebSocket API with settings of a route that does not exist; those of another log bodies."""
+    """Return the id of a WebSocket API with settings of a route that does not exist, and of another with data trace."""
     set_log_role(sandbox, make_role(sandbox))
     api_id, client = make_websocket_stage(sandbox), sandbox.client("apigatewayv2")
     loud: dict[str, Any] = {"LoggingLevel": "INFO", "DataTraceEnabled": True}
@@ -259,7 +259,7 @@ def test_log_groups_of_a_managed_stage_that_may_not_be_changed_are_published(
     assert published_log_groups(sandbox, since) == [f"/aws/vendedlogs/apigatewayv2/{api_id}/.default"]
 
 
-def test_bodies_of_a_route_without_a_level_end_although_there_is_no_log_role(
+def test_data_trace_of_a_route_without_a_level_is_switched_off_although_there_is_no_log_role(
     sandbox: Sandbox, deliver: Deliver, environment: pytest.MonkeyPatch
 ) -> None:
     """Only the trace is sent, and API Gateway drops the throttle."""

@@ -87,7 +87,7 @@ def own_destination(sandbox: Sandbox, name: str = "mine") -> str:
     return api_id
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, list[str]]]:
+def reported(caplog: pytest.LogCaptureFixture) -> list[tuple[str, list[str]]]:
     """The outcome of each stage, with the details of the findings about the log role."""
     return [
         (line.outcome, [each["detail"] for each in line.findings if each["problem"] == Problem.LIMITED_LOG_ROLE])
@@ -107,20 +107,20 @@ def test_stage_that_the_role_may_not_write_for_is_remediated_and_then_not_compli
     assert log_role(sandbox) == arn
     assert not writes_to(sandbox, "us-east-1", access)
     assert writes_to(sandbox, "us-east-1", f"API-Gateway-Execution-Logs_{api_id}/prod")
-    lacks = f"{arn} lacks logs:CreateLogGroup, logs:CreateLogStream, logs:PutLogEvents on {GROUPS}{access}:*"
-    assert told(caplog) == [("partly remediated", [lacks])]
+    missing = f"{arn} lacks logs:CreateLogGroup, logs:CreateLogStream, logs:PutLogEvents on {GROUPS}{access}:*"
+    assert reported(caplog) == [("partly remediated", [missing])]
 
     caplog.clear()
     capsys.readouterr()
     before = len(sandbox.calls)
     assert deliver(updated(api_id)) == []
-    assert told(caplog) == [("non-compliant", [lacks])]
+    assert reported(caplog) == [("non-compliant", [missing])]
     assert not [made for made in sandbox.calls[before:] if made.call.operation in ("UpdateStage", "CreateLogGroup")]
     metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert metrics["StagesNonCompliant"] == [1.0]
     assert "StagesCompliant" not in metrics
     [entries] = [made.call.params["Entries"] for made in sandbox.calls[before:] if made.call.operation == "PutEvents"]
-    assert [json.loads(entry["Detail"])["detail"] for entry in entries] == [lacks]
+    assert [json.loads(entry["Detail"])["detail"] for entry in entries] == [missing]
 
 
 def test_stage_becomes_compliant_when_the_owner_allows_the_role_more(
@@ -133,7 +133,7 @@ def test_stage_becomes_compliant_when_the_owner_allows_the_role_more(
     enforce.door()._clock.sleep(timedelta(minutes=6).total_seconds())  # type: ignore[attr-defined]
     caplog.clear()
     deliver(updated(api_id))
-    assert told(caplog) == [("compliant", [])]
+    assert reported(caplog) == [("compliant", [])]
 
 
 def test_websocket_stage_needs_other_groups_than_a_rest_stage(
@@ -143,7 +143,7 @@ def test_websocket_stage_needs_other_groups_than_a_rest_stage(
     api_id = make_websocket_stage(sandbox)
     names = [f"/aws/apigateway/{api_id}/prod", f"/aws/vendedlogs/apigatewayv2/{api_id}/prod"]
     deliver(record("CreateStage", {"apiId": api_id, "stageName": "prod"}))
-    [(_, [detail])] = told(caplog)
+    [(_, [detail])] = reported(caplog)
     assert [f"{GROUPS}{name}:*" in detail for name in names] == [True, True]
     assert [writes_to(sandbox, "us-east-1", name) for name in names] == [False, False]
 
@@ -158,7 +158,7 @@ def test_http_stage_does_not_need_the_role(
     caplog.clear()
     before = len(sandbox.calls)
     deliver(event)
-    assert told(caplog) == [("compliant", [])]
+    assert reported(caplog) == [("compliant", [])]
     assert not [made for made in sandbox.calls[before:] if made.call.service == "iam"]
 
 
@@ -182,7 +182,7 @@ def test_owners_destination_is_evaluated_by_its_own_name(
     caplog.clear()
     before = len(sandbox.calls)
     deliver(updated(api_id))
-    [(outcome, details)] = told(caplog)
+    [(outcome, details)] = reported(caplog)
     assert outcome == ("non-compliant" if is_silenced else "compliant")
     assert [f"{GROUPS}another:*" in detail for detail in details] == [True] * is_silenced
     assert writes_to(sandbox, "us-east-1", group) is not is_silenced
@@ -209,7 +209,7 @@ def test_role_that_may_write_for_one_api_is_right_for_that_one(
     caplog.clear()
     deliver(updated(ours))
     deliver(updated(theirs))
-    assert [outcome for outcome, _ in told(caplog)] == ["compliant", "non-compliant"]
+    assert [outcome for outcome, _ in reported(caplog)] == ["compliant", "non-compliant"]
 
 
 ROLE_CASES: dict[str, Callable[[Sandbox], None]] = {
@@ -239,7 +239,7 @@ def test_what_a_role_is_denied_it_may_not_write(
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
-    assert [outcome for outcome, _ in told(caplog)] == ["non-compliant"]
+    assert [outcome for outcome, _ in reported(caplog)] == ["non-compliant"]
     assert log_role(sandbox) == arn
 
 
@@ -270,7 +270,7 @@ def test_condition_on_the_region_is_evaluated(
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
-    assert [outcome for outcome, _ in told(caplog)] == ["compliant" if region == "us-east-1" else "non-compliant"]
+    assert [outcome for outcome, _ in reported(caplog)] == ["compliant" if region == "us-east-1" else "non-compliant"]
     assert writes_to(sandbox, "us-east-1", f"/aws/vendedlogs/apigateway/{api_id}/prod") is (region == "us-east-1")
 
 
@@ -282,7 +282,7 @@ def test_condition_that_cannot_be_simulated_is_not_held_against_the_role(
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
-    assert told(caplog) == [("compliant", [])]
+    assert reported(caplog) == [("compliant", [])]
     assert log_role(sandbox) == arn
 
 
@@ -295,13 +295,13 @@ def test_role_without_leave_to_create_groups_is_left_and_reported(
     deliver(updated(api_id))
     caplog.clear()
     deliver(updated(api_id))
-    [(outcome, [detail])] = told(caplog)
+    [(outcome, [detail])] = reported(caplog)
     assert outcome == "non-compliant"
     assert f"{arn} lacks logs:CreateLogGroup on " in detail
     assert log_role(sandbox) == arn
 
 
-def test_audit_tells_what_the_role_lacks(
+def test_audit_reports_the_permissions_that_the_role_needs(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     least_privilege(sandbox)
@@ -312,7 +312,7 @@ def test_audit_tells_what_the_role_lacks(
     caplog.clear()
     before = len(sandbox.calls)
     deliver(updated(api_id), updated(make_rest_stage(sandbox)))
-    assert [outcome for outcome, _ in told(caplog)] == ["non-compliant", "would be remediated"]
+    assert [outcome for outcome, _ in reported(caplog)] == ["non-compliant", "would be remediated"]
     assert not [
         made for made in sandbox.calls[before:] if made.call.caller.arn != "" and made.call.operation == "UpdateStage"
     ]
@@ -435,7 +435,7 @@ def test_role_that_cannot_be_read_keeps_no_stage_from_being_swept(sandbox: Sandb
     assert len(found) == 1
 
 
-def test_look_changes_nothing(sandbox: Sandbox, settings: Settings) -> None:
+def test_check_changes_nothing(sandbox: Sandbox, settings: Settings) -> None:
     narrow(sandbox, allow("mine"))
     found = look(Clients(lambda: Pace(1_000)), settings, "us-east-1")
     assert found.status is RoleStatus.LIMITED

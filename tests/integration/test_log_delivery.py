@@ -208,7 +208,7 @@ def test_nothing_is_changed_in_audit_mode(
     assert not reaches(sandbox, "us-east-1", "/team/web")
 
 
-def test_preview_tells_of_it(sandbox: Sandbox, deliver: Deliver, capsys: pytest.CaptureFixture[str]) -> None:
+def test_preview_shows_it(sandbox: Sandbox, deliver: Deliver, capsys: pytest.CaptureFixture[str]) -> None:
     compliant_stage(sandbox, deliver)
     stage_of_owner(sandbox)
     delete_policy_of(sandbox, "/team/web")
@@ -248,8 +248,8 @@ def listing(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
-def in_line(sandbox: Sandbox) -> dict[str, bool]:
-    """What the evaluation of the region says of each API's stage."""
+def are_compliant(sandbox: Sandbox) -> dict[str, bool]:
+    """Return for each API whether the evaluation of the region finds its stage compliant."""
     clock = sandbox.clock
     clients = Clients(lambda: Pace(4, clock=clock.monotonic, sleep=clock.sleep))  # type: ignore[attr-defined]
     settings = replace(SETTINGS, missing_log_group_minutes=60)
@@ -266,7 +266,7 @@ def test_sweep_finds_deliveries_that_cannot_work(listing: Sandbox, deliver: Deli
     apis = [compliant_stage(listing, deliver) for _ in range(6)]
     delete_policy_of(listing, own_group(apis[2]))
     since = len(listing.calls)
-    assert in_line(listing) == {api_id: api_id != apis[2] for api_id in apis}
+    assert are_compliant(listing) == {api_id: api_id != apis[2] for api_id in apis}
     calls = logs_calls(listing, since).count("DescribeResourcePolicies")
     # The account's policies, the list, and what it does not say.
     assert calls == 1 + 1 + (1 if listing.behaviour.resource_policies_without_arn == "all" else 6)
@@ -275,5 +275,5 @@ def test_sweep_finds_deliveries_that_cannot_work(listing: Sandbox, deliver: Deli
 def test_region_without_http_apis_costs_no_call(sandbox: Sandbox, deliver: Deliver) -> None:
     make_rest_stage(sandbox)
     since = len(sandbox.calls)
-    in_line(sandbox)
+    are_compliant(sandbox)
     assert "DescribeResourcePolicies" not in logs_calls(sandbox, since)

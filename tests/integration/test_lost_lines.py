@@ -92,7 +92,7 @@ def test_new_destination_that_the_log_role_may_not_write_to_is_a_finding(
 def test_format_is_not_set_before_the_destination_is_there(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, protocol: str, *, refuses: bool
 ) -> None:
-    """API Gateway may refuse any access log settings then: the message would fail until it is dead."""
+    """API Gateway may refuse any access log settings then: the message would fail until it is a dead letter."""
     sandbox.turn(refuses_missing_websocket_log_groups=refuses)
     sandbox.turn(accepts_missing_http_log_groups=not refuses)
     set_log_role(sandbox, make_role(sandbox))
@@ -110,7 +110,7 @@ def test_format_is_not_set_before_the_destination_is_there(
 
 
 @pytest.mark.parametrize("mode", ["Enforce", "Audit"])
-def test_stage_whose_firehose_stream_is_gone_is_not_compliant(
+def test_stage_whose_firehose_stream_was_deleted_is_not_compliant(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, caplog: pytest.LogCaptureFixture, mode: str
 ) -> None:
     set_log_role(sandbox, make_role(sandbox))

@@ -54,7 +54,10 @@ def _unhurried(environment: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def api_id(sandbox: Sandbox) -> str:
-    """Of a stage out of line, in an account with a live log role; stages of another region are out of line too."""
+    """Return the API of a non-compliant stage, in an account with a valid log role.
+
+    Stages of another region are non-compliant too.
+    """
     make_rest_stage(sandbox, region="eu-west-1")
     make_websocket_stage(sandbox)
     make_http_stage(sandbox)
@@ -64,7 +67,9 @@ def api_id(sandbox: Sandbox) -> str:
     return make_rest_stage(sandbox)
 
 
-def to_look_at(version: object = "apigateway", api_id: object = "a1b2c3d4e5", stage_name: object = "prod") -> Any:
+def stage_to_evaluate(
+    version: object = "apigateway", api_id: object = "a1b2c3d4e5", stage_name: object = "prod"
+) -> Any:
     """The event that only a sweep and a schedule put on the queue."""
     detail = {"version": version, "apiId": api_id, "stageName": stage_name}
     return {"detail-type": "Stage To Evaluate", "account": ACCOUNT, "region": "us-east-1", "detail": detail}
@@ -90,10 +95,10 @@ def with_name(name: Any, api_id: str) -> list[Any]:
         updated(api_id) | {"account": name},
         updated(api_id) | {"region": name},
         updated(api_id) | {"detail": name},
-        to_look_at(version=name, api_id=api_id),
-        to_look_at(api_id=name),
-        to_look_at(api_id=api_id, stage_name=name),
-        to_look_at("apigatewayv2", api_id, name),
+        stage_to_evaluate(version=name, api_id=api_id),
+        stage_to_evaluate(api_id=name),
+        stage_to_evaluate(api_id=api_id, stage_name=name),
+        stage_to_evaluate("apigatewayv2", api_id, name),
     ]
     if isinstance(name, str):
         messages += [
@@ -133,7 +138,7 @@ def test_other_accounts_and_regions_are_refused(sandbox: Sandbox, api_id: str, d
     if place == "another region":
         names = [{"region": "eu-west-1"}, {"region": "us-east-1 "}, {"region": "aws-global"}, {"region": None}]
     group = record("DeleteLogGroup", {"logGroupName": f"/aws/apigateway/{api_id}/prod"}, **LOGS)
-    events = [record("UpdateAccount"), updated(api_id), to_look_at(api_id=api_id), group]
+    events = [record("UpdateAccount"), updated(api_id), stage_to_evaluate(api_id=api_id), group]
     messages = [event | name for event in events for name in names]
     # Our own of another region are let be: such comes at the end of an opt-in in a region that was dropped since.
     refused = [
@@ -161,7 +166,7 @@ def forged(api_id: str) -> dict[str, Any]:
                 "cloudwatchRoleArn": f"arn:aws:iam::{ACCOUNT}:role/Admin",
             },
         ),
-        "what our own event never holds": to_look_at(api_id=api_id)
+        "what our own event never holds": stage_to_evaluate(api_id=api_id)
         | {"level": "INFO", "settings": {"MODE": "Audit"}, "regions": ["eu-west-1"]},
         "an ARN of elsewhere": record("TagResource", {"resourceArn": elsewhere, "tags": {"execution-logs": "INFO"}}),
         "members twice": body.replace('"account":', '"account": "999999999999", "account":'),
@@ -169,7 +174,7 @@ def forged(api_id: str) -> dict[str, Any]:
     }
 
 
-def test_forged_message_about_a_stage_puts_it_in_line_and_no_more(
+def test_forged_message_about_a_stage_remediates_it_and_nothing_else(
     sandbox: Sandbox, api_id: str, deliver: Deliver
 ) -> None:
     for kind in forged(api_id):
@@ -185,7 +190,7 @@ def test_forged_message_about_a_stage_puts_it_in_line_and_no_more(
 
 
 def log_role_messages() -> list[Any]:
-    """Whatever can be said of roles; only that the account's log role is looked at follows."""
+    """Return messages that name roles in any form; each leads to a check of the account's log role at most."""
     names: list[Any] = ["Admin", f"arn:aws:iam::{ACCOUNT}:role/Admin", "*", "../Admin", ["Admin"], None, 7]
     return [
         record("UpdateAccount", {"patchOperations": [{"path": "/cloudwatchRoleArn", "value": "x"}]}),
@@ -203,15 +208,15 @@ def log_role_messages() -> list[Any]:
     ]
 
 
-def test_records_of_roles_lead_to_a_look_at_the_log_role(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+def test_records_of_roles_lead_to_a_check_of_the_log_role(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
     before, calls = snapshot(sandbox), len(sandbox.calls)
     assert deliver(*log_role_messages()) == []
     assert writes(sandbox, calls) == []
     assert snapshot(sandbox) == before
 
 
-def test_records_of_roles_mend_the_one_role_of_the_parameter(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
-    """Where the account settings name a role that is dead: that one is left as it is, whatever the records say."""
+def test_records_of_roles_repair_the_one_role_of_the_parameter(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+    """If the account settings name an invalid role, that one is left as it is, whatever the records say."""
     iam = sandbox.client("iam")
     iam.update_assume_role_policy(RoleName="Logs-us-east-1", PolicyDocument=json.dumps(TRUSTS_ANOTHER))
     before, calls = snapshot(sandbox), len(sandbox.calls)
@@ -266,7 +271,7 @@ DESTINATIONS = [
 def test_destination_of_the_owner_is_left_and_no_group_made_for_it(
     sandbox: Sandbox, api_id: str, deliver: Deliver
 ) -> None:
-    """The stage is put in line all the same."""
+    """The stage is remediated all the same."""
     for destination in DESTINATIONS:
         ours = make_rest_stage(sandbox)
         patch_stage(
@@ -365,7 +370,7 @@ def test_work_that_nobody_gave_is_refused(sandbox: Sandbox, api_id: str, sweep_q
     assert made_by_program(sandbox, calls) == []
 
 
-def test_forged_work_leads_to_looks_and_messages_about_stages(sandbox: Sandbox, api_id: str, sweep_queue: None) -> None:
+def test_forged_work_leads_to_reads_and_messages_about_stages(sandbox: Sandbox, api_id: str, sweep_queue: None) -> None:
     before, calls = snapshot(sandbox), len(sandbox.calls)
     sweep({"region": "us-east-1", "apis": [[api_id, "REST"], ["a1b2c3d4e5", "HTTP"], [api_id, "WEBSOCKET"]]})
     sweep({"region": "us-east-1", "apis": None, "account": "999999999999", "queue": "https://example.com"})

@@ -167,7 +167,7 @@ def test_stack_that_is_changing_is_waited_for(sandbox: Sandbox, deliver: Deliver
     assert destination(sandbox, api_id) == arn(f"/aws/vendedlogs/apigateway/{api_id}/prod")
 
 
-def test_stack_that_is_gone_is_not_waited_for(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_deleted_stack_is_not_waited_for(sandbox: Sandbox, deliver: Deliver) -> None:
     """Its stage was kept by a deletion policy."""
     api_id = owned_stage(sandbox)
     deliver(updated(api_id))

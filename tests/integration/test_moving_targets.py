@@ -47,8 +47,8 @@ def test_throttle_without_a_code_is_tried_again(sandbox: Sandbox, deliver: Deliv
     assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
 
 
-def test_conflict_leads_to_another_look(sandbox: Sandbox, deliver: Deliver) -> None:
-    """What the other left undone is done; what they did is not done again."""
+def test_after_a_conflict_the_stage_is_evaluated_again(sandbox: Sandbox, deliver: Deliver) -> None:
+    """Changes that the other program did not make are made; its own changes are not made again."""
     deliver(updated(make_rest_stage(sandbox)))
     api_id = make_rest_stage(sandbox)
 
@@ -79,7 +79,7 @@ def test_conflict_without_end_fails_the_message(sandbox: Sandbox, deliver: Deliv
 
 def test_other_errors_fail_their_message_only(sandbox: Sandbox, deliver: Deliver) -> None:
     apis = [make_rest_stage(sandbox) for _ in range(2)]
-    # All changes at once, then each kind by itself.
+    # All changes at once, then each setting by itself.
     fault = Fault(sandbox, "UpdateStage", AwsError("BadRequestException", "No.", 400), times=3)
     assert deliver(updated(apis[0]), updated(apis[1])) == ["0"]
     assert fault.left == 0
@@ -101,7 +101,7 @@ def test_group_made_by_another_meanwhile_is_taken(sandbox: Sandbox, deliver: Del
     assert log_groups(sandbox)[group] == 3
 
 
-def test_stage_deleted_between_look_and_change_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_message_about_a_stage_deleted_before_the_change_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
 
     def meddle(sandbox: Sandbox, call: Call) -> None:
@@ -113,8 +113,8 @@ def test_stage_deleted_between_look_and_change_is_done(sandbox: Sandbox, deliver
     assert deliver(updated(api_id)) == []
 
 
-def test_role_that_went_unnoticed_is_mended_on_the_way(sandbox: Sandbox, deliver: Deliver) -> None:
-    """It was live a moment ago, as far as this warm function knows."""
+def test_role_that_was_deleted_without_a_record_is_repaired_first(sandbox: Sandbox, deliver: Deliver) -> None:
+    """It was valid a moment ago, as far as this warm function knows."""
     deliver(updated(make_rest_stage(sandbox)))
     set_log_role(sandbox, "")
     api_id = make_rest_stage(sandbox)

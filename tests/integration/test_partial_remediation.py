@@ -53,7 +53,7 @@ def test_access_logs_go_on_although_the_execution_log_group_may_not_be_created(
 def test_data_trace_ends_although_api_gateway_refuses_the_access_logs(
     sandbox: Sandbox, deliver: Deliver, leaking: str
 ) -> None:
-    """All at once is refused, so that each kind of change is sent by itself."""
+    """All changes at once are refused, so that those of each setting are sent separately."""
     Refusal(sandbox, "UpdateStage", "accessLogSettings", code="BadRequestException")
     assert deliver(updated(leaking)) == ["0"]
     stage = get_stage(sandbox, leaking)
@@ -131,8 +131,8 @@ def test_what_was_made_before_a_conflict_is_published(sandbox: Sandbox, deliver:
 
     sandbox.hooks.append(meddle)
     assert deliver(updated(leaking)) == []
-    told = [made.call.params["Entries"] for made in sandbox.calls[since:] if made.call.operation == "PutEvents"]
-    [groups] = [json.loads(entry["Detail"])["logGroups"] for entries in told for entry in entries]
+    published = [made.call.params["Entries"] for made in sandbox.calls[since:] if made.call.operation == "PutEvents"]
+    [groups] = [json.loads(entry["Detail"])["logGroups"] for entries in published for entry in entries]
     assert set(groups.values()) == {"created"}
 
 

@@ -41,18 +41,18 @@ from testing.builders import ACCOUNT, SETTINGS
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = templates.parse_source((ROOT / "template.yaml").read_text())["Parameters"]
 
-type Look = Callable[..., tuple[int, str, str]]
+type Preview = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def look(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Look:
-    """Runs the command in this process, as fast as may be; gives exit code, stdout and stderr."""
+def preview(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Preview:
+    """Return a function that runs the command in this process, without pauses, and returns code, stdout and stderr."""
     for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setattr(command, "Pace", lambda rate: Pace(rate * 100))
 
-    def look(*arguments: str) -> tuple[int, str, str]:
+    def preview(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
         try:
             code = command.main(arguments)
@@ -61,11 +61,11 @@ def look(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         output = capsys.readouterr()
         return code, output.out, output.err
 
-    return look
+    return preview
 
 
-def in_line(sandbox: Sandbox, api_id: str, version: ApiVersion, stage_name: str, region: str = "us-east-1") -> None:
-    """The stage, and the account's log role, are put in line by the code that the function runs."""
+def remediate(sandbox: Sandbox, api_id: str, version: ApiVersion, stage_name: str, region: str = "us-east-1") -> None:
+    """Remediate the stage and set the account's log role, with the code that the function runs."""
     if not Clients(lambda: Pace(1000)).apigateway(region).get_account().get("cloudwatchRoleArn"):
         set_log_role(sandbox, make_role(sandbox, f"Logs-{region}"), region)
     enforcer = Enforcer(Clients(lambda: Pace(1000)), SETTINGS, sandbox.now, wait=lambda seconds: None)
@@ -111,22 +111,22 @@ def test_options_are_the_policy() -> None:
     }
 
 
-def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look: Look) -> None:
+def test_stages_of_all_protocols_compliant_and_not(sandbox: Sandbox, preview: Preview) -> None:
     good = {
         make_rest_stage(sandbox): (ApiVersion.V1, "prod"),
         make_http_stage(sandbox): (ApiVersion.V2, "$default"),
         make_websocket_stage(sandbox): (ApiVersion.V2, "prod"),
     }
     for api_id, (version, stage_name) in good.items():
-        in_line(sandbox, api_id, version, stage_name)
-    code, output, _ = look("--json")
+        remediate(sandbox, api_id, version, stage_name)
+    code, output, _ = preview("--json")
     assert code == command.COMPLIANT
     assert {api_id: stage["outcome"] for (_, api_id), stage in stages(json.loads(output)).items()} == dict.fromkeys(
         good, "compliant"
     )
     bad = {make_rest_stage(sandbox), make_http_stage(sandbox), make_websocket_stage(sandbox)}
     elsewhere = make_rest_stage(sandbox, region="eu-west-1")
-    code, output, _ = look("--json", "--region", "us-east-1", "--region", "eu-west-1", "--region", "us-east-1")
+    code, output, _ = preview("--json", "--region", "us-east-1", "--region", "eu-west-1", "--region", "us-east-1")
     document = json.loads(output)
     assert code == command.NON_COMPLIANT
     outcomes = {api_id: stage["outcome"] for (_, api_id), stage in stages(document).items()}
@@ -147,11 +147,11 @@ def test_stages_of_all_protocols_in_line_and_out_of_line(sandbox: Sandbox, look:
     }
 
 
-def test_what_is_said_would_change_is_what_enforcing_changes(sandbox: Sandbox, look: Look) -> None:
+def test_changes_in_the_preview_are_those_that_enforcing_makes(sandbox: Sandbox, preview: Preview) -> None:
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_rest_stage(sandbox)
     patch_stage(sandbox, api_id, ("replace", "/*/*/logging/dataTrace", "true"))
-    _, output, _ = look("--json")
+    _, output, _ = preview("--json")
     [stage] = stages(json.loads(output)).values()
     before = get_stage(sandbox, api_id)
     enforcer = Enforcer(Clients(lambda: Pace(1000)), SETTINGS, sandbox.now, wait=lambda seconds: None)
@@ -163,8 +163,8 @@ def test_what_is_said_would_change_is_what_enforcing_changes(sandbox: Sandbox, l
     assert {group["name"]: group["step"] for group in stage["logGroups"]} == result.log_groups
 
 
-def test_nothing_is_changed(sandbox: Sandbox, look: Look, tmp_path: Path) -> None:
-    """Of all calls of all ways to run it, each one reads."""
+def test_nothing_is_changed(sandbox: Sandbox, preview: Preview, tmp_path: Path) -> None:
+    """Each call reads, whatever the options."""
     make_rest_stage(sandbox)
     make_http_stage(sandbox)
     make_websocket_stage(sandbox)
@@ -172,14 +172,14 @@ def test_nothing_is_changed(sandbox: Sandbox, look: Look, tmp_path: Path) -> Non
     begun = len(sandbox.calls)
     page = str(tmp_path / "page.html")
     for arguments in ([], ["--json"], ["--csv"], ["--html", page], ["--detailed-metrics", "--region", "eu-west-1"]):
-        assert look(*arguments)[0] in (command.NON_COMPLIANT, command.COMPLIANT)
+        assert preview(*arguments)[0] in (command.NON_COMPLIANT, command.COMPLIANT)
     made = sandbox.calls[begun:]
     operations = {record.call.operation for record in made}
     assert all(name.startswith(("Get", "List", "Describe", "Simulate")) for name in operations)
     assert {"GetRestApis", "GetApis", "GetStages", "GetAccount", "DescribeLogGroups", "DescribeTrails"} <= operations
 
 
-def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, preview: Preview, monkeypatch: pytest.MonkeyPatch) -> None:
     """The help names all the permissions that it needs; without that of the log role the rest is shown."""
     make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
@@ -195,7 +195,7 @@ def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, look: Look, monkeypat
         "cloudtrail:GetTrailStatus",
         "cloudtrail:GetEventSelectors",
     }
-    _, help_text, _ = look("--help")
+    _, help_text, _ = preview("--help")
     assert all(action in help_text for action in actions)
     key = iam.create_access_key(UserName="auditor")["AccessKey"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
@@ -207,25 +207,25 @@ def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, look: Look, monkeypat
         iam.put_user_policy(UserName="auditor", PolicyName="Read", PolicyDocument=policy)
 
     allow(*actions)
-    code, output, error = look("--json")
+    code, output, error = preview("--json")
     assert (code, error) == (command.NON_COMPLIANT, "")
     allow(*actions - {"iam:SimulatePrincipalPolicy"})
-    code, output, error = look("--json")
+    code, output, error = preview("--json")
     document = json.loads(output)
     assert code == command.ERROR
     assert len(stages(document)) == 1
     assert document["regions"][0]["logRole"] is None
     assert "the account's log role could not be read: access is denied" in error
     allow(*actions - {"apigateway:GET"})
-    code, output, error = look()
+    code, output, error = preview()
     assert code == command.ERROR
     assert "us-east-1 could not be read: access is denied to these credentials" in " ".join(output.split())
 
 
-def test_closed_region_is_reported_and_the_others_go_on(sandbox: Sandbox, look: Look) -> None:
+def test_region_that_cannot_be_read_is_reported_and_the_others_are_shown(sandbox: Sandbox, preview: Preview) -> None:
     make_rest_stage(sandbox, region="eu-west-1")
     sandbox.disabled_regions.add("us-east-1")  # the configuration's own, too
-    code, output, error = look("--json", "--region", "us-east-1", "--region", "eu-west-1")
+    code, output, error = preview("--json", "--region", "us-east-1", "--region", "eu-west-1")
     document = json.loads(output)
     assert code == command.ERROR
     assert len(stages(document)) == 1
@@ -234,10 +234,10 @@ def test_closed_region_is_reported_and_the_others_go_on(sandbox: Sandbox, look: 
     assert not document["isComplete"]
 
 
-def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, look: Look) -> None:
+def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, preview: Preview) -> None:
     make_rest_stage(sandbox, region="eu-central-1")
     sandbox.disabled_regions.update({"ap-east-1", "me-south-1"})
-    code, output, _ = look("--json", "--all-regions")
+    code, output, _ = preview("--json", "--all-regions")
     document = json.loads(output)
     assert code == command.NON_COMPLIANT
     regions = {region["region"] for region in document["regions"]}
@@ -248,33 +248,33 @@ def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, look:
     assert [region["region"] for region in document["regions"] if region["logRole"]["isNeeded"]] == ["eu-central-1"]
 
 
-def test_region_without_a_trail_is_a_finding(sandbox: Sandbox, look: Look) -> None:
+def test_region_without_a_trail_is_a_finding(sandbox: Sandbox, preview: Preview) -> None:
     sandbox.client("cloudtrail").stop_logging(Name="organization")
-    code, output, _ = look("--json")
+    code, output, _ = preview("--json")
     assert code == command.COMPLIANT
     assert [finding["problem"] for finding in json.loads(output)["regions"][0]["findings"]] == [
         "no CloudTrail trail logs management write events: changes are found by the sweep only"
     ]
-    _, output, _ = look()
+    _, output, _ = preview()
     assert "Needs action: us-east-1: no CloudTrail trail" in output
 
 
-def test_execution_logs_that_are_delivered_elsewhere_are_a_finding(sandbox: Sandbox, look: Look) -> None:
+def test_execution_logs_that_are_delivered_elsewhere_are_a_finding(sandbox: Sandbox, preview: Preview) -> None:
     sandbox.iam_propagation_seconds = 0
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_rest_stage(sandbox)
     patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", "ERROR"))
     make_delivery(sandbox, api_id, "arn:aws:s3:::execution-logs")
-    _, output, _ = look("--json")
+    _, output, _ = preview("--json")
     [stage] = stages(json.loads(output)).values()
     found = {"problem": Problem.DELIVERED_ELSEWHERE, "detail": "arn:aws:s3:::execution-logs"}
     assert found in stage["findings"]
     assert f"API-Gateway-Execution-Logs_{api_id}/prod" not in json.dumps(stage["logGroups"])
 
 
-def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:
+def test_json_keeps_its_members(sandbox: Sandbox, preview: Preview) -> None:
     make_rest_stage(sandbox)
-    document = json.loads(look("--json")[1])
+    document = json.loads(preview("--json")[1])
     [region], [stage] = document["regions"], document["regions"][0]["stages"]
     assert document["version"] == 1
     assert list(document) == [
@@ -311,25 +311,25 @@ def test_json_keeps_its_members(sandbox: Sandbox, look: Look) -> None:
     assert {tuple(step) for step in stage["description"]} == {("what", "why", "logGroup")}
 
 
-def test_csv_has_a_row_for_each_stage(sandbox: Sandbox, look: Look) -> None:
+def test_csv_has_a_row_for_each_stage(sandbox: Sandbox, preview: Preview) -> None:
     api_id = make_rest_stage(sandbox)
-    code, output, _ = look("--csv")
+    code, output, _ = preview("--csv")
     assert code == command.NON_COMPLIANT
     [row] = csv.DictReader(io.StringIO(output))
     assert (row["region"], row["apiId"], row["outcome"]) == ("us-east-1", api_id, "would be remediated")
     assert "change execution logging level from OFF to ERROR" in row["changes"]
 
 
-def test_page_is_written_beside_the_tables(sandbox: Sandbox, look: Look, tmp_path: Path) -> None:
+def test_page_is_written_beside_the_tables(sandbox: Sandbox, preview: Preview, tmp_path: Path) -> None:
     make_rest_stage(sandbox)
     page = tmp_path / "page.html"
-    code, output, _ = look("--html", str(page))
+    code, output, _ = preview("--html", str(page))
     assert code == command.NON_COMPLIANT
     assert "shop/prod" in output
     assert page.read_text().startswith("<!DOCTYPE html>")
-    _, output, _ = look("--html", "-")
+    _, output, _ = preview("--html", "-")
     assert output.startswith("<!DOCTYPE html>")
-    code, _, error = look("--html", str(tmp_path / "no" / "page.html"))
+    code, _, error = preview("--html", str(tmp_path / "no" / "page.html"))
     assert code == command.ERROR
     assert "cannot be written" in error
 
@@ -347,8 +347,8 @@ def test_page_is_written_beside_the_tables(sandbox: Sandbox, look: Look, tmp_pat
         ("--nonsense",),
     ],
 )
-def test_wrong_usage_is_reported(look: Look, arguments: tuple[str, ...]) -> None:
-    code, output, error = look(*arguments)
+def test_wrong_usage_is_reported(preview: Preview, arguments: tuple[str, ...]) -> None:
+    code, output, error = preview(*arguments)
     assert (code, output) == (command.WRONG_USAGE, "")
     assert "error:" in error
 

@@ -104,7 +104,7 @@ def test_facts_that_are_refused_hide_the_stages_they_concern_only(sandbox: Sandb
 
 
 def test_calls_are_spread_and_repairs_count_in(sandbox: Sandbox, settings: Settings) -> None:
-    """Four a second: two lists and a call for each API, and two calls for each stage that is out of line."""
+    """Four a second: two lists and a call for each API, and two calls for each stage with required changes."""
     for _ in range(4):
         make_rest_stage(sandbox)
     clock = Clock()
@@ -114,7 +114,7 @@ def test_calls_are_spread_and_repairs_count_in(sandbox: Sandbox, settings: Setti
     assert sum(len(entries) for entries in sent) == 5  # and the account's log role
 
 
-def test_role_that_is_dead_and_stages_out_of_line_are_put_on_the_queue(sandbox: Sandbox, settings: Settings) -> None:
+def test_invalid_role_and_non_compliant_stages_are_put_on_the_queue(sandbox: Sandbox, settings: Settings) -> None:
     api_id = make_rest_stage(sandbox)
     swept(settings, Work("us-east-1"), Clock())
     kinds = [(message["detail-type"], message["detail"].get("apiId")) for message in messages(sandbox, settings)]
@@ -173,7 +173,7 @@ def test_events_that_were_not_delivered_are_a_finding(sandbox: Sandbox, settings
     ]
 
 
-def test_region_from_which_nothing_can_be_forwarded_lacks_nothing(sandbox: Sandbox, settings: Settings) -> None:
+def test_region_from_which_nothing_can_be_forwarded_has_no_finding(sandbox: Sandbox, settings: Settings) -> None:
     """In China and GovCloud. A trail would not help there either, so none is asked for."""
     settings = replace(settings, regions=("us-gov-west-1", "us-gov-east-1"), forwarding_rules=())
     before = len(sandbox.calls)

@@ -288,14 +288,14 @@ def test_what_is_wrong_with_credentials_is_said_in_one_line(
         (keys(KEY, SECRET, Expiration=PAST), "have expired: log in again"),
     ],
 )
-def test_what_a_credential_process_prints_is_judged_in_one_line(user: User, printed: str, says: str) -> None:
+def test_wrong_output_of_a_credential_process_is_explained_in_one_line(user: User, printed: str, says: str) -> None:
     user.write("config", f"{DEFAULT}credential_process = {process(user.home, printed)}\n")
     line = user.complaint()
     assert says in line
     assert SECRET not in line
 
 
-def test_what_a_credential_process_complains_of_is_told(user: User) -> None:
+def test_error_of_a_credential_process_is_shown(user: User) -> None:
     command = process(user.home, "", code=3, error="You are not logged in.\nRun: vendor login\n\x1b[31m")
     user.write("config", f"{DEFAULT}credential_process = {command}\n")
     line = user.complaint()
@@ -303,7 +303,7 @@ def test_what_a_credential_process_complains_of_is_told(user: User) -> None:
     assert "\x1b" not in line
 
 
-def test_credentials_that_end_in_the_middle_of_the_work_are_told(user: User) -> None:
+def test_credentials_that_expire_in_the_middle_of_the_work_are_reported(user: User) -> None:
     """boto3 renews them before each call once they have ten minutes left; the third time nothing useful comes."""
     soon = (datetime.now(UTC) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
     printed = keys(KEY, SECRET, Expiration=soon)
@@ -316,7 +316,7 @@ def test_credentials_that_end_in_the_middle_of_the_work_are_told(user: User) -> 
     assert len((user.home / "calls").read_text().split()) == 3
 
 
-def test_bytes_that_are_no_text_are_told(user: User) -> None:
+def test_bytes_that_are_no_text_are_reported(user: User) -> None:
     user.write("config", "").write_bytes(b"[default]\nregion = \xff\xfe\n")
     assert "Unable to parse config file: " in user.complaint()
     user.write("config", DEFAULT)

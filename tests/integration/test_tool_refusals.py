@@ -1,4 +1,4 @@
-"""What AWS answers to the credentials of a command line tool, and how a tool ends, is told in one line."""
+"""A command line tool reports in one line what AWS answers to its credentials, and how it ended."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def user(account: Sandbox, tmp_path: Path) -> User:
         (LEGACY_SSO_PROFILE, START_URL, "has expired or is otherwise invalid"),
     ],
 )
-def test_session_of_sso_that_is_over_is_told(user: User, profile: str, name: str, says: str) -> None:
+def test_session_of_sso_that_is_over_is_reported(user: User, profile: str, name: str, says: str) -> None:
     user.write("config", profile)
     sso_token(user.home, name=name, expires=PAST)
     assert says in user.complaint()
@@ -60,7 +60,7 @@ def test_session_of_sso_that_is_over_is_told(user: User, profile: str, name: str
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", "{}", '{"accessToken": "x", "expiresAt": "soon"}'])
-def test_token_of_sso_that_cannot_be_read_is_told(user: User, text: str) -> None:
+def test_token_of_sso_that_cannot_be_read_is_reported(user: User, text: str) -> None:
     user.write("config", SSO_PROFILE)
     sso_token(user.home, text=text)
     assert "log in again" in user.complaint().lower()
@@ -75,7 +75,7 @@ def test_token_of_sso_that_cannot_be_read_is_told(user: User, text: str) -> None
         (Answer("<html>"), "credentials"),
     ],
 )
-def test_refusal_of_sso_is_told(user: User, answer: Answer, says: str) -> None:
+def test_refusal_of_sso_is_reported(user: User, answer: Answer, says: str) -> None:
     user.write("config", SSO_PROFILE)
     sso_token(user.home)
     with odd_aws(answer) as sso:
@@ -95,7 +95,7 @@ def test_refusal_of_sso_is_told(user: User, answer: Answer, says: str) -> None:
         ({}, Answer("{}"), "credentials"),
     ],
 )
-def test_session_of_aws_login_that_is_over_is_told(
+def test_session_of_aws_login_that_is_over_is_reported(
     user: User, token: dict[str, str], answer: Answer, says: str
 ) -> None:
     user.write("config", f"{DEFAULT}login_session = {LOGIN_SESSION}\n")
@@ -114,7 +114,7 @@ def test_session_of_aws_login_that_is_over_is_told(
         ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "access is denied"),
     ],
 )
-def test_refusal_of_a_web_identity_is_told(user: User, code: str, message: str, says: str) -> None:
+def test_refusal_of_a_web_identity_is_reported(user: User, code: str, message: str, says: str) -> None:
     token = user.write("token", "a token")
     variables = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/Reader"}
     with odd_aws(query_error(code, message)) as sts:
@@ -146,7 +146,7 @@ REFUSALS = [
         *(("preview", "STS", *refusal) for refusal in REFUSALS[:4]),
     ],
 )
-def test_refusal_of_credentials_is_told(
+def test_refusal_of_credentials_is_reported(
     user: User, tool: str, service: str, code: str, message: str, says: str
 ) -> None:
     with odd_aws(query_error(code, message)) as aws:
@@ -175,7 +175,7 @@ MISTAKES = [
         *(("preview", *mistake) for mistake in MISTAKES[:4]),
     ],
 )
-def test_what_is_wrong_with_the_configuration_is_told(
+def test_what_is_wrong_with_the_configuration_is_reported(
     user: User, tool: str, variables: dict[str, str], says: str
 ) -> None:
     assert says in user.complaint(tool=tool, **HERE | variables)
@@ -190,7 +190,7 @@ def test_what_is_wrong_with_the_configuration_is_told(
         ("preview", "<html>Welcome</html>"),
     ],
 )
-def test_answer_that_is_none_of_aws_is_told(user: User, tool: str, body: str) -> None:
+def test_answer_that_is_none_of_aws_is_reported(user: User, tool: str, body: str) -> None:
     """As of the login page of a hotel's network."""
     with odd_aws(Answer(body, headers={"Content-Type": "text/html"})) as aws:
         line = user.complaint(tool=tool, **HERE | {"AWS_ENDPOINT_URL": aws.url})
@@ -198,7 +198,7 @@ def test_answer_that_is_none_of_aws_is_told(user: User, tool: str, body: str) ->
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_certificates_that_are_not_there_are_told(user: User, tool: str) -> None:
+def test_certificates_that_are_not_there_are_reported(user: User, tool: str) -> None:
     with odd_aws(Answer("")) as aws:
         url = aws.url.replace("http:", "https:")
         line = user.complaint(tool=tool, **HERE | {"AWS_ENDPOINT_URL": url, "AWS_CA_BUNDLE": "/nowhere"})

@@ -87,7 +87,7 @@ def test_settings_that_are_not_logging_stay(sandbox: Sandbox, deliver: Deliver, 
 
 
 @EITHER
-def test_bodies_that_are_allowed_stay(
+def test_data_trace_that_is_allowed_stays(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str, answer: Answer
 ) -> None:
     environment.setenv("ALLOW_DATA_TRACE", "Yes")

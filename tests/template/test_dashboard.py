@@ -24,7 +24,7 @@ def widgets() -> list[dict[str, Any]]:
 
 
 def searches() -> dict[str, str]:
-    """The searches of the dashboard by their widgets' titles."""
+    """Return the searches of the dashboard by their widgets' titles."""
     return {
         properties["title"]: metric["expression"]
         for properties in widgets()
@@ -73,7 +73,7 @@ GROUPS = {
 
 
 def metrics_of_log_groups() -> list[Key]:
-    """As CloudWatch Logs writes them.
+    """Return the metrics that CloudWatch Logs writes about the log groups.
 
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html
     """
@@ -94,7 +94,7 @@ def metrics_of_log_groups() -> list[Key]:
 
 
 def metrics_of_log_keeper(capsys: pytest.CaptureFixture[str]) -> list[Key]:
-    """As the Sweep function writes them, of two regions."""
+    """Return the metrics that the Sweep function writes about two regions."""
     reporter = Reporter(Logger(service="log-keeper"), Metrics(namespace="LogKeeper", service="log-keeper"))
     for region in ("eu-west-1", "us-east-1"):
         reporter.swept(Swept(region, {protocol: Count(seen=3, in_line=2, opted_in=1) for protocol in Protocol}))
@@ -134,7 +134,7 @@ def test_metrics_of_sweeps_are_found(title: str, name: str, capsys: pytest.Captu
     ['"API-Gateway-Execution-Logs"', '"/aws/vendedlogs/apigateway"', 'LogGroupName="/aws/vendedlogs/apigateway"'],
 )
 def test_beginning_of_a_name_in_quotes_finds_nothing(term: str) -> None:
-    """As the searches once were."""
+    """Earlier searches had this mistake."""
     expression = f"SEARCH('{{AWS/Logs,LogGroupName}} MetricName=\"IncomingBytes\" {term}', 'Sum', 3600)"
     assert metric_search.found(expression, metrics_of_log_groups()) == []
 

@@ -10,6 +10,7 @@ from tools.glossary import Piece
 #: Folders and files that are held to the glossary.
 CLEAN: tuple[str, ...] = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "samconfig.toml"),
+    *("template.yaml", "forwarders.yaml", "tests/template"),
     *("README.md", "docs", "Makefile", "events", "preview", "tools", "verify", "fuzz"),
 )
 

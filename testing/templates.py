@@ -1,0 +1,94 @@
+"""template.yaml and forwarders.yaml as values, and what tests of both ask about them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from sandbox.services.cloudformation import templates
+from testing.builders import OWN_ROLE_ARN
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = templates.parse_source((ROOT / "template.yaml").read_text())
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+FORWARDERS = templates.parse((ROOT / "forwarders.yaml").read_text())
+#: The rules in further regions, by logical id.
+FORWARDING_RULES: dict[str, Any] = {
+    name: rule for name, rule in FORWARDERS["Resources"].items() if rule["Type"] == "AWS::Events::Rule"
+}
+
+
+def resolved(value: Any) -> Any:
+    """Return the value with the role's ARN and the parameters' defaults instead of references."""
+    match value:
+        case {"Fn::GetAtt": ["EnforceRole", "Arn"] | "EnforceRole.Arn"}:
+            return OWN_ROLE_ARN
+        case {"Ref": name} if name in TEMPLATE["Parameters"]:
+            return TEMPLATE["Parameters"][name]["Default"]
+        case {"Ref": str(name)}:
+            return name
+        case {"Fn::Sub": str(text)}:
+            name = TEMPLATE["Parameters"]["LogRoleName"]["Default"]
+            return text.replace("${EnforceRole.Arn}", OWN_ROLE_ARN).replace("${LogRoleName}", name)
+        case dict():
+            return {key: resolved(inner) for key, inner in value.items()}
+        case list():
+            return [resolved(inner) for inner in value]
+        case _:
+            return value
+
+
+def pattern(rule: str) -> dict[str, Any]:
+    """Return the event pattern of a rule in the stack's own region."""
+    found: Any = resolved(RESOURCES[rule]["Properties"]["EventPattern"])
+    value: dict[str, Any] = json.loads(found) if isinstance(found, str) else found
+    return value
+
+
+def rules_with_patterns() -> list[str]:
+    """Return the logical ids of the rules in the stack's own region that have a pattern, and no schedule."""
+    return [name for name, resource in RESOURCES.items() if "EventPattern" in resource.get("Properties", {})]
+
+
+def statements() -> list[dict[str, Any]]:
+    """Return the statements of all policies of roles."""
+    found: list[dict[str, Any]] = []
+    for resource in RESOURCES.values():
+        match resource:
+            case {"Type": "AWS::IAM::Role", "Properties": properties}:
+                for policy in properties.get("Policies", []):
+                    found += policy["PolicyDocument"]["Statement"]
+            case {"Type": "AWS::IAM::Policy", "Properties": properties}:
+                found += properties["PolicyDocument"]["Statement"]
+    return found
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    """Return the actions of a statement, of which it may have one or several."""
+    action = statement["Action"]
+    return action if isinstance(action, list) else [action]
+
+
+def name_after_the_stacks(value: Any) -> str:
+    """Return the part of a physical name that follows the name of the stack."""
+    suffix = re.fullmatch(r"\$\{(?:AWS::StackName|StackName)\}(.*)", value["Fn::Sub"])
+    assert suffix is not None
+    return suffix[1]
+
+
+def forwarding_rules() -> list[str]:
+    """Return what follows the name of the stack in the name of each rule in further regions."""
+    return [name_after_the_stacks(rule["Properties"]["Name"]) for rule in FORWARDING_RULES.values()]
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return the rows of a page's tables that begin with code, without backticks."""
+    lines = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("| `")]
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def nothing(*_: object) -> str:
+    """Return an empty text for whatever a template asks from outside of it."""
+    return ""

@@ -95,7 +95,8 @@ def steps(stage: StagePreview, settings: Settings) -> list[Step]:
             )
         else:
             values = [_value(value, settings, stage) for value in (before, after)]
-            what = f"change {setting} from {values[0]} to {values[1]}{_of(overrides, stage.stage.protocol)}"
+            verb = f"set {setting}" if before is None else f"change {setting} from {values[0]}"
+            what = f"{verb} to {values[1]}{_of(overrides, stage.stage.protocol)}"
             said.append(Step(what, reason))
     return said
 

@@ -1,4 +1,4 @@
-"""``python -m sandbox``: an AWS account on this machine until Ctrl-C."""
+"""``python -m sandbox``: run a simulated AWS account on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ ARTIFACT_BUCKET = "sandbox-artifacts"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The account has run, and is gone."""
+    """Run the account until Ctrl-C or SIGTERM. Return 0."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="An AWS account on this machine, for Log Keeper and for whoever wants to try it. "
-        "It listens on 127.0.0.1 only, starts empty, and forgets everything when it ends.",
+        description="Run a simulated AWS account on this machine, to try Log Keeper or applications of your own. "
+        "It listens only on 127.0.0.1, starts empty, and loses everything when it ends.",
     )
     add_version(parser)
     parser.add_argument(
-        "--port", type=_port, default=4599, help="port of 127.0.0.1; 0 takes a free one (default: 4599)"
+        "--port", type=_port, default=4599, help="port on 127.0.0.1; 0 chooses a free port (default: 4599)"
     )
-    parser.add_argument("--region", default="us-east-1", help="region to point the tools at (default: us-east-1)")
+    parser.add_argument(
+        "--region", default="us-east-1", help="region in the printed environment variables (default: us-east-1)"
+    )
     parser.add_argument(
         "--iam-propagation-seconds",
         type=float,
         default=3.0,
         metavar="SECONDS",
-        help="how long API Gateway does not see a changed role (default: 3)",
+        help="time until API Gateway sees a change of a role (default: 3)",
     )
     parser.add_argument(
         "--switch",
@@ -39,8 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="NAME=POSITION",
-        help="behave so at a point about AWS that is not recorded, for example log_delivery_policy=account; "
-        "docs/aws-behaviour.md lists them; may be repeated",
+        help="choose the behaviour at a point about AWS that nobody has recorded, for example "
+        "log_delivery_policy=account; docs/aws-behaviour.md lists the names and positions; can be repeated",
     )
     options = parser.parse_args(arguments)
     ended = threading.Event()
@@ -49,8 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         switches = dict(options.switch)
         sandbox = Sandbox(options.port, iam_propagation_seconds=options.iam_propagation_seconds, **switches).start()
-    except (OSError, SystemExit) as error:  # werkzeug ends the program where the port is taken
-        parser.exit(1, f"The sandbox cannot listen on port {options.port} ({error}). Try --port 0.\n")
+    except (OSError, SystemExit) as error:  # werkzeug ends the program if the port is in use
+        parser.exit(
+            1, f"The sandbox cannot listen on port {options.port} ({error}). Choose another port, or --port 0.\n"
+        )
     try:
         sandbox.client("s3", options.region).create_bucket(
             Bucket=ARTIFACT_BUCKET,
@@ -72,7 +76,7 @@ def _switch(text: str) -> tuple[str, Position]:
     """Return the name and the position of a switch that ``NAME=POSITION`` names."""
     name, _, position = text.partition("=")
     if name not in POINTS:
-        raise argparse.ArgumentTypeError(f"{name} is no switch; docs/aws-behaviour.md lists them")
+        raise argparse.ArgumentTypeError(f"{name} is not a switch: docs/aws-behaviour.md lists them")
     positions = POINTS[name].positions
     for each in positions:
         if str(each).lower() == position.lower():
@@ -82,30 +86,30 @@ def _switch(text: str) -> tuple[str, Position]:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port: 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text} is not a port: use 0 to 65535")
     return int(text)
 
 
 def welcome(sandbox: Sandbox, region: str) -> str:
-    """What a user needs to point their tools at the account."""
+    """Return what a user needs to use the account with their tools."""
     exports = "\n".join(f"export {name}={value}" for name, value in sandbox.environment(region).items())
     return f"""\
-The sandbox account {sandbox.account_id} answers at {sandbox.endpoint} (this machine only). Ctrl-C ends it.
+The sandbox account {sandbox.account_id} runs at {sandbox.endpoint}, on this machine only. Ctrl-C ends it.
 
-Point a shell at it; sam and boto3 then use it and nothing else, and so does aws (version 1 wants
---endpoint-url $AWS_ENDPOINT_URL beside it for `aws sqs`):
+Enter this in another shell. After that, sam, boto3 and aws use only this account (version 1 of aws also
+needs --endpoint-url $AWS_ENDPOINT_URL for `aws sqs`):
 
 unset AWS_PROFILE AWS_SESSION_TOKEN
 {exports}
 
 Then, for example:
 
-export PATH="$PWD/.venv-tools/bin:$PATH"    # aws and sam, if you have none
+export PATH="$PWD/.venv-tools/bin:$PATH"    # aws and sam, if they are not installed
 aws apigateway get-rest-apis
-make build && sam deploy                    # Log Keeper; answer y
+make build && sam deploy                    # deploys Log Keeper; answer y
 .venv/bin/python -c 'import boto3; print(boto3.client("sts").get_caller_identity()["Arn"])'
 
-For applications of your own: sam deploy --guided, or --s3-bucket {ARTIFACT_BUCKET}, a bucket that is there.
+For your own applications: sam deploy --guided, or --s3-bucket {ARTIFACT_BUCKET}, a bucket that exists.
 """
 
 

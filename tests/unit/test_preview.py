@@ -63,7 +63,7 @@ def test_changes_of_a_new_stage_are_described() -> None:
     assert said(stage) == [
         "create the execution log group, retention 30 days: otherwise API Gateway creates it, without retention",
         ("set access log destination to a new log group, retention 365 days: access logs are always on (APIGateway.9)"),
-        "change access log format from none to Log Keeper's JSON: a line must name its request",
+        "set access log format to Log Keeper's JSON: a line must name its request",
         (
             "change execution logging level from OFF to ERROR: "
             "ERROR unless the stage is tagged execution-logs (APIGateway.1)"

@@ -65,7 +65,7 @@ def test_a_process_of_its_own_starts_and_ends_cleanly() -> None:
             if line.startswith("export "):
                 name, value = line.removeprefix("export ").strip().split("=", 1)
                 exports[name] = value
-            if line.startswith("For applications of your own"):  # the last that it says
+            if line.startswith("For your own applications"):  # the last line of the output
                 break
         sts = boto3.client(
             "sts",
@@ -97,7 +97,7 @@ def test_a_process_of_its_own_starts_and_ends_cleanly() -> None:
     ("switch", "complaint"),
     [
         ("log_delivery_policy=nowhere", "the positions of log_delivery_policy are group, account"),
-        ("no_switch=1", "no_switch is no switch"),
+        ("no_switch=1", "no_switch is not a switch"),
     ],
 )
 def test_position_that_does_not_exist_is_refused(

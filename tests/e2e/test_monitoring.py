@@ -46,7 +46,7 @@ def sweeps(stack: Deployed) -> int:
 
 
 def test_trail_that_was_asked_for_logs_what_is_needed(stack: Deployed) -> None:
-    """And so a stage is put in line."""
+    """A stage is remediated because of its records."""
     assert has_trail(stack.sandbox.client("cloudtrail"))
     stack.wait_until_compliant(make_rest_stage(stack.sandbox))
 
@@ -60,7 +60,7 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
     """Another tool switches a stage's logging off each minute for an hour. Nobody else waits for that."""
     api_id = make_rest_stage(stack.sandbox)
     stack.wait_until_compliant(api_id)
-    # The sweep that follows a deployment looks at the stage too.
+    # The sweep that follows a deployment evaluates the stage too.
     stack.sandbox.wait_until(stack.sandbox.service(EventSources).is_idle)
     calls, older = len(stack.sandbox.calls), Counter(stack.log())
     rang_at = None
@@ -84,12 +84,12 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
     # An invocation a change; the other's stage may have come along with the tool's.
     invocations = sum(line.startswith("REPORT ") for line in log)
     assert invocations in (60, 61)
-    # The account's log role is looked at once in five minutes, by each of the two environments.
+    # The account's log role is checked once in five minutes, by each of the two environments.
     assert made["GetAccount"] <= 2 * 13
     # START, END, REPORT and metrics of each invocation; what was changed, and metrics, of each stage.
     assert len(log) == 4 * invocations + 2 * 61 + sum("Log role valid" in line for line in log)
 
-    # What the alarm says leads to the stage, and to what undoes it.
+    # The alarm leads to the stage, and to the event that reverts it.
     [alarm] = [
         found
         for found in stack.sandbox.client("cloudwatch").describe_alarms()["MetricAlarms"]
@@ -128,12 +128,12 @@ def test_message_in_the_dead_letter_queue_rings(stack: Deployed, clock: MovableC
     sqs, name = stack.sandbox.client("sqs"), "ApproximateNumberOfMessages"
     sqs.send_message(QueueUrl=stack.outputs["StageQueueUrl"], MessageBody="no JSON")
 
-    def is_dead() -> bool:
+    def is_in_dead_letter_queue() -> bool:
         clock.advance(timedelta(seconds=1))
         url = stack.outputs["StageDeadLetterQueueUrl"]
         return bool(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name] == "1")
 
-    stack.sandbox.wait_until(is_dead)
+    stack.sandbox.wait_until(is_in_dead_letter_queue)
     clock.advance(timedelta(minutes=2))
     stack.sandbox.wait_until(lambda: state(stack, "StageDeadLetterAlarm") == "ALARM")
     assert stack.dead_letters() == ["no JSON"]

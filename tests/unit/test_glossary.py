@@ -10,8 +10,9 @@ from tools.glossary import Piece
 #: Folders and files that are held to the glossary.
 CLEAN: tuple[str, ...] = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "samconfig.toml"),
-    *("template.yaml", "forwarders.yaml", "tests/template"),
-    *("README.md", "docs", "Makefile", "events", "preview", "tools", "verify", "fuzz"),
+    *("README.md", "docs", "Makefile", "template.yaml", "forwarders.yaml", "events", "preview", "tools", "verify"),
+    *("fuzz", "testing", "tests/applications", "tests/e2e", "tests/faults", "tests/recorded", "tests/template"),
+    "tests/unit",
 )
 
 

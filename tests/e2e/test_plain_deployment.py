@@ -15,6 +15,7 @@ from sandbox.assembly import Sandbox
 from sandbox.services.cloudformation import templates
 from testing.accounts import make_rest_stage
 from testing.stacks import Deployed
+from tools.version import version
 
 #: Answers that are not the default. Settling would only make the test wait.
 ANSWERS = {"SettleSeconds": "0"}
@@ -71,3 +72,5 @@ def test_plain_sam_commands_deploy_a_stack_that_remediates(
     deployed.wait_until_compliant(api_id)
     deployed.pass_second_sweep()
     assert deployed.wait_until_quiet() == 0
+    assert deployed.outputs["Version"] == version()
+    assert any(f"log-keeper/{version()}" in made.call.user_agent.split() for made in account.calls)

@@ -62,6 +62,14 @@ def test_every_page_is_linked() -> None:
     assert {page for page in pages if page not in linked and page.parent not in folders} == set()
 
 
+def test_readme_has_the_costs_of_the_page_about_costs() -> None:
+    section = (ROOT / "README.md").read_text().split("\n## What it costs\n", 1)[1].split("\n## ", 1)[0]
+    figures = re.findall(r"\d+\.\d+|\d,\d{3}(?= at)|\d{3}(?= USD| at)", section)
+    assert len(figures) == 6
+    page = (ROOT / "docs" / "cost.md").read_text()
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.,]){figure}(?![\d.,])", page)] == []
+
+
 def test_architecture_names_modules_that_exist() -> None:
     """Paths are relative to the repository, to ``src`` or to ``src/log_keeper``."""
     named = set(

@@ -76,9 +76,8 @@ def read_csv(text: str, protocol: Protocol) -> dict[str, str]:
     [row, *_] = csv.reader(io.StringIO(text, newline=""))
     names = columns(protocol)
     if len(row) != len(names) + 1 or row[-1] != END_OF_CSV_LINE:
-        return dict(
-            zip(given_fields(protocol), row, strict=False)
-        )  # as the documentation says: the other fields are unreliable
+        # As the documentation says, the other fields are unreliable.
+        return dict(zip(given_fields(protocol), row, strict=False))
     return dict(zip(names, row, strict=False))
 
 

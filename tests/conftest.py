@@ -1,4 +1,4 @@
-"""An empty AWS account for a test, and what tests do in it."""
+"""Fixtures for all tests: an empty AWS account, and the built application."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from testing.processes import shared_folder
 
 quick_clients.install()
 
-#: Every account that the tests start behaves so, unless a test says otherwise (``make worlds``). For example,
+#: The behaviour of each account that the tests start, unless a test sets another (``make worlds``). For example,
 #: ``SWITCHES='{"refuses_missing_log_groups": true}'`` before a test run.
 Sandbox.default_behaviour = Behaviour(**json.loads(os.environ.get("SWITCHES", "{}")))
 
 
 def pytest_report_header() -> str | None:
-    """In which world the tests run, if not in the usual one."""
+    """Return the behaviour switches of this run, if they are not the defaults."""
     return f"world: {os.environ['SWITCHES']}" if "SWITCHES" in os.environ else None
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """An account in which IAM spreads at once."""
+    """An account in which changes of IAM are in effect at once."""
     with Sandbox(iam_propagation_seconds=0) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="session")
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this run of the tests share."""
+    """A folder that all processes of this test run share."""
     return shared_folder(request.config, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def built(shared: Path) -> None:
-    """The application, built once for all deployments, by the process that comes first."""
+    """Build the application once for all deployments, in the first process that needs it."""
     done = shared / "built"
     with (shared / "built.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -56,7 +56,7 @@ def built(shared: Path) -> None:
 
 
 class _ByFile(LoadScopeScheduling):
-    """Every file is run by one process, which starts an account for it once; the applications share one too."""
+    """Run each file in one process, which starts one account for it. All files of applications run in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         applications = "tests/applications/"
@@ -64,5 +64,5 @@ class _ByFile(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
-    # Not by groups of xdist's: pytest 9.2 does not know them (pytest-xdist, issue 1386).
+    # Not with groups of xdist: they do not work with pytest 9.2 (pytest-xdist, issue 1386).
     return _ByFile(config, log) if config.getvalue("dist") == "loadscope" else None

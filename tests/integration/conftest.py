@@ -1,4 +1,4 @@
-"""The handler in this process, as cold as in a new environment, pointed at the sandbox account."""
+"""The Enforce handler in this process, as in a new execution environment, with the sandbox as its AWS."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ from log_keeper.settings import Settings
 from sandbox.assembly import Sandbox
 from sandbox.simulation import VirtualTime
 from testing.builders import ACCOUNT, ENVIRONMENT
+from testing.credentials import User
 from testing.deliveries import Context, Deliver
 
 
 @pytest.fixture
 def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The handler is cold, its environment is the template's, pointed at the sandbox, and its waits take no time."""
+    """Set the template's environment variables for the sandbox. The handler is new, and its waits take no time."""
     variables = ENVIRONMENT | {
         "SCHEDULE_GROUP": "opt-ins",
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/Schedules",
@@ -44,7 +46,7 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[p
 
 @pytest.fixture
 def deliver(environment: pytest.MonkeyPatch) -> Deliver:
-    """Hands the handler one batch of StageQueue; gives the ids of the messages that failed."""
+    """Return a function that delivers one batch of StageQueue and returns the ids of the messages that failed."""
 
     def deliver(*bodies: object, remaining: int = 60_000) -> list[str]:
         records = [
@@ -65,3 +67,16 @@ def deliver(environment: pytest.MonkeyPatch) -> Deliver:
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     return deliver
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Sandbox]:
+    """An account for all tests of a module, which command line tools call over HTTP."""
+    with Sandbox(iam_propagation_seconds=0) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def user(account: Sandbox, tmp_path: Path) -> User:
+    """A user of the command line tools with an empty home directory."""
+    return User(tmp_path, account.endpoint)

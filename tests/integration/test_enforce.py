@@ -1,4 +1,4 @@
-"""Events through the real handler, in this process, into the sandbox account."""
+"""Events that the real handler processes, in this process, in a sandbox account."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_new_stage_is_remediated(sandbox: Sandbox, deliver: Deliver) -> None:
     assert log_groups(sandbox)[f"API-Gateway-Execution-Logs_{api_id}/prod"] == 30
 
 
-def test_a_bare_event_is_followed_too(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> None:
+def test_event_without_an_envelope_is_processed_too(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> None:
     api_id = make_rest_stage(sandbox)
     enforce.handler(updated(api_id), Context())  # type: ignore[arg-type]
     assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
@@ -61,10 +61,10 @@ def test_compliant_stage_costs_one_call_of_api_gateway(sandbox: Sandbox, deliver
     deliver(updated(api_id))
     made = calls_by_handler(sandbox, before)
     assert made[0] == "apigateway:GetStage"
-    assert set(made[1:]) == {"logs:DescribeLogGroups"}  # how many: test_log_group_answers
+    assert set(made[1:]) == {"logs:DescribeLogGroups"}  # test_log_group_answers counts them
 
 
-def test_new_stage_costs_two_calls_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_new_stage_takes_two_calls_of_api_gateway(sandbox: Sandbox, deliver: Deliver) -> None:
     deliver(updated(make_rest_stage(sandbox)))
     api_id = make_rest_stage(sandbox)
     before = len(sandbox.calls)
@@ -81,7 +81,7 @@ def test_a_burst_about_one_stage_costs_one_evaluation(sandbox: Sandbox, deliver:
     assert calls_by_handler(sandbox, before).count("apigateway:GetStage") == 1
 
 
-def test_tag_opts_in_and_out(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_tag_opts_a_stage_in_and_out(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
     client, arn = sandbox.client("apigateway"), f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     client.tag_resource(resourceArn=arn, tags={"execution-logs": "info"})
@@ -122,7 +122,7 @@ def test_overrides_are_remediated_and_data_trace_is_switched_off(sandbox: Sandbo
 def test_method_is_remediated_under_each_spelling_of_its_path(
     sandbox: Sandbox, deliver: Deliver, *, unifies: bool
 ) -> None:
-    """As CDK, Terraform and SAM address it; no entry is added, and a second evaluation requires no change."""
+    """As CDK, Terraform and SAM write it. No entry is added, and a second evaluation requires no change."""
     sandbox.turn(unifies_method_keys=unifies)
     api_id = make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
@@ -168,7 +168,7 @@ def test_retention_that_somebody_set_is_kept(sandbox: Sandbox, deliver: Deliver)
 
 
 def test_young_group_without_retention_gets_one(sandbox: Sandbox, deliver: Deliver) -> None:
-    """As API Gateway makes it where somebody raised the level before us."""
+    """API Gateway creates such a group where somebody raised the level before Log Keeper did."""
     api_id = make_rest_stage(sandbox)
     group = f"API-Gateway-Execution-Logs_{api_id}/prod"
     sandbox.client("logs").create_log_group(logGroupName=group)
@@ -177,7 +177,7 @@ def test_young_group_without_retention_gets_one(sandbox: Sandbox, deliver: Deliv
 
 
 def test_account_level_retention_policy_is_left(sandbox: Sandbox, deliver: Deliver) -> None:
-    """It decides, whatever a group says; setting one of its own would only hide that."""
+    """It applies whatever a group says; a retention of the group would only hide it."""
     logs = sandbox.client("logs")
     logs.put_account_policy(
         policyName="all",
@@ -207,7 +207,7 @@ def test_groups_are_encrypted_with_the_owners_key(
     ]
 
 
-def test_canary_gets_log_groups_of_its_own(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_canary_gets_its_own_log_groups(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
     client = sandbox.client("apigateway")
     client.create_deployment(restApiId=api_id, stageName="prod", canarySettings={"percentTraffic": 10.0})
@@ -224,7 +224,7 @@ def test_message_about_a_deleted_stage_is_done(sandbox: Sandbox, deliver: Delive
     assert deliver(updated(api_id), updated("abcdefghij")) == []
 
 
-def test_a_bad_message_does_not_take_its_batch_along(
+def test_bad_message_fails_alone(
     sandbox: Sandbox, deliver: Deliver, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     apis = [make_rest_stage(sandbox) for _ in range(3)]
@@ -245,7 +245,7 @@ def test_a_bad_message_does_not_take_its_batch_along(
 
 
 class TestLogRole:
-    """A valid role stays, whoever created it. If it is missing or invalid, one is created or repaired, and set."""
+    """A valid log role is left alone. If it is missing or invalid, one is created or repaired, and set."""
 
     def test_valid_role_of_somebody_else_is_left(self, sandbox: Sandbox, deliver: Deliver) -> None:
         theirs = make_role(sandbox, "Theirs")
@@ -274,12 +274,14 @@ class TestLogRole:
         if death == "policy":
             assert iam.list_attached_role_policies(RoleName="Theirs")["AttachedPolicies"] == []
 
-    def test_region_that_fails_does_not_keep_the_others_from_theirs(
+    def test_log_role_is_set_in_the_other_regions_if_one_fails(
         self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
     ) -> None:
         environment.setenv("REGIONS", "eu-west-1,us-east-1")
         make_role(sandbox, "APIGatewayCloudWatchLogs")
-        fault = Fault(Kind.ACCESS_DENIED, "apigateway", "GetAccount", of=lambda _: True)  # the first call meets it
+        fault = Fault(
+            Kind.ACCESS_DENIED, "apigateway", "GetAccount", of=lambda _: True
+        )  # the error is raised at the first call
         sandbox.faults.add(fault)
         deleted = record("DeleteRole", {"roleName": "APIGatewayCloudWatchLogs"}, eventSource="iam.amazonaws.com")
         assert deliver(deleted) == ["0"]
@@ -304,7 +306,9 @@ class TestLogRole:
         assert role["AssumeRolePolicyDocument"]["Statement"] == [other, TRUST["Statement"][0]]
         assert log_role(sandbox) == MADE_ROLE
 
-    def test_role_gets_its_boundary(self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver) -> None:
+    def test_created_role_has_the_permissions_boundary(
+        self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
+    ) -> None:
         boundary = sandbox.client("iam").create_policy(
             PolicyName="Boundary",
             PolicyDocument=json.dumps(
@@ -324,7 +328,7 @@ class TestLogRole:
         deliver(record("UpdateAccount", {}))
         assert log_role(sandbox) == "arn:aws:iam::123456789012:role/platform/logs/APIGatewayCloudWatchLogs"
 
-    def test_role_of_the_owner_is_set(
+    def test_role_of_the_parameter_is_set(
         self, sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver
     ) -> None:
         environment.setenv("LOG_ROLE_ARN", theirs := make_role(sandbox, "Theirs"))
@@ -358,13 +362,13 @@ class TestLogRole:
         assert log_role(sandbox) == MADE_ROLE
 
 
-def test_role_that_spreads_slowly_is_waited_for(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_new_role_is_waited_for_until_it_can_be_used(sandbox: Sandbox, deliver: Deliver) -> None:
     sandbox.iam_propagation_seconds = 1
     assert deliver(record("UpdateAccount", {})) == []
     assert log_role(sandbox) == MADE_ROLE
 
 
-def test_no_wait_goes_beyond_the_invocation(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_no_wait_is_longer_than_the_invocation(sandbox: Sandbox, deliver: Deliver) -> None:
     sandbox.iam_propagation_seconds = 3600
     assert deliver(record("UpdateAccount", {}), remaining=11_000) == ["0"]
 

@@ -1,4 +1,4 @@
-"""Stages whose execution logs a log delivery takes elsewhere: no standard log group, and back to it in time."""
+"""Stages with a log delivery of their execution logs need no standard log group, until the delivery is deleted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def delivery_event(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def operations(sandbox: Sandbox, since: int) -> list[str]:
-    """What the function asked of CloudWatch Logs about deliveries."""
+    """Return which operations about deliveries Log Keeper called."""
     return [
         each.call.operation
         for each in sandbox.calls[since:]
@@ -54,7 +54,7 @@ def operations(sandbox: Sandbox, since: int) -> list[str]:
 
 @pytest.fixture
 def api_id(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> str:
-    """The id of an API whose stage logs at ERROR, without any log group of its own; one receives deliveries."""
+    """Create a compliant REST API without standard log groups, and a log group for deliveries. Return the API's id."""
     del environment
     set_log_role(sandbox, make_role(sandbox))
     sandbox.client("logs").create_log_group(logGroupName=THEIRS)
@@ -113,7 +113,7 @@ def test_deleted_delivery_brings_the_standard_log_group_back_with_a_retention(
     assert len(stages) == 1, "stages that still have a delivery are not read"
 
 
-def test_deleted_delivery_of_another_service_takes_one_call(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+def test_deleted_delivery_of_another_service_costs_one_call(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
     arn = f"arn:aws:cloudfront::{ACCOUNT}:distribution/E1"
     sandbox.client("logs").put_delivery_source(name="web", resourceArn=arn, logType="ACCESS_LOGS")
     since = len(sandbox.calls)
@@ -130,7 +130,7 @@ def test_deleted_delivery_of_another_service_takes_one_call(sandbox: Sandbox, ap
 def test_created_delivery_is_evaluated_at_once(
     sandbox: Sandbox, api_id: str, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The standard log group exists by then, so that only the record names the deliveries."""
+    """The standard log group exists by then, and no other event would lead to a read of the deliveries."""
     assert deliver(updated(api_id)) == []
     caplog.clear()
     make_delivery(sandbox, api_id, f"{ARN}-missing")
@@ -148,7 +148,7 @@ def test_created_delivery_is_evaluated_at_once(
     assert outcomes(caplog) == ["compliant"]
 
 
-def test_delivery_to_a_deleted_log_group_is_reported_and_not_tried_again(
+def test_delivery_to_a_deleted_log_group_is_reported_and_not_retried(
     sandbox: Sandbox, api_id: str, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_delivery(sandbox, api_id, ARN)
@@ -183,7 +183,7 @@ def test_delivery_to_a_firehose_stream_that_does_not_exist_is_a_finding(
     assert findings(sandbox, since) == [(Problem.DELIVERED_ELSEWHERE, stream)]
 
 
-def test_bucket_is_taken_for_one_that_exists(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+def test_bucket_is_assumed_to_exist(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
     make_delivery(sandbox, api_id, "arn:aws:s3:::execution-logs")
     since = len(sandbox.calls)
     assert deliver(updated(api_id)) == []
@@ -208,8 +208,8 @@ def test_deliveries_are_not_read_for_a_stage_with_its_log_groups(
     assert operations(sandbox, since) == []
 
 
-def test_list_that_cannot_be_read_brings_the_message_back(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
-    """To create the log group all the same could be wrong, and the stage would count as compliant."""
+def test_message_is_retried_if_the_deliveries_cannot_be_listed(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+    """Creating the log group without the list could be wrong, and the stage would count as compliant."""
     refusal = Refusal(sandbox, "DescribeDeliverySources")
     assert deliver(updated(api_id)) == ["0"]
     refusal.end()

@@ -1,4 +1,4 @@
-"""Work on a stage that stops half-way: what was changed is published all the same, and what matters most goes first."""
+"""A remediation that stops half-way publishes what it has changed, and makes the most important changes first."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from testing.published import Refusal, findings, outcomes, published_changes, pu
 CONFLICT = AwsError("ConflictException", "Unable to complete operation due to concurrent modification.", 409)
 
 
-#: Where nothing listens.
+#: An address without a server.
 NOWHERE = "http://127.0.0.1:1"
 
 
 class Once:
-    """Raises an error in place of one call of the program: the first of the operation, or a later one."""
+    """Raise an error once, in place of a call of Log Keeper: the first of the operation, or a later one."""
 
     def __init__(self, sandbox: Sandbox, operation: str, error: Exception, number: int = 1, times: int = 1) -> None:
         self.operation, self.error, self.numbers, self.seen = operation, error, range(number, number + times), 0
@@ -71,7 +71,7 @@ def test_http_stage_whose_group_may_not_be_created_is_reported(
     assert Problem.CHANGE_FAILED in [problem for problem, _ in findings(sandbox, since)]
 
 
-def test_log_groups_that_were_created_are_published_although_the_time_ends(
+def test_created_log_groups_are_published_although_the_time_runs_out(
     sandbox: Sandbox, deliver: Deliver, leaking: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     since = len(sandbox.calls)
@@ -81,7 +81,7 @@ def test_log_groups_that_were_created_are_published_although_the_time_ends(
     assert outcomes(caplog) == ["partly remediated"]
 
 
-def test_log_groups_that_were_created_are_published_although_the_stage_cannot_be_read_again(
+def test_created_log_groups_are_published_although_the_stage_cannot_be_read_again(
     sandbox: Sandbox, deliver: Deliver, leaking: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     since = len(sandbox.calls)
@@ -95,12 +95,12 @@ def test_log_groups_that_were_created_are_published_although_the_stage_cannot_be
 def test_log_groups_of_a_stage_that_is_deleted_meanwhile_are_published(
     sandbox: Sandbox, deliver: Deliver, leaking: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def meddle(sandbox: Sandbox, call: Call) -> None:
+    def interfere(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage":
-            sandbox.hooks.remove(meddle)
+            sandbox.hooks.remove(interfere)
             sandbox.client("apigateway").delete_stage(restApiId=leaking, stageName="prod")
 
-    sandbox.hooks.append(meddle)
+    sandbox.hooks.append(interfere)
     since = len(sandbox.calls)
     assert deliver(updated(leaking)) == []
     assert outcomes(caplog) == ["deleted"]
@@ -115,7 +115,7 @@ def overrides(sandbox: Sandbox, api_id: str, count: int) -> None:
 def test_each_call_that_was_made_is_published_although_a_later_one_fails(
     sandbox: Sandbox, deliver: Deliver, leaking: str
 ) -> None:
-    """More changes than one UpdateStage takes."""
+    """The stage requires more changes than one UpdateStage accepts."""
     overrides(sandbox, leaking, 100)
     since = len(sandbox.calls)
     Once(sandbox, "UpdateStage", AwsError("BadRequestException", "No.", 400), 2, times=99)
@@ -123,7 +123,7 @@ def test_each_call_that_was_made_is_published_although_a_later_one_fails(
     assert published_changes(sandbox, since) == ["data trace"] * 80
 
 
-def test_each_call_that_was_made_is_published_although_the_next_meets_a_conflict(
+def test_each_call_that_was_made_is_published_although_the_next_is_a_conflict(
     sandbox: Sandbox, deliver: Deliver, leaking: str
 ) -> None:
     overrides(sandbox, leaking, 100)
@@ -171,7 +171,7 @@ def test_data_trace_ends_although_log_groups_cannot_be_read(
 def test_data_trace_ends_although_a_service_cannot_be_reached(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, leaking: str, service: str
 ) -> None:
-    """No connection at all, which botocore tells apart from one that breaks."""
+    """No connection at all: for botocore another error than a connection that breaks."""
     environment.setenv(f"AWS_ENDPOINT_URL_{service}", NOWHERE)
     assert deliver(updated(leaking)) == ["0"]
     assert not traces(sandbox, leaking)
@@ -213,7 +213,7 @@ def test_repaired_log_role_is_reported_although_the_stage_cannot_be_read_again(
 
 
 def stale(sandbox: Sandbox) -> str:
-    """Return the id of a WebSocket API with settings of a route that does not exist, and of another with data trace."""
+    """Create a WebSocket API with settings of a route that does not exist, and data trace on another. Return its id."""
     set_log_role(sandbox, make_role(sandbox))
     api_id, client = make_websocket_stage(sandbox), sandbox.client("apigatewayv2")
     loud: dict[str, Any] = {"LoggingLevel": "INFO", "DataTraceEnabled": True}
@@ -232,7 +232,7 @@ def test_stage_whose_routes_cannot_be_changed_is_not_compliant(
     assert outcomes(caplog) == ["partly remediated", "non-compliant"]
 
 
-def test_change_of_a_route_is_published_although_its_settings_cannot_be_put_back(
+def test_change_of_a_route_is_published_although_its_settings_cannot_be_restored(
     sandbox: Sandbox, deliver: Deliver
 ) -> None:
     sandbox.turn(partial_route_settings="resets")

@@ -1,30 +1,18 @@
-"""A log role that may write to some log groups only: left as it is, reported, and its stages are not compliant."""
+"""A log role that may write to some log groups only is left and reported, and its stages are not compliant."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from handlers import enforce
-from log_keeper.aws.account_role import AccountRoleError, RoleStatus, look
-from log_keeper.aws.clients import Clients
-from log_keeper.aws.pace import Pace
-from log_keeper.events.sweep_work import Work
-from log_keeper.policy.evaluation import Evaluation
+from log_keeper.aws.account_role import AccountRoleError
 from log_keeper.policy.findings import Problem
-from log_keeper.policy.results import Outcome
-from log_keeper.settings import Settings
-from log_keeper.sweep import Swept, sweep
-from preview.model import count
-from preview.reading import read_regions, show_no_progress
-from preview.words import role_in_words
 from sandbox.assembly import Sandbox
-from sandbox.core.faults import Fault, Kind
 from sandbox.services.apigateway.account_settings import writes_to
 from testing.accounts import (
     PUSH_POLICY,
@@ -35,56 +23,11 @@ from testing.accounts import (
     make_rest_stage,
     make_role,
     make_websocket_stage,
-    patch_stage,
     set_log_role,
 )
-from testing.builders import ACCOUNT, MADE_ROLE, SETTINGS, record, updated
+from testing.builders import MADE_ROLE, record, updated
 from testing.deliveries import Context, Deliver
-
-GROUPS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
-THEIRS = f"arn:aws:iam::{ACCOUNT}:role/Theirs"
-ACTIONS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-WELCOME = "/aws/apigateway/welcome"
-EXECUTION = "API-Gateway-Execution-Logs_*"
-
-
-def allow(*groups: str, effect: str = "Allow", actions: list[str] = ACTIONS, **more: Any) -> dict[str, Any]:
-    return {"Effect": effect, "Action": actions, "Resource": [f"{GROUPS}{group}:*" for group in groups], **more}
-
-
-def narrow(sandbox: Sandbox, *statements: dict[str, Any]) -> str:
-    """The account's log role is a role of the owner with these statements; it was once allowed more."""
-    arn = make_role(sandbox, "Theirs")
-    set_log_role(sandbox, arn)
-    iam = sandbox.client("iam")
-    iam.detach_role_policy(RoleName="Theirs", PolicyArn=PUSH_POLICY)
-    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-    iam.put_role_policy(RoleName="Theirs", PolicyName="logs", PolicyDocument=document)
-    return arn
-
-
-def least_privilege(sandbox: Sandbox) -> str:
-    """As dod-iac/terraform-aws-api-gateway-cloudwatch-role makes it, set with UpdateAccount, which has to accept it."""
-    sandbox.turn(update_account_tests_all_groups=False)
-    arn = make_role(sandbox, "Theirs", policy=None)
-    document = json.dumps({"Version": "2012-10-17", "Statement": [allow(EXECUTION, WELCOME)]})
-    sandbox.client("iam").put_role_policy(RoleName="Theirs", PolicyName="logs", PolicyDocument=document)
-    set_log_role(sandbox, arn)
-    return arn
-
-
-def own_destination(sandbox: Sandbox, name: str = "mine") -> str:
-    """The id of a REST API whose stage is compliant, and logs to a group that its owner chose."""
-    api_id = make_rest_stage(sandbox)
-    logs = sandbox.client("logs")
-    logs.create_log_group(logGroupName=name)
-    patch_stage(
-        sandbox,
-        api_id,
-        ("replace", "/accessLogSettings/destinationArn", f"{GROUPS}{name}"),
-        ("replace", "/accessLogSettings/format", "$context.requestId"),
-    )
-    return api_id
+from testing.limited_roles import EXECUTION, GROUPS, WELCOME, allow, least_privilege, narrow, own_destination
 
 
 def reported(caplog: pytest.LogCaptureFixture) -> list[tuple[str, list[str]]]:
@@ -164,7 +107,7 @@ def test_http_stage_does_not_need_the_role(
 
 @pytest.mark.parametrize("has_welcome", [True, False])
 def test_role_for_its_owners_group_only_is_left(sandbox: Sandbox, deliver: Deliver, has_welcome: bool) -> None:
-    """Whoever deploys, and although no standard log group may be written to."""
+    """Whatever tool deployed it, and although it may write to no standard log group."""
     arn = narrow(sandbox, allow("mine", *([WELCOME] if has_welcome else [])))
     another = make_rest_stage(sandbox)
     assert deliver(record("UpdateAccount", {}), updated(own_destination(sandbox)), updated(another)) == []
@@ -186,7 +129,7 @@ def test_owners_destination_is_evaluated_by_its_own_name(
     assert outcome == ("non-compliant" if is_silenced else "compliant")
     assert [f"{GROUPS}another:*" in detail for detail in details] == [True] * is_silenced
     assert writes_to(sandbox, "us-east-1", group) is not is_silenced
-    # The answer is kept as long as the role is believed.
+    # The answer is remembered as long as the role's status is.
     assert not [made for made in sandbox.calls[before:] if made.call.service == "iam"]
 
 
@@ -200,7 +143,7 @@ def test_destination_of_an_owner_costs_one_simulation(sandbox: Sandbox, deliver:
     assert asked == ["SimulatePrincipalPolicy"]
 
 
-def test_role_that_may_write_for_one_api_is_right_for_that_one(
+def test_role_that_may_write_for_one_api_is_valid_for_that_api(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours, theirs = make_rest_stage(sandbox), make_rest_stage(sandbox)
@@ -230,7 +173,7 @@ def _bound(sandbox: Sandbox, statement: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", ROLE_CASES)
-def test_what_a_role_is_denied_it_may_not_write(
+def test_denied_log_group_is_not_writable(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
     set_log_role(sandbox, arn := make_role(sandbox, "Theirs"))
@@ -274,7 +217,7 @@ def test_condition_on_the_region_is_evaluated(
     assert writes_to(sandbox, "us-east-1", f"/aws/vendedlogs/apigateway/{api_id}/prod") is (region == "us-east-1")
 
 
-def test_condition_that_cannot_be_simulated_is_not_held_against_the_role(
+def test_role_counts_as_valid_under_a_condition_that_cannot_be_simulated(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     arn = narrow(sandbox, allow("*", Condition={"StringEquals": {"aws:PrincipalTag/team": "shop"}}))
@@ -286,10 +229,10 @@ def test_condition_that_cannot_be_simulated_is_not_held_against_the_role(
     assert log_role(sandbox) == arn
 
 
-def test_role_without_leave_to_create_groups_is_left_and_reported(
+def test_role_without_permission_to_create_groups_is_left_and_reported(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """AWS says that a role needs it; whether also where the group exists is not known."""
+    """AWS says that a role needs the permission. Whether it needs it for a group that exists is not known."""
     arn = narrow(sandbox, allow("*", actions=["logs:CreateLogStream", "logs:PutLogEvents"]))
     api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
@@ -318,89 +261,8 @@ def test_audit_reports_the_permissions_that_the_role_needs(
     ]
 
 
-@pytest.fixture
-def settings(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> Settings:
-    url = sandbox.client("sqs").create_queue(QueueName="StageQueue")["QueueUrl"]
-    return replace(SETTINGS, stage_queue_url=url)
-
-
-def swept(settings: Settings) -> tuple[Swept, list[Evaluation]]:
-    found: list[Evaluation] = []
-    part = sweep(
-        Clients(lambda: Pace(1_000)),
-        settings,
-        Work("us-east-1"),
-        now=lambda: datetime.now(UTC),
-        has_time=lambda: True,
-        tell=found.append,
-    )
-    return part, found
-
-
-def test_sweep_counts_the_stage_as_not_compliant_and_does_not_queue_it(
-    sandbox: Sandbox, settings: Settings, deliver: Deliver
-) -> None:
-    least_privilege(sandbox)
-    silenced, changed = make_rest_stage(sandbox), make_rest_stage(sandbox)
-    deliver(updated(silenced))
-    part, found = swept(settings)
-    assert part.role is not None
-    assert part.role.status is RoleStatus.LIMITED
-    assert "/aws/vendedlogs/apigateway/*" in str(part.role.limits)
-    assert {each.stage.ref.api_id: each.is_compliant for each in found} == {silenced: False, changed: False}
-    [(_, counted)] = part.counts.items()
-    assert (counted.seen, counted.in_line) == (2, 0)
-    received = sandbox.client("sqs").receive_message(QueueUrl=settings.stage_queue_url, MaxNumberOfMessages=10)
-    assert [json.loads(each["Body"])["detail"]["apiId"] for each in received["Messages"]] == [changed]
-
-
-def test_sweep_simulates_once_for_a_valid_role_and_in_batches_for_owners_destinations(
-    sandbox: Sandbox, settings: Settings, deliver: Deliver
-) -> None:
-    set_log_role(sandbox, make_role(sandbox))
-    deliver(*(updated(make_rest_stage(sandbox)) for _ in range(3)))
-
-    def simulations() -> int:
-        before = len(sandbox.calls)
-        swept(settings)
-        return sum(made.call.operation == "SimulatePrincipalPolicy" for made in sandbox.calls[before:])
-
-    assert simulations() == 1
-    for number in range(3):
-        own_destination(sandbox, f"mine-{number}")
-    assert simulations() == 2
-
-
-def test_preview_shows_the_limits_of_the_role(sandbox: Sandbox, settings: Settings, deliver: Deliver) -> None:
-    least_privilege(sandbox)
-    api_id = make_rest_stage(sandbox)
-    deliver(updated(api_id))
-    [region] = read_regions(Clients(lambda: Pace(1_000)), settings, lambda: datetime.now(UTC), show_no_progress)
-    assert role_in_words(region).startswith(f"limited: {THEIRS} lacks logs:CreateLogGroup")
-    [stage] = region.stages
-    assert stage.outcome == "non-compliant"
-    assert [finding.problem for finding in stage.findings] == [Problem.LIMITED_LOG_ROLE]
-    outcomes = count(region.stages).by_outcome
-    assert (outcomes[Outcome.COMPLIANT], outcomes[Outcome.NON_COMPLIANT]) == (0, 1)
-
-
-def test_policy_of_the_organization_is_reported_and_the_role_is_left(
-    sandbox: Sandbox, settings: Settings, deliver: Deliver
-) -> None:
-    set_log_role(sandbox, arn := make_role(sandbox, "Theirs"))
-    api_id = make_rest_stage(sandbox)
-    deliver(updated(api_id))
-    deny = {"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*"}
-    sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
-    assert deliver(record("UpdateAccount", {})) == []
-    assert log_role(sandbox) == arn
-    part, found = swept(settings)
-    assert [finding.problem for finding in part.findings] == [Problem.DENIED_BY_ORGANIZATION]
-    assert [each.is_compliant for each in found] == [True]
-
-
 def test_refused_role_is_explained(sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver) -> None:
-    """The role is right, and the organization demands tags on the group that API Gateway creates without."""
+    """The role is valid, but the organization demands tags on the group, and API Gateway creates it without."""
     condition = {"Null": {"aws:RequestTag/owner": "true"}}
     deny = {"Effect": "Deny", "Action": "logs:CreateLogGroup", "Resource": "*", "Condition": condition}
     sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
@@ -414,7 +276,7 @@ def test_refused_role_is_explained(sandbox: Sandbox, environment: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("tests_all_groups", [False, True])
-def test_limited_role_of_the_owner_is_set_where_api_gateway_takes_it(
+def test_limited_role_of_the_parameter_is_set_if_api_gateway_accepts_it(
     sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, tests_all_groups: bool
 ) -> None:
     sandbox.turn(update_account_tests_all_groups=tests_all_groups)
@@ -424,19 +286,3 @@ def test_limited_role_of_the_owner_is_set_where_api_gateway_takes_it(
     environment.setenv("LOG_ROLE_ARN", arn)
     failed = deliver(record("UpdateAccount", {}), remaining=80_000)
     assert (failed, log_role(sandbox)) == ((["0"], None) if tests_all_groups else ([], arn))
-
-
-def test_role_that_cannot_be_read_keeps_no_stage_from_being_swept(sandbox: Sandbox, settings: Settings) -> None:
-    set_log_role(sandbox, make_role(sandbox))
-    make_rest_stage(sandbox)
-    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "iam", "GetRole", of=lambda _: True))
-    part, found = swept(settings)
-    assert len(part.errors) == 1
-    assert len(found) == 1
-
-
-def test_check_changes_nothing(sandbox: Sandbox, settings: Settings) -> None:
-    narrow(sandbox, allow("mine"))
-    found = look(Clients(lambda: Pace(1_000)), settings, "us-east-1")
-    assert found.status is RoleStatus.LIMITED
-    assert log_role(sandbox) == THEIRS

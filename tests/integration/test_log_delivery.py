@@ -1,4 +1,4 @@
-"""An HTTP API's access logs reach their log group, whatever became of the group or of the policies that let them in."""
+"""An HTTP API's access logs reach their log group, also after the group or its policies were deleted or changed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def updated(api_id: str) -> dict[str, Any]:
 
 
 def compliant_stage(sandbox: Sandbox, deliver: Deliver) -> str:
-    """The id of an HTTP API whose stage logs to the group that was created for it."""
+    """Create an HTTP API whose stage logs to the group that Log Keeper created. Return the API's id."""
     api_id = make_http_stage(sandbox)
     assert deliver(updated(api_id)) == []
     assert reaches(sandbox, "us-east-1", own_group(api_id))
@@ -54,7 +54,7 @@ def compliant_stage(sandbox: Sandbox, deliver: Deliver) -> str:
 
 
 def stage_of_owner(sandbox: Sandbox, group: str = "/team/web") -> str:
-    """The id of an HTTP API whose stage logs to a group that its owner created."""
+    """Create an HTTP API whose stage logs to a group that its owner created. Return the API's id."""
     api_id = make_http_stage(sandbox)
     sandbox.client("logs").create_log_group(logGroupName=group)
     access = {"DestinationArn": arn(group), "Format": "$context.requestId mine"}
@@ -74,19 +74,22 @@ def logs_calls(sandbox: Sandbox, since: int) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _policy_of_the_group(sandbox: Sandbox) -> None:
-    """What is deleted and restored here is the group's policy, unless a test says otherwise."""
+    """Put the permission into the group's policy, unless a test says otherwise."""
     sandbox.turn(log_delivery_policy="group")
 
 
 @pytest.fixture(params=list(itertools.product([True, False], ["group", "account"])), ids=str)
 def delivering(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
-    """Accounts that allow delivery again at an unchanged UpdateStage or not; in the group's policy or the account's."""
+    """Set where the permission is and when it is renewed.
+
+    An UpdateStage without changes renews it or not; it is in the group's policy or in the account's.
+    """
     runs, place = request.param
     sandbox.turn(unchanged_update_runs_log_delivery_admission=runs, log_delivery_policy=place)
     return sandbox
 
 
-# ---- what is restored
+# ---- deliveries that are restored
 
 
 def test_delivery_to_a_group_that_was_deleted_works_again(delivering: Sandbox, deliver: Deliver) -> None:
@@ -96,7 +99,7 @@ def test_delivery_to_a_group_that_was_deleted_works_again(delivering: Sandbox, d
     assert deliver(record("DeleteLogGroup", {"logGroupName": group}, eventSource="logs.amazonaws.com")) == []
     assert log_groups(delivering)[group] == 365
     assert reaches(delivering, "us-east-1", group)
-    # The account's policy outlives the group.
+    # The account's policy still exists after the group.
     is_lost = delivering.behaviour.log_delivery_policy == "group"
     assert published_changes(delivering, since) == ([Setting.LOG_DELIVERY] if is_lost else [])
 
@@ -113,7 +116,7 @@ def test_delivery_whose_policy_was_deleted_works_again(sandbox: Sandbox, deliver
     assert v2_stage(sandbox, api_id, "$default")["AccessLogSettings"] == settings
 
 
-def test_delivery_to_a_group_of_the_owner_is_restored_and_nothing_else_is(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_only_the_delivery_to_an_owners_group_is_restored(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = stage_of_owner(sandbox)
     delete_policy_of(sandbox, "/team/web")
     settings = v2_stage(sandbox, api_id, "$default")["AccessLogSettings"]
@@ -124,7 +127,7 @@ def test_delivery_to_a_group_of_the_owner_is_restored_and_nothing_else_is(sandbo
 
 
 def test_policy_that_was_replaced_keeps_what_it_says(sandbox: Sandbox, deliver: Deliver) -> None:
-    """A group has one policy: another service's permission must not be lost."""
+    """A group has one policy: the permission of another service must not be lost."""
     api_id = compliant_stage(sandbox, deliver)
     logs, group = sandbox.client("logs"), own_group(api_id)
     theirs = document("Allow", service="events.amazonaws.com")
@@ -135,7 +138,7 @@ def test_policy_that_was_replaced_keeps_what_it_says(sandbox: Sandbox, deliver: 
     assert "events.amazonaws.com" in policy["policyDocument"]
 
 
-def test_account_policy_that_was_deleted_is_made_up_for(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_deleted_policy_of_the_account_is_replaced_by_one_of_the_group(sandbox: Sandbox, deliver: Deliver) -> None:
     sandbox.turn(log_delivery_policy="account")
     api_id = compliant_stage(sandbox, deliver)
     sandbox.client("logs").delete_resource_policy(policyName="AWSLogDeliveryWrite20150319")
@@ -150,22 +153,22 @@ def test_policy_that_changes_meanwhile_is_read_again(sandbox: Sandbox, deliver: 
     delete_policy_of(sandbox, group)
     theirs = document("Allow", service="events.amazonaws.com")
 
-    def overtake(_: Sandbox, call: Call) -> None:
+    def change_policy(_: Sandbox, call: Call) -> None:
         if call.operation == "PutResourcePolicy" and "log-keeper" in call.user_agent:
-            sandbox.hooks.remove(overtake)
+            sandbox.hooks.remove(change_policy)
             logs.put_resource_policy(resourceArn=arn(group), policyDocument=theirs)
 
-    sandbox.hooks.append(overtake)
+    sandbox.hooks.append(change_policy)
     assert deliver(updated(api_id)) == []
     assert reaches(sandbox, "us-east-1", group)
     [policy] = logs.describe_resource_policies(policyScope="RESOURCE", resourceArn=arn(group))["resourcePolicies"]
     assert "events.amazonaws.com" in policy["policyDocument"]
 
 
-# ---- what is not
+# ---- deliveries that are left
 
 
-def test_delivery_that_somebody_denies_is_a_finding_and_no_fight(
+def test_denied_delivery_is_a_finding_and_nothing_is_changed(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     api_id, logs = stage_of_owner(sandbox), sandbox.client("logs")
@@ -180,7 +183,7 @@ def test_delivery_that_somebody_denies_is_a_finding_and_no_fight(
     assert "UpdateStage" not in [made.call.operation for made in sandbox.calls[since:]]
 
 
-def test_policy_that_may_not_be_put_is_reported_and_the_message_comes_back(
+def test_refused_policy_is_reported_and_the_message_is_retried(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     api_id = compliant_stage(sandbox, deliver)
@@ -220,7 +223,7 @@ def test_preview_shows_it(sandbox: Sandbox, deliver: Deliver, capsys: pytest.Cap
     assert not reaches(sandbox, "us-east-1", "/team/web")
 
 
-# ---- what it costs
+# ---- number of calls
 
 
 def test_compliant_stage_costs_one_more_call(sandbox: Sandbox, deliver: Deliver) -> None:
@@ -231,19 +234,19 @@ def test_compliant_stage_costs_one_more_call(sandbox: Sandbox, deliver: Deliver)
     assert logs_calls(sandbox, since) == ["DescribeLogGroups", "DescribeResourcePolicies"]
 
 
-def test_new_stage_costs_none(sandbox: Sandbox, deliver: Deliver) -> None:
-    """API Gateway itself allows delivery when access logs are switched on."""
+def test_new_stage_costs_no_call_about_policies(sandbox: Sandbox, deliver: Deliver) -> None:
+    """API Gateway itself adds the permission when access logs are switched on."""
     api_id, since = make_http_stage(sandbox), len(sandbox.calls)
     deliver(updated(api_id))
     assert "DescribeResourcePolicies" not in logs_calls(sandbox, since)
 
 
-# ---- a region
+# ---- all stages of a region
 
 
 @pytest.fixture(params=["all", "none", "refused"])
 def listing(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
-    """Accounts that list the policies of all groups, or do not."""
+    """Set whether CloudWatch Logs lists the policies of all groups."""
     sandbox.turn(resource_policies_without_arn=request.param)
     return sandbox
 
@@ -268,7 +271,7 @@ def test_sweep_finds_deliveries_that_cannot_work(listing: Sandbox, deliver: Deli
     since = len(listing.calls)
     assert are_compliant(listing) == {api_id: api_id != apis[2] for api_id in apis}
     calls = logs_calls(listing, since).count("DescribeResourcePolicies")
-    # The account's policies, the list, and what it does not say.
+    # The account's policies, the list of policies, and one group that is not in it.
     assert calls == 1 + 1 + (1 if listing.behaviour.resource_policies_without_arn == "all" else 6)
 
 

@@ -1,4 +1,4 @@
-"""Whichever way CloudWatch Logs answers a read of log groups by their names, stages are remediated and none is hurt."""
+"""Stages are remediated whichever way CloudWatch Logs answers a read of log groups by their names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from testing.deliveries import Deliver
 
 @pytest.fixture(params=list(itertools.product([False, True], repeat=2)), ids=str)
 def answering(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
-    """An account that answers in one of the four ways: it refuses missing groups or not, hides retentions or not."""
+    """An account with one of four ways to answer: it refuses missing groups or not, hides retentions or not."""
     refuses, hides = request.param
     sandbox.turn(refuses_missing_log_groups=refuses, identifiers_hide_retention=hides)
     return sandbox
@@ -77,7 +77,7 @@ def test_compliant_stage_costs_one_read_and_where_retentions_are_hidden_two_more
 
 
 def test_groups_of_a_whole_region_are_read_in_few_calls(answering: Sandbox) -> None:
-    """At most the call by names and two for each API, whose stages are many: not one for each group."""
+    """The call by names and at most two for each API, whose stages are many: not one call for each group."""
     logs = answering.client("logs")
     names = [f"{prefix}api{api}/stage{stage}"
              for prefix in ("API-Gateway-Execution-Logs_", "/aws/vendedlogs/apigateway/")
@@ -92,8 +92,8 @@ def test_groups_of_a_whole_region_are_read_in_few_calls(answering: Sandbox) -> N
     assert len(answering.calls) - before <= 1 + 2 * 5
 
 
-def test_retentions_of_owners_groups_are_not_asked_for(answering: Sandbox) -> None:
-    """They are theirs, whatever they are: one call is enough, also where retentions are hidden."""
+def test_retentions_of_owners_groups_are_not_read(answering: Sandbox) -> None:
+    """They do not matter: one call is enough, also where retentions are hidden."""
     logs = answering.client("logs")
     logs.create_log_group(logGroupName="/team/shop")
     before = len(answering.calls)

@@ -1,4 +1,4 @@
-"""Stages whose lines go nowhere: not compliant, and nothing is tried that cannot succeed until that is settled."""
+"""Stages whose lines are lost are not compliant, and nothing is tried until it can succeed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _schedules(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> None:
 
 
 def check(sandbox: Sandbox) -> tuple[datetime, dict[str, Any]]:
-    """When the one planned check is due, and what it puts on the queue."""
+    """Return when the only planned check is due, and the message that it sends."""
     client = sandbox.client("scheduler")
     [found] = client.list_schedules(GroupName="opt-ins")["Schedules"]
     schedule = client.get_schedule(GroupName="opt-ins", Name=found["Name"])
@@ -55,7 +55,7 @@ def rest_stage(sandbox: Sandbox) -> str:
 
 
 def test_check_of_a_missing_group_is_due_no_earlier_than_it_takes_effect(sandbox: Sandbox, deliver: Deliver) -> None:
-    """Scheduler knows whole seconds: one that comes a part of a second early would start the wait anew."""
+    """Scheduler has whole seconds: a check a fraction of a second too early would start the wait again."""
     set_log_role(sandbox, make_role(sandbox))
     api_id = rest_stage(sandbox)
     sandbox.clock.sleep(1.5 - sandbox.now().microsecond / 1_000_000)  # type: ignore[attr-defined]
@@ -89,10 +89,10 @@ def test_new_destination_that_the_log_role_may_not_write_to_is_a_finding(
 
 @pytest.mark.parametrize("protocol", ["HTTP", "WEBSOCKET"])
 @pytest.mark.parametrize("refuses", [True, False])
-def test_format_is_not_set_before_the_destination_is_there(
+def test_format_is_not_set_before_the_destination_exists(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, protocol: str, *, refuses: bool
 ) -> None:
-    """API Gateway may refuse any access log settings then: the message would fail until it is a dead letter."""
+    """Until then API Gateway may refuse any access log settings, and the message would become a dead letter."""
     sandbox.turn(refuses_missing_websocket_log_groups=refuses)
     sandbox.turn(accepts_missing_http_log_groups=not refuses)
     set_log_role(sandbox, make_role(sandbox))

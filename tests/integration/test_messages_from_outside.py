@@ -1,4 +1,4 @@
-"""Messages that somebody else put on the queues: they touch nothing but the logging of stages that are ours."""
+"""Messages that somebody else sends to the queues change nothing but the logging of stages of this account."""
 
 from __future__ import annotations
 
@@ -48,16 +48,13 @@ OURS = re.compile(r"/(v2/)?(restapis|apis)/[a-z0-9]+(/stages(/([A-Za-z0-9_-]+|\$
 
 @pytest.fixture(autouse=True)
 def _unhurried(environment: pytest.MonkeyPatch) -> None:
-    """The account's quota is not what these tests are about."""
+    """Let calls be as frequent as they are: the account's quota is not the subject of these tests."""
     environment.setenv("SWEEP_RATE", "1000")
 
 
 @pytest.fixture
 def api_id(sandbox: Sandbox) -> str:
-    """Return the API of a non-compliant stage, in an account with a valid log role.
-
-    Stages of another region are non-compliant too.
-    """
+    """Create non-compliant stages in two regions and a valid log role. Return the id of the first stage's API."""
     make_rest_stage(sandbox, region="eu-west-1")
     make_websocket_stage(sandbox)
     make_http_stage(sandbox)
@@ -76,7 +73,7 @@ def stage_to_evaluate(
 
 
 def with_name(name: Any, api_id: str) -> list[Any]:
-    """A message for each place where a name can stand; the others are those of a stage that is there."""
+    """Return a message for each place of a name. The other names are those of an existing stage."""
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     messages = [
         record("UpdateStage", {"restApiId": name, "stageName": "prod"}),
@@ -122,17 +119,19 @@ def with_name(name: Any, api_id: str) -> list[Any]:
     return messages
 
 
-def test_names_that_aws_never_gave_lead_to_no_call(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+def test_name_that_aws_never_gives_leads_to_no_call(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
     before, calls = snapshot(sandbox), len(sandbox.calls)
     messages = [message for name in NAMES for message in with_name(name, api_id)]
     failed = deliver(*messages)
     assert [f"{made.call.operation} {made.call.http_path}" for made in made_by_program(sandbox, calls)] == []
     assert snapshot(sandbox) == before
-    assert len(failed) > len(messages) / 2  # the others name no stage at all
+    assert len(failed) > len(messages) / 2  # the other messages name no stage
 
 
 @pytest.mark.parametrize("place", ["another account", "another region"])
-def test_other_accounts_and_regions_are_refused(sandbox: Sandbox, api_id: str, deliver: Deliver, place: str) -> None:
+def test_message_about_another_account_or_region_is_refused(
+    sandbox: Sandbox, api_id: str, deliver: Deliver, place: str
+) -> None:
     calls = len(sandbox.calls)
     names: list[dict[str, Any]] = [{"account": "999999999999"}, {"account": int(ACCOUNT)}, {"account": None}]
     if place == "another region":
@@ -140,7 +139,7 @@ def test_other_accounts_and_regions_are_refused(sandbox: Sandbox, api_id: str, d
     group = record("DeleteLogGroup", {"logGroupName": f"/aws/apigateway/{api_id}/prod"}, **LOGS)
     events = [record("UpdateAccount"), updated(api_id), stage_to_evaluate(api_id=api_id), group]
     messages = [event | name for event in events for name in names]
-    # Our own of another region are let be: such comes at the end of an opt-in in a region that was dropped since.
+    # Own events of another region are ignored: they come at the end of an opt-in in a region that is no longer managed.
     refused = [
         str(number)
         for number, message in enumerate(messages)
@@ -151,7 +150,7 @@ def test_other_accounts_and_regions_are_refused(sandbox: Sandbox, api_id: str, d
 
 
 def forged(api_id: str) -> dict[str, Any]:
-    """Messages that nobody sent who should, about a stage that is ours: what they lead to is all that they can do."""
+    """Return messages from somebody without the right to send them, about a stage of this account."""
     elsewhere = f"arn:aws-cn:apigateway:cn-north-1::/restapis/{api_id}/stages/prod"
     body = json.dumps(updated(api_id))
     return {
@@ -190,7 +189,7 @@ def test_forged_message_about_a_stage_remediates_it_and_nothing_else(
 
 
 def log_role_messages() -> list[Any]:
-    """Return messages that name roles in any form; each leads to a check of the account's log role at most."""
+    """Return messages about roles, which lead to nothing but a check of the log role."""
     names: list[Any] = ["Admin", f"arn:aws:iam::{ACCOUNT}:role/Admin", "*", "../Admin", ["Admin"], None, 7]
     return [
         record("UpdateAccount", {"patchOperations": [{"path": "/cloudwatchRoleArn", "value": "x"}]}),
@@ -227,7 +226,7 @@ def test_records_of_roles_repair_the_one_role_of_the_parameter(sandbox: Sandbox,
     assert made == ["CreateRole", "AttachRolePolicy", "UpdateAccount"]
 
 
-BOMBS = {
+UNREADABLE = {
     "nothing": "",
     "no JSON": "<event/>",
     "nested lists": "[" * 100_000,
@@ -245,16 +244,16 @@ BOMBS = {
 }
 
 
-def test_bomb_fails_alone(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
-    """What came with it is done."""
-    for bomb in BOMBS.values():
+def test_message_that_is_too_large_to_parse_fails_alone(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+    """The other messages of its batch are processed."""
+    for unreadable in UNREADABLE.values():
         ours, calls = make_rest_stage(sandbox), len(sandbox.calls)
-        assert deliver(bomb, updated(ours), bomb) == ["0", "2"], bomb[:40]
+        assert deliver(unreadable, updated(ours), unreadable) == ["0", "2"], unreadable[:40]
         assert levels(get_stage(sandbox, ours)) == {"*/*": "ERROR"}
         assert all(is_of_logging(each, ours) for each in writes(sandbox, calls))
 
 
-# ---- what API Gateway itself says of a stage
+# ---- names that API Gateway answers
 
 
 DESTINATIONS = [
@@ -268,7 +267,7 @@ DESTINATIONS = [
 ]
 
 
-def test_destination_of_the_owner_is_left_and_no_group_made_for_it(
+def test_destination_of_the_owner_is_left_and_its_group_not_created(
     sandbox: Sandbox, api_id: str, deliver: Deliver
 ) -> None:
     """The stage is remediated all the same."""
@@ -291,7 +290,7 @@ def test_destination_of_the_owner_is_left_and_no_group_made_for_it(
 
 
 def test_group_that_a_stage_names_is_not_created(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
-    """Whoever may change the stage can choose its name, which may be a log group of somebody else's template."""
+    """Whoever may change the stage can choose its name, which another template may use for its own log group."""
     chosen = "/aws/lambda/somebody_elses.function-1"
     patch_stage(
         sandbox,
@@ -304,7 +303,7 @@ def test_group_that_a_stage_names_is_not_created(sandbox: Sandbox, api_id: str, 
     assert chosen not in log_groups(sandbox)
 
 
-def test_resource_named_like_a_member_of_the_stage_is_a_resource(
+def test_resource_with_the_name_of_a_stage_member_is_a_resource(
     sandbox: Sandbox, api_id: str, deliver: Deliver
 ) -> None:
     names = ["variables", "canarySettings", "accessLogSettings", "description", "{proxy+}"]
@@ -353,17 +352,17 @@ def sweep(body: object) -> None:
     sweep_handler.handler({"Records": [{"body": text}]}, Context(remaining=900_000))  # type: ignore[arg-type]
 
 
-def test_work_that_nobody_gave_is_refused(sandbox: Sandbox, api_id: str, sweep_queue: None) -> None:
+def test_message_that_is_not_for_a_sweep_is_refused(sandbox: Sandbox, api_id: str, sweep_queue: None) -> None:
     calls = len(sandbox.calls)
     works: list[Any] = [
-        *([bomb for name, bomb in BOMBS.items() if '"detail"' not in bomb or "nested" in name]),
+        *([unreadable for name, unreadable in UNREADABLE.items() if '"detail"' not in unreadable or "nested" in name]),
         *({"region": name, "apis": None} for name in ["eu-west-1", *NAMES]),
         *({"region": "us-east-1", "apis": [[name, "REST"]]} for name in NAMES),
         *({"region": "us-east-1", "apis": [[api_id, name]]} for name in NAMES),
         *({"region": "us-east-1", "apis": name} for name in [*TEXTS, *OTHERS]),
         {"region": "us-east-1", "apis": [[api_id, "REST"], ["../account", "HTTP"]]},
     ]
-    works.remove(BOMBS["nested and closed"])  # an event like another
+    works.remove(UNREADABLE["nested and closed"])  # an event as any other
     for work in works:
         with pytest.raises(UnreadableWorkError):
             sweep(work)
@@ -374,7 +373,7 @@ def test_forged_work_leads_to_reads_and_messages_about_stages(sandbox: Sandbox, 
     before, calls = snapshot(sandbox), len(sandbox.calls)
     sweep({"region": "us-east-1", "apis": [[api_id, "REST"], ["a1b2c3d4e5", "HTTP"], [api_id, "WEBSOCKET"]]})
     sweep({"region": "us-east-1", "apis": None, "account": "999999999999", "queue": "https://example.com"})
-    sweep({"detail": {}, "region": "eu-west-1", "apis": [["../account", "REST"]]})  # any event: a new sweep
+    sweep({"detail": {}, "region": "eu-west-1", "apis": [["../account", "REST"]]})  # any event starts a new sweep
     assert {made.call.operation for made in writes(sandbox, calls)} == {"SendMessage", "SendMessageBatch"}
     paths = [made.call.http_path for made in made_by_program(sandbox, calls) if "apigateway" in made.call.service]
     assert all(OURS.fullmatch(path.rstrip("/")) or path in ("/restapis", "/v2/apis") for path in paths), paths

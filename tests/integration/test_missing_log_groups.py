@@ -1,4 +1,4 @@
-"""Log groups that somebody chose, or that a template owns: never created in their name, and never silent for long."""
+"""A log group that somebody chose or a template owns is never created, and its stage does not stay silent for long."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _schedules(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> None:
 
 
 def rest_stage(sandbox: Sandbox, group: str = THEIRS) -> str:
-    """The id of an API whose compliant stage logs to a group of its owner, which does not exist any more."""
+    """Create a REST API whose compliant stage logs to a deleted group of its owner. Return the API's id."""
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_rest_stage(sandbox)
     patch_stage(
@@ -59,7 +59,7 @@ def rest_stage(sandbox: Sandbox, group: str = THEIRS) -> str:
 
 
 def checks(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """The planned checks: when, and what they put on the queue."""
+    """Return when each planned check is due, and the message that it sends."""
     client = sandbox.client("scheduler")
     found = [
         client.get_schedule(GroupName="opt-ins", Name=each["Name"])
@@ -79,7 +79,7 @@ def destination(sandbox: Sandbox, api_id: str) -> str:
     return str(get_stage(sandbox, api_id)["accessLogSettings"]["destinationArn"])
 
 
-def test_missing_group_of_the_owner_is_not_created_and_reported_at_once(
+def test_missing_group_of_the_owner_is_reported_at_once_and_not_created(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     api_id, since = rest_stage(sandbox), len(sandbox.calls)
@@ -93,7 +93,7 @@ def test_missing_group_of_the_owner_is_not_created_and_reported_at_once(
 
 
 def test_group_that_stays_missing_is_replaced(sandbox: Sandbox, deliver: Deliver) -> None:
-    """By the group that Log Keeper creates: a template would fail over its own name being taken."""
+    """By a group that Log Keeper creates: a template would fail if its own name were taken."""
     api_id = rest_stage(sandbox)
     deliver(updated(api_id))
     [check] = checks(sandbox)
@@ -113,7 +113,9 @@ def test_group_that_stays_missing_is_replaced(sandbox: Sandbox, deliver: Deliver
     assert findings(sandbox, since) == [(Problem.DESTINATION_MISSING, THEIRS)]
 
 
-def test_group_that_comes_back_is_left_and_what_it_lost_is_reported(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_group_that_is_created_again_is_left_and_its_lost_settings_are_reported(
+    sandbox: Sandbox, deliver: Deliver
+) -> None:
     api_id = rest_stage(sandbox)
     deliver(updated(api_id))
     [check] = checks(sandbox)
@@ -146,7 +148,7 @@ def test_stage_logs_again_whether_or_not_api_gateway_creates_the_group(
 
 
 def owned_stage(sandbox: Sandbox) -> str:
-    """The id of an API of the stack ``shop``, whose stage logs to a group that does not exist any more."""
+    """Create the stack ``shop``, whose stage logs to a group that was deleted. Return the API's id."""
     set_log_role(sandbox, make_role(sandbox))
     return make_stack(sandbox, "shop", AccessLogSetting={"DestinationArn": arn(THEIRS), "Format": "$context.requestId"})
 
@@ -178,16 +180,14 @@ def test_deleted_stack_is_not_waited_for(sandbox: Sandbox, deliver: Deliver) -> 
     assert destination(sandbox, api_id) == arn(f"/aws/vendedlogs/apigateway/{api_id}/prod")
 
 
-def test_check_that_cannot_be_planned_keeps_nothing_else_from_being_remediated(
-    sandbox: Sandbox, deliver: Deliver
-) -> None:
+def test_rest_of_the_stage_is_remediated_if_the_check_cannot_be_planned(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = rest_stage(sandbox)
     Refusal(sandbox, "CreateSchedule")
     assert deliver(updated(api_id)) == ["0"]
     assert levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
 
 
-def test_group_that_is_deleted_by_each_deployment_is_given_up(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_group_that_each_deployment_deletes_is_replaced(sandbox: Sandbox, deliver: Deliver) -> None:
     """As the Serverless Framework does with ``restApi: false``: it deletes the group at the end of each deployment.
 
     *Source:* serverless/serverless, ``hack/update-stage.js``, removeAccessLoggingLogGroup.
@@ -244,7 +244,7 @@ def test_deleted_execution_log_group_is_created_again_and_reported(sandbox: Sand
 def test_rest_stage_may_log_to_a_group_named_like_a_websocket_apis(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As a vendor tells people to name it: the other version of the API is asked before the stage counts as deleted."""
+    """A vendor tells people to name it so: the stage counts as deleted only if no API of either version has it."""
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_rest_stage(sandbox)
     group = f"/aws/apigateway/{api_id}/prod"
@@ -269,7 +269,7 @@ def test_stage_of_neither_version_is_deleted(
     assert outcomes(caplog) == ["deleted"]
 
 
-def test_group_in_the_way_of_a_deployment_is_reported(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_log_group_that_makes_a_deployment_fail_is_reported(sandbox: Sandbox, deliver: Deliver) -> None:
     """A stack declares the execution log group that Log Keeper has created, and fails."""
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_rest_stage(sandbox)
@@ -295,7 +295,7 @@ def test_group_in_the_way_of_a_deployment_is_reported(sandbox: Sandbox, deliver:
         [],
     ],
 )
-def test_check_that_cannot_be_read_fails(sandbox: Sandbox, deliver: Deliver, missing: object) -> None:
+def test_planned_check_that_cannot_be_read_fails(sandbox: Sandbox, deliver: Deliver, missing: object) -> None:
     api_id = rest_stage(sandbox)
     deliver(updated(api_id))
     [check] = checks(sandbox)

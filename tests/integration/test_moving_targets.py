@@ -1,4 +1,4 @@
-"""What AWS answers while somebody else is at work: throttles and conflicts are tried again, the rest is not."""
+"""Other programs change the account at the same time: throttles and conflicts are retried, other errors are not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BARE_429 = AwsError("", "Too Many Requests", 429)
 
 
 class Fault:
-    """Answers the first so many calls of an operation with an error."""
+    """Answer the first calls of an operation with an error."""
 
     def __init__(self, sandbox: Sandbox, operation: str, error: AwsError, times: int = 1) -> None:
         self.operation, self.error, self.left = operation, error, times
@@ -39,7 +39,7 @@ class Fault:
 
 
 @pytest.mark.parametrize("operation", ["GetStage", "UpdateStage", "GetAccount", "UpdateAccount"])
-def test_throttle_without_a_code_is_tried_again(sandbox: Sandbox, deliver: Deliver, operation: str) -> None:
+def test_throttle_without_an_error_code_is_retried(sandbox: Sandbox, deliver: Deliver, operation: str) -> None:
     api_id = make_rest_stage(sandbox)
     fault = Fault(sandbox, operation, BARE_429)
     assert deliver(updated(api_id)) == []
@@ -52,13 +52,13 @@ def test_after_a_conflict_the_stage_is_evaluated_again(sandbox: Sandbox, deliver
     deliver(updated(make_rest_stage(sandbox)))
     api_id = make_rest_stage(sandbox)
 
-    def meddle(sandbox: Sandbox, call: Call) -> None:
+    def interfere(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage" and "log-keeper" in call.user_agent:
-            sandbox.hooks.remove(meddle)
+            sandbox.hooks.remove(interfere)
             patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", "ERROR"))
             raise CONFLICT
 
-    sandbox.hooks.append(meddle)
+    sandbox.hooks.append(interfere)
     assert deliver(updated(api_id)) == []
     ours = [
         made.call
@@ -71,7 +71,7 @@ def test_after_a_conflict_the_stage_is_evaluated_again(sandbox: Sandbox, deliver
     ]
 
 
-def test_conflict_without_end_fails_the_message(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_message_fails_if_the_conflict_does_not_end(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
     Fault(sandbox, "UpdateStage", CONFLICT, times=99)
     assert deliver(updated(api_id)) == ["0"]
@@ -86,17 +86,17 @@ def test_other_errors_fail_their_message_only(sandbox: Sandbox, deliver: Deliver
     assert levels(get_stage(sandbox, apis[1])) == {"*/*": "ERROR"}
 
 
-def test_group_made_by_another_meanwhile_is_taken(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_log_group_that_another_program_just_created_is_used(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
     group = f"API-Gateway-Execution-Logs_{api_id}/prod"
 
-    def meddle(sandbox: Sandbox, call: Call) -> None:
+    def interfere(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "CreateLogGroup" and "log-keeper" in call.user_agent:
-            sandbox.hooks.remove(meddle)
+            sandbox.hooks.remove(interfere)
             sandbox.client("logs").create_log_group(logGroupName=group)
             sandbox.client("logs").put_retention_policy(logGroupName=group, retentionInDays=3)
 
-    sandbox.hooks.append(meddle)
+    sandbox.hooks.append(interfere)
     assert deliver(updated(api_id)) == []
     assert log_groups(sandbox)[group] == 3
 
@@ -104,12 +104,12 @@ def test_group_made_by_another_meanwhile_is_taken(sandbox: Sandbox, deliver: Del
 def test_message_about_a_stage_deleted_before_the_change_is_done(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = make_rest_stage(sandbox)
 
-    def meddle(sandbox: Sandbox, call: Call) -> None:
+    def interfere(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage":
-            sandbox.hooks.remove(meddle)
+            sandbox.hooks.remove(interfere)
             sandbox.client("apigateway").delete_stage(restApiId=api_id, stageName="prod")
 
-    sandbox.hooks.append(meddle)
+    sandbox.hooks.append(interfere)
     assert deliver(updated(api_id)) == []
 
 
@@ -123,15 +123,15 @@ def test_role_that_was_deleted_without_a_record_is_repaired_first(sandbox: Sandb
     assert log_role(sandbox) == MADE_ROLE
 
 
-def test_role_that_another_set_meanwhile_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
-    """UpdateAccount takes one call in 20 s: the settings are read again before each try."""
+def test_role_that_another_program_just_set_is_kept(sandbox: Sandbox, deliver: Deliver) -> None:
+    """UpdateAccount accepts one call in 20 s: the settings are read again before each try."""
 
-    def meddle(sandbox: Sandbox, call: Call) -> None:
+    def interfere(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateAccount" and "log-keeper" in call.user_agent:
-            sandbox.hooks.remove(meddle)
+            sandbox.hooks.remove(interfere)
             set_log_role(sandbox, make_role(sandbox, "Theirs"))
             raise BARE_429
 
-    sandbox.hooks.append(meddle)
+    sandbox.hooks.append(interfere)
     assert deliver(record("UpdateAccount", {})) == []
     assert log_role(sandbox) != MADE_ROLE

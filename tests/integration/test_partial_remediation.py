@@ -1,4 +1,4 @@
-"""What cannot be changed does not keep the rest of a stage from being remediated."""
+"""A change that cannot be made does not prevent the other changes of a stage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def leaking(sandbox: Sandbox) -> str:
 def test_data_trace_ends_although_no_log_group_may_be_created(
     sandbox: Sandbox, deliver: Deliver, leaking: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As under a service control policy that demands tags: the level changes too, and the message comes back."""
+    """A service control policy demands tags: the level changes too, and the message is retried."""
     refusal, since = Refusal(sandbox, "CreateLogGroup"), len(sandbox.calls)
     assert deliver(updated(leaking)) == ["0"]
     stage = get_stage(sandbox, leaking)
@@ -40,7 +40,7 @@ def test_data_trace_ends_although_no_log_group_may_be_created(
     assert outcomes(caplog) == ["remediated"]
 
 
-def test_access_logs_go_on_although_the_execution_log_group_may_not_be_created(
+def test_access_logs_are_set_although_the_execution_log_group_may_not_be_created(
     sandbox: Sandbox, deliver: Deliver, leaking: str
 ) -> None:
     Refusal(sandbox, "CreateLogGroup", "API-Gateway-Execution-Logs", code="LimitExceededException")
@@ -53,7 +53,7 @@ def test_access_logs_go_on_although_the_execution_log_group_may_not_be_created(
 def test_data_trace_ends_although_api_gateway_refuses_the_access_logs(
     sandbox: Sandbox, deliver: Deliver, leaking: str
 ) -> None:
-    """All changes at once are refused, so that those of each setting are sent separately."""
+    """The update with all changes is refused, so each type of change is sent by itself."""
     Refusal(sandbox, "UpdateStage", "accessLogSettings", code="BadRequestException")
     assert deliver(updated(leaking)) == ["0"]
     stage = get_stage(sandbox, leaking)
@@ -61,7 +61,7 @@ def test_data_trace_ends_although_api_gateway_refuses_the_access_logs(
     assert stage["methodSettings"]["*/*"]["dataTraceEnabled"] is False
 
 
-def test_data_trace_ends_although_the_account_gets_no_log_role(
+def test_data_trace_ends_although_no_log_role_can_be_set(
     sandbox: Sandbox, deliver: Deliver, leaking: str, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("LOG_ROLE_ARN", make_role(sandbox, "Unfit", policy=None))
@@ -74,7 +74,7 @@ def test_data_trace_ends_although_the_account_gets_no_log_role(
 
 
 @pytest.mark.parametrize(("before", "after"), [("OFF", "ERROR"), ("ERROR", "ERROR"), ("INFO", "INFO")])
-def test_opt_in_that_cannot_be_scheduled_to_end_leaves_no_stage_silent(
+def test_stage_logs_at_error_if_the_end_of_its_opt_in_cannot_be_scheduled(
     sandbox: Sandbox, deliver: Deliver, leaking: str, before: str, after: str
 ) -> None:
     patch_stage(sandbox, leaking, ("replace", "/*/*/logging/loglevel", before))
@@ -88,7 +88,7 @@ def test_opt_in_that_cannot_be_scheduled_to_end_leaves_no_stage_silent(
     assert ("execution logging level" in published_changes(sandbox, since)) == (before != after)
 
 
-def test_opt_in_that_cannot_be_scheduled_to_end_does_not_begin(
+def test_opt_in_does_not_start_if_its_end_cannot_be_scheduled(
     sandbox: Sandbox, deliver: Deliver, leaking: str, environment: pytest.MonkeyPatch
 ) -> None:
     patch_stage(sandbox, leaking, ("replace", "/*/*/logging/loglevel", "ERROR"))
@@ -101,7 +101,7 @@ def test_opt_in_that_cannot_be_scheduled_to_end_does_not_begin(
     assert (settings["dataTraceEnabled"], settings["loggingLevel"]) == (False, "ERROR")
 
 
-def test_nothing_that_can_be_done_is_non_compliant(
+def test_stage_without_a_possible_change_is_non_compliant(
     sandbox: Sandbox, deliver: Deliver, leaking: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     Refusal(sandbox, "CreateLogGroup")
@@ -111,13 +111,13 @@ def test_nothing_that_can_be_done_is_non_compliant(
     assert get_stage(sandbox, leaking)["methodSettings"]["*/*"]["dataTraceEnabled"] is True
 
 
-def test_what_was_made_before_a_conflict_is_published(sandbox: Sandbox, deliver: Deliver, leaking: str) -> None:
-    """Another program makes the stage compliant between the log groups and the stage's own settings."""
+def test_log_groups_created_before_a_conflict_are_published(sandbox: Sandbox, deliver: Deliver, leaking: str) -> None:
+    """Another program makes the stage compliant after the log groups were created and before the update."""
     since = len(sandbox.calls)
 
-    def meddle(sandbox: Sandbox, call: Call) -> None:
+    def interfere(sandbox: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage" and "log-keeper" in call.user_agent:
-            sandbox.hooks.remove(meddle)
+            sandbox.hooks.remove(interfere)
             group = f"arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/apigateway/{leaking}/prod"
             patch_stage(
                 sandbox,
@@ -129,7 +129,7 @@ def test_what_was_made_before_a_conflict_is_published(sandbox: Sandbox, deliver:
             )
             raise AwsError("ConflictException", "Unable to complete operation due to concurrent modification.", 409)
 
-    sandbox.hooks.append(meddle)
+    sandbox.hooks.append(interfere)
     assert deliver(updated(leaking)) == []
     published = [made.call.params["Entries"] for made in sandbox.calls[since:] if made.call.operation == "PutEvents"]
     [groups] = [json.loads(entry["Detail"])["logGroups"] for entries in published for entry in entries]
@@ -142,7 +142,7 @@ def test_http_stage_needs_no_log_role(sandbox: Sandbox, deliver: Deliver, enviro
     assert deliver(record("UpdateStage", {"apiId": api_id, "stageName": "$default"})) == []
 
 
-def test_created_log_groups_say_who_created_them(sandbox: Sandbox, deliver: Deliver, leaking: str) -> None:
+def test_created_log_groups_are_tagged_with_their_creator(sandbox: Sandbox, deliver: Deliver, leaking: str) -> None:
     assert deliver(updated(leaking)) == []
     logs = sandbox.client("logs", caller=sandbox.administrator)
     for name in (f"API-Gateway-Execution-Logs_{leaking}/prod", f"/aws/vendedlogs/apigateway/{leaking}/prod"):

@@ -1,14 +1,10 @@
-"""The preview, in process and as a command of its own, of accounts in the sandbox."""
+"""The preview of sandbox accounts, run in this process."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,7 +73,7 @@ def stages(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     return {(stage["region"], stage["apiId"]): stage for region in document["regions"] for stage in region["stages"]}
 
 
-def test_defaults_are_the_templates() -> None:
+def test_defaults_are_those_of_the_template() -> None:
     arguments = command.parser().parse_args([])
     settings = command.settings(arguments, ACCOUNT, "aws", ("us-east-1",))
     assert policy_parameters(settings) == {
@@ -88,7 +84,7 @@ def test_defaults_are_the_templates() -> None:
 
 
 def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
-    """Those of the policy and of log groups, but what only a change needs."""
+    """The parameters of the policy and of log groups, except those that matter only for changes."""
     groups = templates.parse_source((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
     wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
     settings = command.settings(command.parser().parse_args([]), ACCOUNT, "aws", ("us-east-1",))
@@ -96,7 +92,7 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     assert set(policy_parameters(settings)) == wanted - only_changes
 
 
-def test_options_are_the_policy() -> None:
+def test_options_become_the_policy() -> None:
     options = "--info-tag-key=k --allow-data-trace --access-log-format=CLF --detailed-metrics --exempt-tag-key=e"
     retentions = ["--access-log-retention-days=7", "--execution-log-retention-days=3"]
     arguments = command.parser().parse_args([*options.split(), *retentions])
@@ -164,7 +160,7 @@ def test_changes_in_the_preview_are_those_that_enforcing_makes(sandbox: Sandbox,
 
 
 def test_nothing_is_changed(sandbox: Sandbox, preview: Preview, tmp_path: Path) -> None:
-    """Each call reads, whatever the options."""
+    """Every call, with every option, only reads."""
     make_rest_stage(sandbox)
     make_http_stage(sandbox)
     make_websocket_stage(sandbox)
@@ -179,8 +175,10 @@ def test_nothing_is_changed(sandbox: Sandbox, preview: Preview, tmp_path: Path) 
     assert {"GetRestApis", "GetApis", "GetStages", "GetAccount", "DescribeLogGroups", "DescribeTrails"} <= operations
 
 
-def test_it_stops_at_what_readers_may_do(sandbox: Sandbox, preview: Preview, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The help names all the permissions that it needs; without that of the log role the rest is shown."""
+def test_permissions_of_the_help_are_enough(
+    sandbox: Sandbox, preview: Preview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The help names all permissions that it needs. Without the one about the log role, the rest is shown."""
     make_rest_stage(sandbox)
     set_log_role(sandbox, make_role(sandbox))
     iam = sandbox.client("iam")
@@ -234,7 +232,7 @@ def test_region_that_cannot_be_read_is_reported_and_the_others_are_shown(sandbox
     assert not document["isComplete"]
 
 
-def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, preview: Preview) -> None:
+def test_all_regions_are_those_that_accept_the_credentials(sandbox: Sandbox, preview: Preview) -> None:
     make_rest_stage(sandbox, region="eu-central-1")
     sandbox.disabled_regions.update({"ap-east-1", "me-south-1"})
     code, output, _ = preview("--json", "--all-regions")
@@ -248,7 +246,7 @@ def test_all_regions_are_those_that_take_the_credentials(sandbox: Sandbox, previ
     assert [region["region"] for region in document["regions"] if region["logRole"]["isNeeded"]] == ["eu-central-1"]
 
 
-def test_region_without_a_trail_is_a_finding(sandbox: Sandbox, preview: Preview) -> None:
+def test_preview_of_a_region_without_a_trail_has_a_finding(sandbox: Sandbox, preview: Preview) -> None:
     sandbox.client("cloudtrail").stop_logging(Name="organization")
     code, output, _ = preview("--json")
     assert code == command.COMPLIANT
@@ -272,7 +270,7 @@ def test_execution_logs_that_are_delivered_elsewhere_are_a_finding(sandbox: Sand
     assert f"API-Gateway-Execution-Logs_{api_id}/prod" not in json.dumps(stage["logGroups"])
 
 
-def test_json_keeps_its_members(sandbox: Sandbox, preview: Preview) -> None:
+def test_json_has_these_members(sandbox: Sandbox, preview: Preview) -> None:
     make_rest_stage(sandbox)
     document = json.loads(preview("--json")[1])
     [region], [stage] = document["regions"], document["regions"][0]["stages"]
@@ -320,7 +318,7 @@ def test_csv_has_a_row_for_each_stage(sandbox: Sandbox, preview: Preview) -> Non
     assert "change execution logging level from OFF to ERROR" in row["changes"]
 
 
-def test_page_is_written_beside_the_tables(sandbox: Sandbox, preview: Preview, tmp_path: Path) -> None:
+def test_page_is_written_in_addition_to_the_tables(sandbox: Sandbox, preview: Preview, tmp_path: Path) -> None:
     make_rest_stage(sandbox)
     page = tmp_path / "page.html"
     code, output, _ = preview("--html", str(page))
@@ -351,64 +349,3 @@ def test_wrong_usage_is_reported(preview: Preview, arguments: tuple[str, ...]) -
     code, output, error = preview(*arguments)
     assert (code, output) == (command.WRONG_USAGE, "")
     assert "error:" in error
-
-
-def run(sandbox: Sandbox, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, that sees nothing of the user's own settings."""
-    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
-    return subprocess.run(
-        [sys.executable, "-m", "preview", "--rate", "10", *arguments],
-        env=environment | sandbox.environment() | variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:
-    make_rest_stage(sandbox)
-    make_websocket_stage(sandbox)
-    done = run(sandbox)
-    assert (done.returncode, done.stderr) == (command.NON_COMPLIANT, "")
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "2 of 2 stages would be remediated" in done.stdout
-    assert "\x1b" not in done.stdout
-    # What is forced to be a terminal gets bold and dim, and colours unless they are unwanted.
-    colour = re.compile(r"\x1b\[(\d+;)*3\d")
-    assert colour.search(run(sandbox, FORCE_COLOR="1").stdout)
-    assert not colour.search(run(sandbox, FORCE_COLOR="1", NO_COLOR="1").stdout)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "variables", "says"),
-    [
-        (("--profile", "nobody"), {}, "The config profile (nobody) could not be found"),
-        ((), {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "name one with --region"),
-        ((), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no AWS credentials were found"),
-        ((), {"AWS_ACCESS_KEY_ID": "AKIAUNKNOWNTOANYBODY"}, "log in again"),
-        ((), {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "connection"),
-        (("--region", "nowhere"), {}, "Name a region such as"),
-    ],
-)
-def test_errors_are_one_sentence(
-    sandbox: Sandbox, arguments: tuple[str, ...], variables: dict[str, str], says: str
-) -> None:
-    done = run(sandbox, *arguments, **variables)
-    assert (done.returncode, done.stdout) == (command.ERROR, "")
-    assert says in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_reader_that_stops_reading_is_no_error_to_tell(sandbox: Sandbox) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "preview", "--html", "-"],
-        env=environment | sandbox.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        assert process.stderr.read() == b""

@@ -1,4 +1,4 @@
-"""Facts about log delivery are read in few calls, whichever way CloudWatch Logs answers."""
+"""The permissions of log delivery are read in few calls, whichever way CloudWatch Logs answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def policy(effect: str = "Allow") -> str:
 
 
 def make_groups(sandbox: Sandbox, count: int, document: str | None = None) -> list[str]:
-    """The ARNs of new log groups, with this resource policy of their own."""
+    """Create log groups with this resource policy of their own. Return their ARNs."""
     logs, names = sandbox.client("logs"), [f"/team/{number}" for number in range(count)]
     for name in names:
         logs.create_log_group(logGroupName=name)
@@ -38,14 +38,14 @@ def make_groups(sandbox: Sandbox, count: int, document: str | None = None) -> li
 
 
 def read(sandbox: Sandbox, arns: list[str], missing: tuple[str, ...] = ()) -> tuple[set[DeliveryPermission], int]:
-    """What is said of the groups, and how many calls that took."""
+    """Return the permission of each group, and the number of calls."""
     before = len(sandbox.calls)
     facts = ResourcePolicies(sandbox.client("logs")).read(arns, missing=missing)
     assert list(facts) == sorted(arns)
     return {each.permission for each in facts.values()}, len(sandbox.calls) - before
 
 
-def test_group_with_a_policy_of_its_own_costs_one_call(sandbox: Sandbox) -> None:
+def test_group_with_its_own_policy_takes_one_call(sandbox: Sandbox) -> None:
     assert read(sandbox, make_groups(sandbox, 1, policy())) == ({ALLOWED}, 1)
 
 
@@ -58,7 +58,7 @@ def test_policy_of_the_account_is_read_where_the_groups_own_does_not_allow(sandb
     assert read(sandbox, arns) == ({DENIED}, 2)
 
 
-def test_missing_group_is_not_asked_for(sandbox: Sandbox) -> None:
+def test_policy_of_a_missing_group_is_not_read(sandbox: Sandbox) -> None:
     assert read(sandbox, [arn("/gone")], missing=(arn("/gone"),)) == ({MISSING}, 1)
 
 
@@ -67,7 +67,7 @@ def test_group_that_was_deleted_meanwhile_has_no_policy(sandbox: Sandbox) -> Non
 
 
 def test_policies_of_many_groups_are_listed(sandbox: Sandbox) -> None:
-    """Fifty in a call, and one call for the account's."""
+    """Fifty in a call, and one call for the account's policies."""
     sandbox.turn(resource_policies_without_arn="all")
     assert read(sandbox, make_groups(sandbox, 101, policy())) == ({ALLOWED}, 3 + 1)
 
@@ -78,13 +78,13 @@ def test_deny_in_the_account_is_seen_where_policies_are_listed(sandbox: Sandbox)
     assert read(sandbox, arns) == ({DENIED}, 2)
 
 
-def test_one_call_is_left_for_each_group_that_the_list_does_not_speak_of(sandbox: Sandbox) -> None:
+def test_group_that_is_not_in_the_list_takes_one_call(sandbox: Sandbox) -> None:
     arns = make_groups(sandbox, 4)
     assert read(sandbox, arns) == ({MISSING}, 1 + 1 + 4)
 
 
 @pytest.mark.parametrize("answer", ["none", "refused"])
-def test_groups_are_asked_for_where_no_list_is_given(sandbox: Sandbox, answer: Any) -> None:
+def test_policy_of_each_group_is_read_if_they_cannot_be_listed(sandbox: Sandbox, answer: Any) -> None:
     sandbox.turn(resource_policies_without_arn=answer)
     assert read(sandbox, make_groups(sandbox, 5, policy())) == ({ALLOWED}, 1 + 1 + 5)
 
@@ -100,7 +100,7 @@ def test_lists_are_read_once(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("before", [None, "another service's"])
-def test_delivery_is_allowed_and_what_was_there_stays(sandbox: Sandbox, before: str | None) -> None:
+def test_statement_is_added_and_the_others_stay(sandbox: Sandbox, before: str | None) -> None:
     logs = sandbox.client("logs")
     document = json.dumps({"Version": "2012-10-17", "Statement": [{
         "Sid": "Theirs", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": WRITE,
@@ -113,7 +113,7 @@ def test_delivery_is_allowed_and_what_was_there_stays(sandbox: Sandbox, before: 
     assert ("Theirs" in after["policyDocument"]) is bool(before)
 
 
-def test_policy_that_somebody_changed_meanwhile_is_not_overwritten(sandbox: Sandbox) -> None:
+def test_policy_that_somebody_just_changed_is_not_overwritten(sandbox: Sandbox) -> None:
     logs = sandbox.client("logs")
     [group] = make_groups(sandbox, 1)
     facts = ResourcePolicies(logs).read([group], missing=())[group]

@@ -1,4 +1,4 @@
-"""A sweep in this process: what is left when time runs out, and regions that are closed."""
+"""A sweep in this process: time that runs out, and regions that are closed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from testing.published import Refusal
 
 
 class Clock:
-    """Seconds that pass only while somebody sleeps."""
+    """A clock that moves only by sleeping, in seconds."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -50,7 +50,7 @@ def settings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def swept(
     settings: Settings, work: Work, clock: Clock, apis: int = 99, tell: Callable[[Evaluation], None] = lambda _: None
 ) -> Swept:
-    """A sweep with time for so many APIs."""
+    """Run a sweep that has time for so many APIs."""
     left = iter(range(apis))
     clients = Clients(lambda: Pace(4, clock=clock, sleep=clock.sleep))
     return sweep(
@@ -64,14 +64,14 @@ def swept(
 
 
 def messages(sandbox: Sandbox, settings: Settings) -> list[dict[str, Any]]:
-    """All messages of StageQueue, those that are delayed too: the queue forgets its delays first."""
+    """Return all messages of StageQueue, also those with a delay."""
     sqs, found = sandbox.client("sqs"), []
     while received := sqs.receive_message(QueueUrl=settings.stage_queue_url, MaxNumberOfMessages=10).get("Messages"):
         found += [json.loads(message["Body"]) for message in received]
     return found
 
 
-def test_what_there_was_no_time_for_goes_on_in_another_message(sandbox: Sandbox, settings: Settings) -> None:
+def test_apis_without_time_are_swept_with_another_message(sandbox: Sandbox, settings: Settings) -> None:
     names = {*(make_rest_stage(sandbox) for _ in range(3)), make_http_stage(sandbox), make_websocket_stage(sandbox)}
     clock, work, rounds = Clock(), Work("us-east-1"), 0
     found: list[str] = []
@@ -87,8 +87,8 @@ def test_what_there_was_no_time_for_goes_on_in_another_message(sandbox: Sandbox,
     assert rounds == 3
 
 
-def test_facts_that_are_refused_hide_the_stages_they_concern_only(sandbox: Sandbox, settings: Settings) -> None:
-    """Such as the policies that HTTP APIs depend on: the stage of the REST API is on the queue all the same."""
+def test_only_stages_that_need_a_refused_read_are_left_out(sandbox: Sandbox, settings: Settings) -> None:
+    """If the policies for HTTP APIs cannot be read, the stage of a REST API is still sent to the queue."""
     rest, http = make_rest_stage(sandbox), make_http_stage(sandbox)
     sandbox.client("logs").create_log_group(logGroupName="mine")
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:mine"
@@ -103,15 +103,15 @@ def test_facts_that_are_refused_hide_the_stages_they_concern_only(sandbox: Sandb
     assert (again.left, len(again.errors)) == (None, 1)
 
 
-def test_calls_are_spread_and_repairs_count_in(sandbox: Sandbox, settings: Settings) -> None:
-    """Four a second: two lists and a call for each API, and two calls for each stage with required changes."""
+def test_calls_are_spread_with_time_for_the_remediation(sandbox: Sandbox, settings: Settings) -> None:
+    """Four calls a second: two lists, one call for each API, and two calls for each non-compliant stage."""
     for _ in range(4):
         make_rest_stage(sandbox)
     clock = Clock()
     swept(settings, Work("us-east-1"), clock)
     assert 4 <= clock.now * 4 <= 2 + 1 + 4 + 4 * 2
     sent = [made.call.params["Entries"] for made in sandbox.calls if made.call.operation == "SendMessageBatch"]
-    assert sum(len(entries) for entries in sent) == 5  # and the account's log role
+    assert sum(len(entries) for entries in sent) == 5  # one of them for the account's log role
 
 
 def test_invalid_role_and_non_compliant_stages_are_put_on_the_queue(sandbox: Sandbox, settings: Settings) -> None:
@@ -121,7 +121,7 @@ def test_invalid_role_and_non_compliant_stages_are_put_on_the_queue(sandbox: San
     assert sorted(kinds, key=str) == [("Log Role To Evaluate", None), ("Stage To Evaluate", api_id)]
 
 
-def test_nothing_is_put_on_the_queue_in_audit_mode(sandbox: Sandbox, settings: Settings) -> None:
+def test_nothing_is_sent_to_the_queue_in_audit_mode(sandbox: Sandbox, settings: Settings) -> None:
     make_rest_stage(sandbox)
     part = swept(replace(settings, is_audit=True), Work("us-east-1"), Clock())
     assert part.counts == {Protocol.REST: Count(seen=1)}
@@ -135,7 +135,7 @@ def test_closed_region_is_a_finding(sandbox: Sandbox, settings: Settings) -> Non
     assert part.left is None
 
 
-def test_forwarding_rules_that_are_missing_or_off_are_a_finding_of_a_further_region(
+def test_missing_or_disabled_forwarding_rules_of_a_further_region_are_a_finding(
     sandbox: Sandbox, settings: Settings
 ) -> None:
     settings = replace(settings, regions=("us-east-1", "eu-west-1"))
@@ -193,7 +193,7 @@ def test_region_whose_rules_cannot_be_read_is_swept_again(sandbox: Sandbox, sett
 
 @pytest.mark.parametrize("operation", ["GetRestApis", "GetApis"])
 def test_region_that_denies_the_lists_is_swept_again(sandbox: Sandbox, settings: Settings, operation: str) -> None:
-    """It may be the role's permissions, which have not spread yet, just as well as the organisation's policy."""
+    """The role's permissions may not be in effect yet, or a policy of the organisation denies the call."""
     service = {"GetRestApis": "apigateway", "GetApis": "apigatewayv2"}[operation]
     sandbox.faults.add(Fault(Kind.ACCESS_DENIED, service, operation, of=lambda _: True))
     with pytest.raises(ClientError, match=operation):
@@ -201,12 +201,12 @@ def test_region_that_denies_the_lists_is_swept_again(sandbox: Sandbox, settings:
 
 
 @pytest.mark.parametrize("body", ["[]", "7", '{"region": "eu-north-1", "apis": null}', "{}", '{"region": "us-east-1"}'])
-def test_message_that_is_no_work_is_refused(settings: Settings, body: str) -> None:
+def test_message_that_is_not_for_a_sweep_is_refused(settings: Settings, body: str) -> None:
     with pytest.raises((TypeError, ValueError)):
         Work.from_message(body, settings.regions)
 
 
-def test_any_event_begins_a_sweep_of_all_regions(settings: Settings) -> None:
+def test_any_event_starts_a_sweep_of_all_regions(settings: Settings) -> None:
     assert Work.from_message('{"detail-type": "Scheduled Event", "detail": {}}', settings.regions) is None
 
 
@@ -221,7 +221,7 @@ def test_stage_without_execution_logs_does_not_count_as_opted_in(sandbox: Sandbo
     }
 
 
-def test_change_to_the_accounts_policy_begins_a_sweep_of_the_http_apis_of_its_region(
+def test_change_of_the_accounts_policy_starts_a_sweep_of_the_http_apis_of_its_region(
     sandbox: Sandbox, settings: Settings
 ) -> None:
     names = {make_http_stage(sandbox), make_http_stage(sandbox)}
@@ -237,18 +237,18 @@ def test_change_to_the_accounts_policy_begins_a_sweep_of_the_http_apis_of_its_re
     assert rest is not None
     last = swept(settings, rest, clock, tell=lambda evaluation: found.append(evaluation.stage.ref.api_id))
     assert (sorted(found), last.left) == (sorted(names), None)
-    # What is the region's is left to the sweep of all APIs, and so are the metrics of a day.
+    # Findings about the region and the daily metrics belong to the sweep of all APIs.
     assert (first.is_whole, last.is_whole, first.findings, first.role) == (False, False, [], None)
     assert Problem.NO_TRAIL not in [finding.problem for finding in last.findings]
 
 
-def test_change_to_the_accounts_policy_in_another_region_is_refused(settings: Settings) -> None:
+def test_change_of_the_accounts_policy_in_another_region_is_refused(settings: Settings) -> None:
     event = sample("delete-resource-policy-of-account") | {"region": "eu-north-1"}
     with pytest.raises(UnreadableWorkError):
         Work.from_message(json.dumps(event), settings.regions)
 
 
-def test_message_of_the_version_before_is_a_whole_sweep(settings: Settings) -> None:
+def test_message_of_the_previous_version_starts_a_whole_sweep(settings: Settings) -> None:
     work = Work.from_message('{"region": "us-east-1", "apis": [["a1", "HTTP"]]}', settings.regions)
     assert work is not None
     assert work.protocol is None

@@ -1,11 +1,10 @@
-"""The command line tools take every way of having credentials, or say in one line what to do."""
+"""The command line tools accept every source of credentials, or print in one line what to do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -30,22 +29,11 @@ from testing.credentials import (
     sso_token,
 )
 
-#: What the redrive says of an account without Log Keeper: its credentials were taken, in this region.
+#: What the redrive prints for an account without Log Keeper: the credentials were accepted, in this region.
 REACHED = "redrive: there is no stack log-keeper in {region} of this account"
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[Sandbox]:
-    with Sandbox(iam_propagation_seconds=0) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def user(account: Sandbox, tmp_path: Path) -> User:
-    return User(tmp_path, account.endpoint)
-
-
-# ---- what works
+# ---- credentials that work
 
 type Prepare = Callable[[User], dict[str, str]]
 
@@ -66,7 +54,7 @@ def credential_process(user: User) -> dict[str, str]:
 
 
 def aws_login(user: User) -> dict[str, str]:
-    """Needs the CRT, even for a session that is not over."""
+    """It needs the CRT, even for a session that has not expired."""
     user.write("config", f"{DEFAULT}login_session = {LOGIN_SESSION}\n")
     login_token(user.home, KEY, SECRET)
     return {}
@@ -79,7 +67,7 @@ def assumed_role(user: User) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("prepare", [environment_keys, shared_credentials, credential_process, aws_login])
-def test_credentials_are_taken(user: User, prepare: Prepare) -> None:
+def test_credentials_are_used(user: User, prepare: Prepare) -> None:
     variables = prepare(user)
     assert user.complaint(**variables).startswith(REACHED.format(region="us-east-1"))
     shown = user.run("--json", tool="preview", **variables)
@@ -100,7 +88,7 @@ def test_role_of_a_profile_is_assumed(user: User, account: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(("profile", "name"), [(SSO_PROFILE, "work"), (LEGACY_SSO_PROFILE, START_URL)])
-def test_session_of_sso_is_taken(user: User, profile: str, name: str) -> None:
+def test_session_of_sso_is_used(user: User, profile: str, name: str) -> None:
     user.write("config", profile)
     sso_token(user.home, name=name)
     role = {"accessKeyId": KEY, "secretAccessKey": SECRET, "sessionToken": "token", "expiration": 4_000_000_000_000}
@@ -117,7 +105,7 @@ def test_session_of_aws_login_is_renewed(user: User) -> None:
         assert user.complaint(AWS_ENDPOINT_URL_SIGNIN=signin.url).startswith(REACHED.format(region="us-east-1"))
 
 
-def test_web_identity_is_taken(user: User) -> None:
+def test_web_identity_is_used(user: User) -> None:
     token = user.write("token", "a token")
     answer = (
         "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
@@ -151,7 +139,7 @@ def test_web_identity_is_taken(user: User) -> None:
         (("--profile", "other"), {"AWS_REGION": "eu-west-1"}, "eu-west-1"),
     ],
 )
-def test_region_is_the_first_that_is_set(
+def test_first_region_that_is_set_is_used(
     user: User, arguments: tuple[str, ...], variables: dict[str, str], region: str
 ) -> None:
     key = f"aws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
@@ -164,13 +152,13 @@ def test_preview_reads_the_region_of_aws_region(user: User) -> None:
     assert [region["region"] for region in json.loads(done.stdout)["regions"]] == ["eu-west-1"]
 
 
-# ---- what fails
+# ---- credentials that fail
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 FILE_KEYS = f"aws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
 TOKEN_FILE = {"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"}
 CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-#: The case, the text of the configuration, variables, and what is said.
+#: Case, text of the configuration, variables, and what is printed.
 BROKEN: list[tuple[str, str, dict[str, str], str]] = [
     ("nothing", "", {}, "no AWS credentials were found: log in"),
     ("profile without keys", DEFAULT, {}, "no AWS credentials were found: log in"),
@@ -264,9 +252,7 @@ BROKEN: list[tuple[str, str, dict[str, str], str]] = [
 @pytest.mark.parametrize(
     ("config", "variables", "says"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN]
 )
-def test_what_is_wrong_with_credentials_is_said_in_one_line(
-    user: User, config: str, variables: dict[str, str], says: str
-) -> None:
+def test_error_about_credentials_is_one_line(user: User, config: str, variables: dict[str, str], says: str) -> None:
     user.write("config", config)
     assert says in user.complaint(**variables)
 

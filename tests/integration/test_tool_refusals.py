@@ -1,16 +1,13 @@
-"""A command line tool reports in one line what AWS answers to its credentials, and how it ended."""
+"""The command line tools print in one line what AWS refuses, and end without a traceback."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from sandbox.assembly import Sandbox
 from testing.credentials import (
     DEFAULT,
     ENVIRONMENT_KEYS,
@@ -32,17 +29,6 @@ from testing.credentials import (
 
 TOOLS = ["tools.redrive", "preview"]
 HERE = ENVIRONMENT_KEYS | {"AWS_REGION": "us-east-1"}
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[Sandbox]:
-    with Sandbox(iam_propagation_seconds=0) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def user(account: Sandbox, tmp_path: Path) -> User:
-    return User(tmp_path, account.endpoint)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +109,7 @@ def test_refusal_of_a_web_identity_is_reported(user: User, code: str, message: s
     assert says in line
 
 
-#: Error code, message, and what is said.
+#: Error code, message, and what is printed.
 REFUSALS = [
     ("ExpiredToken", "The security token included in the request is expired", "have expired: log in again"),
     ("InvalidClientTokenId", "The security token included in the request is invalid.", "log in"),
@@ -155,7 +141,7 @@ def test_refusal_of_credentials_is_reported(
     assert message.rstrip(".") in line
 
 
-#: Variables, and what is said.
+#: Variables, and what is printed.
 MISTAKES = [
     ({"AWS_REGION": ""}, "no region is set: name one with --region"),
     ({"AWS_REGION": "eu west 1"}, "Name a region such as eu-west-1"),
@@ -214,7 +200,7 @@ def test_certificates_that_are_not_there_are_reported(user: User, tool: str) -> 
     ("tool", "says"),
     [("tools.redrive", "redrive: stopped. SQS continues"), ("preview", "preview: stopped; nothing was changed.")],
 )
-def test_stop_is_one_line(user: User, tool: str, says: str) -> None:
+def test_interrupt_is_one_line(user: User, tool: str, says: str) -> None:
     with odd_aws(query_error("Late", "too late"), waits=True) as aws:
         running = subprocess.Popen(
             [sys.executable, "-m", tool],
@@ -245,9 +231,7 @@ def test_stop_is_one_line(user: User, tool: str, says: str) -> None:
         ("--help >&-", "", 0, ""),
     ],
 )
-def test_output_that_nobody_takes_is_no_traceback(
-    user: User, tool: str, arguments: str, to: str, code: int, errors: str
-) -> None:
+def test_closed_output_is_no_traceback(user: User, tool: str, arguments: str, to: str, code: int, errors: str) -> None:
     done = subprocess.run(
         ["sh", "-c", f'"{sys.executable}" -m {tool} {arguments} {f"> {to}" if to else ""}'],
         env=user.environment(),

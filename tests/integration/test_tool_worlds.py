@@ -1,4 +1,4 @@
-"""``make worlds`` runs tests in each world, says which failed, and ends what it started."""
+"""``make worlds`` runs tests in each world, prints which failed, and ends the processes it started."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(tmp_path: Path, code: str, *names: str) -> int:
-    """The exit code of a run of this test's code in these worlds."""
+    """Run this code as a test in these worlds. Return the exit code."""
     path = tmp_path / "test_it.py"
     path.write_text(f"import json, os\nSWITCHES = json.loads(os.environ['SWITCHES'])\n{code}")
     return worlds.main(["--tests", str(path), "--processes", "1", *names])
@@ -56,7 +56,7 @@ def test_world_in_which_a_test_fails_is_red_and_the_test_is_named(
 @pytest.mark.parametrize(
     "code", ["import nothing_of_that_name", ""], ids=["that cannot be collected", "without a test"]
 )
-def test_world_is_not_green_with_tests(tmp_path: Path, code: str) -> None:
+def test_world_is_red_with_tests(tmp_path: Path, code: str) -> None:
     assert run(tmp_path, code, "log_delivery_policy") == worlds.RED
 
 
@@ -72,7 +72,7 @@ def test_worlds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.split() == [each.name for each in worlds.worlds()]
 
 
-def test_tests_are_those_of_the_product() -> None:
+def test_worlds_run_the_tests_of_the_product() -> None:
     quick, whole = worlds.product_tests(quick=True), worlds.product_tests()
     assert "tests/integration/test_enforce.py" in quick
     deployments = {f"tests/e2e/{path.name}" for path in (ROOT / "tests/e2e").glob("test_*.py")}

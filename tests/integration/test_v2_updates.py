@@ -1,4 +1,4 @@
-"""Stages of HTTP and WebSocket APIs: what is sent of them, and what becomes of the settings that are not logging."""
+"""Updates of HTTP and WebSocket APIs' stages: what they send, and what happens to settings that are not logging."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHUT: dict[str, Any] = {"ThrottlingBurstLimit": 0, "ThrottlingRateLimit": 0.0, "
 
 @pytest.fixture
 def api_id(sandbox: Sandbox) -> str:
-    """A WebSocket API with the routes ``$connect``, ``send`` and ``join``; the account has a log role."""
+    """Create a WebSocket API with routes ``$connect``, ``send`` and ``join``, and a log role. Return the API's id."""
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_websocket_stage(sandbox)
     sandbox.client("apigatewayv2").create_route(ApiId=api_id, RouteKey="join")
@@ -42,7 +42,7 @@ def updated_v2(api_id: str) -> dict[str, Any]:
 
 
 def our_updates(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """The parameters of each UpdateStage of the program, less what names the stage."""
+    """Return the parameters of each of Log Keeper's UpdateStage calls, without the stage's name."""
     ours = [made.call for made in sandbox.calls if made.call.operation == "UpdateStage"]
     return [
         {name: value for name, value in call.params.items() if name not in ("ApiId", "StageName")}
@@ -52,34 +52,34 @@ def our_updates(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 
 def findings(sandbox: Sandbox) -> list[tuple[str, str]]:
-    """The problem and detail of each finding that was put on the bus."""
+    """Return problem and detail of each published finding."""
     entries = [entry for made in sandbox.calls for entry in made.call.params.get("Entries", [])]
     details = [json.loads(entry["Detail"]) for entry in entries if entry["DetailType"] == "Stage Logging Finding"]
     return [(detail["problem"], detail["detail"]) for detail in details]
 
 
 def before_our_update(sandbox: Sandbox, act: Callable[[], None], number: int = 1) -> None:
-    """Let ``act`` happen, or raise, between the program's read and its UpdateStage of that number."""
+    """Call ``act`` between Log Keeper's read and its UpdateStage of that number. It may raise an error."""
     seen: list[Call] = []
 
-    def meddle(_: Sandbox, call: Call) -> None:
+    def interfere(_: Sandbox, call: Call) -> None:
         if call.operation == "UpdateStage" and "log-keeper" in call.user_agent:
             seen.append(call)
             if len(seen) == number:
                 act()
 
-    sandbox.hooks.append(meddle)
+    sandbox.hooks.append(interfere)
 
 
 @EITHER
-def test_settings_that_are_not_logging_stay(sandbox: Sandbox, deliver: Deliver, api_id: str, answer: Answer) -> None:
+def test_settings_other_than_logging_stay(sandbox: Sandbox, deliver: Deliver, api_id: str, answer: Answer) -> None:
     sandbox.turn(partial_route_settings=answer)
     own = {"send": LOUD | SHUT, "join": SHUT, "$connect": {"DataTraceEnabled": True, "LoggingLevel": "ERROR"}}
     owner_updates(sandbox, api_id, DefaultRouteSettings=SHUT, RouteSettings=own)
     assert deliver(updated_v2(api_id)) == []
     stage = v2_stage(sandbox, api_id)
     assert stage["DefaultRouteSettings"] == SHUT | {"LoggingLevel": "ERROR", "DataTraceEnabled": False}
-    # That no trace is set is a trace that is off.
+    # Without a setting, data trace is off.
     routes = {route: {"DataTraceEnabled": False} | settings for route, settings in stage["RouteSettings"].items()}
     quiet = {"LoggingLevel": "ERROR", "DataTraceEnabled": False}
     assert routes == {"send": SHUT | quiet, "join": SHUT | quiet, "$connect": quiet}
@@ -100,7 +100,7 @@ def test_data_trace_that_is_allowed_stays(
     assert v2_stage(sandbox, api_id)["RouteSettings"] == {"send": LOUD}
 
 
-def test_one_call_sends_the_members_that_change(sandbox: Sandbox, deliver: Deliver, api_id: str) -> None:
+def test_one_call_sends_only_the_members_that_change(sandbox: Sandbox, deliver: Deliver, api_id: str) -> None:
     sandbox.turn(partial_route_settings="keeps")
     owner_updates(sandbox, api_id, DefaultRouteSettings=LOUD | SHUT, RouteSettings={"send": LOUD | SHUT, "join": SHUT})
     deliver(updated_v2(api_id))
@@ -116,7 +116,7 @@ def test_one_call_sends_the_members_that_change(sandbox: Sandbox, deliver: Deliv
 
 
 def test_format_is_sent_without_the_destination_that_stays(sandbox: Sandbox, deliver: Deliver) -> None:
-    """Such a stage would be from a time when API Gateway took any format."""
+    """Such a stage can come from a time when API Gateway accepted any format."""
     sandbox.client("logs").create_log_group(logGroupName="mine")
     mine = "arn:aws:logs:us-east-1:123456789012:log-group:mine"
     api_id = make_http_stage(sandbox, "prod")
@@ -129,7 +129,7 @@ def test_format_is_sent_without_the_destination_that_stays(sandbox: Sandbox, del
 
 
 @EITHER
-def test_throttle_of_the_stage_that_its_owner_changes_meanwhile_stays(
+def test_throttle_of_the_stage_that_its_owner_just_changed_stays(
     sandbox: Sandbox, deliver: Deliver, api_id: str, answer: Answer
 ) -> None:
     sandbox.turn(partial_route_settings=answer)
@@ -142,9 +142,7 @@ def test_throttle_of_the_stage_that_its_owner_changes_meanwhile_stays(
     assert (settings["ThrottlingBurstLimit"], settings["LoggingLevel"]) == (70, "ERROR")
 
 
-def test_throttle_of_a_route_that_its_owner_changes_meanwhile_stays(
-    sandbox: Sandbox, deliver: Deliver, api_id: str
-) -> None:
+def test_throttle_of_a_route_that_its_owner_just_changed_stays(sandbox: Sandbox, deliver: Deliver, api_id: str) -> None:
     sandbox.turn(partial_route_settings="keeps")
     owner_updates(sandbox, api_id, RouteSettings={"send": {"ThrottlingBurstLimit": 7}})
     before_our_update(
@@ -155,7 +153,7 @@ def test_throttle_of_a_route_that_its_owner_changes_meanwhile_stays(
 
 
 @pytest.mark.parametrize("loud", [LOUD, {"LoggingLevel": "INFO"}, {"LoggingLevel": "ERROR", "DataTraceEnabled": True}])
-def test_settings_of_a_route_that_its_owner_deletes_meanwhile_do_not_come_back(
+def test_settings_of_a_route_that_its_owner_just_deleted_are_not_created_again(
     sandbox: Sandbox, deliver: Deliver, api_id: str, loud: dict[str, Any]
 ) -> None:
     sandbox.turn(partial_route_settings="keeps")
@@ -169,7 +167,7 @@ def test_settings_of_a_route_that_its_owner_deletes_meanwhile_do_not_come_back(
 
 
 @pytest.mark.parametrize("number", [2, 3])
-def test_settings_that_cannot_be_put_back_are_a_finding(
+def test_settings_that_cannot_be_restored_are_a_finding(
     sandbox: Sandbox, deliver: Deliver, api_id: str, number: int
 ) -> None:
     sandbox.turn(partial_route_settings="resets")
@@ -187,7 +185,7 @@ def test_settings_that_cannot_be_put_back_are_a_finding(
 
 
 def test_settings_of_a_route_that_does_not_exist_are_a_finding(sandbox: Sandbox, deliver: Deliver, api_id: str) -> None:
-    """What can be done is done; the routes' settings follow once its owner has deleted those of the route."""
+    """The other changes are made. The routes' settings follow after their owner has deleted those of that route."""
     client = sandbox.client("apigatewayv2")
     owner_updates(sandbox, api_id, RouteSettings={"join": LOUD, "send": LOUD})
     [join] = [route["RouteId"] for route in client.get_routes(ApiId=api_id)["Items"] if route["RouteKey"] == "join"]
@@ -216,7 +214,7 @@ def test_detailed_metrics_leave_routes_alone(
 
 
 def test_http_stage_has_no_opt_in(sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture) -> None:
-    """It has no execution logs: its tags call for no schedule, and no end is reported."""
+    """It has no execution logs: its tags create no schedule, and no end is reported."""
     api_id = make_http_stage(sandbox, "prod")
     arn = f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/prod"
     tags = {"execution-logs": "INFO", "execution-logs-until": "2099-01-01"}

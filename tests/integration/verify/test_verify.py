@@ -1,14 +1,9 @@
-"""``make verify`` against the sandbox: it reports each switch that is turned, and leaves nothing behind."""
+"""``make verify`` against the sandbox reports each switch in another position, and leaves no resource behind."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +14,12 @@ from sandbox.core.behaviour import DEFAULTS, Behaviour, other_positions
 from sandbox.core.behaviour_points import Position
 from sandbox.core.faults import Fault, Kind
 from testing.accounts import make_role, set_log_role
+from testing.verify_account import traces
 from verify.__main__ import main
 from verify.catalog import POINTS
 from verify.resource_types import PREFIX
 
-ROOT = Path(__file__).parent.parent.parent
-
-#: Switches that no call of the program decides.
+#: Switches that no call of the program can find out.
 NEVER = {
     "api_versions_share_quota",
     "cross_region_buses_elsewhere",
@@ -34,7 +28,7 @@ NEVER = {
     "throttled_calls_use_quota",
     "throttles_without_code",
 }
-#: Switches that it decides if it may set other log roles, and one that it waits for CloudTrail to decide.
+#: Switches that it finds out if it may set other log roles, and one that takes a wait for CloudTrail.
 WITH_ACCOUNT_SETTINGS = {
     "log_role_needs_create_log_group",
     "retests_log_role_that_is_set",
@@ -42,7 +36,7 @@ WITH_ACCOUNT_SETTINGS = {
 }
 WITH_CLOUDTRAIL = {"tagging_api_shows_service_calls"}
 EVERYTHING = ("--with-account-settings", "--minutes-for-cloudtrail", "1")
-#: Switches that it decides, all in all.
+#: All switches that it finds out.
 DECIDED = tuple(sorted({point.switch for point in POINTS if point.switch} - NEVER))
 
 
@@ -51,7 +45,7 @@ def verify(
 ) -> tuple[int, dict[str, Any]]:
     """Run it in this process. Return its exit code and its JSON."""
     with pytest.MonkeyPatch.context() as patch:
-        # Where requests to APIs go; calls of AWS stay in this process.
+        # Requests to APIs go to this address; calls of AWS stay in this process.
         patch.setenv("AWS_ENDPOINT_URL", sandbox.endpoint)
         code = main(["--yes", "--json", *arguments], session or sandbox.session(), rate=10_000, patience=0.001)
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -59,48 +53,13 @@ def verify(
 
 
 def switches(answer: dict[str, Any], status: str) -> set[str | None]:
-    """Return the switches of the points of which that came."""
+    """Return the switches of the points with that result."""
     return {each["switch"] for each in answer["points"] if each["status"] == status}
 
 
-def traces(sandbox: Sandbox) -> dict[str, list[Any]]:
-    """What the account has of all that a run creates."""
-
-    def read(service: str, operation: str, member: str) -> list[Any]:
-        found: list[Any] = getattr(sandbox.client(service), operation)()[member]
-        return found
-
-    return {
-        "REST APIs": read("apigateway", "get_rest_apis", "items"),
-        "V2 APIs": read("apigatewayv2", "get_apis", "Items"),
-        "log groups": read("logs", "describe_log_groups", "logGroups"),
-        "policies": read("logs", "describe_resource_policies", "resourcePolicies"),
-        "sources": read("logs", "describe_delivery_sources", "deliverySources"),
-        "schedules": read("scheduler", "list_schedules", "Schedules"),
-        "trails": read("cloudtrail", "list_trails", "Trails"),
-        "buckets": read("s3", "list_buckets", "Buckets"),
-        "roles": [role["RoleName"] for role in read("iam", "list_roles", "Roles")],
-        "account": [sandbox.client("apigateway").get_account().get("cloudwatchRoleArn")],
-    }
-
-
 def deny(sandbox: Sandbox, service: str, operation: str) -> None:
-    """Deny the operation to everybody, until it is lifted."""
+    """Deny the operation to everybody until the denial is removed."""
     sandbox.faults.add(Fault(Kind.ACCESS_DENIED, service, operation, times=None, of=lambda _: True))
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """An account that behaves as the sandbox does by default, whatever the tests are run with."""
-    with Sandbox(iam_propagation_seconds=0, behaviour=Behaviour()) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def with_log_role(sandbox: Sandbox) -> Sandbox:
-    """An account whose API Gateway has a log role already."""
-    set_log_role(sandbox, make_role(sandbox))
-    return sandbox
 
 
 def test_sandbox_agrees_with_itself_and_is_left_as_it_was(
@@ -207,7 +166,7 @@ def test_other_resources_are_not_touched(sandbox: Sandbox, capsys: pytest.Captur
 
 
 def test_documented_policy_is_enough(with_log_role: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    policy = (ROOT / "docs" / "verify-policy.json").read_text()
+    policy = (Path(__file__).resolve().parents[3] / "docs" / "verify-policy.json").read_text()
     arn = make_role(with_log_role, "Owner", policy=None)
     with_log_role.client("iam").put_role_policy(RoleName="Owner", PolicyName="verify", PolicyDocument=policy)
     before = traces(with_log_role)
@@ -242,7 +201,7 @@ def test_what_cannot_be_deleted_is_listed_with_the_command_and_deleted_by_a_late
     assert traces(sandbox) == before
 
 
-def test_without_a_terminal_it_asks_for_yes_and_creates_nothing(
+def test_run_without_a_terminal_requires_yes_and_creates_nothing(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))  # which is no terminal
@@ -252,7 +211,7 @@ def test_without_a_terminal_it_asks_for_yes_and_creates_nothing(
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("yes", 0), ("n", 1), ("", 1)])
-def test_at_a_terminal_it_asks_first(
+def test_run_at_a_terminal_asks_first(
     answer: str, code: int, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal(io.StringIO):
@@ -276,7 +235,7 @@ def test_api_whose_answer_was_lost_is_deleted_too(sandbox: Sandbox, capsys: pyte
     assert traces(sandbox) == before
 
 
-def test_entry_that_aws_added_to_a_policy_of_the_account_is_taken_out_and_others_stay(
+def test_entry_that_aws_added_to_a_policy_of_the_account_is_removed_and_others_stay(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sandbox.turn(log_delivery_policy="account")
@@ -314,7 +273,7 @@ def documents(policies: list[dict[str, Any]]) -> dict[str, Any]:
     return {each["policyName"]: json.loads(each["policyDocument"]) for each in policies}
 
 
-def test_entry_is_taken_out_of_a_statement_that_lists_other_log_groups(sandbox: Sandbox) -> None:
+def test_entry_is_removed_from_a_statement_that_lists_other_log_groups(sandbox: Sandbox) -> None:
     """*Source:* radkawar/stackd testdata/aws/apigateway/http_log_settings.json (2026-09): one statement for many."""
     logs, own = sandbox.client("logs"), f"{PREFIX}-01234567"
     theirs = ["/aws/vendedlogs/states/theirs", f"{PREFIX}-results"]
@@ -356,7 +315,7 @@ class ClosingPipe(io.StringIO):
 
 
 @pytest.mark.parametrize("writes", range(4, 20, 3))
-def test_nothing_is_left_where_nobody_reads_stderr_any_more(
+def test_nothing_remains_if_nobody_reads_stderr_any_more(
     writes: int, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = traces(sandbox)
@@ -399,95 +358,3 @@ def test_minutes_that_never_end_are_wrong_usage(option: str, minutes: str, capsy
         main([f"{option}={minutes}"])
     assert ended.value.code == 2
     assert "minutes" in capsys.readouterr().err
-
-
-# ---- as a program of its own
-
-
-def start(sandbox: Sandbox, *arguments: str) -> subprocess.Popen[str]:
-    """Start the program with the sandbox's environment, as ``make verify`` does."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": "src", "HOME": os.devnull, **sandbox.environment()}
-    command = [sys.executable, "-m", "verify", "--yes", "--json", "--rate", "8", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def stop(process: subprocess.Popen[str], number: signal.Signals) -> dict[str, Any]:
-    """Send the signal. Return the report of the run, once it has ended."""
-    try:
-        process.send_signal(number)
-        out, err = process.communicate(timeout=90)
-    finally:
-        process.kill()
-        process.communicate()
-    assert "stopping" in err
-    assert process.returncode == 1
-    report: dict[str, Any] = json.loads(out)
-    return report
-
-
-def wait_for_call(sandbox: Sandbox, operation: str, count: int = 1) -> None:
-    """Wait until the operation was called so many times."""
-    sandbox.wait_until(lambda: sum(record.call.operation == operation for record in list(sandbox.calls)) >= count, 60)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_program_stopped_in_mid_run_leaves_nothing(sandbox: Sandbox, number: signal.Signals) -> None:
-    before = traces(sandbox)
-    process = start(sandbox)
-    # It has a REST API and log groups by then, and is creating an HTTP API.
-    wait_for_call(sandbox, "CreateRoute")
-    assert traces(sandbox) != before
-    assert stop(process, number)["stopped"] is True
-    assert traces(sandbox) == before
-
-
-def test_program_stopped_while_it_deletes_goes_on_and_tells_what_it_found(sandbox: Sandbox) -> None:
-    before = traces(sandbox)
-    process = start(sandbox, "--only", "past-schedule")
-    wait_for_call(sandbox, "DeleteSchedule")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=90)
-    assert "still deleting" in err
-    assert process.returncode == 0
-    assert json.loads(out)["stopped"] is False
-    assert traces(sandbox) == before
-
-
-def test_program_stopped_while_another_log_role_is_set_restores_the_former(with_log_role: Sandbox) -> None:
-    """It waits a minute for the account to take the limited role, and is stopped meanwhile."""
-    with_log_role.turn(update_account_tests_all_groups=True)
-    before, calls = traces(with_log_role), 1  # by the fixture
-    process = start(with_log_role, "--with-account-settings", "--only", "update-account-groups")
-    wait_for_call(with_log_role, "UpdateAccount", calls + 1)
-    stop(process, signal.SIGINT)
-    assert traces(with_log_role) == before
-
-
-@pytest.mark.parametrize("has_log_role", [True, False])
-def test_former_log_role_is_restored_by_a_clean_up_after_the_program_was_killed(
-    sandbox: Sandbox, has_log_role: bool
-) -> None:
-    if has_log_role:
-        set_log_role(sandbox, make_role(sandbox))
-    before, calls = traces(sandbox), int(has_log_role)
-    process = start(sandbox, "--with-account-settings", "--only", "role-without-create-log-group")
-    wait_for_call(sandbox, "UpdateAccount", calls + 1)
-    process.kill()
-    process.communicate()
-    assert traces(sandbox)["account"] != before["account"]
-    assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
-    after = traces(sandbox)
-    assert (after["account"], after["roles"]) == (before["account"], before["roles"])
-
-
-def test_program_that_was_killed_is_cleaned_up_after(sandbox: Sandbox) -> None:
-    before = traces(sandbox)
-    process = start(sandbox)
-    wait_for_call(sandbox, "CreateRoute")
-    process.kill()
-    process.communicate()
-    assert traces(sandbox) != before
-    assert main(["--yes", "--clean-up"], sandbox.session(), rate=10_000) == 0
-    assert traces(sandbox) == before

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 moto_patches.apply()
 catalogue.load()
 
+#: How often the server looks whether it is to end, where no connection makes it look.
+_POLL_SECONDS = 0.5
+
 
 class Sandbox(Account):
     """An AWS account on this machine. moto's state is per process, so one Sandbox runs at a time; each starts empty."""
@@ -92,7 +95,9 @@ class Sandbox(Account):
         _empty_moto()
         self._server = make_server("127.0.0.1", self.port, self.gateway, threaded=True, request_handler=_Handler)
         self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="sandbox", daemon=True
+        )
         self._thread.start()
         self.is_stopping.clear()
         Sandbox._running = self

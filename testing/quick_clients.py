@@ -6,6 +6,7 @@ time went into what botocore does each time to the same end. What is remembered 
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 import botocore.client
 import botocore.hooks
 import botocore.session
+import botocore.useragent
 
 #: Their private names, which the stubs leave out.
 _client: Any = botocore.client
 _hooks: Any = botocore.hooks
 _session: Any = botocore.session
+_useragent: Any = botocore.useragent
 
 
 def install() -> None:
@@ -26,7 +29,9 @@ def install() -> None:
     _session.create_loader = functools.cache(_session.create_loader)
     _hooks.accepts_kwargs = _by_code(_hooks.accepts_kwargs)
     _hooks.EventAliaser._alias_event_name = _by_name(_hooks.EventAliaser._alias_event_name)
+    _hooks.EventAliaser.__copy__ = _copy_of_emitter
     _hooks._PrefixTrie._recursive_copy = _copy_of_node
+    _useragent.sanitize_user_agent_string_component = functools.cache(_useragent.sanitize_user_agent_string_component)
     _client.ClientCreator._create_methods = _by_model(_client.ClientCreator._create_methods)
 
 
@@ -69,6 +74,11 @@ def _by_model(create_methods: Callable[[Any, Any], dict[str, Any]]) -> Callable[
         return dict(known[id(description)][1])
 
     return remembered
+
+
+def _copy_of_emitter(emitter: Any) -> Any:
+    """Return an emitter with handlers of its own and the same aliases, which nobody changes."""
+    return type(emitter)(copy.copy(emitter._emitter), emitter._event_aliases)
 
 
 def _copy_of_node(trie: Any, node: dict[str, Any]) -> dict[str, Any]:

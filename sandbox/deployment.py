@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sandbox.assembly import Sandbox
+
+type RunProcess = Callable[[Sequence[str], Path, Mapping[str, str]], subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".venv-tools" / "bin"
@@ -22,24 +24,37 @@ class ToolFailedError(Exception):
     """A command line tool ended with an error; the message holds all that it printed."""
 
 
-def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path = ROOT) -> str:
-    """The command has run in the sandbox as its administrator; gives what it printed. Raises ToolFailedError."""
-    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    # Nothing of the user's own AWS configuration may leak in, and no tool may wait for an answer.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    ended = subprocess.run(  # noqa: S603 -- the command is ours
-        [shutil.which(command[0], path=path) or command[0], *command[1:]],
+def run_cold(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the command in a new process."""
+    return subprocess.run(  # noqa: S603 -- the command is ours
+        command,
         cwd=folder,
-        env=environment
-        | sandbox.environment(region)
-        | {"PATH": path, "AWS_PAGER": "", "NO_COLOR": "1"}
-        # sam looks at a stack's progress every five seconds; this account is quicker.
-        | {"SAM_CLI_POLL_DELAY": "0.2"},
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+    )
+
+
+#: Runs a command in a folder, without input; its errors are part of its output. The tests have a quicker way.
+run_process: RunProcess = run_cold
+
+
+def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path = ROOT) -> str:
+    """The command has run in the sandbox as its administrator; gives what it printed. Raises ToolFailedError."""
+    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
+    # Nothing of the user's own AWS configuration may leak in, and no tool may wait for an answer.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    ended = run_process(
+        [shutil.which(command[0], path=path) or command[0], *command[1:]],
+        folder,
+        environment
+        | sandbox.environment(region)
+        | {"PATH": path, "AWS_PAGER": "", "NO_COLOR": "1"}
+        # sam looks at a stack's progress every five seconds; this account is quicker.
+        | {"SAM_CLI_POLL_DELAY": "0.2"},
     )
     if ended.returncode:
         raise ToolFailedError(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout}")

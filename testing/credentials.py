@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,8 +18,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sandbox.assembly import Sandbox
+from testing import warm_processes
 
 ROOT = Path(__file__).resolve().parents[1]
+#: What the tools import, but botocore: it looks for the home directory when it is imported.
+_IMPORTED = (
+    *("awscrt.auth", "csv", "cryptography", "dateutil.parser", "getpass", "gzip", "html", "http.cookies", "jmespath"),
+    *("rich.console", "rich.markup", "rich.progress", "rich.table", "rich.text", "urllib3"),
+    *("concurrent.futures", "email.parser", "statistics", "urllib.request", "xml.etree.ElementTree", "zoneinfo"),
+)
 PAST = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 DEFAULT = "[default]\nregion = us-east-1\n"
 KEY, SECRET = Sandbox.access_key, Sandbox.secret_key
@@ -192,16 +198,8 @@ class User:
 
     def run(self, *arguments: str, tool: str = "tools.redrive", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a tool in the home directory, without a terminal."""
-        return subprocess.run(
-            [sys.executable, "-m", tool, *arguments],
-            env=self.environment(**variables),
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            start_new_session=True,  # without a terminal, also where the tests have one
+        return warm_processes.run_module(
+            tool, arguments, environment=self.environment(**variables), folder=self.home, imports=_IMPORTED
         )
 
     def complaint(self, *arguments: str, tool: str = "tools.redrive", **variables: str) -> str:

@@ -15,10 +15,11 @@ from xdist.scheduler import LoadScopeScheduling
 from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.behaviour import Behaviour
-from testing import quick_clients
+from testing import quick_clients, warm_processes
 from testing.processes import shared_folder
 
 quick_clients.install()
+deployment.run_process = warm_processes.run_tool
 
 #: The behaviour of each account that the tests start, unless a test sets another (``make worlds``). For example,
 #: ``SWITCHES='{"refuses_missing_log_groups": true}'`` before a test run.

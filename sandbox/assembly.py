@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 moto_patches.apply()
 catalogue.load()
 
-#: How often the server looks whether it is to end, where no connection makes it look.
+#: How often the server checks whether it must end, in seconds. A connection makes it check at once.
 _POLL_SECONDS = 0.5
 
 

@@ -21,7 +21,7 @@ from sandbox.assembly import Sandbox
 from testing import warm_processes
 
 ROOT = Path(__file__).resolve().parents[1]
-#: What the tools import, but botocore: it looks for the home directory when it is imported.
+#: What the tools import, but botocore: it reads the path of the home directory when it is imported.
 _IMPORTED = (
     *("awscrt.auth", "csv", "cryptography", "dateutil.parser", "getpass", "gzip", "html", "http.cookies", "jmespath"),
     *("rich.console", "rich.markup", "rich.progress", "rich.table", "rich.text", "urllib3"),

@@ -117,7 +117,11 @@ REFUSALS = [
     ("AccessDenied", "User: x is not authorized to perform: y", "access is denied to these credentials"),
     ("ExpiredTokenException", "The security token included in the request is expired", "have expired: log in again"),
     ("UnrecognizedClientException", "The security token included in the request is invalid.", "log in"),
-    ("SignatureDoesNotMatch", "The request signature we calculated does not match", "the secret key does not fit"),
+    (
+        "SignatureDoesNotMatch",
+        "The request signature we calculated does not match",
+        "the secret key does not belong to the access key",
+    ),
     ("InvalidSignatureException", "The request signature we calculated does not match", "the secret key does not"),
     ("InvalidSignatureException", "Signature not yet current: 20261201T is still later than", "clock is wrong"),
     ("RequestExpired", "Request has expired.", "clock is wrong"),

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from botocore.exceptions import ClientError
 
+from sandbox.core import registry_schemas
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -93,8 +95,8 @@ class ResourceType:
     """How one type's resources live. Every call that fails raises botocore's ClientError."""
 
     name: ClassVar[str]
-    #: The properties whose change makes a new resource; None: any change does.
-    replaced_by: ClassVar[frozenset[str] | None] = None
+    #: Properties whose change replaces the resource here, though the registry's schema does not say so.
+    also_replaced_by: ClassVar[frozenset[str]] = frozenset()
 
     def create(self, context: Context, properties: Properties) -> Made:
         """The resource exists as *properties* say."""
@@ -114,7 +116,17 @@ class ResourceType:
     def replaces(self, old: Properties, new: Properties) -> bool:
         """Whether this change needs a new resource."""
         changed = changed_properties(old, new)
-        return bool(changed) if self.replaced_by is None else bool(changed & self.replaced_by)
+        return bool(changed & self.replaced_by) if self.has_update else bool(changed)
+
+    @property
+    def replaced_by(self) -> frozenset[str]:
+        """The properties whose change replaces the resource, where the type has an update."""
+        return registry_schemas.create_only(self.name) | self.also_replaced_by
+
+    @property
+    def has_update(self) -> bool:
+        """Whether the sandbox can update a resource of the type. If not, any change replaces it."""
+        return type(self).update is not ResourceType.update
 
     def lacks(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
         """Return the message that refuses ``Fn::GetAtt`` of an attribute that the resource does not have."""
@@ -288,6 +300,10 @@ class Simple(ResourceType):
         if parameter:
             wanted[parameter] = physical_id
         getattr(client, self.delete_call)(**shaped(client, self.delete_call, wanted))
+
+    @property
+    def has_update(self) -> bool:
+        return self.update_call is not None or type(self).update is not Simple.update
 
     def parameters(self, context: Context, properties: Properties) -> Properties:
         """The properties that the calls take."""

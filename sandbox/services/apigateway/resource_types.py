@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 @resource_type
 class RestApi(ResourceType):
     name = "AWS::ApiGateway::RestApi"
-    replaced_by = frozenset()
     _definition: ClassVar[tuple[str, ...]] = ("Body", "BodyS3Location", "Parameters", "FailOnWarnings", "Mode")
     _patched: ClassVar[Mapping[str, str]] = {
         "Name": "/name",
@@ -127,7 +126,6 @@ class Method(ResourceType):
     """A change removes the method and makes it again, where CloudFormation patches it."""
 
     name = "AWS::ApiGateway::Method"
-    replaced_by = frozenset({"RestApiId", "ResourceId", "HttpMethod"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         client = context.client("apigateway")
@@ -174,7 +172,6 @@ class Account(ResourceType):
     """
 
     name = "AWS::ApiGateway::Account"
-    replaced_by = frozenset()
 
     def create(self, context: Context, properties: Properties) -> Made:
         role = properties.get("CloudWatchRoleArn")
@@ -230,7 +227,6 @@ class GatewayResponse(_OfApi):
     name = "AWS::ApiGateway::GatewayResponse"
     create_call, update_call, delete_call = "put_gateway_response", "put_gateway_response", "delete_gateway_response"
     identity, identity_parameter = "responseType", "ResponseType"
-    replaced_by = frozenset({"RestApiId", "ResponseType"})
 
 
 @resource_type

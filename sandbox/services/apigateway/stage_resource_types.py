@@ -93,7 +93,6 @@ class Stage(ResourceType):
     """CreateStage, which cannot set logging, and then one UpdateStage for what it cannot set."""
 
     name = "AWS::ApiGateway::Stage"
-    replaced_by = frozenset({"RestApiId", "StageName"})
     _patched: ClassVar[tuple[str, ...]] = ("AccessLogSetting", "MethodSettings")
     _fields: ClassVar[Mapping[str, str]] = {
         "DeploymentId": "/deploymentId",
@@ -154,7 +153,8 @@ class Deployment(ResourceType):
     """A deployment; with ``StageName`` also the stage that it makes or moves."""
 
     name = "AWS::ApiGateway::Deployment"
-    replaced_by = frozenset({"RestApiId", "StageName", "DeploymentCanarySettings"})
+    # A stage that a deployment creates is not taken over by another one.
+    also_replaced_by = frozenset({"StageName"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         client = context.client("apigateway")

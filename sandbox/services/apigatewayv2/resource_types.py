@@ -45,7 +45,6 @@ class Api(_V2):
     name = "AWS::ApiGatewayV2::Api"
     create_call, update_call, delete_call, keys = "create_api", "update_api", "delete_api", ()
     identity, identity_parameter = "ApiId", "ApiId"
-    replaced_by = frozenset({"ProtocolType"})
     attributes: ClassVar[Mapping[str, str]] = {"ApiId": "ApiId", "ApiEndpoint": "ApiEndpoint"}
     _definition: ClassVar[tuple[str, ...]] = ("Body", "BodyS3Location", "BasePath", "FailOnWarnings")
     ignored = frozenset(_definition)
@@ -101,7 +100,6 @@ class V2Stage(_V2):
     name = "AWS::ApiGatewayV2::Stage"
     create_call, update_call, delete_call = "create_stage", "update_stage", "delete_stage"
     identity, identity_parameter = "StageName", "StageName"
-    replaced_by = frozenset({"ApiId", "StageName"})
     ignored = frozenset({"AccessPolicyId"})
 
     def create(self, context: Context, properties: Properties) -> Made:
@@ -137,7 +135,8 @@ class V2Deployment(_V2):
     name = "AWS::ApiGatewayV2::Deployment"
     create_call, update_call, delete_call = "create_deployment", "update_deployment", "delete_deployment"
     identity, identity_parameter = "DeploymentId", "DeploymentId"
-    replaced_by = frozenset({"ApiId", "StageName"})
+    # A stage that a deployment creates is not taken over by another one.
+    also_replaced_by = frozenset({"StageName"})
     attributes: ClassVar[Mapping[str, str]] = {"DeploymentId": "DeploymentId"}
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
@@ -149,7 +148,6 @@ class V2Route(_V2):
     name = "AWS::ApiGatewayV2::Route"
     create_call, update_call, delete_call = "create_route", "update_route", "delete_route"
     identity, identity_parameter = "RouteId", "RouteId"
-    replaced_by = frozenset({"ApiId"})
     attributes: ClassVar[Mapping[str, str]] = {"RouteId": "RouteId"}
 
 
@@ -158,7 +156,6 @@ class V2Authorizer(_V2):
     name = "AWS::ApiGatewayV2::Authorizer"
     create_call, update_call, delete_call = "create_authorizer", "update_authorizer", "delete_authorizer"
     identity, identity_parameter = "AuthorizerId", "AuthorizerId"
-    replaced_by = frozenset({"ApiId"})
     attributes: ClassVar[Mapping[str, str]] = {"AuthorizerId": "AuthorizerId"}
 
 
@@ -167,5 +164,4 @@ class V2Integration(_V2):
     name = "AWS::ApiGatewayV2::Integration"
     create_call, update_call, delete_call = "create_integration", "update_integration", "delete_integration"
     identity, identity_parameter = "IntegrationId", "IntegrationId"
-    replaced_by = frozenset({"ApiId"})
     attributes: ClassVar[Mapping[str, str]] = {"IntegrationId": "IntegrationId"}

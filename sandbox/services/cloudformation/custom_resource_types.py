@@ -45,7 +45,6 @@ class CustomResource(ResourceType):
     """
 
     name = CUSTOM
-    replaced_by = frozenset()
 
     def create(self, context: Context, properties: Properties) -> Made:
         generated = context.generated_name()
@@ -55,6 +54,10 @@ class CustomResource(ResourceType):
             # A rollback sends Delete for what may have been made; by which id nobody has recorded for certain.
             context.created(error.physical_id or generated)
             raise
+
+    def replaces(self, old: Properties, new: Properties) -> bool:
+        """Return False: the answer to an update says whether there is a new resource, by its physical id."""
+        return False
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         if "ServiceToken" in changed_properties(old, new):

@@ -8,8 +8,6 @@ from sandbox.core.resource_types import Context, Made, Properties, ResourceType,
 class _Nothing(ResourceType):
     """A resource that exists in the stack alone."""
 
-    replaced_by = frozenset()
-
     def create(self, context: Context, properties: Properties) -> Made:
         return Made(context.generated_name())
 

@@ -30,7 +30,8 @@ class StackSet(ResourceType):
     """
 
     name = "AWS::CloudFormation::StackSet"
-    replaced_by = frozenset({"StackSetName", "PermissionModel", "CallAs"})
+    # Of an organization, which the sandbox has not.
+    also_replaced_by = frozenset({"CallAs"})
     _elsewhere: ClassVar[tuple[str, ...]] = ("StackInstancesGroup", "OperationPreferences", "Tags", "CallAs")
 
     def create(self, context: Context, properties: Properties) -> Made:

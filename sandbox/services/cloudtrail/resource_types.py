@@ -20,7 +20,6 @@ from sandbox.core.resource_types import (
 @resource_type
 class Trail(ResourceType):
     name = "AWS::CloudTrail::Trail"
-    replaced_by = frozenset({"TrailName"})
     _elsewhere: ClassVar[tuple[str, ...]] = (
         "TrailName", "IsLogging", "EventSelectors", "AdvancedEventSelectors", "InsightSelectors", "Tags",
     )  # fmt: skip

@@ -18,21 +18,10 @@ if TYPE_CHECKING:
 
 
 @resource_type
-class LogsResourcePolicy(Simple):
-    name = "AWS::Logs::ResourcePolicy"
-    service, create_call, update_call, delete_call = (
-        "logs", "put_resource_policy", "put_resource_policy", "delete_resource_policy",
-    )  # fmt: skip
-    generated = "PolicyName"
-    replaced_by = frozenset({"PolicyName"})
-
-
-@resource_type
 class Alarm(Simple):
     name = "AWS::CloudWatch::Alarm"
     service, create_call, update_call, delete_call = "cloudwatch", "put_metric_alarm", "put_metric_alarm", None
     generated, limit = "AlarmName", 255
-    replaced_by = frozenset({"AlarmName"})
 
     def parameters(self, context: Context, properties: Properties) -> Properties:
         return {**properties, "Tags": key_values(context.tags(properties))}
@@ -55,7 +44,6 @@ class InsightRule(Simple):
     name = "AWS::CloudWatch::InsightRule"
     service, create_call, update_call, delete_call = "cloudwatch", "put_insight_rule", "put_insight_rule", None
     generated, limit = "RuleName", 128
-    replaced_by = frozenset({"RuleName"})
 
     def parameters(self, context: Context, properties: Properties) -> Properties:
         wanted = {"RuleDefinition": properties["RuleBody"], **without(properties, "RuleBody")}
@@ -73,7 +61,6 @@ class Dashboard(Simple):
     name = "AWS::CloudWatch::Dashboard"
     service, create_call, update_call, delete_call = "cloudwatch", "put_dashboard", "put_dashboard", None
     generated, limit = "DashboardName", 255
-    replaced_by = frozenset({"DashboardName"})
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         context.client("cloudwatch").delete_dashboards(DashboardNames=[physical_id])

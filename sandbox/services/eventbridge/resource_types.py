@@ -34,7 +34,8 @@ class Rule(ResourceType):
     """
 
     name = "AWS::Events::Rule"
-    replaced_by = frozenset({"Name", "EventBusName"})
+    # In the schema it is so under a condition: PutRule moves no rule to another bus.
+    also_replaced_by = frozenset({"EventBusName"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         name = properties.get("Name") or context.generated_name(64)
@@ -123,7 +124,6 @@ class EventBus(Simple):
 @resource_type
 class EventBusPolicy(ResourceType):
     name = "AWS::Events::EventBusPolicy"
-    replaced_by = frozenset({"EventBusName", "StatementId"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         events = context.client("events")

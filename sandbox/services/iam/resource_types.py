@@ -61,7 +61,6 @@ class _Principal(ResourceType):
 class Role(_Principal):
     name = "AWS::IAM::Role"
     kind = "role"
-    replaced_by = frozenset({"RoleName", "Path"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         iam = context.client("iam")
@@ -102,7 +101,8 @@ class Role(_Principal):
 class User(_Principal):
     name = "AWS::IAM::User"
     kind = "user"
-    replaced_by = frozenset({"UserName", "Path", "Groups", "LoginProfile"})
+    # The sandbox has no update of these.
+    also_replaced_by = frozenset({"Groups", "LoginProfile", "Path"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         iam = context.client("iam")
@@ -128,7 +128,8 @@ class Policy(ResourceType):
     """An inline policy that several roles, users and groups carry."""
 
     name = "AWS::IAM::Policy"
-    replaced_by = frozenset({"PolicyName"})
+    # The sandbox has no rename.
+    also_replaced_by = frozenset({"PolicyName"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         self._put(context, {}, properties)
@@ -158,7 +159,6 @@ class Policy(ResourceType):
 @resource_type
 class RolePolicy(ResourceType):
     name = "AWS::IAM::RolePolicy"
-    replaced_by = frozenset({"PolicyName", "RoleName"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         iam = context.client("iam")
@@ -176,7 +176,6 @@ class RolePolicy(ResourceType):
 @resource_type
 class ManagedPolicy(ResourceType):
     name = "AWS::IAM::ManagedPolicy"
-    replaced_by = frozenset({"ManagedPolicyName", "Path", "Description"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         iam = context.client("iam")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @resource_type
 class Key(ResourceType):
     name = "AWS::KMS::Key"
-    replaced_by = frozenset({"KeySpec", "KeyUsage", "MultiRegion", "Origin"})
+    # KMS changes none of these for a key that exists.
+    also_replaced_by = frozenset({"KeySpec", "KeyUsage", "MultiRegion", "Origin"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         kms = context.client("kms")
@@ -60,7 +61,6 @@ class Key(ResourceType):
 @resource_type
 class KeyAlias(ResourceType):
     name = "AWS::KMS::Alias"
-    replaced_by = frozenset({"AliasName"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         kms = context.client("kms")

@@ -55,7 +55,6 @@ def send(event, context, responseStatus, responseData, physicalResourceId=None, 
 @resource_type
 class Function(ResourceType):
     name = "AWS::Lambda::Function"
-    replaced_by = frozenset({"FunctionName", "PackageType"})
     _code: ClassVar[frozenset[str]] = frozenset({"Code", "Architectures"})
     _elsewhere: ClassVar[tuple[str, ...]] = (
         "Code", "Architectures", "Tags", "ReservedConcurrentExecutions", "PackageType", "FunctionName",
@@ -136,7 +135,6 @@ _FUNCTION_DEFAULTS: dict[str, Any] = {
 @resource_type
 class EventSourceMapping(ResourceType):
     name = "AWS::Lambda::EventSourceMapping"
-    replaced_by = frozenset({"EventSourceArn", "StartingPosition", "Queues"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         client = context.client("lambda")
@@ -188,7 +186,6 @@ class Version(ResourceType):
 @resource_type
 class Alias(ResourceType):
     name = "AWS::Lambda::Alias"
-    replaced_by = frozenset({"FunctionName", "Name"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         client = context.client("lambda")
@@ -216,7 +213,6 @@ class LayerVersion(Simple):
 @resource_type
 class EventInvokeConfig(ResourceType):
     name = "AWS::Lambda::EventInvokeConfig"
-    replaced_by = frozenset({"FunctionName", "Qualifier"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         client = context.client("lambda")

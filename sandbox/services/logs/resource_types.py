@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 @resource_type
 class LogGroup(ResourceType):
     name = "AWS::Logs::LogGroup"
-    replaced_by = frozenset({"LogGroupName"})
     _ignored: ClassVar[tuple[str, ...]] = ("RetentionInDays", "Tags", "DataProtectionPolicy", "FieldIndexPolicies")
 
     def create(self, context: Context, properties: Properties) -> Made:
@@ -72,7 +71,6 @@ class MetricFilter(Simple):
         "logs", "put_metric_filter", "put_metric_filter", "delete_metric_filter",
     )  # fmt: skip
     generated, limit, keys = "FilterName", 512, ("LogGroupName",)
-    replaced_by = frozenset({"FilterName", "LogGroupName"})
 
 
 @resource_type
@@ -83,4 +81,12 @@ class QueryDefinition(Simple):
     )  # fmt: skip
     identity, identity_parameter = "queryDefinitionId", "queryDefinitionId"
     attributes: ClassVar[Mapping[str, str]] = {"QueryDefinitionId": "queryDefinitionId"}
-    replaced_by = frozenset()
+
+
+@resource_type
+class LogsResourcePolicy(Simple):
+    name = "AWS::Logs::ResourcePolicy"
+    service, create_call, update_call, delete_call = (
+        "logs", "put_resource_policy", "put_resource_policy", "delete_resource_policy",
+    )  # fmt: skip
+    generated = "PolicyName"

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 @resource_type
 class Bucket(ResourceType):
     name = "AWS::S3::Bucket"
-    replaced_by = frozenset({"BucketName"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         s3 = context.client("s3")
@@ -104,7 +103,6 @@ def _lifecycle_rule(rule: Properties) -> Properties:
 @resource_type
 class BucketPolicy(ResourceType):
     name = "AWS::S3::BucketPolicy"
-    replaced_by = frozenset({"Bucket"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         document = text(properties["PolicyDocument"])

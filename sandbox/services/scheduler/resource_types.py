@@ -25,7 +25,8 @@ class Schedule(Simple):
         "delete_schedule",
     )
     generated, keys = "Name", ("GroupName",)
-    replaced_by = frozenset({"Name", "GroupName"})
+    # UpdateSchedule moves no schedule to another group.
+    also_replaced_by = frozenset({"GroupName"})
     attributes: ClassVar[Mapping[str, str]] = {"Arn": "ScheduleArn"}
 
     def parameters(self, context: Context, properties: Properties) -> Properties:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 @resource_type
 class Topic(ResourceType):
     name = "AWS::SNS::Topic"
-    replaced_by = frozenset({"TopicName", "FifoTopic"})
 
     def create(self, context: Context, properties: Properties) -> Made:
         sns = context.client("sns")
@@ -60,7 +59,6 @@ class Topic(ResourceType):
 @resource_type
 class TopicPolicy(ResourceType):
     name = "AWS::SNS::TopicPolicy"
-    replaced_by = frozenset()
 
     def create(self, context: Context, properties: Properties) -> Made:
         for arn in properties["Topics"]:

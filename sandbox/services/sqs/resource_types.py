@@ -25,7 +25,6 @@ class Queue(ResourceType):
     """Its calls; what it reads back needs permissions too. *Source:* the handlers' permissions in the type's schema."""
 
     name = "AWS::SQS::Queue"
-    replaced_by = frozenset({"QueueName", "FifoQueue"})
     _defaults: ClassVar[Mapping[str, str]] = {
         "DelaySeconds": "0",
         "MaximumMessageSize": "262144",
@@ -81,7 +80,6 @@ class Queue(ResourceType):
 @resource_type
 class QueuePolicy(ResourceType):
     name = "AWS::SQS::QueuePolicy"
-    replaced_by = frozenset()
 
     def create(self, context: Context, properties: Properties) -> Made:
         self._put(context, properties["Queues"], text(properties["PolicyDocument"]))

@@ -20,7 +20,6 @@ class Parameter(Simple):
     name = "AWS::SSM::Parameter"
     service, create_call, update_call, delete_call = "ssm", "put_parameter", "put_parameter", "delete_parameter"
     generated, limit = "Name", 512
-    replaced_by = frozenset({"Name"})
     ignored = frozenset({"Tags"})
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:

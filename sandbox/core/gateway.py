@@ -1,45 +1,30 @@
-"""The door of the account: an HTTP request becomes a Call, is judged, answered and recorded.
-
-request -> parse -> caller -> authorise -> hooks -> rule of AWS, or moto -> recorders (CloudTrail)
-"""
+"""The entry point of the account: an HTTP request becomes a Call, which ``exchange`` answers."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import select
 import socket
 import uuid
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import botocore.parsers
-import botocore.serialize
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.exceptions import NotFound
 
-from sandbox.core import wire
-from sandbox.core.call import Answer, AwsError, Call, Caller, CallRecord, NoAnswerError, Silence
-from sandbox.core.iam import authorization, identity
-from sandbox.core.registry import HOOKS, RECORDERS, RULES
+from sandbox.core import moto_app, wire
+from sandbox.core.call import Answer, AwsError, Call, Caller, NoAnswerError, Silence
+from sandbox.core.exchange import Exchange
+from sandbox.core.iam import identity
 
 if TYPE_CHECKING:
-    from moto.core.model import OperationModel
-
     from sandbox.core.account import Account
-    from sandbox.core.call import Need
-
-log = logging.getLogger(__name__)
 
 #: Services that answer whatever the region.
 _GLOBAL = frozenset({"iam", "s3"})
-#: Operations whose answer is a stream of bytes, kept as moto gave it.
-STREAMED = {("s3", "GetObject")}
 
 
 class Gateway:
@@ -47,8 +32,6 @@ class Gateway:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-
-    # ---- the two ways in
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:
@@ -69,7 +52,7 @@ class Gateway:
         return [answer.body]
 
     def answer(self, environ: dict[str, Any], caller: Caller | None = None) -> Answer:
-        """The answer to one request; ``caller`` speaks in place of the access key that signed it."""
+        """Return the answer to one request; ``caller`` speaks in place of the access key that signed it."""
         body = wire.read_body(environ)
         signed = wire.credential(environ)
         path = environ.get("PATH_INFO", "/")
@@ -115,144 +98,11 @@ class Gateway:
             )
         except AwsError as error:
             return wire.error_answer(protocol, error, request_id)
-        return self._answer_call(call, operation, protocol, environ, body)
+        return Exchange(self.account, call, moto_app.Request(operation, protocol, environ, body)).answer()
 
     def _wait_until_closed(self, connection: socket.socket) -> None:
-        """The caller has given up."""
+        """Wait until the caller closes the connection, or the account stops."""
         while not self.account.is_stopping.is_set():
             readable, _, _ = select.select([connection], [], [], 0.2)
             if readable:
                 return
-
-    # ---- one call
-
-    def _answer_call(
-        self, call: Call, operation: OperationModel, protocol: str, environ: dict[str, Any], body: bytes
-    ) -> Answer:
-        registered = RULES.get((call.service, call.operation))
-        moto_answers: list[Answer] = []
-
-        def proceed(params: dict[str, Any] | None = None) -> dict[str, Any]:
-            changed = environ, body
-            if params is not None:
-                changed = wire.reserialized(environ, protocol, operation, params)
-            with self.account.lock:
-                answer = self._ask_moto(call, operation, protocol, *changed)
-            if answer.error:
-                raise answer.error
-            moto_answers.append(answer)
-            return answer.result or {}
-
-        needs: tuple[Need, ...] = ()
-
-        def record(answer: Answer) -> Answer:
-            with self.account.lock:
-                record = CallRecord(
-                    call=call,
-                    time=self.account.now(),
-                    status=answer.status,
-                    error_code=answer.error.code if answer.error else None,
-                    needs=(*needs, *call.further_needs),
-                )
-                self.account.calls.append(record)
-                for tell in RECORDERS:
-                    tell(self.account, record, answer.result, answer.error)
-            return answer
-
-        def ask_the_account() -> Answer:
-            nonlocal needs
-            with self.account.lock:
-                needs = authorization.needs(self.account, call)
-                authorization.authorise(self.account, call, needs)
-                for looks in (*HOOKS, *self.account.hooks):
-                    looks(self.account, call)
-                if registered is None or not registered.blocking:
-                    result = registered.answer(self.account, call, proceed) if registered else None
-                    if result is None and not moto_answers:
-                        proceed()
-            if registered is not None and registered.blocking:
-                result = registered.answer(self.account, call, proceed)
-                if result is None and not moto_answers:
-                    proceed()
-            if isinstance(result, Answer):
-                return result
-            if result is None:
-                return moto_answers[-1]
-            return wire.result_answer(protocol, operation, result, call.request_id)
-
-        def answered() -> Answer:
-            try:
-                answer = ask_the_account()
-            except AwsError as error:
-                answer = wire.error_answer(protocol, error, call.request_id)
-            except Exception as error:  # its fault must be an answer that says so, never a client that hangs
-                log.exception("The sandbox failed in %s %s", call.service, call.operation)
-                message = f"The sandbox failed in {call.service} {call.operation}: {error!r}"
-                answer = wire.error_answer(protocol, AwsError("NotImplemented", message, 501), call.request_id)
-            return record(answer)
-
-        through: Callable[[], Answer] = answered
-        for interposer in reversed(self.account.interposers):
-            through = partial(interposer, self.account, call, through)
-        try:
-            return through()
-        except AwsError as error:
-            return record(wire.error_answer(protocol, error, call.request_id))
-
-    def _ask_moto(
-        self, call: Call, operation: OperationModel, protocol: str, environ: dict[str, Any], body: bytes
-    ) -> Answer:
-        started: dict[str, Any] = {}
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
-            if exc_info:
-                raise exc_info[1]
-            started.update(status=int(status.split()[0]), headers=headers)
-
-        try:
-            chunks = _MOTO(wire.with_body(environ, body), start_response)
-            text = b"".join(chunks)
-        except NotImplementedError as error:
-            log.exception("moto lacks %s %s", call.service, call.operation)
-            message = f"The sandbox has no {call.operation} of {call.service}: {error}"
-            return Answer(501, [], b"", AwsError("NotImplemented", message, 501))
-        status = started["status"]
-        if status == 404 and text.startswith(b"<!doctype html>"):
-            message = f"The sandbox has no {call.operation} of {call.service}: moto knows no such path"
-            log.error(message)
-            return Answer(501, [], b"", AwsError("NotImplemented", message, 501))
-        answer = Answer(status, started["headers"], text)
-        if (call.service, call.operation) in STREAMED and status < 300:
-            return answer
-        headers = {name.lower(): value for name, value in answer.headers}
-        parser = botocore.parsers.create_parser(wire.parser_protocol(protocol))
-        parsed = parser.parse(
-            {"status_code": status, "headers": headers, "body": text},
-            cast(Any, operation.output_shape),  # None for operations without output, which the stubs forget
-        )
-        if status >= 300 and "Error" in parsed:
-            answer.error = AwsError(parsed["Error"].get("Code", ""), parsed["Error"].get("Message", ""), status)
-        else:
-            if protocol == "rest-json" and "responseCode" in operation.http:  # moto answers 200 to much of it
-                answer.status = operation.http["responseCode"]
-                answer.body = b"" if answer.status == 204 else answer.body
-            parsed.pop("ResponseMetadata", None)
-            answer.result = parsed
-        return answer
-
-
-class _Moto(DomainDispatcherApplication):
-    """moto, which would list its own folder on disk once or twice in every call to know which service a host means."""
-
-    def __init__(self, create_app: Callable[[Any], Any]) -> None:
-        super().__init__(create_app)
-        self._backends: dict[str | None, Any] = {}
-
-    def get_backend_for_host(self, host: str | None) -> Any:
-        if host not in self._backends:
-            self._backends[host] = super().get_backend_for_host(host)
-        return self._backends[host]
-
-
-#: Serves every account of this process: it holds routes and no state, and takes long to create.
-_MOTO = _Moto(create_backend_app)

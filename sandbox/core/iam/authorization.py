@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Call, Caller, CallRecord, Need
 from sandbox.core.iam import required_permissions as _needs
 from sandbox.core.iam.policies import Context, Decision, Policies, evaluate, load
@@ -104,7 +105,7 @@ def policies_of(account: Account, caller: Caller) -> Policies:
     if caller.role_arn:
         role = role_by_arn(account, caller.role_arn)
         return Policies((), organization=_organization(account)) if role is None else policies_of_role(account, role)
-    user = iam_backends[account.account_id]["aws"].users.get(caller.arn.rsplit("/", 1)[-1])
+    user = iam_backends[account.account_id]["aws"].users.get(Arn.parse(caller.arn).name)
     return Policies(()) if user is None else policies_of_user(account, user)
 
 
@@ -171,7 +172,7 @@ def request_context(account: Account, call: Call) -> Context:
     if caller.invoked_by:
         context["aws:CalledVia"] = [caller.invoked_by]
     if caller.role_arn is None:
-        context["aws:username"] = caller.arn.rsplit("/", 1)[-1]
+        context["aws:username"] = Arn.parse(caller.arn).name
     return context
 
 

@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
+from sandbox.core.arn import Arn
+
 type Document = dict[str, Any]
 #: Condition keys of a request; a key with several values (``aws:TagKeys``) has a list.
 type Context = Mapping[str, str | list[str]]
@@ -160,7 +162,7 @@ def _names(statement: Document, principal: Mapping[str, str]) -> bool:
 
 def _account_forms(arn: str) -> tuple[str, ...]:
     """The account's number and its root ARN both mean everybody in the account."""
-    account = arn.split(":")[4] if arn.count(":") >= 5 else ""
+    account = Arn.parse(arn).account
     return (account, f"arn:aws:iam::{account}:root")
 
 

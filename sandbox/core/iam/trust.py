@@ -42,9 +42,11 @@ def _statements(role: Any) -> list[Document]:
 
 
 def trusts(role: Any, service: str, context: Context | None = None) -> bool:
-    """The role's trust policy lets the service assume it, in a request with these condition keys."""
-    statements = load(role.assume_role_policy_document).get("Statement", [])
-    # A trust policy has no Resource: the role it stands on is meant.
-    statements = statements if isinstance(statements, list) else [statements]
-    document = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
+    """Return whether the role's trust policy lets the service assume it, in a request with these condition keys."""
+    document = {"Statement": [{"Resource": "*", **each} for each in _statements(role)]}
     return evaluate([document], "sts:AssumeRole", role.arn, context or {}, {"Service": service}) is Decision.ALLOWED
+
+
+def allows(role: Any, principal_arn: str) -> bool:
+    """Return whether the role's trust policy lets this principal assume it."""
+    return decide(role, [principal_arn], {}) is Decision.ALLOWED

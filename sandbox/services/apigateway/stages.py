@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.apigateway.models import Stage, apigateway_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Call
 from sandbox.core.registry import rule
 from sandbox.services.apigateway import canaries
@@ -299,16 +300,16 @@ class _Draft:
 
     def _check_destination(self, arn: str) -> None:
         """Whether the group exists is not asked: a wrong name is accepted, and nothing is ever logged."""
-        parts = arn.split(":", 5)
-        if len(parts) < 6 or parts[0] != "arn":
+        parsed = Arn.parse(arn)
+        if not parsed.partition:
             # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json.
             raise _bad(f"Invalid ARN specified in the request. ARNs must start with 'arn:': {arn}")
-        if parts[2] == "logs":
+        if parsed.service == "logs":
             # The quoted part is what follows the account. Source: serverless/serverless issue 6304.
-            if not re.fullmatch(r"log-group:[A-Za-z0-9_\-/.]+", parts[5]):
+            if not re.fullmatch(r"log-group:[A-Za-z0-9_\-/.]+", parsed.resource):
                 raise _bad(
                     "Access log destination must only contain characters a-z, A-Z, 0-9, '_', '-', '/', '.': "
-                    f"'{parts[5]}'"
+                    f"'{parsed.resource}'"
                 )
             self._needs_role()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from moto.apigateway.models import apigateway_backends
 from moto.logs.models import logs_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.services.apigatewayv2 import log_delivery
 from sandbox.services.apigatewayv2.state import bad
@@ -90,8 +91,8 @@ def _group(arn: str, protocol: str) -> str | None:
     """The log group that the ARN names; None for a Firehose stream."""
     if not arn.startswith("arn:"):
         raise bad(f"Invalid ARN specified in the request. ARNs must start with 'arn:': {arn}")
-    parts = arn.split(":", 5)
-    service, resource = (parts[2], parts[5]) if len(parts) == 6 else ("", "")
+    parsed = Arn.parse(arn)
+    service, resource = parsed.service, parsed.resource
     if service == "firehose" and protocol == "WEBSOCKET":
         # Taken as REST APIs take it: inferred, since both log with the account's role.
         if not resource.startswith("deliverystream/amazon-apigateway-"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sandbox.core.arn import Arn
 from sandbox.core.resource_types import (
     CUSTOM,
     Context,
@@ -133,7 +134,7 @@ def _ask(
 
 def _send(context: Context, token: str, event: Mapping[str, Any]) -> None:
     message = json.dumps(event)
-    if token.split(":")[2:3] == ["sns"]:
+    if Arn.parse(token).service == "sns":
         subject = "AWS CloudFormation custom resource request"
         context.client("sns").publish(TopicArn=token, Subject=subject, Message=message)
     else:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sandbox.core.call import AwsError
@@ -16,6 +17,7 @@ from sandbox.services.cloudformation.stack_changes import changes, differs
 from sandbox.services.cloudformation.stack_descriptions import refused, shown_parameters, without_none
 from sandbox.services.cloudformation.stack_events import add_event
 from sandbox.services.cloudformation.stack_models import NO_CHANGES, ChangeSet, Stack
+from sandbox.services.cloudformation.stack_values import imported_value, values_of
 from sandbox.services.cloudformation.stack_work import Work
 from sandbox.services.cloudformation.stacks import CloudFormation
 
@@ -78,8 +80,9 @@ def create_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any
     found: list[dict[str, Any]] = []
     if desired is not None:
         try:
-            work = Work(cloudformation, stack, call.caller)
-            found = changes(stack, desired, work.values(desired), work.imported)
+            found = changes(
+                stack, desired, values_of(stack, desired), partial(imported_value, cloudformation, call.region)
+            )
         except TemplateError as error:
             raise refused(error) from error
         if kind == "UPDATE" and not differs(stack, desired, found):
@@ -229,7 +232,7 @@ def update_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     work = Work(cloudformation, stack, cloudformation.deployer(call.caller, params.get("RoleARN") or stack.role_arn))
     try:
         desired = cloudformation.desired(call, stack)
-        found = changes(stack, desired, work.values(desired), work.imported)
+        found = changes(stack, desired, values_of(stack, desired), partial(imported_value, cloudformation, call.region))
     except TemplateError as error:
         raise refused(error) from error
     if not differs(stack, desired, found):

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Need
 from sandbox.core.iam import authorization, identity, trust
-from sandbox.core.iam.policies import Decision, evaluate, load
 from sandbox.core.registry import SERVICES
 from sandbox.services.cloudformation.stack_models import PRINCIPAL
 from sandbox.services.cloudformation.stack_set_models import Instance, Operation, StackSet
@@ -90,7 +90,7 @@ class StackSets:
         # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-prereqs-self-managed.html
         context = {"aws:SourceAccount": stack_set.account, "aws:SourceArn": stack_set.arn}
         if role is None or not trust.trusts(role, PRINCIPAL, context):
-            name = stack_set.administration_role_arn.rsplit("/", 1)[-1]
+            name = Arn.parse(stack_set.administration_role_arn).name
             message = f"Account {stack_set.account} should have '{name}' role with trust relationship to CloudFormation"
             raise AwsError("ValidationError", f"{message} service.")
         operation_id = call.params.get("OperationId") or str(uuid.uuid4())
@@ -145,7 +145,7 @@ class StackSets:
         administration = authorization.role_by_arn(account, stack_set.administration_role_arn)
         arn = f"arn:aws:iam::{instance.account}:role/{name}"
         execution = authorization.role_by_arn(account, arn) if instance.account == account.account_id else None
-        if administration is None or execution is None or not _trusts(execution, administration.arn):
+        if administration is None or execution is None or not trust.allows(execution, administration.arn):
             administrator = stack_set.administration_role_arn.rsplit(":role/", 1)[-1]
             raise InstanceFailedError(
                 f"Account {instance.account} should have '{name}' role with trust relationship to Role "
@@ -246,13 +246,6 @@ class StackSets:
 
 def _failed(events: list[dict[str, Any]]) -> str:
     return next((each["LogicalResourceId"] for each in reversed(events) if "FAILED" in each["ResourceStatus"]), "")
-
-
-def _trusts(role: Any, principal_arn: str) -> bool:
-    statements = load(role.assume_role_policy_document).get("Statement", [])
-    statements = statements if isinstance(statements, list) else [statements]
-    document = {"Statement": [{"Resource": "*", **statement} for statement in statements]}
-    return evaluate([document], "sts:AssumeRole", role.arn, {}, {"AWS": principal_arn}) is Decision.ALLOWED
 
 
 def _tolerance(operation: Operation, accounts: int) -> int:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.arn import Arn
 from sandbox.core.resource_types import Context, Made, RefusedError, TemplateError, changed_properties, type_of
-from sandbox.services.cloudformation import templates
 from sandbox.services.cloudformation.custom_resources import Responses
 from sandbox.services.cloudformation.stack_changes import dependencies, in_order
 from sandbox.services.cloudformation.stack_events import Reported, ResourceFailedError, add_event, put_status
 from sandbox.services.cloudformation.stack_models import PRINCIPAL, StackResource, with_policies
+from sandbox.services.cloudformation.stack_values import imported_value, outputs_of, values_of
 from sandbox.services.cloudformation.template_functions import Scope
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Work:
                 if updated.physical_id != old.physical_id:
                     leftover.append((old, old.replace_policy))
                 stack.resources[name] = with_policies(updated, declaration)
-        stack.outputs = self._outputs(scope, desired)
+        stack.outputs = outputs_of(self._cloudformation, self._stack, scope, desired)
         # In order of making, so that the reverse is the order of removal.
         stack.resources = {name: stack.resources[name] for name in order}
         return [*((each, each.deletion_policy) for each in reversed(gone)), *reversed(leftover)]
@@ -168,41 +169,11 @@ class Work:
 
         return Scope(
             template=desired.template,
-            values=self.values(desired),
+            values=values_of(self._stack, desired),
             reference=lambda name: resource(name).physical_id,
             attribute=attribute,
-            imported=self.imported,
+            imported=partial(imported_value, self._cloudformation, self._stack.region),
         )
-
-    def values(self, desired: Desired) -> dict[str, Any]:
-        """Parameters and pseudo parameters."""
-        stack = self._stack
-        pseudo = templates.pseudo_parameters(stack.account, stack.region, stack.name, stack.stack_id)
-        return {**pseudo, "AWS::NotificationARNs": stack.notification_arns, **desired.values}
-
-    def imported(self, name: str) -> str:
-        """The value of another stack's export."""
-        exports = self._cloudformation.exports(self._stack.region)
-        if name not in exports:
-            raise TemplateError(f"No export named {name} found.")
-        return exports[name][0]
-
-    def _outputs(self, scope: Scope, desired: Desired) -> list[dict[str, str]]:
-        outputs = []
-        for key, declaration in (desired.template.get("Outputs") or {}).items():
-            if not scope.wanted(declaration):
-                continue
-            output = {"OutputKey": key, "OutputValue": templates.as_text(scope.evaluate(declaration["Value"]))}
-            if "Description" in declaration:
-                output["Description"] = declaration["Description"]
-            if "Export" in declaration:
-                name = str(scope.evaluate(declaration["Export"]["Name"]))
-                exported = self._cloudformation.exports(self._stack.region).get(name)
-                if exported and exported[1] is not self._stack:
-                    raise TemplateError(f"Export with name {name} is already exported by stack {exported[1].name}.")
-                output["ExportName"] = name
-            outputs.append(output)
-        return outputs
 
     def _context(
         self, logical_id: str, kind: str, tags: Mapping[str, str], created: Callable[[str], None] | None = None
@@ -214,7 +185,7 @@ class Work:
             ),
             account=stack.account,
             region=stack.region,
-            partition=stack.stack_id.split(":")[1],
+            partition=Arn.parse(stack.stack_id).partition,
             stack_name=stack.name,
             stack_id=stack.stack_id,
             logical_id=logical_id,
@@ -227,7 +198,7 @@ class Work:
         )
 
     def _settle(self, role_arn: str) -> None:
-        name = role_arn.rsplit("/", 1)[-1]
+        name = Arn.parse(role_arn).name
         with suppress(TimeoutError):  # then the call that needs the role says what is wrong
             self._account.wait_until(lambda: self._account.is_propagated(name))
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.core.registry import SERVICES
 
@@ -159,7 +160,7 @@ class Trails:
         if name_or_arn.startswith("arn:"):
             if not re.fullmatch(r"arn:[^:]+:cloudtrail:[^:]+:\d{12}:trail/[^/]+", arn):
                 raise AwsError("CloudTrailARNInvalidException", f"Invalid ARN {arn}")  # the wording is not recorded
-            if arn.split(":")[4] != account_id:
+            if Arn.parse(arn).account != account_id:
                 message = f"AccountID in ARN is wrong, you can only access resources with AccountID {account_id}."
                 raise AwsError("CloudTrailARNInvalidException", message)
         else:

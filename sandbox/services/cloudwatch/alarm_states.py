@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.services.eventbridge import event_bus
 from sandbox.services.sns import topics
@@ -66,7 +67,7 @@ def _act(account: Account, alarm: Any, action: str, message: str, subject: str, 
     *Source:* https://repost.aws/knowledge-center/cloudwatch-receive-sns-for-alarm-trigger
     """
     try:
-        if action.split(":")[2] != "sns":
+        if Arn.parse(action).service != "sns":
             raise AwsError("NotImplemented", f"The sandbox's alarms act on topics only, not on {action}", 501)
         topics.publish(account, action, PRINCIPAL, alarm.alarm_arn, message, subject[:100])
     except topics.KeyRefusedError:

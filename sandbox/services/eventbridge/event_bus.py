@@ -13,12 +13,14 @@ from moto.events.models import events_backends
 from moto.logs.models import logs_backends
 from moto.sqs.models import sqs_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Dropped, Need
 from sandbox.core.iam import authorization
 from sandbox.core.iam.policies import Decision, evaluate, load
 from sandbox.core.iam.trust import trusts
 from sandbox.core.registry import rule
 from sandbox.services.eventbridge import event_patterns, target_inputs
+from sandbox.services.sqs.queues import queue_by_arn
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account
@@ -92,7 +94,7 @@ def matches(pattern: dict[str, Any], event: Event) -> bool:
 
 
 def _deliver(account: Account, delivery: Delivery) -> None:
-    reach = TARGETS.get(delivery.arn.split(":")[2], _to_nobody)
+    reach = TARGETS.get(Arn.parse(delivery.arn).service, _to_nobody)
     try:
         reach(account, delivery)
     except Undeliverable as undelivered:
@@ -117,8 +119,7 @@ def _deliver(account: Account, delivery: Delivery) -> None:
 
 def queue_of(account: Account, arn: str) -> Any:
     """moto's queue behind the ARN; Undeliverable if there is none."""
-    region, name = arn.split(":")[3], arn.rsplit(":", 1)[-1]
-    queue = sqs_backends[account.account_id][region].queues.get(name)
+    queue = queue_by_arn(account, arn)
     if queue is None:
         raise Undeliverable(f"there is no queue {arn}")
     return queue
@@ -160,8 +161,8 @@ def _to_bus(account: Account, delivery: Delivery) -> None:
 
     *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
     """
-    region, name = delivery.arn.split(":")[3], delivery.arn.rsplit("/", 1)[-1]
-    if is_out_of_reach(delivery.arn, delivery.rule_arn.split(":")[3]):
+    region, name = Arn.parse(delivery.arn).region, Arn.parse(delivery.arn).name
+    if is_out_of_reach(delivery.arn, Arn.parse(delivery.rule_arn).region):
         raise Undeliverable(f"the bus {delivery.arn} is in another region, which this partition's rules do not reach")
     bus = events_backends[account.account_id][region].event_buses.get(name)
     if bus is None:
@@ -192,13 +193,14 @@ def is_out_of_reach(bus_arn: str, region: str) -> bool:
     *Source:* AWS Compute Blog, "Expanding cross-Region event routing with Amazon EventBridge": "between any AWS
     Regions, except AWS GovCloud (US) and China"
     """
-    service, bus_region = bus_arn.split(":")[2:4]
-    return service == "events" and bus_region != region and region.startswith(("cn-", "us-gov-"))
+    arn = Arn.parse(bus_arn)
+    return arn.service == "events" and arn.region != region and region.startswith(("cn-", "us-gov-"))
 
 
 @target("logs")
 def _to_log_group(account: Account, delivery: Delivery) -> None:
-    region, name = delivery.arn.split(":")[3], delivery.arn.split(":log-group:", 1)[-1].removesuffix(":*")
+    arn = Arn.parse(delivery.arn)
+    region, name = arn.region, arn.log_group
     backend = logs_backends[account.account_id][region]
     if name not in backend.groups:
         raise Undeliverable(f"there is no log group {name}")

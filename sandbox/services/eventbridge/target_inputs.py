@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 
 type Event = dict[str, Any]
@@ -81,7 +82,7 @@ def _transformed(transformer: dict[str, Any], event: Event, rule_arn: str) -> st
     without_detail = {name: value for name, value in event.items() if name not in ("detail", "detail-type")}
     values: dict[str, Any] = {
         "aws.events.rule-arn": rule_arn,
-        "aws.events.rule-name": rule_arn.rsplit("/", 1)[-1],
+        "aws.events.rule-name": Arn.parse(rule_arn).name,
         "aws.events.event.ingestion-time": event["time"],
         "aws.events.event": {**without_detail, "detailType": event["detail-type"]},
         "aws.events.event.json": event,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.core.iam import authorization
 from sandbox.core.iam.policies import Context, Decision, Policies, load
@@ -152,7 +153,7 @@ def _policies_of(account: Account, arn: str) -> Policies:
 
     *Source:* radkawar/stackd, docs/iam-simulation.md: "Principal source ARNs resolve by entity name".
     """
-    backend, name = iam_backends[account.account_id]["aws"], arn.rsplit("/", 1)[-1]
+    backend, name = iam_backends[account.account_id]["aws"], Arn.parse(arn).name
     role = next((role for role in backend.get_roles() if role.name == name), None)
     if ":role/" in arn and role is not None:
         return authorization.policies_of_role(account, role)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.core.iam import policy_grammar as grammar
 from sandbox.core.registry import hook
@@ -99,11 +100,11 @@ def _held(account: Account, kind: str, name: str) -> Any:
 
 def _exists(account: Account, arn: str) -> bool:
     """Whether there is such a role or user; of other accounts the sandbox knows nothing, and takes all to exist."""
-    _, _, service, _, account_id, resource = arn.split(":", 5)
-    kind, _, path = resource.partition("/")
+    parsed = Arn.parse(arn)
+    kind, _, path = parsed.resource.partition("/")
     if arn == account.administrator.arn:
         return True
-    if service != "iam" or account_id != account.account_id or kind not in ("role", "user"):
+    if parsed.service != "iam" or parsed.account != account.account_id or kind not in ("role", "user"):
         return True
     found = _entity(account, kind, path.rsplit("/", 1)[-1])
     return found is not None and found.arn == arn

@@ -9,12 +9,14 @@ from moto.awslambda.models import lambda_backends
 from moto.sqs.models import Queue, sqs_backends
 
 from sandbox.core import moto_patches
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Need
 from sandbox.core.clock import MovableClock
 from sandbox.core.iam import authorization
 from sandbox.core.registry import SERVICES, rule
 from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
 from sandbox.services.lambda_.pollers import RECEIVE_LIMIT, Poller
+from sandbox.services.sqs.queues import queue_by_arn
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account
@@ -114,12 +116,12 @@ def create_event_source_mapping(account: Account, call: Call, proceed: Proceed) 
     params = call.params
     arn = params.get("EventSourceArn", "")
     unsupported = {"FilterCriteria"} & params.keys()
-    if arn.split(":")[2:3] != ["sqs"] or arn.endswith(".fifo") or unsupported:
+    if Arn.parse(arn).service != "sqs" or arn.endswith(".fifo") or unsupported:
         raise AwsError(
             "NotImplemented", "The sandbox maps functions to standard SQS queues, without FilterCriteria, only.", 501
         )
     function = account.service(LambdaRuntime).function(call.region, params["FunctionName"])
-    queue = sqs_backends[account.account_id][call.region].queues.get(arn.rsplit(":", 1)[-1])
+    queue = queue_by_arn(account, arn)
     if queue is not None:
         _check(account, function, queue, params)
     answer = proceed()

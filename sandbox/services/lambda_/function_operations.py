@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import lambda_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import Answer, AwsError
 from sandbox.core.iam.policies import Decision, evaluate
 from sandbox.core.registry import rule
@@ -89,7 +90,7 @@ def configure(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 def delete_function(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
     """The function is gone, and its environments with it."""
     answer = proceed()
-    name = unqualified(call.params["FunctionName"]).rsplit(":", 1)[-1]
+    name = Arn.parse(unqualified(call.params["FunctionName"])).name
     account.service(LambdaRuntime).retire(name, call.region)
     return answer
 
@@ -102,12 +103,12 @@ def to_function(account: Account, delivery: event_bus.Delivery) -> None:
     """
     check_may_invoke(account, delivery.arn, "events.amazonaws.com", delivery.rule_arn)
     runtime = account.service(LambdaRuntime)
-    runtime.invoke_later(runtime.function(delivery.arn.split(":")[3], delivery.arn), delivery.payload.encode())
+    runtime.invoke_later(runtime.function(Arn.parse(delivery.arn).region, delivery.arn), delivery.payload.encode())
 
 
 def check_may_invoke(account: Account, function_arn: str, principal: str, source_arn: str) -> None:
     """The function's policy lets the service invoke it for this source; Undeliverable otherwise."""
-    region, name = function_arn.split(":")[3], function_arn.split(":")[6]
+    region, name = Arn.parse(function_arn).region, Arn.parse(unqualified(function_arn)).name
     try:
         found = lambda_backends[account.account_id][region].get_function(name)
     except LambdaClientError as error:

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.core.clock import MovableClock
 from sandbox.core.iam import authorization, identity, trust
@@ -138,7 +139,7 @@ class LambdaRuntime:
 
     def _kill_caller(self, caller: Caller) -> None:
         """A session is named after its function. Of two environments of one function, both go."""
-        self.kill(caller.arn.rsplit("/", 1)[-1])
+        self.kill(Arn.parse(caller.arn).name)
 
     # ---- functions
 

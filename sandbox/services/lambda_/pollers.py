@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from moto.awslambda.models import lambda_backends
-from moto.sqs.models import sqs_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
+from sandbox.services.sqs.queues import queue_by_arn, queue_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +77,7 @@ class Poller:
 
     def queue(self) -> Any | None:
         """moto's queue behind the mapping; None if it is gone."""
-        name = self.queue_arn.rsplit(":", 1)[-1]
-        return sqs_backends[self._account.account_id][self._region].queues.get(name)
+        return queue_by_arn(self._account, self.queue_arn)
 
     def backlog(self) -> int:
         """Messages in the queue, in whatever state."""
@@ -124,7 +124,7 @@ class Poller:
                 return True
             batch_size, window = mapping.batch_size, float(mapping.max_batch_window or 0)
             responses, function_arn = tuple(mapping.function_response_types or ()), mapping.function_arn
-        url = _url(self._account, self.queue_arn)
+        url = queue_url(self._account, self.queue_arn)
         runtime = self._account.service(LambdaRuntime)
         function = runtime.function(self._region, function_arn)
         sqs = self._client(function)
@@ -226,7 +226,7 @@ def record(message: dict[str, Any], source_arn: str) -> dict[str, Any]:
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
         "eventSourceARN": source_arn,
-        "awsRegion": source_arn.split(":")[3],
+        "awsRegion": Arn.parse(source_arn).region,
     }
     if "MD5OfMessageAttributes" in message:
         made["md5OfMessageAttributes"] = message["MD5OfMessageAttributes"]
@@ -261,13 +261,8 @@ def succeeded(error: str | None, payload: bytes, message_ids: Sequence[str], rep
 
 def seconds_until_visible(account: Account, queue_arn: str) -> float | None:
     """Until a message of the queue can be taken, on the account's clock; None if the queue has none."""
-    *_, region, account_id, name = queue_arn.split(":")
     with account.lock:
-        queue = sqs_backends[account_id][region].queues.get(name)
+        queue = queue_by_arn(account, queue_arn)
         times = [max(message.visible_at, message.delayed_until) for message in queue._messages] if queue else []
     # moto's times are milliseconds, and a message can be seen when its time has passed, not when it comes.
     return None if not times else max(0.0, (min(times) + 1) / 1000 - account.now().timestamp())
-
-
-def _url(account: Account, arn: str) -> str:
-    return f"{account.endpoint}/{arn.split(':')[4]}/{arn.rsplit(':', 1)[-1]}"

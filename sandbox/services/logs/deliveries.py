@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.apigateway.models import apigateway_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.core.registry import rule
 
@@ -84,7 +85,7 @@ def _put_source(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     params, sources = call.params, _of(account, call.region).sources
     name, arn, log_type = params["name"], params["resourceArn"], params["logType"]
     _check_name(name)
-    service = arn.split(":")[2] if arn.count(":") >= 5 else ""
+    service = Arn.parse(arn).service
     if service == "apigateway":
         _check_stage(account, call, arn, log_type)
     if name in sources:
@@ -164,7 +165,7 @@ def _put_destination(account: Account, call: Call, _: Proceed) -> dict[str, Any]
     _check_name(name)
     _check_format(params.get("outputFormat"))
     resource = params.get("deliveryDestinationConfiguration", {}).get("destinationResourceArn", "")
-    kind = _TYPES.get(resource.split(":")[2] if resource.count(":") >= 5 else "")
+    kind = _TYPES.get(Arn.parse(resource).service)
     if kind is None:
         raise _invalid("Provided destination resource ARN is not valid.")
     existing = destinations.get(name)

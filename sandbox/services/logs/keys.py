@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.kms.models import kms_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.core.iam.policies import Decision, evaluate, load
 
@@ -26,14 +27,14 @@ def check(account: Account, call: Call, group_name: str, key_arn: str) -> None:
     regions; of the second: hashicorp/terraform-provider-aws issue 29282, ministryofjustice/modernisation-platform
     issue 7870, both of 2024.
     """
-    parts = key_arn.split(":")
-    if parts[2:4] != ["kms", call.region]:
+    arn = Arn.parse(key_arn)
+    if (arn.service, arn.region) != ("kms", call.region):
         message = f"The specified KMS Key Id could not be found. '{group_name}'"
         raise AwsError("InvalidParameterException", message)
-    if parts[4] != account.account_id:
+    if arn.account != account.account_id:
         return
     group_arn = f"arn:aws:logs:{call.region}:{account.account_id}:log-group:{group_name}"
-    key = kms_backends[account.account_id][call.region].keys.get(key_arn.rsplit("/", 1)[-1])
+    key = kms_backends[account.account_id][call.region].keys.get(arn.name)
     if key is None or not key.enabled or not _lets_in(account, call.region, key, group_arn):
         message = f"The specified KMS key does not exist or is not allowed to be used with Arn '{group_arn}'"
         raise AwsError("AccessDeniedException", message)

@@ -20,12 +20,14 @@ from botocore.exceptions import ClientError
 from moto.events.models import events_backends
 from moto.scheduler.models import scheduler_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Dropped
 from sandbox.core.clock import MovableClock
 from sandbox.core.iam import authorization, identity, trust
 from sandbox.core.registry import SERVICES
 from sandbox.services.eventbridge import event_bus
 from sandbox.services.eventbridge.timers import Attempt, Timer, TimerChanges
+from sandbox.services.sqs.queues import queue_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,7 +203,8 @@ class Scheduler:
 
     def _deliver(self, timed: _Timed, target: dict[str, Any], payload: str) -> None:
         """The target's API was called with the role of the schedule, and took it."""
-        service, region = target["Arn"].split(":")[2:4]
+        arn = Arn.parse(target["Arn"])
+        service, region = arn.service, arn.region
         if target["Arn"].endswith(UNIVERSAL_TARGET):
             service, region = "scheduler", timed.region
         called = "sqs" if service == "scheduler" else service
@@ -211,7 +214,9 @@ class Scheduler:
                 client.send_message(**json.loads(payload))
             case "sqs":
                 client.send_message(
-                    QueueUrl=self._queue_url(target["Arn"]), MessageBody=payload, **target.get("SqsParameters", {})
+                    QueueUrl=queue_url(self.account, target["Arn"]),
+                    MessageBody=payload,
+                    **target.get("SqsParameters", {}),
                 )
             case "lambda":
                 client.invoke(FunctionName=target["Arn"], InvocationType="Event", Payload=payload)
@@ -240,9 +245,9 @@ class Scheduler:
             return
         try:
             caller = self._session(timed, target)
-            sqs = self.account.client("sqs", dead_letters.split(":")[3], caller=caller, invoked_by=_PRINCIPAL)
+            sqs = self.account.client("sqs", Arn.parse(dead_letters).region, caller=caller, invoked_by=_PRINCIPAL)
             sqs.send_message(
-                QueueUrl=self._queue_url(dead_letters),
+                QueueUrl=queue_url(self.account, dead_letters),
                 MessageBody=payload,
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
@@ -261,9 +266,6 @@ class Scheduler:
                 credentials = identity.credentials_of_role(self.account, role.arn, uuid.uuid4().hex)
                 caller = self._sessions[role.id] = identity.caller_of_key(self.account, credentials["AccessKeyId"])
             return caller
-
-    def _queue_url(self, arn: str) -> str:
-        return f"{self.account.endpoint}/{arn.split(':')[4]}/{arn.rsplit(':', 1)[-1]}"
 
 
 @dataclass(frozen=True, slots=True)

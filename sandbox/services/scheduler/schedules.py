@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from moto.scheduler.models import scheduler_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.core.registry import rule
 from sandbox.services.eventbridge.schedule_expressions import At, parse
@@ -126,12 +127,12 @@ def _timer(account: Account, params: dict[str, Any]) -> Timer:
 def _check_target(target: dict[str, Any]) -> None:
     if not re.fullmatch(r"arn:aws[a-z-]*:[\w-]+:[^:]*:[^:]*:.+", target["Arn"]):
         raise _invalid("Provided Arn is not in correct format.")
-    service = target["Arn"].split(":")[2:3]
-    if not _TARGETS & set(service) and not target["Arn"].endswith(UNIVERSAL_TARGET):
+    service = Arn.parse(target["Arn"]).service
+    if service not in _TARGETS and not target["Arn"].endswith(UNIVERSAL_TARGET):
         raise AwsError("NotImplemented", f"The sandbox's Scheduler reaches no targets like {target['Arn']}", 501)
-    if service == ["events"] and "EventBridgeParameters" not in target:
+    if service == "events" and "EventBridgeParameters" not in target:
         raise _invalid("EventBridgeParameters is required for this target.")  # the wording is not recorded
-    if service != ["sqs"] and "Input" in target:
+    if service != "sqs" and "Input" in target:
         try:
             json.loads(target["Input"])
         except ValueError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from moto.kms.models import kms_backends
 from moto.sns.models import sns_backends
 
+from sandbox.core.arn import Arn
 from sandbox.core.iam.policies import Decision, evaluate, load
 from sandbox.services.eventbridge import event_bus
 from sandbox.services.eventbridge.event_bus import Undeliverable
@@ -32,7 +33,7 @@ def publish(account: Account, arn: str, principal: str, source_arn: str, message
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html and
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
     """
-    topic = sns_backends[account.account_id][arn.split(":")[3]].topics.get(arn)
+    topic = sns_backends[account.account_id][Arn.parse(arn).region].topics.get(arn)
     if topic is None:
         raise PolicyRefusedError(f"there is no topic {arn}")
     context = {"aws:SourceArn": source_arn, "aws:SourceAccount": account.account_id, "aws:SecureTransport": "true"}
@@ -55,8 +56,8 @@ def _may_encrypt(account: Account, topic: Any, principal: str, source_arn: str) 
     given = str(topic.kms_master_key_id)
     if given.endswith("alias/aws/sns"):
         return False
-    keys = kms_backends[account.account_id][topic.arn.split(":")[3]]
-    key_id = keys.get_key_id_from_alias(given) if "alias/" in given else given.rsplit("/", 1)[-1]
+    keys = kms_backends[account.account_id][Arn.parse(topic.arn).region]
+    key_id = keys.get_key_id_from_alias(given) if "alias/" in given else Arn.parse(given).name
     key = keys.keys.get(key_id or "")
     if key is None:
         return False

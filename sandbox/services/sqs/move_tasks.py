@@ -21,6 +21,7 @@ from moto.sqs.models import sqs_backends
 from sandbox.core import moto_patches
 from sandbox.core.call import AwsError
 from sandbox.core.registry import SERVICES, rule
+from sandbox.services.sqs.queues import queue_by_arn
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -119,7 +120,7 @@ class MoveTasks:
         arn = task.destination or _came_from(message)
         if arn is None:
             return "CouldNotDetermineMessageSource"
-        destination = queue(self._account, arn)
+        destination = queue_by_arn(self._account, arn)
         if destination is None:
             return "AWS.SimpleQueueService.NonExistentQueue"
         sqs_backends[self._account.account_id][destination.region].send_message(
@@ -127,12 +128,6 @@ class MoveTasks:
         )
         source._messages.remove(message)
         return None
-
-
-def queue(account: Account, arn: str) -> Any | None:
-    """moto's queue behind the ARN, None if there is none."""
-    region, name = arn.split(":")[3], arn.rsplit(":", 1)[-1]
-    return sqs_backends[account.account_id][region].queues.get(name)
 
 
 SERVICES.append(MoveTasks)
@@ -175,7 +170,7 @@ def list_message_move_tasks(account: Account, call: Call, _: Proceed) -> dict[st
 
 
 def _found(account: Account, arn: str, parameter: str) -> Any:
-    found = queue(account, arn) if arn.count(":") == 5 else None
+    found = queue_by_arn(account, arn)
     if found is None:
         message = f"The resource that you specified for the {parameter} parameter doesn't exist."
         raise AwsError("ResourceNotFoundException", message, 404)

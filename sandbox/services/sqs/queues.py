@@ -11,6 +11,9 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from moto.sqs.models import sqs_backends
+
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.core.registry import hook, rule
 
@@ -105,6 +108,18 @@ def _receive(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] |
 
 #: Seconds after a queue was deleted in which its name cannot be used again.
 _NAME_IS_FREE_AFTER = 60
+
+
+def queue_by_arn(account: Account, arn: str) -> Any | None:
+    """Return moto's queue of this ARN, None if there is none."""
+    parsed = Arn.parse(arn)
+    return sqs_backends[account.account_id][parsed.region].queues.get(parsed.resource) if parsed.region else None
+
+
+def queue_url(account: Account, arn: str) -> str:
+    """Return the URL under which the account serves the queue."""
+    parsed = Arn.parse(arn)
+    return f"{account.endpoint}/{parsed.account}/{parsed.name}"
 
 
 class DeletedQueues(dict[str, datetime]):

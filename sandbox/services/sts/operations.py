@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Need
 from sandbox.core.iam import authorization, trust
 from sandbox.core.iam.policies import Decision
@@ -68,8 +69,8 @@ def _check_parameters(call: Call) -> None:
             raise _constraint(f"'{name}' at 'roleSessionName'", f"have length {bound}")
     if len(arn or "") < 20:
         raise _constraint(f"'{arn}' at 'roleArn'", "have length greater than or equal to 20")
-    parts = str(arn).split(":", 5)
-    if len(parts) < 6 or parts[0] != "arn" or not all((parts[1], parts[2], parts[5])):
+    parsed = Arn.parse(str(arn))
+    if not all((parsed.partition, parsed.service, parsed.resource)):
         raise _invalid(f"{arn} is invalid")
     if seconds is not None and seconds < _SHORTEST:
         raise _constraint(f"'{seconds}' at 'durationSeconds'", f"have value greater than or equal to {_SHORTEST}")

@@ -14,8 +14,9 @@ from log_keeper.stages import Api, Protocol
 from testing.builders import EVENTS, REF, sample
 from tools import redrive
 from tools.aws_session import ToolError
+from tools.dead_letters import DeadLetterQueue, Message, describe
 
-QUEUE = redrive.DeadLetterQueue(
+QUEUE = DeadLetterQueue(
     name="StageDeadLetterQueue",
     url="https://sqs/dead",
     arn="arn:dead",
@@ -27,14 +28,14 @@ QUEUE = redrive.DeadLetterQueue(
 )
 
 
-def described(body: object, **attributes: str) -> redrive.Message:
+def described(body: object, **attributes: str) -> Message:
     message: Any = {
         "MessageId": "1",
         "Body": body if isinstance(body, str) else json.dumps(body),
         "Attributes": {"SentTimestamp": "1790000000123"},
         "MessageAttributes": {name: {"StringValue": value} for name, value in attributes.items()},
     }
-    return redrive.describe(message)
+    return describe(message)
 
 
 @pytest.mark.parametrize(

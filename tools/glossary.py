@@ -116,6 +116,7 @@ ALLOWED = (
         Allowed(r"^bodies$|\b(request|response)\s+bodies\b", f"{folder}/*", "what messages and HTTP calls contain")
         for folder in ("sandbox", "testing", "tests", "benchmarks", "fuzz")
     ),
+    Allowed(r"^dead$|``dead``", "tests/*", "a dead-letter queue of that name"),
     Allowed(r"(?s).*", "tools/glossary.py", "the glossary itself"),
     Allowed(r"(?s).*", "tests/unit/test_glossary.py", "its tests have examples"),
 )

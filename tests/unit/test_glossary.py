@@ -12,7 +12,7 @@ CLEAN: tuple[str, ...] = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "samconfig.toml"),
     *("README.md", "docs", "Makefile", "template.yaml", "forwarders.yaml", "events", "preview", "tools", "verify"),
     *("fuzz", "testing", "tests/applications", "tests/e2e", "tests/faults", "tests/recorded", "tests/template"),
-    "tests/unit",
+    *("tests/sandbox", "tests/unit"),
 )
 
 

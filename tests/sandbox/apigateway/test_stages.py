@@ -54,7 +54,7 @@ def test_the_first_setting_materialises_the_whole_entry_without_a_level(sandbox:
     }
 
 
-def test_an_override_is_born_as_a_copy_and_does_not_follow(sandbox: Sandbox) -> None:
+def test_an_override_is_created_as_a_copy_and_does_not_follow(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     give_log_role(sandbox)
     update(sandbox, api_id, replace("/*/*/logging/loglevel", "ERROR"), replace("/*/*/logging/dataTrace", "true"))

@@ -1,4 +1,4 @@
-"""HTTP and WebSocket APIs of the sandbox: quick create, import, pages, tags, and what CloudTrail tells of them."""
+"""HTTP and WebSocket APIs of the sandbox: quick create, import, pages, tags, and CloudTrail's records of them."""
 
 from __future__ import annotations
 
@@ -174,8 +174,8 @@ def test_tags_of_apis_and_stages(sandbox: Sandbox) -> None:
         gateway.untag_resource(ResourceArn=arn, TagKeys=["a"])
         assert gateway.get_tags(ResourceArn=arn)["Tags"] == {"b": "2"}
     assert gateway.get_api(ApiId=api_id)["Tags"] == v2_stage(sandbox, api_id, "$default")["Tags"] == {"b": "2"}
-    gone = refusal(lambda: gateway.tag_resource(ResourceArn=f"{api_arn}/stages/x", Tags={"a": "1"}))
-    assert gone[0] == "NotFoundException"
+    missing = refusal(lambda: gateway.tag_resource(ResourceArn=f"{api_arn}/stages/x", Tags={"a": "1"}))
+    assert missing[0] == "NotFoundException"
 
 
 def test_tagging_a_stage_needs_permission_on_its_encoded_arn(sandbox: Sandbox) -> None:

@@ -1,4 +1,4 @@
-"""What an HTTP API's access log needs of CloudWatch Logs: permissions, a group, and room in a resource policy."""
+"""What an HTTP API's access log needs of CloudWatch Logs: permissions, a group, and space in a resource policy."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_callers_role_needs_log_delivery(sandbox: Sandbox) -> None:
     assert v2_stage(sandbox, api_id)["AccessLogSettings"] == access_log()
 
 
-def test_a_denial_is_told_in_iams_words(sandbox: Sandbox) -> None:
+def test_a_denial_is_reported_in_iams_words(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     deny = {"Effect": "Deny", "Action": "logs:CreateLogDelivery", "Resource": "*"}
     policy = json.loads(allow("apigateway:*", "logs:*"))
@@ -172,7 +172,7 @@ def test_a_policy_of_the_owners_is_enough(sandbox: Sandbox) -> None:
 
 @pytest.fixture
 def older(sandbox: Sandbox) -> Sandbox:
-    """The account as it was until 2025: one policy for all groups, and room for a few of them."""
+    """The account as it was until 2025: one policy for all groups, with space for a few of them."""
     sandbox.turn(log_delivery_policy="account")
     sandbox.turn(resource_policy_limit=2100)
     return sandbox
@@ -187,7 +187,7 @@ def test_entries_of_the_account_policy_stay(older: Sandbox) -> None:
     assert resources(older) == ["/x", "/y"]
 
 
-def test_a_policy_that_is_nearly_full_has_room_for_vended_logs_alone(older: Sandbox) -> None:
+def test_a_policy_that_is_nearly_full_has_space_for_vended_logs_alone(older: Sandbox) -> None:
     api_id = http_api(older)
     for number in range(4):
         enable(older, api_id, f"/{number}")
@@ -200,7 +200,7 @@ def test_a_policy_that_is_nearly_full_has_room_for_vended_logs_alone(older: Sand
     assert refusal(lambda: enable(older, api_id, "/5")) == refused
 
 
-def test_a_policy_without_any_room(older: Sandbox) -> None:
+def test_a_policy_without_any_space(older: Sandbox) -> None:
     older.turn(resource_policy_limit=300)
     refused = refusal(lambda: enable(older, http_api(older), "/aws/vendedlogs/x"))
     assert refused == ("BadRequestException", f"{TOO_LONG}300")

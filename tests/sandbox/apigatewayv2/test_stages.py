@@ -76,7 +76,7 @@ def test_stages_come_in_pages(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("call", ["get_stage", "update_stage", "delete_stage", "delete_access_log_settings"])
-def test_what_is_gone_is_not_found(sandbox: Sandbox, call: str) -> None:
+def test_a_deleted_stage_is_not_found(sandbox: Sandbox, call: str) -> None:
     api_id = http_api(sandbox)
     method = getattr(client(sandbox, "apigatewayv2"), call)
     code, message = refusal(lambda: method(ApiId=api_id, StageName="gone"))

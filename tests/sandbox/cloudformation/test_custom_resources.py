@@ -144,7 +144,7 @@ def test_a_deletion_that_fails_leaves_the_stack_with_its_function(sandbox: Sandb
     assert physical(sandbox).keys() == {"Role", "Maker", "Seed"}
 
 
-def test_a_function_that_is_gone_fails_the_deletion(sandbox: Sandbox) -> None:
+def test_a_deleted_function_fails_the_deletion(sandbox: Sandbox) -> None:
     create(sandbox, body())
     client(sandbox, "lambda").delete_function(FunctionName=physical(sandbox)["Maker"])
     client(sandbox, "cloudformation").delete_stack(StackName=NAME)

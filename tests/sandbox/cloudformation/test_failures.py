@@ -147,10 +147,11 @@ def test_a_role_that_is_to_be_retained_survives_the_rollback(sandbox: Sandbox) -
         "Properties": {"TopicArn": "arn:aws:sns:us-east-1:123456789012:nowhere", "Protocol": "sqs", "Endpoint": "x"},
     }
     kept = {"Type": "AWS::SQS::Queue", "DeletionPolicy": "Retain", "Properties": {"QueueName": "kept"}}
-    gone = {"Type": "AWS::SQS::Queue", "DeletionPolicy": "RetainExceptOnCreate", "Properties": {"QueueName": "gone"}}
+    deleted = {"Type": "AWS::SQS::Queue", "DeletionPolicy": "RetainExceptOnCreate", "Properties": {"QueueName": "gone"}}
 
     assert (
-        create(sandbox, template({"Kept": kept, "Gone": gone, "Broken": broken}))["StackStatus"] == "ROLLBACK_COMPLETE"
+        create(sandbox, template({"Kept": kept, "Gone": deleted, "Broken": broken}))["StackStatus"]
+        == "ROLLBACK_COMPLETE"
     )
     urls = client(sandbox, "sqs").list_queues()["QueueUrls"]
     assert [url.rsplit("/", 1)[-1] for url in urls] == ["kept"]

@@ -264,8 +264,8 @@ def test_trust_for_a_rules_target_is_compared_with_the_rule(sandbox: Sandbox, na
 def test_tags_of_the_set_take_a_permission(sandbox: Sandbox) -> None:
     may = ["cloudformation:*", "iam:PassRole", "events:DescribeRule", "events:PutRule"]
     deploy(sandbox, forwarding(ABROAD, execution=may, Tags=[{"Key": "team", "Value": "shop"}]))
-    told = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
-    assert "is not authorized to perform: events:TagResource" in told[0]["StatusReason"]
+    answer = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
+    assert "is not authorized to perform: events:TagResource" in answer[0]["StatusReason"]
 
 
 def test_regions_come_and_go_with_updates(sandbox: Sandbox) -> None:
@@ -296,10 +296,10 @@ def test_a_region_that_is_not_enabled_does_not_stop_the_others() -> None:
         assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
         assert instances(sandbox) == {ABROAD: ("OUTDATED", "FAILED"), FURTHER: GOOD}
         cloudformation = client(sandbox, "cloudformation")
-        told = cloudformation.describe_stack_instance(
+        answer = cloudformation.describe_stack_instance(
             StackSetName="forwarding", StackInstanceAccount=ACCOUNT, StackInstanceRegion=ABROAD
         )["StackInstance"]
-        assert told["StatusReason"] == "The security token included in the request is invalid."
+        assert answer["StatusReason"] == "The security token included in the request is invalid."
         sandbox.disabled_regions.clear()
         assert change(sandbox, forwarding(ABROAD, FURTHER, note="now"))["StackStatus"] == "UPDATE_COMPLETE"
         assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
@@ -322,8 +322,8 @@ def test_an_execution_role_that_may_too_little(sandbox: Sandbox) -> None:
     tolerant = {"FailureToleranceCount": 1}
     deploy(sandbox, forwarding(ABROAD, execution=["cloudformation:*"], OperationPreferences=tolerant))
     assert instances(sandbox) == {ABROAD: ("OUTDATED", "FAILED")}
-    told = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
-    assert "is not authorized to perform: events:DescribeRule" in told[0]["StatusReason"]
+    answer = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
+    assert "is not authorized to perform: events:DescribeRule" in answer[0]["StatusReason"]
     assert client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"] == []
 
 

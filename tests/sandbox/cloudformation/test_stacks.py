@@ -259,7 +259,7 @@ def test_a_service_role_makes_only_what_it_may(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("sees", [True, False])
-def test_the_bus_hears_of_a_stacks_status(sandbox: Sandbox, *, sees: bool) -> None:
+def test_a_stacks_status_reaches_the_bus(sandbox: Sandbox, *, sees: bool) -> None:
     """Whether a rule also sees that its own stack was created is not known."""
     sandbox.turn(rules_see_their_stack_created=sees)
     sqs, events = client(sandbox, "sqs"), client(sandbox, "events")

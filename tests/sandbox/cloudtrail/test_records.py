@@ -128,7 +128,7 @@ def test_v2_records_are_flat_and_encoded(sandbox: Sandbox) -> None:
     assert failed["responseElements"]["message"]
 
 
-def test_failed_calls_are_told_too(sandbox: Sandbox) -> None:
+def test_failed_calls_are_recorded_too(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     refusal(lambda: update(sandbox, api_id, replace("/nonsense", "x")))
     record = last(sandbox, "UpdateStage")
@@ -153,7 +153,7 @@ def test_iam_is_recorded_in_us_east_1_with_cloudtrails_error_names(sandbox: Sand
     assert record["responseElements"]["role"]["arn"] == "arn:aws:iam::123456789012:role/p/r"
 
 
-def test_a_roles_session_is_told_with_the_roles_path(sandbox: Sandbox) -> None:
+def test_a_roles_session_is_recorded_with_the_roles_path(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"), Path="/p/")["Role"]["Arn"]
     iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=allow("logs:*"))
@@ -179,7 +179,7 @@ def test_root_has_no_user_name(sandbox: Sandbox) -> None:
     assert (identified["type"], identified.get("userName")) == ("Root", None)
 
 
-def test_reads_are_not_told(sandbox: Sandbox) -> None:
+def test_reads_are_not_recorded(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     before = len(sandbox.trail)
     client(sandbox, "apigateway").get_stage(restApiId=api_id, stageName="prod")

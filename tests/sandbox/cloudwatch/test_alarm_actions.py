@@ -68,13 +68,13 @@ def test_topics_whose_key_serves_no_alarms(account: Sandbox) -> None:
     refused = "CloudWatch Alarms does not have authorization to access the SNS topic encryption key."
     assert history(account) == [f'Failed to execute action {topic}. Received error: "{refused}"']
     sns, cloudwatch = client(account, "sns"), client(account, "cloudwatch")
-    told: list[int] = []
+    notified: list[int] = []
     for identifier in (key(account), key(account, "cloudwatch.amazonaws.com")):
         sns.set_topic_attributes(TopicArn=topic, AttributeName="KmsMasterKeyId", AttributeValue=identifier)
         cloudwatch.set_alarm_state(AlarmName="a", StateValue="OK", StateReason="test")
         account.service(Alarms).evaluate()
-        told.append(len(messages()))
-    assert told == [0, 1]
+        notified.append(len(messages()))
+    assert notified == [0, 1]
 
 
 def test_topics_whose_policy_keeps_alarms_out(account: Sandbox) -> None:

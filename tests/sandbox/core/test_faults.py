@@ -1,4 +1,4 @@
-"""What the account does when it is told to do wrong, and how many calls it takes."""
+"""Faults that the account is asked for, and its quotas."""
 
 from __future__ import annotations
 

@@ -188,15 +188,15 @@ def test_ten_events_are_taken_and_eleven_refused_as_a_whole(sandbox: Sandbox) ->
 
 def test_events_of_a_megabyte_are_refused_as_a_whole(sandbox: Sandbox) -> None:
     events = client(sandbox, "events")
-    room = (1 << 20) - 1 - len('shopSold{"a":""}')
+    space = (1 << 20) - 1 - len('shopSold{"a":""}')
 
     def entry(size: int) -> dict[str, str]:
         return ENTRY | {"Detail": json.dumps({"a": "x" * size}, separators=(",", ":"))}
 
-    assert events.put_events(Entries=[entry(room)])["FailedEntryCount"] == 0
+    assert events.put_events(Entries=[entry(space)])["FailedEntryCount"] == 0
     refused = ("ValidationException", "Total size of the entries in the request is over the limit.")
-    assert refusal(lambda: events.put_events(Entries=[entry(room + 1)])) == refused
-    assert refusal(lambda: events.put_events(Entries=[entry(room), ENTRY])) == refused
+    assert refusal(lambda: events.put_events(Entries=[entry(space + 1)])) == refused
+    assert refusal(lambda: events.put_events(Entries=[entry(space), ENTRY])) == refused
 
 
 def test_each_event_that_is_no_event_is_refused_for_itself(sandbox: Sandbox) -> None:
@@ -239,7 +239,7 @@ def test_an_event_is_tested_against_a_pattern(sandbox: Sandbox) -> None:
 
 
 def deliveries(sandbox: Sandbox, target: dict[str, Any], detail: dict[str, Any]) -> list[str]:
-    """The bodies in the queue after one event."""
+    """Return the message bodies in the queue after one event."""
     sqs = client(sandbox, "sqs")
     statement = {
         "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",

@@ -14,7 +14,7 @@ from testing.cloudformation import create, outputs, physical, template, update
 from testing.iam import role
 
 
-def test_a_stack_hears_of_its_own_completion(account: Sandbox) -> None:
+def test_a_rule_of_a_stack_sees_the_stacks_own_completion(account: Sandbox) -> None:
     pattern = {
         "source": ["aws.cloudformation"],
         "detail-type": ["CloudFormation Stack Status Change"],

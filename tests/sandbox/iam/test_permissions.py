@@ -174,14 +174,14 @@ def test_simulation_agrees_with_the_checks(sandbox: Sandbox) -> None:
         ActionNames=["logs:PutLogEvents", "logs:DeleteLogGroup", "s3:GetObject", "sqs:SendMessage"],
         ResourceArns=[f"{group}/mine/x:*", f"{group}/other:*"],
     )["EvaluationResults"]
-    verdicts = {
+    decisions = {
         (result["EvalActionName"], each["EvalResourceName"].split(":")[6]): each["EvalResourceDecision"]
         for result in results
         for each in result["ResourceSpecificResults"]
     }
     # The strictest stands at the top.
     assert [result["EvalDecision"] for result in results] == ["allowed", "explicitDeny", "implicitDeny", "implicitDeny"]
-    assert verdicts == {
+    assert decisions == {
         ("logs:PutLogEvents", "/mine/x"): "allowed",
         ("logs:PutLogEvents", "/other"): "allowed",
         ("logs:DeleteLogGroup", "/mine/x"): "allowed",

@@ -82,13 +82,13 @@ def test_what_fails_is_tried_again_and_then_a_dead_letter(sandbox: Sandbox, cloc
 
     assert (texts(sandbox), names(sandbox)) == ([], [])
     [letter] = received(sandbox, "dead")
-    told = {name: each["StringValue"] for name, each in letter["MessageAttributes"].items()}
+    attributes = {name: each["StringValue"] for name, each in letter["MessageAttributes"].items()}
     assert letter["Body"] == "try 3"
-    assert told["ERROR_CODE"] == "AccessDenied"
-    assert f"sqs:SendMessage on resource: {QUEUE}" in told["ERROR_MESSAGE"]
-    assert (told["EXHAUSTED_RETRY_CONDITION"], told["RETRY_ATTEMPTS"]) == ("MaximumRetryAttempts", "2")
-    assert (told["SCHEDULE_ARN"], told["TARGET_ARN"]) == (arn, QUEUE)
-    assert told["SCHEDULED_TIME"] == "2027-03-01T13:00:00Z"
+    assert attributes["ERROR_CODE"] == "AccessDenied"
+    assert f"sqs:SendMessage on resource: {QUEUE}" in attributes["ERROR_MESSAGE"]
+    assert (attributes["EXHAUSTED_RETRY_CONDITION"], attributes["RETRY_ATTEMPTS"]) == ("MaximumRetryAttempts", "2")
+    assert (attributes["SCHEDULE_ARN"], attributes["TARGET_ARN"]) == (arn, QUEUE)
+    assert attributes["SCHEDULED_TIME"] == "2027-03-01T13:00:00Z"
 
 
 def test_a_retry_that_succeeds_is_the_last(sandbox: Sandbox, clock: MovableClock) -> None:

@@ -46,7 +46,7 @@ def test_the_machines_own_clock_does_too() -> None:
         assert sandbox.wait_until(lambda: texts(sandbox), timeout=5) == ["back to ERROR"]
 
 
-def test_a_time_gone_by_is_invoked_at_once_or_refused(sandbox: Sandbox) -> None:
+def test_a_time_in_the_past_is_invoked_at_once_or_refused(sandbox: Sandbox) -> None:
     schedule(sandbox, "at(2027-03-01T11:00:00)", ActionAfterCompletion="DELETE")
     assert sandbox.wait_until(lambda: texts(sandbox), timeout=5) == ["back to ERROR"]
     sandbox.wait_until(lambda: not names(sandbox), timeout=5)
@@ -64,9 +64,9 @@ def test_a_time_is_local_to_its_time_zone(sandbox: Sandbox, clock: MovableClock)
 
 
 def test_a_rate_begins_at_once_and_all_that_came_due_is_in_order(sandbox: Sandbox, clock: MovableClock) -> None:
-    told = {"Target": {"Input": "<aws.scheduler.scheduled-time>"}}
-    schedule(sandbox, "rate(1 hour)", EndDate=NOON + timedelta(hours=4), **told)
-    schedule(sandbox, "at(2027-03-01T13:30:00)", **told | {"Name": "between"})
+    target = {"Target": {"Input": "<aws.scheduler.scheduled-time>"}}
+    schedule(sandbox, "rate(1 hour)", EndDate=NOON + timedelta(hours=4), **target)
+    schedule(sandbox, "at(2027-03-01T13:30:00)", **target | {"Name": "between"})
     assert len(sandbox.wait_until(lambda: texts(sandbox), timeout=5)) == 1
 
     clock.advance(timedelta(days=1))

@@ -132,7 +132,7 @@ def test_destination_deleted_meanwhile_fails_the_task(sandbox: Sandbox, sqs: Any
 
 
 def test_what_is_received_stays(sandbox: Sandbox, sqs: Any) -> None:
-    """A message that somebody looks at is not there to be moved."""
+    """A message that somebody has received cannot be moved."""
     sqs.send_message(QueueUrl=url(sqs, "dead"), MessageBody="looked at")
     assert bodies(sqs, "dead") == ["looked at"]
     sqs.start_message_move_task(SourceArn=arn("dead"), DestinationArn=arn("other"))

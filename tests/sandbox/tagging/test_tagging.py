@@ -93,7 +93,7 @@ def test_cloudtrail_shows_the_call_and_perhaps_api_gateways_own(sandbox: Sandbox
     assert sandbox.trail[-1]["requestParameters"] == {"resourceARNList": [rest], "tagKeys": ["Execution-Logs"]}
 
 
-def test_a_rule_hears_of_it(sandbox: Sandbox) -> None:
+def test_its_record_reaches_a_rule(sandbox: Sandbox) -> None:
     events, sqs = client(sandbox, "events"), client(sandbox, "sqs")
     arn = "arn:aws:sqs:us-east-1:123456789012:heard"
     statement = {

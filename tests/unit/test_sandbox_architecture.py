@@ -70,7 +70,7 @@ def test_files_are_under_400_lines(module: str) -> None:
 
 
 def test_moto_is_changed_in_one_module() -> None:
-    """Only ``core/moto_patches.py`` assigns to an attribute of a class of moto: each such line has an exception for mypy."""
+    """Only ``core/moto_patches.py`` assigns to an attribute of moto's classes; mypy needs an exception for each."""
     changing = [name for name, path in MODULES.items() if "type: ignore[method-assign" in (ROOT / path).read_text()]
     assert changing == ["sandbox.core.moto_patches"]
 

@@ -53,7 +53,7 @@ def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path
         environment
         | sandbox.environment(region)
         | {"PATH": path, "AWS_PAGER": "", "NO_COLOR": "1"}
-        # sam looks at a stack's progress every five seconds; this account is quicker.
+        # sam reads a stack's progress every five seconds; this account is quicker.
         | {"SAM_CLI_POLL_DELAY": "0.2"},
     )
     if ended.returncode:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from sandbox.assembly import Sandbox
     from sandbox.core.call import Answer, Call, Caller
 
-#: Seconds after which a poller looks again. Lambda's own wait at the queue and miss nothing.
-_LOOK_AGAIN = 0.1
+#: Seconds after which a poller reads its queue again. Lambda's own pollers wait at the queue and miss nothing.
+_POLL_SECONDS = 0.1
 
 _START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -174,7 +174,7 @@ class Function:
     _handler: Callable[[dict[str, Any], Context], Any] | None = None
 
     def take(self) -> bool:
-        """A batch was run, if there is one; the messages that were dealt with are gone from the queue."""
+        """Run one batch, and delete the messages that succeeded. Return False if the queue gave none."""
         sqs = self.sandbox.client("sqs")
         batch = sqs.receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=self.batch_size, AttributeNames=["All"], WaitTimeSeconds=0
@@ -217,10 +217,10 @@ class Function:
             self.take()
 
     def live(self) -> None:
-        """Takes batches for ever: an actor, one for each environment that runs at once."""
+        """Take batches without end: an actor, one for each environment that runs at once."""
         while True:
             if not self.take():
-                self.time.sleep(_LOOK_AGAIN)
+                self.time.sleep(_POLL_SECONDS)
 
     def _wait(self) -> float | None:
         """Seconds until a message can be seen; None for an empty queue."""

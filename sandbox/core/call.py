@@ -112,9 +112,9 @@ class Silence(StrEnum):
 
     #: The connection ends.
     DROPPED = "dropped"
-    #: The connection stays, and nothing comes.
+    #: The connection stays open, and no answer comes.
     TIMEOUT = "timeout"
-    #: Nothing: the caller's own process is gone.
+    #: Nothing: the caller's own process was killed.
     KILLED = "killed"
 
 

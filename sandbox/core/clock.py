@@ -35,26 +35,26 @@ class MovableClock:
         return self._offset
 
     def advance(self, by: timedelta) -> None:
-        """*by* later than before, and whatever that made due has been started, in the order of its times.
+        """Move the clock forward, and start what became due, in the order of its times.
 
-        Not to be called by who holds ``account.lock``: what came due needs it.
+        Do not call it while you hold ``account.lock``: what becomes due needs it.
         """
         with self._lock:
             self._offset += by
             watchers = tuple(self._watchers)
-        for told in watchers:
-            told()
+        for watcher in watchers:
+            watcher()
 
     def set(self, moment: datetime) -> None:
-        """It is *moment*, and whatever that made due has been started, as after ``advance``."""
+        """Set the clock to the moment, and start what became due, as ``advance`` does."""
         self.advance(moment - self.now())
 
-    def watch(self, told: Callable[[], None]) -> None:
-        """*told* is called after every move, on the thread that moved the clock."""
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` after every move, on the thread that moved the clock."""
         with self._lock:
-            self._watchers.append(told)
+            self._watchers.append(watcher)
 
-    def unwatch(self, told: Callable[[], None]) -> None:
-        """*told* is called no more."""
+    def unwatch(self, watcher: Callable[[], None]) -> None:
+        """Undo ``watch``."""
         with self._lock:
-            self._watchers.remove(told)
+            self._watchers.remove(watcher)

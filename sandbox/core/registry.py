@@ -11,7 +11,7 @@ from sandbox.core.call import Answer, Call
 
 #: Answers a call with the operation's result as the SDK would give it, or with None: "as moto answers".
 #: The third argument calls moto: ``proceed()`` with the caller's parameters, ``proceed(params)`` with others.
-#: An Answer is sent as it is: for bodies and statuses that the result's shape does not contain.
+#: An Answer is sent as it is: for response bodies and statuses that the result's shape does not contain.
 type Rule = Callable[[Account, Call, Proceed], dict[str, Any] | Answer | None]
 type Proceed = Callable[..., dict[str, Any]]
 

@@ -46,11 +46,11 @@ class Context:
     responses: Responses
 
     def generated_name(self, limit: int = 128, *, lower: bool = False) -> str:
-        """A name that CloudFormation would make: stack, logical id, twelve random characters."""
+        """Return a name as CloudFormation generates it: stack, logical id, twelve random characters."""
         suffix = "".join(random.choices(string.ascii_uppercase + string.digits, k=12))  # noqa: S311 - a name, no secret
-        room = limit - len(suffix) - 2
-        stack = self.stack_name[: max(room - len(self.logical_id), room // 2)]
-        name = f"{stack}-{self.logical_id[: room - len(stack)]}-{suffix}"
+        length = limit - len(suffix) - 2
+        stack = self.stack_name[: max(length - len(self.logical_id), length // 2)]
+        name = f"{stack}-{self.logical_id[: length - len(stack)]}-{suffix}"
         return name.lower() if lower else name
 
     def tags(self, properties: Mapping[str, Any], *, system: bool = True) -> dict[str, str]:
@@ -99,22 +99,22 @@ class ResourceType:
     also_replaced_by: ClassVar[frozenset[str]] = frozenset()
 
     def create(self, context: Context, properties: Properties) -> Made:
-        """The resource exists as *properties* say."""
+        """Create the resource. Return its physical id and attributes."""
         raise NotImplementedError
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties | Made:
         """Make the resource what *new* says. Return the attributes that changed; a Made if its id may have changed too.
 
-        *old* may never have been: a rollback updates from what failed to what was.
+        *old* may never have existed: a rollback updates from what failed to what was.
         """
         raise NotImplementedError
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """The resource is gone."""
+        """Delete the resource."""
         raise NotImplementedError
 
     def replaces(self, old: Properties, new: Properties) -> bool:
-        """Whether this change needs a new resource."""
+        """Return whether this change needs a new resource."""
         changed = changed_properties(old, new)
         return bool(changed & self.replaced_by) if self.has_update else bool(changed)
 
@@ -128,7 +128,7 @@ class ResourceType:
         """Whether the sandbox can update a resource of the type. If not, any change replaces it."""
         return type(self).update is not ResourceType.update
 
-    def lacks(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
+    def missing_attribute(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
         """Return the message that refuses ``Fn::GetAtt`` of an attribute that the resource does not have."""
         return f"Requested attribute {attribute} does not exist in schema for {kind}"
 
@@ -314,8 +314,8 @@ class Simple(ResourceType):
         return {}
 
 
-#: Error codes that say that a resource to delete is already gone.
-_GONE = frozenset({
+#: Error codes that say that there is no resource to delete.
+_NOT_FOUND = frozenset({
     "NoSuchEntity", "NoSuchEntityException", "NotFoundException", "ResourceNotFoundException", "NoSuchBucket",
     "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "ResourceNotFound",
     "TrailNotFoundException", "StackSetNotFoundException",
@@ -327,10 +327,10 @@ def if_there(call: Callable[..., Any], **parameters: Any) -> None:
     try:
         call(**parameters)
     except ClientError as error:
-        if not already_gone(error):
+        if not is_not_found(error):
             raise
 
 
-def already_gone(error: ClientError) -> bool:
+def is_not_found(error: ClientError) -> bool:
     """Whether a delete was refused because there is nothing to delete: then CloudFormation counts it as done."""
-    return error.response.get("Error", {}).get("Code", "") in _GONE
+    return error.response.get("Error", {}).get("Code", "") in _NOT_FOUND

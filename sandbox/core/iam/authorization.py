@@ -77,31 +77,31 @@ def authorise(account: Account, call: Call, wanted: tuple[Need, ...]) -> None:
         raise AwsError(code, message, 400 if call.service in _DENIED_WITH_400 else 403)
 
 
-def lacking(
+def missing_permission(
     account: Account, role: Any, needs: Sequence[Need], *, service: str, operation: str, region: str
 ) -> Need | None:
-    """The first of the permissions that one of moto's roles lacks for what an AWS service is about to do as the role.
+    """Return the first permission that one of moto's roles does not have, of those that a service needs as the role.
 
-    The record of calls tells of it as of a call that the service has made, ``events:PutEvents`` say; CloudTrail does
-    not.
+    ``operation``: what the service is about to do, such as ``events:PutEvents``. It is added to ``account.calls``, but
+    not to CloudTrail's records.
     """
     name, operation = operation.split(":")
     arn = f"arn:aws:sts::{account.account_id}:assumed-role/{role.name}/{service.split('.')[0]}"
     caller = Caller(account.account_id, arn, role.arn, {"type": "AssumedRole"}, invoked_by=service)
     call = Call(name, operation, region, caller, {}, str(uuid.uuid4()), user_agent=service, source_ip=service)
     policies, shared = policies_of_role(account, role), request_context(account, call)
-    lacks = None
+    missing = None
     for need in needs:
         if policies.decide(need.action, need.resource, {**shared, **need.context}) is not Decision.ALLOWED:
-            lacks = need
+            missing = need
             break
-    status, error = (200, None) if lacks is None else (403, "AccessDenied")
+    status, error = (200, None) if missing is None else (403, "AccessDenied")
     account.calls.append(CallRecord(call, account.now(), status, error, tuple(needs)))
-    return lacks
+    return missing
 
 
 def policies_of(account: Account, caller: Caller) -> Policies:
-    """The policies of the caller's role or user as they are now; a role or user that is gone has none."""
+    """Return the policies of the caller's role or user as they are now; none if it was deleted."""
     if caller.role_arn:
         role = role_by_arn(account, caller.role_arn)
         return Policies((), organization=_organization(account)) if role is None else policies_of_role(account, role)
@@ -163,7 +163,7 @@ def request_context(account: Account, call: Call) -> Context:
         "aws:RequestedRegion": call.region,
         "aws:SourceIp": call.source_ip,
         "aws:UserAgent": call.user_agent,
-        # The sandbox speaks HTTP to spare certificates; to a policy it must look as every real call does.
+        # The sandbox speaks HTTP, to need no certificates; for a policy the call must be like every real one.
         "aws:SecureTransport": "true",
         "aws:PrincipalIsAWSService": "false",
         "aws:ViaAWSService": "true" if caller.invoked_by else "false",

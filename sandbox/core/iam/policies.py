@@ -43,15 +43,15 @@ class Policies:
     organization: tuple[Document, ...] = ()
 
     def decide(self, action: str, resource: str, context: Context) -> Decision:
-        """A deny anywhere wins; then both the identity policies and the boundary must allow."""
-        verdicts = [evaluate(self.identity, action, resource, context)]
+        """Return the decision: a deny anywhere wins; then both the identity policies and the boundary must allow."""
+        decisions = [evaluate(self.identity, action, resource, context)]
         if self.is_denied_by_organization(action, resource, context):
-            verdicts.append(Decision.EXPLICIT_DENY)
+            decisions.append(Decision.EXPLICIT_DENY)
         if self.boundary is not None:
-            verdicts.append(evaluate((self.boundary,), action, resource, context))
-        if Decision.EXPLICIT_DENY in verdicts:
+            decisions.append(evaluate((self.boundary,), action, resource, context))
+        if Decision.EXPLICIT_DENY in decisions:
             return Decision.EXPLICIT_DENY
-        return Decision.IMPLICIT_DENY if Decision.IMPLICIT_DENY in verdicts else Decision.ALLOWED
+        return Decision.IMPLICIT_DENY if Decision.IMPLICIT_DENY in decisions else Decision.ALLOWED
 
     def is_denied_by_organization(self, action: str, resource: str, context: Context) -> bool:
         return evaluate(self.organization, action, resource, context) is Decision.EXPLICIT_DENY
@@ -89,7 +89,7 @@ def evaluate(
     context: Context,
     principal: Mapping[str, str] | None = None,
 ) -> Decision:
-    """The verdict of the documents together.
+    """Return the decision of the documents together.
 
     ``principal`` (``{"Service": "events.amazonaws.com"}``) is for resource policies, whose statements name whom they
     mean; identity policies have none.
@@ -180,11 +180,11 @@ def _filled(pattern: str, context: Context) -> str:
 
 
 def _conditions_hold(conditions: Document, context: Context, *, unknown: bool) -> bool:
-    """All conditions hold. ``unknown`` is the verdict on an operator not known here: it must never open a door."""
+    """Return whether all conditions hold. ``unknown``: the answer for an unknown operator, which must allow no call."""
     for operator, keys in conditions.items():
         for key, wanted in keys.items():
-            verdict = _holds(operator, context.get(key.lower()), [_text(item) for item in _listed(wanted)], context)
-            if not (unknown if verdict is None else verdict):
+            holds = _holds(operator, context.get(key.lower()), [_text(item) for item in _listed(wanted)], context)
+            if not (unknown if holds is None else holds):
                 return False
     return True
 

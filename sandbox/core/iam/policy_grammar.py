@@ -37,7 +37,7 @@ LONGEST_INLINE = {"role": 10_240, "user": 2048, "group": 5120}
 def trust_refusal(text: str, exists: Callable[[str], bool]) -> str | None:
     """Return what CreateRole and UpdateAssumeRolePolicy refuse the trust policy with, None if they take it.
 
-    ``exists`` tells of the ARN of a role or user whether there is one.
+    ``exists`` returns whether there is a role or user with this ARN.
     """
     try:
         document = json.loads(text)
@@ -61,7 +61,7 @@ def trust_refusal(text: str, exists: Callable[[str], bool]) -> str | None:
 
 
 def identity_refusal(text: str) -> str | None:
-    """Return what is said of an identity policy beyond what moto looks at."""
+    """Return what CreatePolicy and PutRolePolicy refuse the policy with, beyond what moto checks; None if nothing."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError:

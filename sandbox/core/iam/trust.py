@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def decide(role: Any, principals: Iterable[str], context: Context, action: str = "sts:AssumeRole") -> Decision:
-    """Return the verdict of the trust policy of one of moto's roles on any of these principals: ARNs or accounts."""
+    """Return what the trust policy of one of moto's roles decides for any of these principals: ARNs or accounts."""
     document = {"Statement": [{"Resource": "*", **each} for each in _statements(role)]}
-    verdicts = [evaluate([document], action, role.arn, context, {"AWS": each}) for each in principals]
-    if Decision.EXPLICIT_DENY in verdicts:
+    decisions = [evaluate([document], action, role.arn, context, {"AWS": each}) for each in principals]
+    if Decision.EXPLICIT_DENY in decisions:
         return Decision.EXPLICIT_DENY
-    return Decision.ALLOWED if Decision.ALLOWED in verdicts else Decision.IMPLICIT_DENY
+    return Decision.ALLOWED if Decision.ALLOWED in decisions else Decision.IMPLICIT_DENY
 
 
 def names(role: Any, principals: Iterable[str], context: Context, action: str = "sts:AssumeRole") -> bool:
-    """Whether the trust policy allows one of the principals by its own ARN, and not by its account alone."""
+    """Return whether the trust policy allows one of the principals by its own ARN, and not by its account alone."""
     wanted = set(principals)
     named = [each for each in _statements(role) if wanted & set(_aws(each))]
     document = {"Statement": [{"Resource": "*", **each} for each in named]}

@@ -71,7 +71,7 @@ class CustomResource(ResourceType):
         except ClientError as error:  # a function that is gone is a failure, where other types would be done
             raise HandlerError(str(error)) from error
 
-    def lacks(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
+    def missing_attribute(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
         return (
             f"CustomResource attribute error: Vendor response doesn't contain {attribute} attribute in object "
             f"{stack_id}|{logical_id} in S3 bucket {custom_resources.bucket(stack_id.split(':')[3])}"

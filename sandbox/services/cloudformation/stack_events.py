@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.core.resource_types import HandlerError, TemplateError, already_gone
+from sandbox.core.resource_types import HandlerError, TemplateError, is_not_found
 from sandbox.services.eventbridge import event_bus
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Reported:
         if error is None:
             return False
         if isinstance(error, ClientError):
-            if self.deleting and already_gone(error):
+            if self.deleting and is_not_found(error):
                 return True
             answer = error.response["Error"]
             service = error.operation_name

@@ -152,7 +152,7 @@ class StackSets:
                 f"'{administrator}'."
             )
         needs = [Need("sts:AssumeRole", arn)]
-        if authorization.lacking(
+        if authorization.missing_permission(
             account, administration, needs, service=PRINCIPAL, operation="sts:AssumeRole", region=stack_set.region
         ):
             session = f"arn:aws:sts::{stack_set.account}:assumed-role/{administration.name}/{uuid.uuid4()}"
@@ -170,7 +170,7 @@ class StackSets:
         *Source:* AWS's managed policy AWSQuickSetupPatchPolicyDeploymentRolePolicy, which allows these on everything
         """
         needs = [Need(f"cloudformation:{action}", "*") for action in _READS]
-        lacks = authorization.lacking(
+        lacks = authorization.missing_permission(
             self.account, execution, needs, service=PRINCIPAL, operation="cloudformation:ListStacks",
             region=instance.region,
         )  # fmt: skip

@@ -164,7 +164,7 @@ class Work:
         def attribute(name: str, wanted: str) -> Any:
             made = resource(name)
             if wanted not in made.attributes:
-                raise TemplateError(type_of(made.type).lacks(made.type, wanted, stack.stack_id, name))
+                raise TemplateError(type_of(made.type).missing_attribute(made.type, wanted, stack.stack_id, name))
             return made.attributes[wanted]
 
         return Scope(

@@ -175,7 +175,7 @@ def _to_bus(account: Account, delivery: Delivery) -> None:
         if role is None or not trusts(role, "events.amazonaws.com", context):
             raise Undeliverable(f"EventBridge may not assume {role_arn}")
         needs = [Need("events:PutEvents", delivery.arn)]
-        if authorization.lacking(
+        if authorization.missing_permission(
             account, role, needs, service="events.amazonaws.com", operation="events:PutEvents", region=region
         ):
             raise Undeliverable(f"{role_arn} may not put events on {delivery.arn}")

@@ -154,7 +154,7 @@ def _check(account: Account, function: Function, queue: Any, params: dict[str, A
     lacks = (
         needs[0]
         if role is None
-        else authorization.lacking(
+        else authorization.missing_permission(
             account, role, needs, service="lambda.amazonaws.com", operation=operation, region=region
         )
     )

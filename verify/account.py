@@ -14,13 +14,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from log_keeper.aws.errors import error_code
+from log_keeper.aws.errors import error_code, is_throttle
 from log_keeper.aws.pace import Pace
 
 #: Calls a second. API Gateway's control plane takes ten from the whole account.
 RATE = 4.0
-#: Error codes of throttled calls. *Source:* botocore, ``botocore/retries/standard.py``
-_THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"})
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4}, read_timeout=30, user_agent_extra="log-keeper-verify"
 )
@@ -110,4 +108,5 @@ class Account:
 
 def is_throttled(error: ClientError) -> bool:
     """Return whether AWS throttled the call."""
-    return error_code(error) in _THROTTLED
+    # Source: of the code: botocore, ``botocore/retries/standard.py``
+    return is_throttle(error) or error_code(error) == "LimitExceededException"

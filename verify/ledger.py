@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from tools.aws_session import explain
 from verify.account import Account, StoppedError
-from verify.resource_types import LOG_GROUP, RESOURCE_TYPES, REST_API, V2_API, ResourceType, log_groups_of
+from verify.resource_types import (
+    LOG_GROUP,
+    RESOURCE_TYPES,
+    REST_API,
+    V2_API,
+    ResourceType,
+    search_log_groups_of,
+)
 
 #: Called with each message for the user.
 type Print = Callable[[str], None]
@@ -96,7 +103,7 @@ class Ledger:
             found: list[str] = []
 
             def search(resource_type: ResourceType = resource_type, found: list[str] = found) -> None:
-                found += resource_type.find(self._account, prefix)
+                found += resource_type.search(self._account, prefix)
 
             command = self._with_options(f"# search: {resource_type.name}, name {prefix}*")
             left += self._tried(f"each {resource_type.name} named {prefix}*, if there is any", command, search)
@@ -107,7 +114,7 @@ class Ledger:
             groups: list[str] = []
 
             def search_groups(api_id: str = api_id, groups: list[str] = groups) -> None:
-                groups += log_groups_of(self._account, api_id)
+                groups += search_log_groups_of(self._account, api_id)
 
             command = self._with_options(f"logs describe-log-groups --log-group-name-pattern {api_id}")
             left += self._tried(f"the log groups of API {api_id}, if there are any", command, search_groups)

@@ -58,6 +58,10 @@ class ResourceType:
     remove: Callable[[Account, str], object]
     by_hand: str
 
+    def search(self, account: Account, prefix: str) -> list[str]:
+        """Return the ids of the resources whose names begin with the prefix. Raise ClientError or BotoCoreError."""
+        return account.patiently(lambda: list(self.find(account, prefix)), _PATIENCE, is_throttled)
+
     def delete(self, account: Account, resource_id: str) -> None:
         """Delete the resource, unless it is deleted already. Raise ClientError or BotoCoreError if AWS refuses."""
         try:
@@ -113,7 +117,12 @@ def _log_groups_below(account: Account, prefix: str) -> Iterator[str]:
         yield group["logGroupName"]
 
 
-def log_groups_of(account: Account, api_id: str) -> Iterator[str]:
+def search_log_groups_of(account: Account, api_id: str) -> list[str]:
+    """Return the log groups of an API, whose names contain its id. Raise ClientError or BotoCoreError."""
+    return account.patiently(lambda: list(_log_groups_of(account, api_id)), _PATIENCE, is_throttled)
+
+
+def _log_groups_of(account: Account, api_id: str) -> Iterator[str]:
     """Return the log groups that API Gateway or Log Keeper have created for an API: their names contain its id."""
     for before in (
         "API-Gateway-Execution-Logs_",

@@ -358,3 +358,23 @@ def test_minutes_that_never_end_are_wrong_usage(option: str, minutes: str, capsy
         main([f"{option}={minutes}"])
     assert ended.value.code == 2
     assert "minutes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("operation", ["GetRestApis", "DeleteRestApi", "DescribeLogGroups"])
+@pytest.mark.parametrize("kind", [Kind.THROTTLED, Kind.THROTTLED_WITHOUT_CODE])
+def test_everything_is_deleted_although_calls_are_throttled(
+    kind: Kind,
+    operation: str,
+    sandbox: Sandbox,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = traces(sandbox)
+    # Seconds, which this run takes by the thousandth; boto3's own pauses are as long as ever.
+    monkeypatch.setattr("verify.resource_types._PATIENCE", 60_000)
+    service = "logs" if operation == "DescribeLogGroups" else "apigateway"
+    # More often than boto3 tries again.
+    sandbox.faults.add(Fault(kind, service, operation, times=6, of=lambda _: True))
+    code, answer = verify(sandbox, capsys, "--only", "method-setting-keys")
+    assert (code, answer["leftovers"]) == (0, [])
+    assert traces(sandbox) == before

@@ -203,6 +203,15 @@ def test_wrong_access_log_settings(sandbox: Sandbox, operation: dict[str, str], 
     assert refusal(lambda: update(sandbox, api_id, operation)) == ("BadRequestException", message)
 
 
+@pytest.mark.parametrize("name", ["requestId", "extendedRequestId"])
+def test_an_access_log_format_names_the_request_by_either_id(sandbox: Sandbox, name: str) -> None:
+    """*Source:* the refusal of a format with neither, which names both."""
+    give_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
+    update(sandbox, api_id, replace("/accessLogSettings/format", f"$context.{name}"))
+    assert stage(sandbox, api_id)["accessLogSettings"]["format"] == f"$context.{name}"
+
+
 def test_the_access_log_is_switched_off_whole(sandbox: Sandbox) -> None:
     give_log_role(sandbox)
     api_id = make_rest_stage(sandbox)

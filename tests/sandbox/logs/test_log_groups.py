@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from moto.core.utils import get_service_model
 
 from sandbox.assembly import Sandbox
+from sandbox.services.logs.operations import RETENTIONS
 from testing.accounts import make_log_key
 from testing.clients import client, refusal
 
@@ -221,3 +224,10 @@ def test_an_accounts_retention_overrides_a_groups(sandbox: Sandbox, mode: str) -
     assert found["/old"] == ((90, "house") if mode == "RETROACTIVE" else (7, None))
     logs.delete_account_policy(policyName="house", policyType="RETENTION_POLICY")
     assert logs.describe_log_groups(logGroupNamePrefix="/old")["logGroups"][0]["retentionInDays"] == 7
+
+
+def test_retentions_are_those_of_the_service_model() -> None:
+    text = get_service_model("logs").shape_for("Days").documentation
+    listed = re.search(r"Possible values are: ([0-9, and]+)", text)
+    assert listed is not None
+    assert {int(each) for each in re.findall(r"[0-9]+", listed[1])} == RETENTIONS

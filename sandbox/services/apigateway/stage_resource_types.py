@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 def retag_api(client: Any, arn: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
     """Change the tags of an API or a stage."""
-    put, gone = retag(old, new)
+    put, removed = retag(old, new)
     if put:
         client.tag_resource(resourceArn=arn, tags=put)
-    if gone:
-        client.untag_resource(resourceArn=arn, tagKeys=gone)
+    if removed:
+        client.untag_resource(resourceArn=arn, tagKeys=removed)
 
 
 #: Properties of a method setting, and the paths that patch them.

@@ -31,11 +31,11 @@ class _V2(Simple):
 
 
 def _retag(client: Any, arn: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-    put, gone = retag(old, new)
+    put, removed = retag(old, new)
     if put:
         client.tag_resource(ResourceArn=arn, Tags=put)
-    if gone:
-        client.untag_resource(ResourceArn=arn, TagKeys=gone)
+    if removed:
+        client.untag_resource(ResourceArn=arn, TagKeys=removed)
 
 
 @resource_type
@@ -120,10 +120,10 @@ class V2Stage(_V2):
         for key in old.get("RouteSettings") or {}:
             if key not in (new.get("RouteSettings") or {}):
                 if_there(client.delete_route_settings, **stage, RouteKey=key)
-        gone = {key: "" for key in old.get("StageVariables") or {} if key not in (new.get("StageVariables") or {})}
+        removed = {key: "" for key in old.get("StageVariables") or {} if key not in (new.get("StageVariables") or {})}
         wanted = without(new, "Tags", *(["AccessLogSettings"] if not new.get("AccessLogSettings") else []))
-        if gone:
-            wanted["StageVariables"] = {**(new.get("StageVariables") or {}), **gone}
+        if removed:
+            wanted["StageVariables"] = {**(new.get("StageVariables") or {}), **removed}
         attributes = super().update(context, physical_id, old, wanted)
         arn = _arn(context, new["ApiId"], physical_id)
         _retag(client, arn, context.tags(old), context.tags(new))

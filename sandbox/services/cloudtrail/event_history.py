@@ -1,7 +1,7 @@
-"""CloudTrail's event history of the region: LookupEvents, over the records of write calls.
+"""CloudTrail's event history of a region: LookupEvents, which returns records of write calls.
 
 *Source:* botocore's model of LookupEvents; that the history needs no trail: CloudTrail user guide, "Working with
-CloudTrail Event history". It is late there by minutes, and not here.
+CloudTrail Event history". On AWS the history is minutes late; here it is not.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from sandbox.core.call import Call
     from sandbox.core.registry import Proceed
 
-#: Attribute -> the record's member; others are not looked up here.
+#: Attribute -> member of the record. Other attributes are not implemented.
 _MEMBERS = {"EventName": "eventName", "EventSource": "eventSource", "EventId": "eventID"}
 _PAGE = 50
 
 
 @rule("cloudtrail", "LookupEvents")
 def _lookup(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Answer with the newest records first, those with the attribute alone, in pages of fifty at most."""
+    """Return the records with the attribute, newest first, at most fifty on a page."""
     params = call.params
     wanted = {_MEMBERS[each["AttributeKey"]]: each["AttributeValue"] for each in params.get("LookupAttributes", [])}
     found = [

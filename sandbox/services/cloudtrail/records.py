@@ -1,8 +1,8 @@
-"""Write calls of API Gateway, CloudWatch Logs and IAM become CloudTrail records on the default event bus.
+"""CloudTrail records of write calls of API Gateway, CloudWatch Logs and IAM, sent to the default event bus.
 
-Shapes are those of records of real accounts: radkawar/stackd ``testdata/aws/apigateway/cloudtrail_deployed.json`` and
-cloud-custodian ``tests/data/cwe/event-cloud-trail-*``; no real v1 UpdateStage record is public, its shape follows the
-rule that all others obey.
+Records have the shapes of those of real accounts: radkawar/stackd ``testdata/aws/apigateway/cloudtrail_deployed.json``
+and cloud-custodian ``tests/data/cwe/event-cloud-trail-*``; no real record of UpdateStage (v1) is public; its shape
+follows the rule of all others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.call import AwsError, Call, CallRecord
 
-#: eventSource and EventBridge's source. Both versions of API Gateway share theirs, and their operations' names.
+#: eventSource, and source of the EventBridge event. Both versions of API Gateway have the same, and share names of
+#: operations.
 _SOURCES = {
     "apigateway": "apigateway",
     "apigatewayv2": "apigateway",
@@ -31,17 +32,17 @@ _SOURCES = {
     "resourcegroupstaggingapi": "tagging",
 }
 _READS = ("Get", "List", "Describe", "Simulate", "Generate", "Filter", "Test")
-#: Who calls API Gateway where somebody tags its resources by the Resource Groups Tagging API.
+#: The caller of API Gateway when its resources are tagged with the Resource Groups Tagging API.
 TAGGING = "tagging.amazonaws.com"
-#: Data events, which a trail of management events does not hold.
+#: Data events, which a trail of management events does not log.
 _DATA_EVENTS = frozenset({"PutLogEvents", "StartQuery", "StopQuery", "StartLiveTail"})
 
 
 @recorder
 def record(account: Account, answered: CallRecord, result: dict[str, Any] | None, error: AwsError | None) -> None:
-    """The call is on the trail and on the event bus, if it is a write call of the services recorded here.
+    """Record the call on the trail and on the event bus, if it is a write call of a service in this module.
 
-    Failed calls are recorded too. Without a trail nothing reaches EventBridge.
+    Failed calls are recorded, too. Without a trail nothing reaches EventBridge.
     *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
     """
     call = answered.call
@@ -57,7 +58,7 @@ def record(account: Account, answered: CallRecord, result: dict[str, Any] | None
 
 
 def envelope(account: Account, detail: dict[str, Any]) -> dict[str, Any]:
-    """EventBridge's envelope round a CloudTrail record; ``resources`` is empty for these."""
+    """Return the EventBridge event with the CloudTrail record; ``resources`` is empty in such events."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -86,14 +87,14 @@ def _record(
         "eventTime": _time(answered.time),
         "eventSource": f"{service}.amazonaws.com",
         "eventName": call.operation,
-        # IAM is global, and recorded in us-east-1 only.
+        # IAM is global: its calls are recorded in us-east-1 only.
         "awsRegion": "us-east-1" if service == "iam" else call.region,
         "sourceIPAddress": on_behalf or call.source_ip,
         "userAgent": on_behalf or call.user_agent,
     }
     if error is not None:
         detail["errorCode"] = _error_code(call, error)
-        if call.service != "apigatewayv2":  # v2 tells the text in responseElements
+        if call.service != "apigatewayv2":  # v2 has the text in responseElements
             detail["errorMessage"] = error.message
     is_denied = error is not None and error.code.startswith("AccessDenied")
     detail["requestParameters"] = None if is_denied else _request_parameters(call)
@@ -115,7 +116,7 @@ def _record(
 
 
 def _error_code(call: Call, error: AwsError) -> str:
-    """CloudTrail names errors by their shape: NoSuchEntityException, where the wire says NoSuchEntity."""
+    """Return the error's code in CloudTrail: the name of its shape, NoSuchEntityException for the code NoSuchEntity."""
     if error.code.startswith("AccessDenied"):
         return "AccessDenied"
     for shape in get_service_model(call.service).error_shapes:
@@ -134,14 +135,16 @@ def _request_parameters(call: Call) -> dict[str, Any] | None:
         return _v2_parameters(call, shape)
     if call.service == "iam":
         return _decapitalised(call.params) or None
-    if call.service == "resourcegroupstaggingapi":  # the keys of tags stay as they are
+    if call.service == "resourcegroupstaggingapi":  # keys of tags stay as they are
         return {name[:1].lower() + name[1:]: _plain(value) for name, value in call.params.items()}
     return _plain(call.params) or None
 
 
 def _v1_parameters(call: Call, shape: Any) -> dict[str, Any]:
-    """URI labels at the top, the body under ``<operation>Input``, and ``template: false``. A bare body (an OpenAPI
-    document) is left out."""
+    """Return the parameters of a v1 call: URI labels, the body under ``<operation>Input``, and ``template: false``.
+
+    A body without members (an OpenAPI document) is left out.
+    """
     payload = shape.serialization.get("payload")
     top: dict[str, Any] = {}
     body: dict[str, Any] = {}
@@ -159,8 +162,10 @@ def _v1_parameters(call: Call, shape: Any) -> dict[str, Any]:
 
 
 def _v2_parameters(call: Call, shape: Any) -> dict[str, Any]:
-    """Path and body at one level, under the model's ``locationName``; path parameters stay percent-encoded,
-    the ARN of a tag call among them (inferred from Amazon Connect's records, whose ARNs are)."""
+    """Return the parameters of a v2 call: path and body on one level, under the ``locationName`` of the model.
+
+    Path parameters stay percent-encoded, also the ARN of a call about tags (inferred from Amazon Connect's records).
+    """
     parameters: dict[str, Any] = {}
     for name, value in call.params.items():
         member = shape.members[name]
@@ -189,12 +194,15 @@ def _response_elements(call: Call, result: dict[str, Any] | None, error: AwsErro
 
 
 def _masked(elements: dict[str, Any]) -> dict[str, Any]:
-    """Stage variables are not told; of requests: radkawar/stackd ``internal/services/apigatewayv2/audit.go``."""
+    """Return the elements without stage variables.
+
+    *Source* for requests: radkawar/stackd ``internal/services/apigatewayv2/audit.go``.
+    """
     return {**elements, "stageVariables": "***"} if "stageVariables" in elements else elements
 
 
 def _relations(call: Call, result: dict[str, Any]) -> dict[str, Any]:
-    """API Gateway's HAL links as CloudTrail shows them: each a set of parameters."""
+    """Return API Gateway's HAL links in CloudTrail's form: a set of parameters for each."""
     api_id = call.params.get("restApiId")
     names: tuple[str, ...]
     if call.operation in ("CreateStage", "UpdateStage"):
@@ -217,7 +225,7 @@ def _plain(value: Any) -> Any:
 
 
 def _located(shape: Any, value: Any) -> Any:
-    """The value with its members under the names they have on the wire."""
+    """Return the value with its members under the names that they have in requests and answers."""
     if shape is None:
         return {}
     if shape.type_name == "structure" and isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Operations of CloudTrail on trails, and what AWS refuses: bucket, key and names.
+"""CloudTrail's operations on trails, and their checks of the bucket, the key and names.
 
-*Source:* https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/ and botocore's service model; what a member of
-an organization is refused: turbot/steampipe-plugin-aws issue 577, joshlarsen/aws-recon issue 22.
+*Source:* https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/ and botocore's service model; refusals for a
+member of an organization: turbot/steampipe-plugin-aws issue 577, joshlarsen/aws-recon issue 22.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SETTINGS = (
 
 @rule("cloudtrail", "CreateTrail")
 def create_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The trail exists and does not log yet."""
+    """Create the trail, which does not log yet."""
     trails, name = account.service(Trails), call.params["Name"]
     _check_name(name)
     trail = Trail(name, account.account_id, call.region, {"IncludeGlobalServiceEvents": True})
@@ -54,7 +54,7 @@ def create_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudtrail", "UpdateTrail")
 def update_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The trail has the settings that were given, and keeps the others."""
+    """Change the settings that the call names, and keep the others."""
     trail = account.service(Trails).own(call, call.params["Name"])
     _configure(account, trail, call.params)
     return _settings_answer(trail)
@@ -62,7 +62,7 @@ def update_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudtrail", "DeleteTrail")
 def delete_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The trail is gone; its bucket and what is in it stay."""
+    """Delete the trail. Its bucket and the objects in it stay."""
     trails = account.service(Trails)
     trails.remove(trails.own(call, call.params["Name"]))
     return {}
@@ -70,7 +70,7 @@ def delete_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudtrail", "StartLogging")
 def start_logging(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The trail logs; its bucket is not empty any more, so that a stack cannot simply delete it."""
+    """Start logging, and put an object into the bucket: a stack cannot delete a bucket that is not empty."""
     trail = account.service(Trails).own(call, call.params["Name"])
     if not trail.is_logging:
         trail.is_logging, trail.started = True, account.now()
@@ -82,7 +82,7 @@ def start_logging(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudtrail", "StopLogging")
 def stop_logging(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The trail does not log."""
+    """Stop logging."""
     trail = account.service(Trails).own(call, call.params["Name"])
     trail.is_logging, trail.stopped = False, account.now()
     return {}
@@ -90,9 +90,9 @@ def stop_logging(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudtrail", "DescribeTrails")
 def describe_trails(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The region's trails and, unless they are not wanted, shadows of trails whose home is elsewhere.
+    """Return the trails of the region and, unless the call excludes them, shadow trails of other home regions.
 
-    By name only trails at home here, by ARN any; a name that fits none is passed over.
+    A name finds only trails with their home here, an ARN any trail. A name without a trail is ignored.
     """
     wanted, here = call.params.get("trailNameList") or [], call.region
     shadows = call.params.get("includeShadowTrails", True)
@@ -108,20 +108,20 @@ def describe_trails(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudtrail", "ListTrails")
 def list_trails(account: Account, __: Call, _: Proceed) -> dict[str, Any]:
-    """Every trail of every region, on one page."""
+    """Return all trails of all regions, on one page."""
     trails = [{"TrailARN": each.arn, "Name": each.name, "HomeRegion": each.home} for each in account.service(Trails)]
     return {"Trails": trails}
 
 
 @rule("cloudtrail", "GetTrail")
 def get_trail(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """One trail's settings."""
+    """Return the settings of one trail."""
     return {"Trail": _described(account.service(Trails).named(call, call.params["Name"]))}
 
 
 @rule("cloudtrail", "GetTrailStatus")
 def get_trail_status(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Whether the trail logs, and since when."""
+    """Return whether the trail logs, and since when."""
     trail = account.service(Trails).named(call, call.params["Name"])
     times = {"StartLoggingTime": trail.started, "StopLoggingTime": trail.stopped}
     return {"IsLogging": trail.is_logging, **{name: time for name, time in times.items() if time is not None}}
@@ -129,13 +129,13 @@ def get_trail_status(account: Account, call: Call, _: Proceed) -> dict[str, Any]
 
 @rule("cloudtrail", "GetEventSelectors")
 def get_event_selectors(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The trail's selectors, of one kind or the other."""
+    """Return the trail's event selectors, basic or advanced."""
     return _selectors(account.service(Trails).named(call, call.params["TrailName"]))
 
 
 @rule("cloudtrail", "PutEventSelectors")
 def put_event_selectors(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The trail has these selectors and no others."""
+    """Replace the trail's event selectors."""
     trail = account.service(Trails).own(call, call.params["TrailName"])
     basic, advanced = call.params.get("EventSelectors"), call.params.get("AdvancedEventSelectors")
     if bool(basic) == bool(advanced) or len(basic or []) > 5:
@@ -181,13 +181,16 @@ def _described(trail: Trail) -> dict[str, Any]:
 
 
 def _check_name(name: str) -> None:
-    """*Source:* https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html"""
+    """Refuse an invalid name of a trail.
+
+    *Source:* https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
+    """
     if not re.fullmatch(r"[A-Za-z0-9](?:[._-]?[A-Za-z0-9])*", name) or not 3 <= len(name) <= 128:
         raise AwsError("InvalidTrailNameException", f"Trail name is not valid: {name}")  # the wording is not recorded
 
 
 def _configure(account: Account, trail: Trail, params: dict[str, Any]) -> None:
-    """The trail has the settings, if AWS would take them."""
+    """Set the settings of the trail. Raise AwsError if AWS would refuse them."""
     settings = {**trail.settings, **{name: params[name] for name in _SETTINGS if name in params}}
     if settings.get("IsMultiRegionTrail") and not settings.get("IncludeGlobalServiceEvents", True):
         message = "Multi-Region trail must include global service events."
@@ -206,13 +209,13 @@ def _prefix(trail: Trail) -> str:
 
 
 def _check_bucket(account: Account, trail: Trail, settings: dict[str, Any]) -> None:
-    """The bucket exists, and its policy lets CloudTrail read its ACL and write below the account's prefix.
+    """Check that the bucket exists, and that its policy allows CloudTrail to read its ACL and to write logs to it.
 
-    The page conditions such a policy on ``aws:SourceArn``, the trail's ARN. Whether CloudTrail sends
+    AWS's page conditions such a policy on ``aws:SourceArn``, the trail's ARN. Whether CloudTrail sends
     ``aws:SourceAccount`` too is not recorded: ``Behaviour.trails_send_source_account``.
 
     *Source:* https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html ;
-    the refusals as hashicorp/terraform-provider-aws and getmoto/moto quote them.
+    the refusals: hashicorp/terraform-provider-aws and getmoto/moto quote them.
     """
     name = settings["S3BucketName"]
     bucket = s3_backends[account.account_id]["aws"].buckets.get(name)
@@ -240,7 +243,7 @@ def _check_bucket(account: Account, trail: Trail, settings: dict[str, Any]) -> N
 
 
 def _checked_key(account: Account, trail: Trail, settings: dict[str, Any]) -> str:
-    """The ARN of the key, whose policy lets CloudTrail encrypt logs of the trail.
+    """Return the ARN of the key. Raise AwsError unless its policy allows CloudTrail to encrypt logs of the trail.
 
     *Source:* .../userguide/create-kms-key-policy-for-cloudtrail.html beside the page on buckets.
     """
@@ -256,8 +259,8 @@ def _checked_key(account: Account, trail: Trail, settings: dict[str, Any]) -> st
     }
     if account.behaviour.trails_send_source_account:
         context["aws:SourceAccount"] = account.account_id
-    verdict = evaluate([load(key.policy)], "kms:GenerateDataKey", key.arn, context, {"Service": PRINCIPAL})
-    if verdict is not Decision.ALLOWED:
+    decision = evaluate([load(key.policy)], "kms:GenerateDataKey", key.arn, context, {"Service": PRINCIPAL})
+    if decision is not Decision.ALLOWED:
         message = f"Insufficient permissions to access S3 bucket {settings['S3BucketName']} or KMS key {key.arn}."
         raise AwsError("InsufficientEncryptionPolicyException", message)
     return str(key.arn)

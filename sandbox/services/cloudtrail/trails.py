@@ -1,7 +1,7 @@
-"""CloudTrail's trails: which regions have one, who sees it, and whether it logs a call.
+"""CloudTrail's trails: which regions have one, which callers see it, and whether it logs a call.
 
-EventBridge gets "AWS API Call via CloudTrail" in a region only where a trail logs management events there. moto lets
-every region have every trail and asks neither bucket nor key; so its trails are not used, only its tags.
+EventBridge gets "AWS API Call via CloudTrail" in a region only where a trail logs management events there. moto
+gives every region every trail, and checks neither bucket nor key; so only its tags are used, not its trails.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from sandbox.core.call import Call
 
 
-#: Of the trail that ``Sandbox(has_trail=True)`` has, and its home region.
+#: Name and home region of the trail that ``Sandbox(has_trail=True)`` has.
 ORGANIZATION_TRAIL, ORGANIZATION_HOME = "organization", "us-east-1"
 
-#: What a trail logs that nobody gave selectors.
+#: Event selectors of a trail for which nobody has set any.
 DEFAULT_SELECTORS: list[dict[str, Any]] = [
     {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": [], "ExcludeManagementEventSources": []}
 ]
@@ -34,12 +34,12 @@ DEFAULT_SELECTORS: list[dict[str, Any]] = [
 
 @dataclass(slots=True)
 class Trail:
-    """One trail, wherever its home is."""
+    """A trail."""
 
     name: str
     account: str
     home: str
-    #: As CreateTrail and UpdateTrail were given them, under their names.
+    #: Parameters of CreateTrail and UpdateTrail, by name.
     settings: dict[str, Any]
     is_logging: bool = False
     selectors: list[dict[str, Any]] = field(default_factory=lambda: [dict(each) for each in DEFAULT_SELECTORS])
@@ -61,11 +61,11 @@ class Trail:
         return bool(self.settings.get("IncludeGlobalServiceEvents", True))
 
     def covers(self, region: str) -> bool:
-        """The region has the trail, or a shadow of it."""
+        """Return whether the region has the trail, or a shadow of it."""
         return self.is_multi_region or region == self.home
 
     def logs(self, record: dict[str, Any]) -> bool:
-        """The trail logs this record of a management event, by its region and selectors."""
+        """Return whether the trail logs this record of a management event, by its region and event selectors."""
         if not self.is_logging or not self.covers(record["awsRegion"]):
             return False
         if record["eventSource"] == "iam.amazonaws.com" and not self.logs_global_services:
@@ -82,7 +82,10 @@ class Trail:
 
 
 def _selects(selector: dict[str, Any], record: dict[str, Any]) -> bool:
-    """*Source:* https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_AdvancedFieldSelector.html"""
+    """Return whether the event selector selects the record.
+
+    *Source:* https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_AdvancedFieldSelector.html
+    """
     return all(_field_fits(each, _field(record, each["Field"])) for each in selector["FieldSelectors"])
 
 
@@ -110,14 +113,14 @@ def _field_fits(selector: dict[str, Any], value: str) -> bool:
 
 
 class Trails:
-    """The trails that the account has, or sees."""
+    """The trails that the account has, and those of its organization that it sees."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self._trails: dict[str, Trail] = {}
 
     def start(self) -> None:
-        """There is none, or the one that ``has_trail`` stands for."""
+        """Start with no trail, or with the one of ``has_trail``."""
         self._trails.clear()
         if not self.account.has_trail:
             return
@@ -133,27 +136,27 @@ class Trails:
         self._trails[trail.arn] = trail
 
     def stop(self) -> None:
-        """Nothing runs here."""
+        """Do nothing."""
 
     def __iter__(self) -> Iterator[Trail]:
         return iter(list(self._trails.values()))
 
     def add(self, trail: Trail) -> None:
-        """The account has the trail."""
+        """Add the trail to the account."""
         self._trails[trail.arn] = trail
 
     def remove(self, trail: Trail) -> None:
-        """The account has the trail no more."""
+        """Remove the trail from the account."""
         self._trails.pop(trail.arn, None)
 
     def log(self, record: dict[str, Any]) -> bool:
-        """Some trail logs the record."""
+        """Return whether a trail logs the record."""
         return any(trail.logs(record) for trail in self)
 
     def named(self, call: Call, name_or_arn: str) -> Trail:
-        """The trail that the call may look into: by ARN from every region that it covers, by name from its home.
+        """Return the trail that the call may read: by ARN in each region that it covers, by name in its home region.
 
-        A member of an organization is refused by the ARN's account, whatever its permissions.
+        AWS refuses the trail of an organization to a member by the account in the ARN, whatever its permissions.
         """
         account_id = self.account.account_id
         arn = name_or_arn
@@ -171,7 +174,7 @@ class Trails:
         return trail
 
     def own(self, call: Call, name_or_arn: str) -> Trail:
-        """The trail that the call may change: only its home region takes that."""
+        """Return the trail that the call may change. Raise AwsError outside its home region."""
         trail = self.named(call, name_or_arn)
         if trail.home != call.region:
             message = f"The trail {trail.arn} can only be changed in its home region {trail.home}."

@@ -85,11 +85,11 @@ class Role(_Principal):
                 Description=new.get("Description", ""),
                 MaxSessionDuration=int(new.get("MaxSessionDuration", 3600)),
             )
-        put, gone = retag(context.tags(old, system=False), context.tags(new, system=False))
+        put, removed = retag(context.tags(old, system=False), context.tags(new, system=False))
         if put:
             iam.tag_role(RoleName=physical_id, Tags=key_values(put))
-        if gone:
-            iam.untag_role(RoleName=physical_id, TagKeys=gone)
+        if removed:
+            iam.untag_role(RoleName=physical_id, TagKeys=removed)
         return {}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:

@@ -42,12 +42,12 @@ class LogGroup(ResourceType):
                 logs.associate_kms_key(logGroupName=physical_id, kmsKeyId=new["KmsKeyId"])
             else:
                 logs.disassociate_kms_key(logGroupName=physical_id)
-        put, gone = retag(context.tags(old), context.tags(new))
+        put, removed = retag(context.tags(old), context.tags(new))
         arn = context.arn("logs", f"log-group:{physical_id}")
         if put:
             logs.tag_resource(resourceArn=arn, tags=put)
-        if gone:
-            logs.untag_resource(resourceArn=arn, tagKeys=gone)
+        if removed:
+            logs.untag_resource(resourceArn=arn, tagKeys=removed)
         return {}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:

@@ -25,12 +25,12 @@ class Schedule(Simple):
         "delete_schedule",
     )
     generated, keys = "Name", ("GroupName",)
-    # UpdateSchedule moves no schedule to another group.
+    # UpdateSchedule cannot move a schedule to another group.
     also_replaced_by = frozenset({"GroupName"})
     attributes: ClassVar[Mapping[str, str]] = {"Arn": "ScheduleArn"}
 
     def parameters(self, context: Context, properties: Properties) -> Properties:
-        """A role made a moment ago, as SAM makes one for each schedule, is waited for."""
+        """Wait for a new role: SAM creates one for each schedule, in the same stack."""
         context.settle(properties["Target"]["RoleArn"])
         return super().parameters(context, properties)
 

@@ -1,9 +1,9 @@
-"""EventBridge Scheduler, and EventBridge's rules with a schedule: what comes due is started, on the account's clock.
+"""Starts due schedules of EventBridge Scheduler and due EventBridge rules with a schedule, on the clock of the account.
 
-moto keeps schedules and rules; nothing of moto's ever fires. Not here: universal targets but that of SQS SendMessage,
-and targets other than queues, functions and buses. A flexible time window is used at its very start.
+moto stores schedules and rules, and never starts them. Not implemented: universal targets except SQS SendMessage, and
+targets other than queues, functions and buses. With a flexible time window, the target is called at its start.
 
-*Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html and the pages beside it.
+*Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html and the pages next to it.
 """
 
 from __future__ import annotations
@@ -39,30 +39,31 @@ log = logging.getLogger(__name__)
 
 _PRINCIPAL = "scheduler.amazonaws.com"
 ROLE_REFUSED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
-#: Before the first retry, and at most. AWS names no numbers: these fill a day with about 185 tries, its default.
+#: Time before the first retry, and the longest time. AWS documents no values: with these, a day has about 185 tries,
+#: the default.
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(minutes=8)
-#: The call whose parameters are the input, in place of a resource. *Source:*
+#: A target that is a call: the input of the schedule has its parameters. *Source:*
 #: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
 UNIVERSAL_TARGET = ":scheduler:::aws-sdk:sqs:sendMessage"
-#: A clock that stands still just before something is due must not keep the scheduler busy.
+#: Seconds of the shortest wait, so that a clock that stands still just before a due time does not keep the CPU busy.
 _SHORTEST_WAIT = 0.05
 
 
 class Scheduler:
-    """Starts what is due. It sleeps until then, until the clock is moved, or until a schedule changes."""
+    """Starts what is due. Sleeps until the next due time, until the clock is moved, or until a schedule changes."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self._changed = threading.Condition()
         self._wakes = 0
         self._ending = False
-        #: What is due is started by one thread at a time: in order, and done when ``start_due`` returns.
+        #: Held by the one thread that starts what is due: in order, and complete when ``start_due`` returns.
         self._starting = threading.Lock()
         self._sessions: dict[str, Caller] = {}
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """There are no schedules yet."""
+        """Start the thread."""
         self._ending = False
         self._sessions.clear()
         self.account.service(TimerChanges).watch(self.wake)
@@ -72,7 +73,7 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Nothing is started any more."""
+        """Stop the thread."""
         if isinstance(self.account.clock, MovableClock):
             self.account.clock.unwatch(self._moved)
         self._ending = True
@@ -81,7 +82,7 @@ class Scheduler:
             self._thread.join()
 
     def wake(self) -> None:
-        """The scheduler looks again at what is due."""
+        """Let the scheduler check again what is due."""
         with self._changed:
             self._wakes += 1
             self._changed.notify_all()
@@ -107,7 +108,7 @@ class Scheduler:
     # ---- what is due
 
     def start_due(self) -> None:
-        """Everything that is due by now was started, earliest first: targets have it, functions will run."""
+        """Start everything that is due, earliest first. Targets have received it at the return; functions run later."""
         with self._starting:
             while not self._ending:
                 with self.account.lock:
@@ -134,7 +135,10 @@ class Scheduler:
                         yield _Timed(region, each, vars(each)["timer"])
 
     def _send_event(self, timed: _Timed, attempt: Attempt) -> None:
-        """*Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html"""
+        """Send the event of a rule with a schedule.
+
+        *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html
+        """
         event = self._default_event(timed, attempt, "aws.events")
         event_bus.send(self.account, timed.source, event | {"detail": {}})
 
@@ -159,7 +163,7 @@ class Scheduler:
         try:
             self._deliver(timed, target, payload)
         except (AwsError, ClientError) as error:
-            code, message = _told(error)
+            code, message = _code_and_message(error)
             log.warning("%s: attempt %s failed: %s: %s", schedule.arn, attempt.number, code, message)
             retry = Attempt(attempt.scheduled, attempt.due + _pause(attempt.number), attempt.number + 1)
             exhausted = _exhausted(target["RetryPolicy"], retry)
@@ -178,14 +182,14 @@ class Scheduler:
                 "SCHEDULE_ARN": schedule.arn,
                 "TARGET_ARN": target["Arn"],
             }
-            self._bury(timed, target, payload, attributes)
+            self._send_to_dead_letter_queue(timed, target, payload, attributes)
         with self.account.lock:
             is_last = timer.due is None and vars(schedule)["timer"] is timer
             if is_last and schedule.action_after_completion == "DELETE":
                 timed.group.schedules.pop(schedule.name, None)
 
     def _payload(self, timed: _Timed, target: dict[str, Any], attempt: Attempt, execution_id: str) -> str:
-        """The schedule's input as it stands, but for the words that are replaced.
+        """Return the schedule's input, with values in place of context attributes.
 
         *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
         """
@@ -202,7 +206,7 @@ class Scheduler:
         return text
 
     def _deliver(self, timed: _Timed, target: dict[str, Any], payload: str) -> None:
-        """The target's API was called with the role of the schedule, and took it."""
+        """Call the API of the target with the role of the schedule. Raise AwsError if it refuses."""
         arn = Arn.parse(target["Arn"])
         service, region = arn.service, arn.region
         if target["Arn"].endswith(UNIVERSAL_TARGET):
@@ -232,8 +236,10 @@ class Scheduler:
                     "NotImplemented", f"The sandbox's Scheduler reaches no targets like {target['Arn']}", 501
                 )
 
-    def _bury(self, timed: _Timed, target: dict[str, Any], payload: str, attributes: dict[str, str]) -> None:
-        """The dead-letter queue has it, if there is one that takes it; otherwise it is lost.
+    def _send_to_dead_letter_queue(
+        self, timed: _Timed, target: dict[str, Any], payload: str, attributes: dict[str, str]
+    ) -> None:
+        """Send the payload to the dead-letter queue. It is lost without a queue, or if the queue refuses it.
 
         *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
         """
@@ -270,12 +276,12 @@ class Scheduler:
 
 @dataclass(frozen=True, slots=True)
 class _Timed:
-    """A schedule or rule of moto's, and its timer."""
+    """A schedule or rule of moto, with its timer."""
 
     region: str
     source: Any
     timer: Timer
-    #: The schedule's; rules have none.
+    #: The group of a schedule; rules have none.
     group: Any = None
 
     def is_due(self, now: datetime) -> bool:
@@ -283,11 +289,11 @@ class _Timed:
         return self.source.state == "ENABLED" and due is not None and due <= now
 
 
-def _told(error: AwsError | ClientError) -> tuple[str, str]:
+def _code_and_message(error: AwsError | ClientError) -> tuple[str, str]:
     if isinstance(error, AwsError):
         return error.code, error.message
-    told = error.response["Error"]
-    return told.get("Code", ""), told.get("Message", "")
+    answer = error.response["Error"]
+    return answer.get("Code", ""), answer.get("Message", "")
 
 
 def _pause(number: int) -> timedelta:
@@ -295,7 +301,7 @@ def _pause(number: int) -> timedelta:
 
 
 def _exhausted(policy: dict[str, int], retry: Attempt) -> str | None:
-    """Which condition of the retry policy forbids this retry; None if it may be made."""
+    """Return the condition of the retry policy that forbids this retry; None if it is allowed."""
     if retry.number - 1 > policy["MaximumRetryAttempts"]:
         return "MaximumRetryAttempts"
     if retry.due - retry.scheduled > timedelta(seconds=policy["MaximumEventAgeInSeconds"]):
@@ -308,7 +314,7 @@ def _second(moment: datetime) -> str:
 
 
 def role_of(account: Account, region: str, group_name: str, arn: str) -> Any | None:
-    """The role, if Scheduler may assume it. A trust's ``aws:SourceArn`` is compared with the schedule's group.
+    """Return the role if Scheduler may assume it, else None. ``aws:SourceArn`` in its trust is the schedule's group.
 
     *Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
     """

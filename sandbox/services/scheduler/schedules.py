@@ -1,4 +1,4 @@
-"""The API of EventBridge Scheduler: what may be scheduled, and what AWS refuses. ``scheduler`` runs what comes due.
+"""The API of EventBridge Scheduler and what it refuses. ``scheduler`` starts what is due.
 
 *Source:* https://docs.aws.amazon.com/scheduler/latest/APIReference/ and the models of botocore
 """
@@ -31,7 +31,7 @@ _RETRY_POLICY = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 
 @rule("scheduler", "CreateSchedule")
 def create_schedule(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The schedule exists and will be invoked; or AWS's reason why it cannot be."""
+    """Create the schedule. Raise AwsError if AWS would refuse it."""
     params = call.params
     group = _group(account, call, params.get("GroupName", "default"))
     timer = _checked(account, call)
@@ -46,7 +46,7 @@ def create_schedule(account: Account, call: Call, proceed: Proceed) -> dict[str,
 
 @rule("scheduler", "UpdateSchedule")
 def update_schedule(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The schedule is as sent: what was not sent is as if it never had been.
+    """Replace the schedule: members that are not sent get their defaults.
 
     *Source:* botocore's documentation of UpdateSchedule
     """
@@ -77,7 +77,7 @@ def _set(account: Account, schedule: Any, params: dict[str, Any], timer: Timer) 
 
 
 def _checked(account: Account, call: Call) -> Timer:
-    """When the schedule that the parameters describe is due; refused as AWS does if they describe none."""
+    """Return the timer of the schedule that the parameters describe. Raise AwsError if AWS would refuse them."""
     params = call.params
     for required in ("ScheduleExpression", "FlexibleTimeWindow", "Target"):
         if not params.get(required):
@@ -97,17 +97,16 @@ def _checked(account: Account, call: Call) -> Timer:
 
 
 def _timer(account: Account, params: dict[str, Any]) -> Timer:
-    """When the parameters' expression is due.
+    """Return the timer of the expression in the parameters.
 
-    A one-time schedule of a time gone by is accepted and invoked at once: so measured by a public scheduler on
-    2026-09-10. A comment in DefangLabs/pulumi-defang pull request 425 says that it is refused: a sandbox can be told
-    to do that.
+    A one-time schedule in the past is accepted and invoked at once: measured with a public scheduler on 2026-09-10. A
+    comment in DefangLabs/pulumi-defang pull request 425 says that it is refused; a switch of the sandbox does that.
     *Source:* getmoto/moto pull request 8172 (StartDate), localstack/localstack issue 9284 (invalid expressions)
     """
     text, now = params["ScheduleExpression"], account.now()
     name = params.get("ScheduleExpressionTimezone", "UTC")
     try:
-        zone = UTC if name == "UTC" else ZoneInfo(name)  # UTC needs no database of time zones
+        zone = UTC if name == "UTC" else ZoneInfo(name)  # for UTC no database of time zones is needed
     except (ZoneInfoNotFoundError, ValueError):
         raise _invalid(f"Invalid Schedule Expression Timezone {name}.") from None  # the wording is not recorded
     try:
@@ -160,7 +159,7 @@ def _invalid(message: str) -> AwsError:
 
 @rule("scheduler", "CreateScheduleGroup")
 def create_schedule_group(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """There is a new group; moto would empty one that exists."""
+    """Create the group. moto would delete the schedules of one that exists."""
     name = call.params["Name"]
     groups = scheduler_backends[account.account_id][call.region].schedule_groups
     if name in groups:
@@ -172,7 +171,7 @@ def create_schedule_group(account: Account, call: Call, proceed: Proceed) -> dic
 
 @rule("scheduler", "DeleteScheduleGroup")
 def delete_schedule_group(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The group and its schedules are gone, which on AWS takes a while."""
+    """Delete the group and its schedules at once; on AWS that takes a while."""
     name = call.params["Name"]
     _group(account, call, name)
     if name == "default":

@@ -1,9 +1,9 @@
-"""SQS's message move tasks, which moto lacks: what lies in a dead-letter queue goes back, or to a queue of choice.
+"""Message move tasks of SQS, which moto does not have: they move messages of a dead-letter queue to another queue.
 
-Not here: CancelMessageMoveTask, FIFO queues, and the limit of 100 tasks at once.
+Not implemented: CancelMessageMoveTask, FIFO queues, and the limit of 100 tasks at once.
 
 *Source:* Amazon SQS API reference, StartMessageMoveTask and ListMessageMoveTasks; developer guide, "Configuring a
-dead-letter queue redrive"; the refusals and answers as recorded in localstack/localstack,
+dead-letter queue redrive"; refusals and answers: recorded in localstack/localstack,
 tests/aws/services/sqs/test_sqs_move_task.snapshot.json.
 """
 
@@ -36,7 +36,7 @@ _HIGHEST_RATE = 500
 
 @dataclass(slots=True)
 class MoveTask:
-    """One task. ``destination`` None: each message goes back to the queue it came from; ``rate`` None: at once."""
+    """One task. ``destination``: None for the queue that each message came from. ``rate``: None for all at once."""
 
     handle: str
     source: str
@@ -49,7 +49,7 @@ class MoveTask:
     failure: str | None = None
 
     def as_listed(self) -> dict[str, Any]:
-        """The task as ListMessageMoveTasks shows it: what was not given is left out, the handle unless it runs."""
+        """Return the task as in ListMessageMoveTasks: its handle is there only while it runs."""
         running, failed = self.status == "RUNNING", self.status == "FAILED"
         shown = {
             "TaskHandle": self.handle if running else None,
@@ -70,22 +70,22 @@ class MoveTasks:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        #: By the source's ARN, oldest first.
+        #: Tasks by ARN of the source queue, oldest first.
         self.tasks: dict[str, list[MoveTask]] = {}
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """There are no tasks yet."""
+        """Start without tasks."""
         self.tasks.clear()
 
     def stop(self) -> None:
-        """Nothing is moved any more."""
+        """Stop moving messages."""
         for thread in self._threads:
             thread.join()
         self._threads.clear()
 
     def begin(self, source: Any, destination: str | None, rate: int | None) -> MoveTask:
-        """A task moves what can be received from the source now. Refused while another does."""
+        """Start a task that moves the messages which can be received from the source now. Refuse it if another runs."""
         arn = source.queue_arn
         tasks = self.tasks.setdefault(arn, [])
         if any(task.status == "RUNNING" for task in tasks):
@@ -105,7 +105,7 @@ class MoveTasks:
     def _move_all(self, task: MoveTask, source: Any, messages: list[Any]) -> None:
         for message in messages:
             with self._account.lock:
-                if message in source._messages and message.visible:  # and not taken by somebody meanwhile
+                if message in source._messages and message.visible:  # nobody has received it meanwhile
                     task.failure = self._move(task, source, message)
                     if task.failure is not None:
                         task.status = "FAILED"
@@ -116,7 +116,7 @@ class MoveTasks:
         task.status = "COMPLETED"
 
     def _move(self, task: MoveTask, source: Any, message: Any) -> str | None:
-        """The message is in its destination as a new one; or the reason why not, as AWS gives it."""
+        """Move the message to its destination, as a new message. Return None, or the reason of AWS for a failure."""
         arn = task.destination or _came_from(message)
         if arn is None:
             return "CouldNotDetermineMessageSource"
@@ -134,7 +134,7 @@ SERVICES.append(MoveTasks)
 
 
 def _came_from(message: Any) -> str | None:
-    """The queue it was in before; None for one that was sent straight to where it lies."""
+    """Return the ARN of the queue that the message came from; None if it was sent to the dead-letter queue itself."""
     queues = moto_patches.queues_of(message)
     return queues[-2] if len(queues) > 1 else None
 
@@ -144,7 +144,7 @@ def _came_from(message: Any) -> str | None:
 
 @rule("sqs", "StartMessageMoveTask")
 def start_message_move_task(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """A task runs, or AWS's reason why it cannot."""
+    """Start a task. Raise AwsError if AWS would refuse it."""
     params = call.params
     source = _found(account, params["SourceArn"], "SourceArn")
     everybody = sqs_backends[account.account_id][call.region].queues.values()
@@ -160,7 +160,7 @@ def start_message_move_task(account: Account, call: Call, _: Proceed) -> dict[st
 
 @rule("sqs", "ListMessageMoveTasks")
 def list_message_move_tasks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The queue's last task, or as many as are asked for, the latest first."""
+    """Return the last task of the queue, or as many as ``MaxResults``, newest first."""
     source = _found(account, call.params["SourceArn"], "SourceArn")
     most = call.params.get("MaxResults", 1)
     if not 1 <= most <= _MOST_TASKS_LISTED:

@@ -1,4 +1,4 @@
-"""SQS on the account's clock: delays, visibility and retention pass as the account's time does, not the machine's."""
+"""SQS uses the clock of the account for delays, visibility and retention, instead of the clock of the machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class QueueClock:
-    """Makes moto's queues ask the account for the time while it runs."""
+    """Gives moto's queues the time of the account while it runs."""
 
     def __init__(self, account: Account) -> None:
         self._account = account

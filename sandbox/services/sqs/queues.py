@@ -1,4 +1,4 @@
-"""SQS: attributes and messages that AWS refuses, and waiting for messages without holding up the rest of the account.
+"""SQS: attributes and messages that AWS refuses, and waiting for messages without blocking the rest of the account.
 
 *Source:* localstack ``test_sqs.snapshot.json`` for the texts; the bounds are those of the SQS API reference,
 SetQueueAttributes and ReceiveMessage, and 1 MiB for a message since 2025-08
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sandbox.core.call import Call
     from sandbox.core.registry import Proceed
 
-#: How often a waiting receiver looks again. A message may also become visible by time alone, so nobody could wake it.
-_LOOK_AGAIN = 0.05
+#: Seconds between two checks of a waiting receiver. A message can become visible because time passes, without an event.
+_POLL_INTERVAL = 0.05
 
 
 _BOUNDS = {
@@ -65,7 +65,7 @@ def _check_attribute(name: str, value: str) -> None:
             raise invalid
     if name in _SWITCHES and value.lower() not in ("true", "false"):
         raise invalid
-    if name not in _DOCUMENTS or not value:  # an empty one takes the document away
+    if name not in _DOCUMENTS or not value:  # an empty value removes the document
         return
     try:
         document = json.loads(value)
@@ -90,7 +90,7 @@ def _check_redrive_policy(text: str, document: dict[str, Any]) -> None:
 
 @rule("sqs", "ReceiveMessage", blocking=True)
 def _receive(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
-    """Messages as soon as there are any, or none after ``WaitTimeSeconds``; the queue's own wait counts if unset."""
+    """Return messages as soon as there are any, or none after ``WaitTimeSeconds`` (default: that of the queue)."""
     params = call.params
     if "WaitTimeSeconds" in params:
         wait = int(params["WaitTimeSeconds"])
@@ -103,10 +103,10 @@ def _receive(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] |
         received = proceed({**params, "WaitTimeSeconds": 0})
         if received.get("Messages") or time.monotonic() >= deadline or account.is_stopping.is_set():
             return None
-        account.is_stopping.wait(_LOOK_AGAIN)
+        account.is_stopping.wait(_POLL_INTERVAL)
 
 
-#: Seconds after a queue was deleted in which its name cannot be used again.
+#: Seconds after the deletion of a queue until its name can be used again.
 _NAME_IS_FREE_AFTER = 60
 
 
@@ -123,12 +123,12 @@ def queue_url(account: Account, arn: str) -> str:
 
 
 class DeletedQueues(dict[str, datetime]):
-    """Names of queues of one region that were deleted -> when that was."""
+    """Names of deleted queues of one region -> time of the deletion."""
 
 
 @rule("sqs", "CreateQueue")
 def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
-    """A name is free a minute after the queue that had it was deleted.
+    """Create the queue. Refuse the name of a queue that was deleted less than a minute ago.
 
     *Source:* botocore's documentation of CreateQueue, and its error QueueDeletedRecently; the wording as tools quote it
     """
@@ -150,7 +150,7 @@ def _delete(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | 
 
 @rule("sqs", "SetQueueAttributes")
 def _set_attributes(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
-    """The attributes named are changed and the others stay: moto forgets the policy whenever it is not named.
+    """Change the named attributes and keep the others. moto deletes the policy if the call does not name it.
 
     *Source:* Amazon SQS API reference, SetQueueAttributes: "Sets the value of one or more queue attributes."
     """

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @resource_type
 class Queue(ResourceType):
-    """Its calls; what it reads back needs permissions too. *Source:* the handlers' permissions in the type's schema."""
+    """A queue. CloudFormation also reads it back, which needs permissions.
+
+    *Source:* the permissions of the handlers in the schema of the type.
+    """
 
     name = "AWS::SQS::Queue"
     _defaults: ClassVar[Mapping[str, str]] = {
@@ -56,11 +59,11 @@ class Queue(ResourceType):
         changed = {name: value for name, value in wanted.items() if had.get(name) != value}
         if changed:
             sqs.set_queue_attributes(QueueUrl=physical_id, Attributes=changed)
-        put, gone = retag(context.tags(old), context.tags(new))
+        put, removed = retag(context.tags(old), context.tags(new))
         if put:
             sqs.tag_queue(QueueUrl=physical_id, Tags=put)
-        if gone:
-            sqs.untag_queue(QueueUrl=physical_id, TagKeys=gone)
+        if removed:
+            sqs.untag_queue(QueueUrl=physical_id, TagKeys=removed)
         self._read(sqs, physical_id)
         return {}
 

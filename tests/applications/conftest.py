@@ -1,4 +1,4 @@
-"""Log Keeper, deployed once for all applications; they share its account, as teams do."""
+"""Log Keeper, deployed once for all applications, which share its account."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def keeper(built: None) -> Iterator[Deployed]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_lost(keeper: Deployed) -> Iterator[None]:
-    """No message of the test lies in the dead-letter queue after it, and no call was denied to Log Keeper."""
+    """Check that no message of the test is in the dead-letter queue, and that no call of Log Keeper was denied."""
     before = len(keeper.sandbox.calls)
     yield
     assert keeper.wait_until_quiet() == 0

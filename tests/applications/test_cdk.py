@@ -26,7 +26,7 @@ NAME = "Shop"
 
 
 def bootstrap(sandbox: Sandbox) -> str:
-    """Make what ``cdk bootstrap`` leaves, as far as a deployment uses it; gives the name of the assets' bucket."""
+    """Create the resources of ``cdk bootstrap`` that a deployment uses. Return the name of the assets' bucket."""
     sandbox.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Type="String", Value="21")
     bucket = f"cdk-hnb659fds-assets-{sandbox.account_id}-us-east-1"
     sandbox.client("s3").create_bucket(Bucket=bucket)
@@ -41,7 +41,7 @@ def deploy(sandbox: Sandbox, bucket: str, kind: str, template: dict[str, Any]) -
     assert done["StackStatus"] == f"{kind}_COMPLETE", failures(sandbox, NAME)
 
 
-def test_an_application_of_cdk_is_remediated_after_each_deployment_and_can_be_destroyed(keeper: Deployed) -> None:
+def test_application_of_cdk_is_remediated_after_each_deployment_and_can_be_destroyed(keeper: Deployed) -> None:
     sandbox = keeper.sandbox
     bucket = bootstrap(sandbox)
     first = cdk.template("ApiDeploymentB17BE62Deb04f59b", burst=5, greeting="hello", can_post=False)

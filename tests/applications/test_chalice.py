@@ -40,9 +40,7 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(not CHALICE.exists(), reason="make test installs chalice into .venv-applications")
-def test_a_stage_of_chalice_is_remediated_and_stays_so_after_the_next_deployment(
-    keeper: Deployed, project: Path
-) -> None:
+def test_stage_of_chalice_is_remediated_and_stays_so_after_the_next_deployment(keeper: Deployed, project: Path) -> None:
     def chalice(*arguments: str) -> str:
         return deployment.run(keeper.sandbox, str(CHALICE), *arguments, folder=project)
 

@@ -63,7 +63,7 @@ Outputs:
 """
 
 
-def test_an_application_of_sam_is_remediated_after_each_deployment_and_can_be_deleted(
+def test_application_of_sam_is_remediated_after_each_deployment_and_can_be_deleted(
     keeper: Deployed, tmp_path: Path
 ) -> None:
     sandbox = keeper.sandbox

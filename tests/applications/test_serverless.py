@@ -35,7 +35,7 @@ CHANGE_SET = f"{sls.STACK}-change-set"
 
 
 def deploy(sandbox: Sandbox, number: int, *, rest_logs: bool = True) -> str:
-    """Do what ``sls deploy`` does; gives the id of the REST API."""
+    """Make the calls of ``sls deploy``. Return the id of the REST API."""
     cloudformation = sandbox.client("cloudformation")
     if sls.STACK not in {each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]}:
         body = {"TemplateBody": json.dumps(sls.core())}
@@ -59,7 +59,7 @@ def deploy(sandbox: Sandbox, number: int, *, rest_logs: bool = True) -> str:
 
 
 def update_stage(sandbox: Sandbox, *, rest_logs: bool) -> str:
-    """Do what it does after the deployment of the stack, by the API itself."""
+    """Make the calls that ``sls deploy`` makes to API Gateway after the deployment of the stack."""
     gateway = sandbox.client("apigateway")
     account = sandbox.client("sts").get_caller_identity()["Account"]
     apis = gateway.get_rest_apis(limit=500)["items"]
@@ -79,13 +79,13 @@ def update_stage(sandbox: Sandbox, *, rest_logs: bool) -> str:
     gateway.update_stage(restApiId=api, stageName=sls.STAGE, patchOperations=patch)
     if not rest_logs:
         logs = sandbox.client("logs")
-        with suppress(logs.exceptions.ResourceNotFoundException):  # it says nothing of it either
+        with suppress(logs.exceptions.ResourceNotFoundException):  # it does not mention it either
             logs.delete_log_group(logGroupName=sls.REST_GROUP)
     return api
 
 
 def remove(sandbox: Sandbox) -> None:
-    """Do what ``sls remove`` does."""
+    """Make the calls of ``sls remove``."""
     s3, bucket = sandbox.client("s3"), resources(sandbox, sls.STACK)["ServerlessDeploymentBucket"]
     keys = [{"Key": each["Key"]} for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     s3.delete_objects(Bucket=bucket, Delete={"Objects": keys})
@@ -96,7 +96,7 @@ def remove(sandbox: Sandbox) -> None:
 
 @pytest.fixture
 def sandbox(keeper: Deployed) -> Iterator[Sandbox]:
-    """The account, from which the service is removed after the test, with a group that it may have left."""
+    """Remove the service from the account after the test, with a log group that may remain."""
     yield keeper.sandbox
     stacks = keeper.sandbox.client("cloudformation").describe_stacks()["Stacks"]
     if sls.STACK in {each["StackName"] for each in stacks}:
@@ -106,7 +106,7 @@ def sandbox(keeper: Deployed) -> Iterator[Sandbox]:
         keeper.sandbox.client("logs").delete_log_group(logGroupName=sls.REST_GROUP)
 
 
-def test_a_service_of_serverless_is_remediated_after_each_deployment_and_can_be_removed(
+def test_service_of_serverless_is_remediated_after_each_deployment_and_can_be_removed(
     keeper: Deployed, sandbox: Sandbox
 ) -> None:
     api = deploy(sandbox, 1)
@@ -139,7 +139,7 @@ def test_a_service_of_serverless_is_remediated_after_each_deployment_and_can_be_
     keeper.wait_until_compliant(again, sls.STAGE)
 
 
-def test_a_stage_whose_logs_serverless_turns_off_goes_on_logging_errors(keeper: Deployed, sandbox: Sandbox) -> None:
+def test_stage_whose_logs_serverless_turns_off_still_logs_errors(keeper: Deployed, sandbox: Sandbox) -> None:
     """With ``logs.restApi: false`` it also deletes its log group, to which the stage still points."""
     api = deploy(sandbox, 1)
     keeper.wait_until_compliant(api, sls.STAGE)

@@ -24,7 +24,7 @@ def replaced(**values: str) -> list[dict[str, str]]:
 
 
 def apply(keeper: Deployed) -> tuple[str, str, str]:
-    """Create everything; gives the ids of the API, its deployment and its resource."""
+    """Create everything. Return the ids of the API, its deployment and its resource."""
     iam, logs = keeper.sandbox.client("iam"), keeper.sandbox.client("logs")
     gateway = keeper.sandbox.client("apigateway")
     role = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
@@ -100,7 +100,7 @@ def destroy(keeper: Deployed, api: str, deployment: str, pets: str) -> None:
     gateway.delete_rest_api(restApiId=api)
 
 
-def test_a_stage_of_terraform_is_remediated_after_each_apply_and_can_be_destroyed(keeper: Deployed) -> None:
+def test_stage_of_terraform_is_remediated_after_each_apply_and_can_be_destroyed(keeper: Deployed) -> None:
     api, deployment, pets = apply(keeper)
     keeper.wait_until_compliant(api)
     assert entries(keeper, api, "prod") == {"*/*": ("ERROR", False), "pets/GET": ("ERROR", False)}
@@ -110,7 +110,7 @@ def test_a_stage_of_terraform_is_remediated_after_each_apply_and_can_be_destroye
     assert destination(keeper, api, "prod") == GROUP + ACCESS
     assert log_role(keeper.sandbox) == f"arn:aws:iam::{keeper.sandbox.account_id}:role/{ROLE}"
 
-    # Its next plan sees what Log Keeper changed, and its apply puts its own values back.
+    # Its next plan shows what Log Keeper changed, and its apply restores its own values.
     update(
         keeper,
         api,

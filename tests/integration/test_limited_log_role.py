@@ -173,7 +173,7 @@ def _bound(sandbox: Sandbox, statement: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", ROLE_CASES)
-def test_denied_log_group_is_not_writable(
+def test_stage_is_non_compliant_if_the_role_is_denied_its_log_group(
     sandbox: Sandbox, deliver: Deliver, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
     set_log_role(sandbox, arn := make_role(sandbox, "Theirs"))

@@ -138,7 +138,7 @@ def test_policy_that_was_replaced_keeps_what_it_says(sandbox: Sandbox, deliver: 
     assert "events.amazonaws.com" in policy["policyDocument"]
 
 
-def test_deleted_policy_of_the_account_is_replaced_by_one_of_the_group(sandbox: Sandbox, deliver: Deliver) -> None:
+def test_delivery_works_again_after_the_accounts_policy_was_deleted(sandbox: Sandbox, deliver: Deliver) -> None:
     sandbox.turn(log_delivery_policy="account")
     api_id = compliant_stage(sandbox, deliver)
     sandbox.client("logs").delete_resource_policy(policyName="AWSLogDeliveryWrite20150319")

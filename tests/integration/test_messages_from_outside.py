@@ -244,7 +244,7 @@ UNREADABLE = {
 }
 
 
-def test_message_that_is_too_large_to_parse_fails_alone(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
+def test_unreadable_message_fails_alone(sandbox: Sandbox, api_id: str, deliver: Deliver) -> None:
     """The other messages of its batch are processed."""
     for unreadable in UNREADABLE.values():
         ours, calls = make_rest_stage(sandbox), len(sandbox.calls)

@@ -113,9 +113,7 @@ def test_group_that_stays_missing_is_replaced(sandbox: Sandbox, deliver: Deliver
     assert findings(sandbox, since) == [(Problem.DESTINATION_MISSING, THEIRS)]
 
 
-def test_group_that_is_created_again_is_left_and_its_lost_settings_are_reported(
-    sandbox: Sandbox, deliver: Deliver
-) -> None:
+def test_group_that_is_created_again_is_left_and_reported(sandbox: Sandbox, deliver: Deliver) -> None:
     api_id = rest_stage(sandbox)
     deliver(updated(api_id))
     [check] = checks(sandbox)

@@ -256,7 +256,7 @@ EVENT_ID = "10000000-0000-4000-8000-000000000001"
         ),
     ],
 )
-def test_cause_has_only_members_of_the_expected_type(event: dict[str, Any], cause: Cause) -> None:
+def test_cause_of_an_event_is_read(event: dict[str, Any], cause: Cause) -> None:
     assert cause_of(event) == cause
 
 

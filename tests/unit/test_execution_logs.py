@@ -162,7 +162,7 @@ def test_delivery_source_of_another_type_is_ignored() -> None:
     assert read("PutDeliverySource", parameters) == Ignored(IgnoreReason.NO_STAGE, "PutDeliverySource")
 
 
-def test_record_of_a_deleted_delivery_names_no_stage() -> None:
+def test_record_of_a_deleted_delivery_names_only_its_region() -> None:
     assert read("DeleteDelivery", {"id": "x"}) == DeliveryNamed(REGION)
     assert read("DeleteDelivery", None, errorCode="ConflictException") == Ignored(
         IgnoreReason.FAILED_CALL, "DeleteDelivery"

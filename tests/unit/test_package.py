@@ -100,7 +100,7 @@ def test_same_source_makes_the_same_package(built: Path) -> None:
         ("handlers/enforce.py", "def", "cannot be compiled"),
     ],
 )
-def test_module_with_a_syntax_error_is_not_packed(built: Path, name: str, text: str, said: str) -> None:
+def test_file_that_cannot_be_packed_is_an_error(built: Path, name: str, text: str, said: str) -> None:
     (built / "EnforceFunction" / name).write_text(text)
     with pytest.raises(ValueError, match=said):
         package.main([str(built)])

@@ -1,4 +1,4 @@
-"""API Gateway tries the log role it is given, and says of a bad one what AWS says."""
+"""API Gateway tests the log role that is set, and refuses an invalid one with AWS's messages."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PERMISSIONS = (
 )
 
 
-def test_a_new_account_has_no_role(sandbox: Sandbox) -> None:
+def test_new_account_has_no_role(sandbox: Sandbox) -> None:
     answer = client(sandbox, "apigateway").get_account()
     assert "cloudwatchRoleArn" not in answer
     assert answer["throttleSettings"] == {"burstLimit": 5000, "rateLimit": 10000.0}
 
 
-def test_a_good_role_is_taken_and_tried(sandbox: Sandbox) -> None:
+def test_valid_role_is_tested_and_set(sandbox: Sandbox) -> None:
     arn = give_log_role(sandbox)
     assert log_role(sandbox) == arn
     groups = client(sandbox, "logs").describe_log_groups(logGroupNamePrefix="/aws/apigateway/welcome")["logGroups"]
@@ -36,11 +36,11 @@ def test_a_good_role_is_taken_and_tried(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("value", ["not-an-arn", "arn:aws:iam::123456789012:user/x"])
-def test_a_malformed_arn_is_refused(sandbox: Sandbox, value: str) -> None:
+def test_malformed_arn_is_refused(sandbox: Sandbox, value: str) -> None:
     assert refusal(lambda: set_log_role(sandbox, value)) == ("BadRequestException", "The role ARN is not well formed")
 
 
-def test_roles_that_will_not_do(sandbox: Sandbox) -> None:
+def test_invalid_role_is_refused(sandbox: Sandbox) -> None:
     absent = "arn:aws:iam::123456789012:role/absent"
     assert refusal(lambda: set_log_role(sandbox, absent)) == ("BadRequestException", PERMISSIONS)
     distrustful = role(sandbox, "distrustful", "lambda.amazonaws.com", allow("logs:*"))
@@ -50,7 +50,7 @@ def test_roles_that_will_not_do(sandbox: Sandbox) -> None:
     assert log_role(sandbox) is None
 
 
-def test_a_boundary_can_make_a_role_mute(sandbox: Sandbox) -> None:
+def test_role_whose_boundary_denies_logs_is_refused(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     arn = iam.create_role(
@@ -84,7 +84,7 @@ def test_role_limited_to_four_groups_is_refused_until_the_managed_policy_is_atta
 
 
 @pytest.mark.parametrize("tests_all_groups", [False, True])
-def test_role_that_may_write_the_welcome_group_is_taken_unless_all_groups_are_tested(
+def test_role_for_the_welcome_group_is_accepted_unless_all_groups_are_tested(
     sandbox: Sandbox, tests_all_groups: bool
 ) -> None:
     sandbox.turn(update_account_tests_all_groups=tests_all_groups)
@@ -107,7 +107,7 @@ def test_role_that_is_set_already_may_be_tested_again(sandbox: Sandbox, *, retes
         set_log_role(sandbox, arn)
 
 
-def test_organization_that_demands_tags_makes_a_good_role_be_refused(sandbox: Sandbox) -> None:
+def test_valid_role_is_refused_if_the_organization_demands_tags(sandbox: Sandbox) -> None:
     condition = {"Null": {"aws:RequestTag/owner": "true"}}
     deny = {"Effect": "Deny", "Action": "logs:CreateLogGroup", "Resource": "*", "Condition": condition}
     sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
@@ -140,14 +140,14 @@ def test_role_that_creates_no_group_writes_to_one_that_exists_as_the_switch_says
 
 
 @pytest.mark.parametrize("operation", [{"op": "remove"}, {"op": "replace", "value": ""}], ids=["remove", "empty"])
-def test_the_role_can_be_cleared(sandbox: Sandbox, operation: dict[str, str]) -> None:
+def test_role_can_be_cleared(sandbox: Sandbox, operation: dict[str, str]) -> None:
     give_log_role(sandbox)
     patch = {"path": "/cloudwatchRoleArn", **operation}
     client(sandbox, "apigateway").update_account(patchOperations=[patch])
     assert log_role(sandbox) is None
 
 
-def test_a_deleted_role_stays_set(sandbox: Sandbox) -> None:
+def test_deleted_role_stays_set(sandbox: Sandbox) -> None:
     arn = give_log_role(sandbox)
     iam = client(sandbox, "iam")
     iam.detach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
@@ -155,7 +155,7 @@ def test_a_deleted_role_stays_set(sandbox: Sandbox) -> None:
     assert log_role(sandbox) == arn
 
 
-def test_a_changed_role_is_not_seen_at_once() -> None:
+def test_change_of_a_role_is_not_in_effect_at_once() -> None:
     now = datetime(2026, 11, 23, tzinfo=UTC)
 
     def clock() -> datetime:

@@ -19,12 +19,12 @@ PROMOTION = (
 
 
 def deploy(sandbox: Sandbox, api_id: str, **settings: Any) -> str:
-    """The id of a new deployment to the stage ``prod``."""
+    """Create a deployment to the stage ``prod`` and return its id."""
     answer = client(sandbox, "apigateway").create_deployment(restApiId=api_id, stageName="prod", **settings)
     return str(answer["id"])
 
 
-def test_canary_deployment_leaves_the_stage_where_it_is(sandbox: Sandbox) -> None:
+def test_canary_deployment_does_not_change_the_deployment_of_the_stage(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     before = stage(sandbox, api_id)
     canary = {"percentTraffic": 50, "stageVariableOverrides": {"colour": "blue"}}
@@ -130,7 +130,7 @@ def test_canary_deployment_needs_a_stage(sandbox: Sandbox, settings: dict[str, s
     assert gateway.get_deployments(restApiId=api_id)["items"] == before
 
 
-def test_stage_with_a_canary_takes_no_other_deployment(sandbox: Sandbox) -> None:
+def test_stage_with_a_canary_refuses_another_deployment(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     deploy(sandbox, api_id, canarySettings={"percentTraffic": 50})
     code, message = refusal(lambda: deploy(sandbox, api_id))

@@ -1,4 +1,4 @@
-"""Requests to deployed APIs of the sandbox are lines of their logs; and the history of calls is there to look up."""
+"""Requests to deployed APIs of the sandbox write lines to their logs, and the event history lists past calls."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FORMAT = "$context.requestId $context.identity.userAgent"
 
 
 def group(sandbox: Sandbox, name: str = "/theirs") -> str:
-    """The ARN of a new log group."""
+    """Create a log group and return its ARN."""
     sandbox.client("logs").create_log_group(logGroupName=name)
     return f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:{name}"
 
 
 def ask(sandbox: Sandbox, api_id: str, stage: str) -> str:
-    """Send a request. Return its id."""
+    """Send a request and return its id."""
     address = f"{sandbox.endpoint}/_aws/execute-api/{api_id}/{stage}/pets"
     with urlopen(Request(address, headers={"User-Agent": "me"}), timeout=10) as answer:
         return str(answer.headers["x-amzn-RequestId"])

@@ -1,4 +1,4 @@
-"""A region with more APIs than a page holds, and than most accounts have."""
+"""Lists of a region with more APIs than fit in a page."""
 
 from __future__ import annotations
 

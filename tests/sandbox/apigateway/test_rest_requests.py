@@ -1,4 +1,4 @@
-"""A REST stage's access log as API Gateway writes it, which creates the log group where it is missing.
+"""API Gateway writes a REST stage's access log, and creates its log group if it is missing.
 
 *Source:* serverless/serverless issue 6906, aws/serverless-application-model issue 2502.
 """
@@ -20,7 +20,7 @@ ARN = f"arn:aws:logs:us-east-1:123456789012:log-group:{GROUP}"
 
 
 def logged(sandbox: Sandbox) -> str:
-    """The id of an API whose stage logs to GROUP, which has a retention."""
+    """Create a REST API whose stage logs to GROUP, which has a retention. Return the API's id."""
     give_log_role(sandbox)
     logs = client(sandbox, "logs")
     logs.create_log_group(logGroupName=GROUP)
@@ -44,13 +44,13 @@ def lines(sandbox: Sandbox) -> list[str]:
     return [each["message"] for each in client(sandbox, "logs").filter_log_events(logGroupName=GROUP)["events"]]
 
 
-def test_a_request_is_a_line_of_the_access_log(sandbox: Sandbox) -> None:
+def test_request_is_a_line_of_the_access_log(sandbox: Sandbox) -> None:
     api_id = logged(sandbox)
     assert write_access_log(sandbox, api_id, "prod", requestId="one") == GROUP
     assert lines(sandbox) == ["one"]
 
 
-def test_a_deleted_group_is_created_by_api_gateway_without_retention(sandbox: Sandbox) -> None:
+def test_deleted_group_is_created_by_api_gateway_without_retention(sandbox: Sandbox) -> None:
     api_id = logged(sandbox)
     client(sandbox, "logs").delete_log_group(logGroupName=GROUP)
     sandbox.trail.clear()
@@ -72,7 +72,7 @@ def test_values_of_a_line_are_escaped_in_one_of_three_ways(sandbox: Sandbox, esc
     assert lines(sandbox) == [escaped]
 
 
-def test_it_may_be_that_api_gateway_creates_none() -> None:
+def test_group_is_not_created_again_with_the_switch_off() -> None:
     with Sandbox(iam_propagation_seconds=0, recreates_rest_access_log_groups=False) as sandbox:
         api_id = logged(sandbox)
         client(sandbox, "logs").delete_log_group(logGroupName=GROUP)
@@ -81,7 +81,7 @@ def test_it_may_be_that_api_gateway_creates_none() -> None:
 
 
 @pytest.mark.parametrize("lost", ["the policy", "the role", "the settings"])
-def test_whoever_cannot_write_logs_nothing(sandbox: Sandbox, lost: str) -> None:
+def test_stage_without_settings_or_a_valid_role_logs_nothing(sandbox: Sandbox, lost: str) -> None:
     api_id, iam = logged(sandbox), client(sandbox, "iam")
     client(sandbox, "logs").delete_log_group(logGroupName=GROUP)
     if lost == "the settings":

@@ -16,7 +16,7 @@ from testing.rest_apis import NO_ROLE, replace, stage, update
 GROUP = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/apigateway/x"
 
 
-def test_a_fresh_stage_has_no_logging(sandbox: Sandbox) -> None:
+def test_new_stage_has_no_logging(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox, stage_name="prod")
     fresh = stage(sandbox, api_id)
     assert fresh["methodSettings"] == {}
@@ -26,7 +26,7 @@ def test_a_fresh_stage_has_no_logging(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("op", ["add", "replace"])
-def test_add_is_replace(sandbox: Sandbox, op: str) -> None:
+def test_operation_add_works_as_replace(sandbox: Sandbox, op: str) -> None:
     api_id = make_rest_stage(sandbox)
     give_log_role(sandbox)
     update(sandbox, api_id, {"op": op, "path": "/*/*/logging/loglevel", "value": "info"})
@@ -36,7 +36,7 @@ def test_add_is_replace(sandbox: Sandbox, op: str) -> None:
     assert now["accessLogSettings"] == {"destinationArn": GROUP}
 
 
-def test_the_first_setting_materialises_the_whole_entry_without_a_level(sandbox: Sandbox) -> None:
+def test_first_setting_creates_the_whole_entry_without_a_level(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/*/*/throttling/burstLimit", "123"))
     assert stage(sandbox, api_id)["methodSettings"] == {
@@ -54,7 +54,7 @@ def test_the_first_setting_materialises_the_whole_entry_without_a_level(sandbox:
     }
 
 
-def test_an_override_is_created_as_a_copy_and_does_not_follow(sandbox: Sandbox) -> None:
+def test_override_is_created_as_a_copy_and_does_not_follow(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     give_log_role(sandbox)
     update(sandbox, api_id, replace("/*/*/logging/loglevel", "ERROR"), replace("/*/*/logging/dataTrace", "true"))
@@ -98,7 +98,7 @@ def test_two_spellings_of_a_method_are_two_entries(sandbox: Sandbox) -> None:
 
 
 def test_two_spellings_of_a_method_may_be_one_entry(sandbox: Sandbox) -> None:
-    """Whether they are was never tried."""
+    """Whether they are one entry is not recorded."""
     sandbox.turn(unifies_method_keys=True)
     api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/pets/{id}/GET/throttling/burstLimit", "7"))
@@ -118,7 +118,7 @@ def test_other_paths_are_refused(sandbox: Sandbox, path: str) -> None:
     assert message.endswith("/variables/{variable_name}, /tracingEnabled]")
 
 
-def test_an_override_is_removed_whole_and_made_anew_in_one_call(sandbox: Sandbox) -> None:
+def test_override_is_removed_as_a_whole_and_created_again_in_one_call(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/pets/GET/throttling/rateLimit", "7"))
     update(sandbox, api_id, {"op": "remove", "path": "/pets/GET"}, replace("/pets/GET/metrics/enabled", "true"))
@@ -129,7 +129,7 @@ def test_an_override_is_removed_whole_and_made_anew_in_one_call(sandbox: Sandbox
 @pytest.mark.parametrize(
     "path", ["/*/*", "/pets/GET", "/other/GET/throttling/rateLimit", "/accessLogSettings/destinationArn"]
 )
-def test_removing_what_is_no_entry_is_refused(sandbox: Sandbox, path: str) -> None:
+def test_removal_of_a_missing_entry_is_refused(sandbox: Sandbox, path: str) -> None:
     api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, {"op": "remove", "path": path})) == (
         "BadRequestException",
@@ -137,7 +137,7 @@ def test_removing_what_is_no_entry_is_refused(sandbox: Sandbox, path: str) -> No
     )
 
 
-def test_removing_a_field_of_an_entry_is_refused(sandbox: Sandbox) -> None:
+def test_removal_of_a_field_of_an_entry_is_refused(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/*/*/throttling/rateLimit", "7"))
     code, _ = refusal(lambda: update(sandbox, api_id, {"op": "remove", "path": "/*/*/throttling/rateLimit"}))
@@ -146,7 +146,7 @@ def test_removing_a_field_of_an_entry_is_refused(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("level", ["BOGUS", "", "WARN"])
-def test_a_wrong_level_is_refused(sandbox: Sandbox, level: str) -> None:
+def test_wrong_level_is_refused(sandbox: Sandbox, level: str) -> None:
     give_log_role(sandbox)
     api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, replace("/*/*/logging/loglevel", level))) == (
@@ -197,14 +197,14 @@ def test_off_needs_no_role(sandbox: Sandbox) -> None:
         ),
     ],
 )
-def test_wrong_access_log_settings(sandbox: Sandbox, operation: dict[str, str], message: str) -> None:
+def test_wrong_access_log_settings_are_refused(sandbox: Sandbox, operation: dict[str, str], message: str) -> None:
     give_log_role(sandbox)
     api_id = make_rest_stage(sandbox)
     assert refusal(lambda: update(sandbox, api_id, operation)) == ("BadRequestException", message)
 
 
 @pytest.mark.parametrize("name", ["requestId", "extendedRequestId"])
-def test_an_access_log_format_names_the_request_by_either_id(sandbox: Sandbox, name: str) -> None:
+def test_access_log_format_names_the_request_by_either_id(sandbox: Sandbox, name: str) -> None:
     """*Source:* the refusal of a format with neither, which names both."""
     give_log_role(sandbox)
     api_id = make_rest_stage(sandbox)
@@ -212,7 +212,7 @@ def test_an_access_log_format_names_the_request_by_either_id(sandbox: Sandbox, n
     assert stage(sandbox, api_id)["accessLogSettings"]["format"] == f"$context.{name}"
 
 
-def test_the_access_log_is_switched_off_whole(sandbox: Sandbox) -> None:
+def test_access_log_is_switched_off_whole(sandbox: Sandbox) -> None:
     give_log_role(sandbox)
     api_id = make_rest_stage(sandbox)
     update(
@@ -225,7 +225,7 @@ def test_the_access_log_is_switched_off_whole(sandbox: Sandbox) -> None:
     assert "accessLogSettings" not in stage(sandbox, api_id)
 
 
-def test_a_refused_call_changes_nothing(sandbox: Sandbox) -> None:
+def test_refused_call_changes_nothing(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     before = stage(sandbox, api_id)
     refusal(lambda: update(sandbox, api_id, replace("/description", "new"), replace("/*/*/logging/loglevel", "INFO")))
@@ -239,7 +239,7 @@ def test_more_than_80_operations_are_refused(sandbox: Sandbox) -> None:
     assert refusal(lambda: update(sandbox, api_id, *many))[0] == "BadRequestException"
 
 
-def test_the_other_settings_of_a_stage(sandbox: Sandbox) -> None:
+def test_other_settings_of_a_stage_are_updated(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     second = gateway.create_deployment(restApiId=api_id)["id"]
@@ -280,7 +280,7 @@ def test_deploying_again_keeps_the_settings(sandbox: Sandbox) -> None:
         assert now[name] == before[name]
 
 
-def test_what_is_not_there(sandbox: Sandbox) -> None:
+def test_missing_api_or_stage_is_not_found(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     assert refusal(lambda: gateway.get_stage(restApiId=api_id, stageName="nope")) == (
@@ -298,7 +298,7 @@ def test_what_is_not_there(sandbox: Sandbox) -> None:
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
-def test_tags_of_a_stage(sandbox: Sandbox) -> None:
+def test_stage_is_tagged_and_untagged(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
@@ -306,13 +306,13 @@ def test_tags_of_a_stage(sandbox: Sandbox) -> None:
     assert stage(sandbox, api_id)["tags"] == gateway.get_tags(resourceArn=arn)["tags"]
     gateway.untag_resource(resourceArn=arn, tagKeys=["execution-logs"])
     assert stage(sandbox, api_id)["tags"] == {"team": "a"}
-    # An API's tags are inherited for access control only, and not shown.
+    # A stage inherits its API's tags for access control only: they are not shown.
     gateway.tag_resource(resourceArn=f"arn:aws:apigateway:us-east-1::/restapis/{api_id}", tags={"x": "y"})
     assert stage(sandbox, api_id)["tags"] == {"team": "a"}
     assert gateway.get_rest_api(restApiId=api_id)["tags"] == {"x": "y"}
 
 
-def test_a_stage_made_by_create_stage(sandbox: Sandbox) -> None:
+def test_create_stage_creates_a_stage_of_a_deployment(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     deployment = gateway.create_deployment(restApiId=api_id)["id"]
@@ -362,7 +362,7 @@ paths:
 
 
 @pytest.mark.parametrize("body", [json.dumps(OPENAPI), SWAGGER_YAML], ids=["OpenAPI JSON", "Swagger YAML"])
-def test_an_imported_api_is_deployed(sandbox: Sandbox, body: str) -> None:
+def test_imported_api_is_deployed(sandbox: Sandbox, body: str) -> None:
     gateway = client(sandbox, "apigateway")
     imported = gateway.import_rest_api(body=body.encode())
     assert imported["name"] == "imported"
@@ -371,7 +371,7 @@ def test_an_imported_api_is_deployed(sandbox: Sandbox, body: str) -> None:
     assert stage(sandbox, imported["id"])["methodSettings"] == {}
 
 
-def test_an_imported_api_has_the_documents_methods(sandbox: Sandbox) -> None:
+def test_imported_api_has_the_documents_methods(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigateway")
     api_id = gateway.import_rest_api(body=json.dumps(OPENAPI).encode())["id"]
     methods = {
@@ -387,7 +387,7 @@ def test_an_imported_api_has_the_documents_methods(sandbox: Sandbox) -> None:
     assert methods == {"/": [], "/pets": ["GET"]}
 
 
-def test_a_method_without_integration_cannot_be_deployed(sandbox: Sandbox) -> None:
+def test_method_without_integration_cannot_be_deployed(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigateway")
     document = {"openapi": "3.0.1", "info": {}, "paths": {"/": {"get": {}}}}
     api_id = gateway.import_rest_api(body=json.dumps(document).encode())["id"]
@@ -397,7 +397,7 @@ def test_a_method_without_integration_cannot_be_deployed(sandbox: Sandbox) -> No
     )
 
 
-def test_a_role_of_another_region_does_not_count(sandbox: Sandbox) -> None:
+def test_role_of_another_region_does_not_count(sandbox: Sandbox) -> None:
     give_log_role(sandbox)
     api_id = make_rest_stage(sandbox, region="eu-west-1")
     assert log_role(sandbox, "eu-west-1") is None

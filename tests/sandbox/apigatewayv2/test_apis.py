@@ -1,4 +1,4 @@
-"""HTTP and WebSocket APIs of the sandbox: quick create, import, pages, tags, and CloudTrail's records of them."""
+"""HTTP and WebSocket APIs of the sandbox: quick create, import, pages, tags, and their CloudTrail records."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_quick_create_makes_a_managed_stage_and_one_record(sandbox: Sandbox) -> 
     assert (integration["IntegrationType"], integration["ApiGatewayManaged"]) == ("HTTP_PROXY", True)
 
 
-def test_the_managed_stage_takes_access_logs_unless_it_is_locked(sandbox: Sandbox) -> None:
+def test_managed_stage_accepts_access_logs_unless_it_is_locked(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigatewayv2")
     function = "arn:aws:lambda:us-east-1:123456789012:function:pets"
     api_id = gateway.create_api(Name="q", ProtocolType="HTTP", Target=function, RouteKey="GET /")["ApiId"]
@@ -76,7 +76,7 @@ def test_the_managed_stage_takes_access_logs_unless_it_is_locked(sandbox: Sandbo
 
 
 @pytest.mark.parametrize("body", [json.dumps(DOCUMENT), "openapi: 3.0.1\ninfo: {title: pets}\n"])
-def test_an_import_makes_no_stage(sandbox: Sandbox, body: str) -> None:
+def test_import_makes_no_stage(sandbox: Sandbox, body: str) -> None:
     gateway = client(sandbox, "apigatewayv2")
     api_id = gateway.import_api(Body=body)["ApiId"]
     assert gateway.get_stages(ApiId=api_id)["Items"] == []
@@ -84,14 +84,14 @@ def test_an_import_makes_no_stage(sandbox: Sandbox, body: str) -> None:
     assert last(sandbox, "ImportApi")["responseElements"]["apiId"] == api_id
 
 
-def test_an_import_reads_routes_tags_and_cors(sandbox: Sandbox) -> None:
+def test_import_reads_routes_tags_and_cors(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigatewayv2")
     api = gateway.import_api(Body=json.dumps(DOCUMENT))
     assert route_keys(sandbox, api["ApiId"]) == {"GET /pets", "ANY /pets", "$default"}
     assert (api["Tags"], api["CorsConfiguration"], api["Version"]) == ({"team": "pets"}, {"AllowOrigins": ["*"]}, "2")
 
 
-def test_a_reimport_keeps_the_stages(sandbox: Sandbox) -> None:
+def test_reimport_keeps_the_stages(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigatewayv2")
     api_id = gateway.import_api(Body=json.dumps(DOCUMENT))["ApiId"]
     gateway.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True)
@@ -102,7 +102,7 @@ def test_a_reimport_keeps_the_stages(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("body", ["{", "swagger: '2.0'\ninfo: {title: x}", "openapi: 3.0.1", "[]"])
-def test_documents_that_are_none_are_refused(sandbox: Sandbox, body: str) -> None:
+def test_invalid_documents_are_refused(sandbox: Sandbox, body: str) -> None:
     gateway = client(sandbox, "apigatewayv2")
     assert refusal(lambda: gateway.import_api(Body=body))[0] == "BadRequestException"
     assert gateway.get_apis()["Items"] == []
@@ -111,7 +111,7 @@ def test_documents_that_are_none_are_refused(sandbox: Sandbox, body: str) -> Non
 # ---- APIs
 
 
-def test_a_websocket_api(sandbox: Sandbox) -> None:
+def test_websocket_api_is_created_as_described(sandbox: Sandbox) -> None:
     api_id = websocket_api(sandbox)
     api = client(sandbox, "apigatewayv2").get_api(ApiId=api_id)
     assert api["ApiEndpoint"].startswith("wss://")
@@ -137,7 +137,7 @@ def test_rest_apis_come_in_pages(sandbox: Sandbox) -> None:
     assert {api["id"] for page in pages for api in page["items"]} == made
 
 
-def test_a_deleted_api_takes_its_stages_along(sandbox: Sandbox) -> None:
+def test_stages_are_deleted_with_their_api(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     gateway = client(sandbox, "apigatewayv2")
     gateway.delete_api(ApiId=api_id)
@@ -146,12 +146,12 @@ def test_a_deleted_api_takes_its_stages_along(sandbox: Sandbox) -> None:
     assert [record["eventName"] for record in sandbox.trail][-2:] == ["DeleteApi", "DeleteApi"]
 
 
-def test_a_rest_api_is_no_http_api(sandbox: Sandbox) -> None:
+def test_rest_api_is_not_found_as_an_http_api(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     assert refusal(lambda: client(sandbox, "apigatewayv2").get_api(ApiId=api_id))[0] == "NotFoundException"
 
 
-def test_an_update_keeps_what_it_does_not_name(sandbox: Sandbox) -> None:
+def test_update_keeps_what_it_does_not_name(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigatewayv2")
     cors = {"AllowOrigins": ["https://example.com"]}
     api_id = gateway.create_api(Name="h", ProtocolType="HTTP", CorsConfiguration=cors)["ApiId"]
@@ -165,7 +165,7 @@ def test_an_update_keeps_what_it_does_not_name(sandbox: Sandbox) -> None:
 # ---- tags
 
 
-def test_tags_of_apis_and_stages(sandbox: Sandbox) -> None:
+def test_apis_and_stages_are_tagged_and_untagged(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox, stage_name="$default")
     gateway = client(sandbox, "apigatewayv2")
     api_arn = f"arn:aws:apigateway:us-east-1::/apis/{api_id}"
@@ -230,7 +230,7 @@ def test_records_of_tag_calls_name_the_arn_encoded(sandbox: Sandbox) -> None:
     assert last(sandbox, "UntagResource")["requestParameters"] == {"resource-arn": encoded, "tagKeys": ["a"]}
 
 
-def test_records_of_refused_calls_tell_why_in_the_answer(sandbox: Sandbox) -> None:
+def test_records_of_refused_calls_have_the_reason_in_the_answer(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     refusal(lambda: update_v2(sandbox, api_id, DefaultRouteSettings={"LoggingLevel": "INFO"}))
     record = last(sandbox, "UpdateStage")

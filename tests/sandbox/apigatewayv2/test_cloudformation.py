@@ -1,4 +1,4 @@
-"""Stacks and the real ``sam`` make, change and remove HTTP and WebSocket APIs through API calls."""
+"""Stacks and the real ``sam`` create, change and delete HTTP and WebSocket APIs through API calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEVELS = {"LoggingLevel": "ERROR", "DataTraceEnabled": True}
 
 
 def chat(**stage: Any) -> str:
-    """A template with a WebSocket API, its route ``echo``, a deployment and a stage with these properties."""
+    """Return a template with a WebSocket API, its route ``echo``, a deployment and a stage with these properties."""
     api = {"Ref": "Chat"}
     properties = {"ApiId": api, "StageName": "live", "DeploymentId": {"Ref": "Deployment"}, **stage}
     selection = "$request.body.action"
@@ -44,7 +44,7 @@ def chat(**stage: Any) -> str:
     )
 
 
-def test_a_websocket_stage_carries_its_settings_and_the_stacks_tags(sandbox: Sandbox) -> None:
+def test_websocket_stage_carries_its_settings_and_the_stacks_tags(sandbox: Sandbox) -> None:
     give_log_role(sandbox)
     access = {"DestinationArn": group_arn(), "Format": FORMAT}
     body = chat(
@@ -62,7 +62,7 @@ def test_a_websocket_stage_carries_its_settings_and_the_stacks_tags(sandbox: San
     assert (made["Tags"]["team"], made["Tags"]["aws:cloudformation:stack-name"]) == ("pets", NAME)
 
 
-def test_what_the_template_drops_is_taken_back(sandbox: Sandbox) -> None:
+def test_property_that_the_template_no_longer_has_is_reset(sandbox: Sandbox) -> None:
     give_log_role(sandbox)
     body = chat(
         AccessLogSettings={"DestinationArn": group_arn(), "Format": FORMAT},
@@ -82,7 +82,7 @@ def test_what_the_template_drops_is_taken_back(sandbox: Sandbox) -> None:
     assert client(sandbox, "apigatewayv2").get_apis()["Items"] == []
 
 
-def test_quick_create_in_a_template(sandbox: Sandbox) -> None:
+def test_api_is_quick_created_by_a_template(sandbox: Sandbox) -> None:
     properties = {"Name": "q", "ProtocolType": "HTTP", "Target": "https://example.com"}
     create(sandbox, template({"Http": {"Type": "AWS::ApiGatewayV2::Api", "Properties": properties}}))
     api_id = physical(sandbox)["Http"]
@@ -93,7 +93,7 @@ def test_quick_create_in_a_template(sandbox: Sandbox) -> None:
     assert (api["Description"], physical(sandbox)["Http"]) == ("new", api_id)
 
 
-def test_a_definition_is_imported_and_imported_again(sandbox: Sandbox) -> None:
+def test_definition_is_imported_and_imported_again(sandbox: Sandbox) -> None:
     def body(path: str) -> str:
         definition = {"openapi": "3.0.1", "info": {"title": "pets", "version": "1"}, "paths": {path: {"get": {}}}}
         return template({"Http": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": definition}}})
@@ -140,7 +140,7 @@ Outputs:
 
 
 @pytest.mark.skipif(not (deployment.TOOLS / "sam").exists(), reason="sam is not set up (make tools)")
-def test_the_real_sam_deploys_an_http_and_a_websocket_api(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_real_sam_deploys_an_http_and_a_websocket_api(sandbox: Sandbox, tmp_path: Path) -> None:
     give_log_role(sandbox)
     (tmp_path / "template.yaml").write_text(SAM_TEMPLATE)
     deployment.run(
@@ -162,7 +162,7 @@ def test_the_real_sam_deploys_an_http_and_a_websocket_api(sandbox: Sandbox, tmp_
 
 
 @pytest.mark.skipif(not (deployment.TOOLS / "aws").exists(), reason="the AWS CLI is not set up (make tools)")
-def test_the_aws_cli_updates_a_default_stage(sandbox: Sandbox) -> None:
+def test_aws_cli_updates_a_default_stage(sandbox: Sandbox) -> None:
     def aws(*words: str) -> Any:
         printed = deployment.run(sandbox, "aws", "apigatewayv2", *words, "--output", "json")
         return json.loads(printed) if printed.strip() else None

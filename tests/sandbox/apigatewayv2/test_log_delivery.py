@@ -1,4 +1,4 @@
-"""What an HTTP API's access log needs of CloudWatch Logs: permissions, a group, and space in a resource policy."""
+"""An HTTP API's access log needs permissions, a log group, and space in a resource policy of CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from testing.iam import allow, role
 from testing.v2_apis import FORMAT, access_log, group_arn, http_api, make_group, update_v2, v2_stage
 
 TOO_LONG = "Cannot enable logging. Policy document length breaking Cloudwatch Logs Constraints, either < 1 or > "
-#: A statement that lets in somebody else than log delivery.
+#: A statement that allows another service than log delivery.
 ELSEWHERE = {"Effect": "Allow", "Principal": {"Service": "es.amazonaws.com"}, "Action": "logs:*", "Resource": "*"}
 
 
 def resources(sandbox: Sandbox, name: str = ACCOUNT_POLICY) -> list[str]:
-    """The groups that the account's policy lets log delivery write to."""
+    """Return the groups that the account's policy lets log delivery write to."""
     policies = client(sandbox, "logs").describe_resource_policies()["resourcePolicies"]
     documents = [json.loads(each["policyDocument"]) for each in policies if each["policyName"] == name]
     found = [statement["Resource"] for document in documents for statement in document["Statement"]]
@@ -34,7 +34,7 @@ def enable(sandbox: Sandbox, api_id: str, name: str) -> None:
 # ---- the caller
 
 
-def test_the_callers_role_needs_log_delivery(sandbox: Sandbox) -> None:
+def test_callers_role_needs_log_delivery(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     make_group(sandbox)
     stage = f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/prod"
@@ -65,7 +65,7 @@ def test_the_callers_role_needs_log_delivery(sandbox: Sandbox) -> None:
     assert v2_stage(sandbox, api_id)["AccessLogSettings"] == access_log()
 
 
-def test_a_denial_is_reported_in_iams_words(sandbox: Sandbox) -> None:
+def test_denial_is_reported_in_iams_words(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     deny = {"Effect": "Deny", "Action": "logs:CreateLogDelivery", "Resource": "*"}
     policy = json.loads(allow("apigateway:*", "logs:*"))
@@ -82,7 +82,7 @@ def test_a_denial_is_reported_in_iams_words(sandbox: Sandbox) -> None:
 # ---- the group
 
 
-def test_a_group_that_is_missing_is_refused(sandbox: Sandbox) -> None:
+def test_group_that_is_missing_is_refused(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     code, message = refusal(lambda: update_v2(sandbox, api_id, AccessLogSettings=access_log("/nowhere")))
     assert code == "NotFoundException"
@@ -94,7 +94,7 @@ def test_a_group_that_is_missing_is_refused(sandbox: Sandbox) -> None:
     assert v2_stage(sandbox, api_id)["AccessLogSettings"] == access_log("/nowhere")
 
 
-def test_a_group_deleted_later_stays_as_destination(sandbox: Sandbox) -> None:
+def test_deleted_group_stays_the_destination(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     enable(sandbox, api_id, "/x")
     client(sandbox, "logs").delete_log_group(logGroupName="/x")
@@ -105,7 +105,7 @@ def test_a_group_deleted_later_stays_as_destination(sandbox: Sandbox) -> None:
 # ---- the policy of the group
 
 
-def test_the_groups_own_policy_lets_log_delivery_in(sandbox: Sandbox) -> None:
+def test_groups_own_policy_allows_log_delivery(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     enable(sandbox, api_id, "/x")
     logs = client(sandbox, "logs")
@@ -152,7 +152,7 @@ def test_policies_of_all_groups_may_be_listed(sandbox: Sandbox, answer: Any) -> 
         assert listed() == ([group_arn("/x")] if answer == "all" else [])
 
 
-def test_a_policy_of_the_owners_is_enough(sandbox: Sandbox) -> None:
+def test_policy_of_the_owner_is_enough(sandbox: Sandbox) -> None:
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "delivery.logs.amazonaws.com"},
@@ -172,7 +172,7 @@ def test_a_policy_of_the_owners_is_enough(sandbox: Sandbox) -> None:
 
 @pytest.fixture
 def older(sandbox: Sandbox) -> Sandbox:
-    """The account as it was until 2025: one policy for all groups, with space for a few of them."""
+    """Configure the account as it was until 2025: one policy for all groups, with space for a few of them."""
     sandbox.turn(log_delivery_policy="account")
     sandbox.turn(resource_policy_limit=2100)
     return sandbox
@@ -187,7 +187,7 @@ def test_entries_of_the_account_policy_stay(older: Sandbox) -> None:
     assert resources(older) == ["/x", "/y"]
 
 
-def test_a_policy_that_is_nearly_full_has_space_for_vended_logs_alone(older: Sandbox) -> None:
+def test_policy_that_is_nearly_full_has_space_for_vended_logs_alone(older: Sandbox) -> None:
     api_id = http_api(older)
     for number in range(4):
         enable(older, api_id, f"/{number}")
@@ -200,13 +200,13 @@ def test_a_policy_that_is_nearly_full_has_space_for_vended_logs_alone(older: San
     assert refusal(lambda: enable(older, api_id, "/5")) == refused
 
 
-def test_a_policy_without_any_space(older: Sandbox) -> None:
+def test_policy_without_any_space(older: Sandbox) -> None:
     older.turn(resource_policy_limit=300)
     refused = refusal(lambda: enable(older, http_api(older), "/aws/vendedlogs/x"))
     assert refused == ("BadRequestException", f"{TOO_LONG}300")
 
 
-def test_a_region_has_ten_policies(older: Sandbox) -> None:
+def test_region_has_at_most_ten_policies(older: Sandbox) -> None:
     logs = client(older, "logs")
     document = json.dumps({"Version": "2012-10-17", "Statement": [ELSEWHERE]})
     for number in range(10):

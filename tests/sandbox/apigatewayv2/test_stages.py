@@ -26,7 +26,7 @@ def refused(sandbox: Sandbox, api_id: str, **members: Any) -> tuple[str, str]:
 # ---- reading
 
 
-def test_a_fresh_http_stage_shows_metrics_alone(sandbox: Sandbox) -> None:
+def test_new_http_stage_shows_only_metrics(sandbox: Sandbox) -> None:
     fresh = v2_stage(sandbox, http_api(sandbox))
     assert fresh["DefaultRouteSettings"] == {"DetailedMetricsEnabled": False}
     assert (fresh["RouteSettings"], fresh["StageVariables"], fresh["Tags"]) == ({}, {}, {})
@@ -34,13 +34,13 @@ def test_a_fresh_http_stage_shows_metrics_alone(sandbox: Sandbox) -> None:
     assert fresh["CreatedDate"].microsecond == 0
 
 
-def test_a_fresh_websocket_stage_is_off(sandbox: Sandbox) -> None:
+def test_new_websocket_stage_has_no_logging(sandbox: Sandbox) -> None:
     fresh = v2_stage(sandbox, websocket_api(sandbox))
     off = {"DataTraceEnabled": False, "DetailedMetricsEnabled": False, "LoggingLevel": "OFF"}
     assert fresh["DefaultRouteSettings"] == off
 
 
-def test_create_takes_everything_at_once(sandbox: Sandbox) -> None:
+def test_stage_is_created_with_all_settings(sandbox: Sandbox) -> None:
     api_id = websocket_api(sandbox)
     give_log_role(sandbox)
     own = {"LoggingLevel": "INFO", "DataTraceEnabled": True, "ThrottlingBurstLimit": 5, "ThrottlingRateLimit": 2.5}
@@ -76,7 +76,7 @@ def test_stages_come_in_pages(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("call", ["get_stage", "update_stage", "delete_stage", "delete_access_log_settings"])
-def test_a_deleted_stage_is_not_found(sandbox: Sandbox, call: str) -> None:
+def test_deleted_stage_is_not_found(sandbox: Sandbox, call: str) -> None:
     api_id = http_api(sandbox)
     method = getattr(client(sandbox, "apigatewayv2"), call)
     code, message = refusal(lambda: method(ApiId=api_id, StageName="gone"))
@@ -105,7 +105,7 @@ def test_members_of_access_log_settings_that_are_not_sent_stay(sandbox: Sandbox)
 
 
 @pytest.mark.parametrize("settings", [{}, {"Format": FORMAT}, {"DestinationArn": group_arn()}])
-def test_the_first_access_log_settings_must_be_whole(sandbox: Sandbox, settings: dict[str, str]) -> None:
+def test_first_access_log_settings_must_be_whole(sandbox: Sandbox, settings: dict[str, str]) -> None:
     assert refused(sandbox, http_api(sandbox), AccessLogSettings=settings) == MISSING
 
 
@@ -117,13 +117,13 @@ def test_the_first_access_log_settings_must_be_whole(sandbox: Sandbox, settings:
     ],
 )
 @pytest.mark.parametrize("make", [http_api, websocket_api])
-def test_formats_that_no_api_takes(sandbox: Sandbox, make: Any, text: str, why: str) -> None:
+def test_invalid_formats_are_refused(sandbox: Sandbox, make: Any, text: str, why: str) -> None:
     make_group(sandbox)
     message = f"The following errors are found in Access Log Format: {why}: '{text}'"
     assert refused(sandbox, make(sandbox), AccessLogSettings=access_log(text=text)) == ("BadRequestException", message)
 
 
-def test_an_http_format_names_what_http_apis_have(sandbox: Sandbox) -> None:
+def test_http_format_has_only_variables_of_http_apis(sandbox: Sandbox) -> None:
     make_group(sandbox)
     text = "$context.requestId $context.unknown $context.resourceId $context.authorizer.claims.sub"
     assert refused(sandbox, http_api(sandbox), AccessLogSettings=access_log(text=text)) == (
@@ -137,7 +137,7 @@ def test_an_http_format_names_what_http_apis_have(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("make", [http_api, websocket_api])
-def test_what_is_no_destination(sandbox: Sandbox, make: Any) -> None:
+def test_invalid_destinations_are_refused(sandbox: Sandbox, make: Any) -> None:
     api_id = make(sandbox)
     for arn, message in {
         "not-an-arn": "Invalid ARN specified in the request. ARNs must start with 'arn:': not-an-arn",
@@ -148,7 +148,7 @@ def test_what_is_no_destination(sandbox: Sandbox, make: Any) -> None:
         assert refused(sandbox, api_id, AccessLogSettings=settings) == ("BadRequestException", message)
 
 
-def test_an_arn_that_ends_in_a_star(sandbox: Sandbox) -> None:
+def test_star_of_a_destination_is_removed_by_http_apis_and_refused_by_websocket_apis(sandbox: Sandbox) -> None:
     make_group(sandbox, "/x")
     starred = {"DestinationArn": group_arn("/x") + ":*", "Format": FORMAT}
     answer = update_v2(sandbox, http_api(sandbox), AccessLogSettings=starred)
@@ -157,7 +157,7 @@ def test_an_arn_that_ends_in_a_star(sandbox: Sandbox) -> None:
     assert message.endswith("'_', '-', '/', '.': 'log-group:/x:*'")
 
 
-def test_a_firehose_stream_is_for_websocket_apis_alone(sandbox: Sandbox) -> None:
+def test_only_websocket_apis_accept_a_firehose_stream(sandbox: Sandbox) -> None:
     arn = "arn:aws:firehose:us-east-1:123456789012:deliverystream/amazon-apigateway-logs"
     settings = {"DestinationArn": arn, "Format": FORMAT}
     assert refused(sandbox, http_api(sandbox), AccessLogSettings=settings)[1] == NOT_A_DESTINATION
@@ -167,7 +167,7 @@ def test_a_firehose_stream_is_for_websocket_apis_alone(sandbox: Sandbox) -> None
     assert v2_stage(sandbox, api_id)["AccessLogSettings"] == settings
 
 
-def test_a_websocket_api_logs_with_the_accounts_role(sandbox: Sandbox) -> None:
+def test_websocket_api_logs_with_the_accounts_role(sandbox: Sandbox) -> None:
     api_id = websocket_api(sandbox)
     for members in (
         {"AccessLogSettings": access_log()},
@@ -181,7 +181,7 @@ def test_a_websocket_api_logs_with_the_accounts_role(sandbox: Sandbox) -> None:
     assert v2_stage(sandbox, api_id)["DefaultRouteSettings"]["DataTraceEnabled"] is True
 
 
-def test_a_websocket_api_may_name_a_group_that_is_missing(sandbox: Sandbox) -> None:
+def test_websocket_api_may_name_a_group_that_is_missing(sandbox: Sandbox) -> None:
     give_log_role(sandbox)
     api_id = websocket_api(sandbox)
     update_v2(sandbox, api_id, AccessLogSettings=access_log("/nowhere"))
@@ -193,7 +193,7 @@ def test_a_websocket_api_may_name_a_group_that_is_missing(sandbox: Sandbox) -> N
 
 
 @pytest.mark.parametrize("settings", [{"LoggingLevel": "INFO"}, {"LoggingLevel": "OFF"}, {"DataTraceEnabled": True}])
-def test_an_http_api_has_no_execution_log(sandbox: Sandbox, settings: dict[str, Any]) -> None:
+def test_http_api_has_no_execution_log(sandbox: Sandbox, settings: dict[str, Any]) -> None:
     api_id = http_api(sandbox)
     expected = ("BadRequestException", "Execution logs are not supported on protocolType HTTP")
     assert refused(sandbox, api_id, DefaultRouteSettings=settings) == expected
@@ -202,7 +202,7 @@ def test_an_http_api_has_no_execution_log(sandbox: Sandbox, settings: dict[str, 
     assert v2_stage(sandbox, api_id)["DefaultRouteSettings"] == {"DetailedMetricsEnabled": False}
 
 
-def test_a_level_that_does_not_exist_becomes_off(sandbox: Sandbox) -> None:
+def test_level_that_does_not_exist_becomes_off(sandbox: Sandbox) -> None:
     api_id = websocket_api(sandbox)
     update_v2(sandbox, api_id, DefaultRouteSettings={"LoggingLevel": "DEBUG"})
     assert v2_stage(sandbox, api_id)["DefaultRouteSettings"]["LoggingLevel"] == "OFF"
@@ -216,7 +216,7 @@ def test_default_route_settings_that_are_not_sent_stay(sandbox: Sandbox) -> None
     assert v2_stage(sandbox, api_id)["DefaultRouteSettings"] == whole
 
 
-def test_a_routes_own_settings_may_be_kept_or_reset(sandbox: Sandbox) -> None:
+def test_routes_own_settings_may_be_kept_or_reset(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox, routes=("GET /pets", "GET /dogs"))
     limits = {"ThrottlingBurstLimit": 7, "ThrottlingRateLimit": 3.0}
     update_v2(sandbox, api_id, RouteSettings={"GET /pets": limits, "GET /dogs": limits})
@@ -258,7 +258,7 @@ def test_settings_of_a_route_that_does_not_exist_keep_others_from_being_changed(
 # ---- the rest of a stage
 
 
-def test_what_is_not_sent_stays(sandbox: Sandbox) -> None:
+def test_members_that_are_not_sent_stay(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     update_v2(sandbox, api_id, Description="mine", StageVariables={"a": "1", "b": "2"})
     before = v2_stage(sandbox, api_id)
@@ -268,14 +268,14 @@ def test_what_is_not_sent_stays(sandbox: Sandbox) -> None:
     assert (after["Description"], after["DeploymentId"]) == ("mine", before["DeploymentId"])
 
 
-def test_a_refused_update_changes_nothing(sandbox: Sandbox) -> None:
+def test_refused_update_changes_nothing(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     before = v2_stage(sandbox, api_id)
     refused(sandbox, api_id, Description="new", AccessLogSettings={"Format": "x"})
     assert v2_stage(sandbox, api_id) == before
 
 
-def test_auto_deploy_follows_the_routes_and_takes_no_deployment(sandbox: Sandbox) -> None:
+def test_auto_deploy_follows_the_routes_and_refuses_a_deployment(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigatewayv2")
     api_id = gateway.create_api(Name="h", ProtocolType="HTTP")["ApiId"]
     gateway.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True)
@@ -287,7 +287,7 @@ def test_auto_deploy_follows_the_routes_and_takes_no_deployment(sandbox: Sandbox
     assert code == "BadRequestException"
 
 
-def test_a_new_deployment_moves_a_stage_that_it_names(sandbox: Sandbox) -> None:
+def test_new_deployment_moves_a_stage_that_it_names(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     gateway = client(sandbox, "apigatewayv2")
     old = v2_stage(sandbox, api_id)["DeploymentId"]
@@ -298,7 +298,7 @@ def test_a_new_deployment_moves_a_stage_that_it_names(sandbox: Sandbox) -> None:
     assert [each["DeploymentId"] for each in gateway.get_deployments(ApiId=api_id)["Items"]] == [new]
 
 
-def test_a_stage_name_is_taken_once(sandbox: Sandbox) -> None:
+def test_second_stage_of_a_name_is_refused(sandbox: Sandbox) -> None:
     api_id = http_api(sandbox)
     gateway = client(sandbox, "apigatewayv2")
     assert refusal(lambda: gateway.create_stage(ApiId=api_id, StageName="prod"))[0] == "ConflictException"

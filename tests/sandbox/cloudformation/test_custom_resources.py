@@ -1,4 +1,4 @@
-"""Custom resources in the sandbox's CloudFormation: a function of the same stack makes, changes and removes them."""
+"""A function of the same stack creates, changes and deletes custom resources in the sandbox's CloudFormation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testing.clients import client
 from testing.cloudformation import NAME, create, history, outputs, physical, stack, template, update
 from testing.iam import trust
 
-#: Writes every request to a parameter, and answers as the properties say.
+#: A function that writes every request to a parameter, and answers as the resource's properties say.
 CODE = """
 import json, boto3
 import cfnresponse
@@ -62,12 +62,12 @@ def body(kind: str = "Custom::Seed", output: str = "Greeting", **properties: Any
 
 
 def requests(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """Every request that the function got, oldest first."""
+    """Return every request that the function received, oldest first."""
     stored = client(sandbox, "ssm").get_parameters_by_path(Path="/seen")["Parameters"]
     return [json.loads(each["Value"]) for each in sorted(stored, key=lambda each: each["LastModifiedDate"])]
 
 
-def test_a_custom_resource_is_created_updated_and_deleted(sandbox: Sandbox) -> None:
+def test_custom_resource_is_created_updated_and_deleted(sandbox: Sandbox) -> None:
     made = create(sandbox, body(Who="you", Count=3, On=True))
     assert made["StackStatus"] == "CREATE_COMPLETE"
     assert outputs(made) == {"Id": "seed-1", "Data": "hello you"}
@@ -91,7 +91,7 @@ def test_a_custom_resource_is_created_updated_and_deleted(sandbox: Sandbox) -> N
     assert (third["RequestType"], third["PhysicalResourceId"]) == ("Delete", "seed-1")
 
 
-def test_a_new_id_replaces_the_resource_and_the_old_one_is_deleted_afterwards(sandbox: Sandbox) -> None:
+def test_new_id_replaces_the_resource_and_the_old_one_is_deleted_afterwards(sandbox: Sandbox) -> None:
     create(sandbox, body("AWS::CloudFormation::CustomResource", Id="one"))
     changed = update(sandbox, body("AWS::CloudFormation::CustomResource", Id="two"))
 
@@ -106,7 +106,7 @@ def test_a_new_id_replaces_the_resource_and_the_old_one_is_deleted_afterwards(sa
     )
 
 
-def test_a_failed_answer_fails_the_stack_with_its_reason(sandbox: Sandbox) -> None:
+def test_failed_answer_fails_the_stack_with_its_reason(sandbox: Sandbox) -> None:
     failed = create(sandbox, body(Failing=["Create"]))
 
     assert failed["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -119,7 +119,7 @@ def test_a_failed_answer_fails_the_stack_with_its_reason(sandbox: Sandbox) -> No
     ]
 
 
-def test_an_update_that_fails_is_updated_back(sandbox: Sandbox) -> None:
+def test_update_that_fails_is_updated_back(sandbox: Sandbox) -> None:
     create(sandbox, body(Who="you"))
     failed = update(sandbox, body(Who="all", Failing=["Update"]))
 
@@ -127,7 +127,7 @@ def test_an_update_that_fails_is_updated_back(sandbox: Sandbox) -> None:
     assert [each["ResourceProperties"].get("Who") for each in requests(sandbox)] == ["you", "all", "you"]
 
 
-def test_who_does_not_answer_is_waited_for_as_long_as_the_template_says(sandbox: Sandbox) -> None:
+def test_missing_answer_is_awaited_for_the_timeout_of_the_template(sandbox: Sandbox) -> None:
     failed = create(sandbox, body(Silent=["Create"], ServiceTimeout="1"))
 
     assert failed["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -136,7 +136,7 @@ def test_who_does_not_answer_is_waited_for_as_long_as_the_template_says(sandbox:
     assert reason.startswith("CloudFormation did not receive a response from your Custom Resource.")
 
 
-def test_a_deletion_that_fails_leaves_the_stack_with_its_function(sandbox: Sandbox) -> None:
+def test_deletion_that_fails_leaves_the_stack_with_its_function(sandbox: Sandbox) -> None:
     create(sandbox, body(Failing=["Delete"]))
     client(sandbox, "cloudformation").delete_stack(StackName=NAME)
 
@@ -144,7 +144,7 @@ def test_a_deletion_that_fails_leaves_the_stack_with_its_function(sandbox: Sandb
     assert physical(sandbox).keys() == {"Role", "Maker", "Seed"}
 
 
-def test_a_deleted_function_fails_the_deletion(sandbox: Sandbox) -> None:
+def test_deleted_function_fails_the_deletion(sandbox: Sandbox) -> None:
     create(sandbox, body())
     client(sandbox, "lambda").delete_function(FunctionName=physical(sandbox)["Maker"])
     client(sandbox, "cloudformation").delete_stack(StackName=NAME)
@@ -162,7 +162,7 @@ def test_nested_members_of_the_data_are_attributes_and_others_are_not(sandbox: S
     assert any("Vendor response doesn't contain Missing attribute in object" in reason for reason in reasons)
 
 
-def test_an_answer_is_taken_once_and_only_as_put(sandbox: Sandbox) -> None:
+def test_only_the_first_answer_counts_and_only_as_put(sandbox: Sandbox) -> None:
     create(sandbox, body())
     url = requests(sandbox)[0]["ResponseURL"]
 
@@ -174,7 +174,7 @@ def test_an_answer_is_taken_once_and_only_as_put(sandbox: Sandbox) -> None:
         assert refused.value.code == 403
 
 
-def test_a_service_token_cannot_be_changed(sandbox: Sandbox) -> None:
+def test_service_token_cannot_be_changed(sandbox: Sandbox) -> None:
     create(sandbox, body())
     changed = json.loads(body())
     changed["Resources"]["Other"] = changed["Resources"]["Maker"]

@@ -1,4 +1,4 @@
-"""What CloudFormation says of stacks and change sets, and what it leaves out when there is nothing to say."""
+"""How CloudFormation describes stacks and change sets, and which members are absent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from testing.clients import client, refusal
 from testing.cloudformation import NAME, create, stack, template
 
 TOPIC = template({"Topic": {"Type": "AWS::SNS::Topic"}})
-#: Present in every stack that LocalStack recorded on AWS.
+#: Members of every stack that LocalStack recorded on AWS.
 ALWAYS = {
     "StackId", "StackName", "CreationTime", "StackStatus", "DisableRollback", "NotificationARNs",
     "RollbackConfiguration", "Tags", "DriftInformation",
@@ -22,21 +22,21 @@ def described(sandbox: Sandbox, stack_id: str) -> dict[str, Any]:
     return found
 
 
-def test_a_stack_without_parameters_outputs_and_capabilities_has_no_such_members(sandbox: Sandbox) -> None:
+def test_stack_without_parameters_outputs_and_capabilities_has_no_such_members(sandbox: Sandbox) -> None:
     made = create(sandbox, TOPIC, Capabilities=[])
 
     assert made.keys() == ALWAYS | {"EnableTerminationProtection"}
     assert (made["Tags"], made["NotificationARNs"], made["RollbackConfiguration"]) == ([], [], {})
 
 
-def test_a_deleted_stack_has_a_deletion_time_and_no_termination_protection(sandbox: Sandbox) -> None:
+def test_deleted_stack_has_a_deletion_time_and_no_termination_protection(sandbox: Sandbox) -> None:
     made = create(sandbox, TOPIC, Capabilities=[])
     client(sandbox, "cloudformation").delete_stack(StackName=NAME)
 
     assert described(sandbox, made["StackId"]).keys() == ALWAYS | {"DeletionTime"}
 
 
-def test_a_stack_of_a_change_set_names_it_and_its_execution(sandbox: Sandbox) -> None:
+def test_stack_of_a_change_set_names_it_and_its_execution(sandbox: Sandbox) -> None:
     cloudformation = client(sandbox, "cloudformation")
     made = cloudformation.create_change_set(
         StackName=NAME, ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=TOPIC
@@ -51,7 +51,7 @@ def test_a_stack_of_a_change_set_names_it_and_its_execution(sandbox: Sandbox) ->
     assert done["ChangeSetId"] == made["Id"]
 
 
-def test_a_change_set_shows_empty_capabilities_and_no_empty_parameters_or_tags(sandbox: Sandbox) -> None:
+def test_change_set_shows_empty_capabilities_and_no_empty_parameters_or_tags(sandbox: Sandbox) -> None:
     cloudformation = client(sandbox, "cloudformation")
     cloudformation.create_change_set(StackName=NAME, ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=TOPIC)
     answer = cloudformation.describe_change_set(StackName=NAME, ChangeSetName="first")
@@ -66,7 +66,7 @@ def test_a_change_set_shows_empty_capabilities_and_no_empty_parameters_or_tags(s
     assert (change["Details"], change["Scope"]) == ([], [])
 
 
-def test_a_change_set_shows_defaults_and_hides_secrets(sandbox: Sandbox) -> None:
+def test_change_set_shows_defaults_and_hides_secrets(sandbox: Sandbox) -> None:
     parameters = {"Size": {"Type": "Number", "Default": 3}, "Key": {"Type": "String", "NoEcho": True}}
     body = json.dumps({**json.loads(TOPIC), "Parameters": parameters})
     cloudformation = client(sandbox, "cloudformation")
@@ -79,7 +79,7 @@ def test_a_change_set_shows_defaults_and_hides_secrets(sandbox: Sandbox) -> None
     assert {each["ParameterKey"]: each["ParameterValue"] for each in shown} == {"Size": "3", "Key": "****"}
 
 
-def test_a_name_is_taken_by_a_stack_that_exists(sandbox: Sandbox) -> None:
+def test_name_of_an_existing_stack_is_refused(sandbox: Sandbox) -> None:
     create(sandbox, TOPIC)
 
     assert refusal(
@@ -89,7 +89,7 @@ def test_a_name_is_taken_by_a_stack_that_exists(sandbox: Sandbox) -> None:
     ) == ("ValidationError", f"Stack [{NAME}] already exists and cannot be created again with the changeSet [again].")
 
 
-def test_a_resources_events_name_its_properties_and_begin_twice(sandbox: Sandbox) -> None:
+def test_events_of_a_resource_have_its_properties_and_two_starts(sandbox: Sandbox) -> None:
     create(sandbox, template({"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "news"}}}))
 
     events = client(sandbox, "cloudformation").describe_stack_events(StackName=NAME)["StackEvents"]
@@ -102,7 +102,7 @@ def test_a_resources_events_name_its_properties_and_begin_twice(sandbox: Sandbox
     assert json.loads(third["ResourceProperties"]) == {"TopicName": "news"}
 
 
-def test_the_events_of_a_stack_that_never_was_are_refused_in_their_own_words(sandbox: Sandbox) -> None:
+def test_events_of_an_unknown_stack_are_refused_with_their_own_message(sandbox: Sandbox) -> None:
     cloudformation = client(sandbox, "cloudformation")
 
     assert refusal(lambda: cloudformation.describe_stack_events(StackName="none")) == (
@@ -115,7 +115,7 @@ def test_the_events_of_a_stack_that_never_was_are_refused_in_their_own_words(san
     )
 
 
-def test_a_change_set_that_is_not_there_is_deleted_without_a_word_and_its_name_is_taken_once(sandbox: Sandbox) -> None:
+def test_missing_change_set_is_deleted_without_an_error_and_a_second_of_a_name_is_refused(sandbox: Sandbox) -> None:
     create(sandbox, TOPIC)
     cloudformation = client(sandbox, "cloudformation")
 

@@ -1,4 +1,4 @@
-"""The sandbox's CloudFormation when something fails: what is rolled back, what stays, and what the history says."""
+"""The sandbox's CloudFormation when an operation fails: what is rolled back, what stays, and the events."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from testing.accounts import give_log_role
 from testing.clients import client, refusal
 from testing.cloudformation import NAME, api_with_stage, create, history, physical, stack, template, update
 
-#: Refused while the account has no log role.
+#: Properties of a stage that is refused while the account has no log role.
 LOGGED = {"MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*", "LoggingLevel": "INFO"}]}
 
 
-def test_a_stage_that_fails_halfway_is_rolled_back_whole(sandbox: Sandbox) -> None:
+def test_stage_that_fails_halfway_is_rolled_back_completely(sandbox: Sandbox) -> None:
     failed = create(sandbox, template(api_with_stage(**LOGGED)))
 
     assert (failed["StackStatus"], failed.get("StackStatusReason")) == ("ROLLBACK_COMPLETE", None)
@@ -26,7 +26,7 @@ def test_a_stage_that_fails_halfway_is_rolled_back_whole(sandbox: Sandbox) -> No
     ]
 
 
-def test_the_reason_of_a_rollback_names_the_resource(sandbox: Sandbox) -> None:
+def test_reason_of_a_rollback_names_the_resource(sandbox: Sandbox) -> None:
     create(sandbox, template(api_with_stage(**LOGGED)))
 
     events = client(sandbox, "cloudformation").describe_stack_events(StackName=NAME)["StackEvents"]
@@ -50,7 +50,7 @@ def test_without_rollback_the_failed_resource_stays_and_can_be_deleted(sandbox: 
     assert client(sandbox, "apigateway").get_rest_apis()["items"] == []
 
 
-def test_an_update_that_fails_in_a_new_stage_removes_it(sandbox: Sandbox) -> None:
+def test_update_that_fails_in_a_new_stage_removes_it(sandbox: Sandbox) -> None:
     def body(*more: str) -> str:
         resources = api_with_stage()
         second = api_with_stage(**LOGGED)["Prod"]
@@ -66,7 +66,7 @@ def test_an_update_that_fails_in_a_new_stage_removes_it(sandbox: Sandbox) -> Non
     assert [each["stageName"] for each in stages] == ["prod"]
 
 
-def test_an_update_that_fails_restores_the_stage_that_failed(sandbox: Sandbox) -> None:
+def test_update_that_fails_restores_the_stage_that_failed(sandbox: Sandbox) -> None:
     give_log_role(sandbox)
     quiet = {"MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*", "LoggingLevel": "ERROR"}]}
     loud = {"MethodSettings": [{"ResourcePath": "/~1pets", "HttpMethod": "GET", "LoggingLevel": "DEBUG"}]}
@@ -80,7 +80,7 @@ def test_an_update_that_fails_restores_the_stage_that_failed(sandbox: Sandbox) -
     assert {key: each["loggingLevel"] for key, each in stage["methodSettings"].items()} == {"*/*": "ERROR"}
 
 
-def test_an_update_that_fails_halfway_in_a_role_restores_its_policies(sandbox: Sandbox) -> None:
+def test_update_that_fails_halfway_in_a_role_restores_its_policies(sandbox: Sandbox) -> None:
     def body(*names: str, managed: str | None = None) -> str:
         statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
         role = {
@@ -109,7 +109,7 @@ def test_an_update_that_fails_halfway_in_a_role_restores_its_policies(sandbox: S
     assert client(sandbox, "iam").list_role_policies(RoleName=name)["PolicyNames"] == ["first"]
 
 
-def test_what_a_resource_that_cannot_be_deleted_needs_is_left_alone(sandbox: Sandbox) -> None:
+def test_resource_is_not_deleted_before_those_that_need_it(sandbox: Sandbox) -> None:
     bucket = {"Type": "AWS::S3::Bucket", "DependsOn": "Topic"}
     create(
         sandbox,
@@ -139,8 +139,8 @@ def test_resources_are_retained_only_after_a_deletion_that_failed(sandbox: Sandb
     assert "only when the stack is in the DELETE_FAILED state" in message
 
 
-def test_a_role_that_is_to_be_retained_survives_the_rollback(sandbox: Sandbox) -> None:
-    """As AWS CDK's account role does, whose Account resource is retained with it."""
+def test_role_that_is_to_be_retained_survives_the_rollback(sandbox: Sandbox) -> None:
+    """The account role of AWS CDK is such a role; its Account resource is retained with it."""
     broken = {
         "Type": "AWS::SNS::Subscription",
         "DependsOn": ["Kept", "Gone"],

@@ -1,4 +1,4 @@
-"""Access log destinations in templates: ``!GetAtt LogGroup.Arn`` ends in ``:*``, which CloudFormation takes off."""
+"""Access log destinations in templates: ``!GetAtt LogGroup.Arn`` ends in ``:*``, which CloudFormation removes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def v2_stage(protocol: str) -> Any:
 
 
 def destination(sandbox: Sandbox) -> str:
-    """The access log destination of the stack's one stage, as its API shows it."""
+    """Return the access log destination of the stack's only stage, as its API shows it."""
     api_id = physical(sandbox)["Api"]
     rest = [each["id"] for each in client(sandbox, "apigateway").get_rest_apis()["items"]]
     if api_id in rest:
@@ -63,7 +63,7 @@ def destination(sandbox: Sandbox) -> str:
     [rest_stage, rest_deployment, v2_stage("HTTP"), v2_stage("WEBSOCKET")],
     ids=["rest stage", "rest deployment", "http", "websocket"],
 )
-def test_the_star_of_a_log_groups_arn_is_taken_off(sandbox: Sandbox, body: Any) -> None:
+def test_star_of_a_log_groups_arn_is_removed(sandbox: Sandbox, body: Any) -> None:
     give_log_role(sandbox)
 
     assert create(sandbox, body("First"))["StackStatus"] == "CREATE_COMPLETE"

@@ -1,4 +1,4 @@
-"""Method settings of CloudFormation's stages in the sandbox reach API Gateway as their templates spell them."""
+"""Method settings of stages in templates reach API Gateway in the template's spelling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "tiny"
 
 
 def create(sandbox: Sandbox, *settings: dict[str, Any]) -> dict[str, Any]:
-    """A stack of a stage with these method settings, when nothing happens to it any more."""
+    """Create a stack of a stage with these method settings. Return it once no operation is in progress."""
     definition = {
         "openapi": "3.0.1",
         "info": {"title": "pets", "version": "1"},

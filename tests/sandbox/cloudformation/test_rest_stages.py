@@ -9,7 +9,7 @@ from testing.clients import client
 from testing.cloudformation import NAME, create, physical, stack, template
 
 
-def test_a_stage_is_made_then_patched_and_carries_the_stacks_tags(sandbox: Sandbox) -> None:
+def test_stage_is_created_then_patched_and_has_the_stacks_tags(sandbox: Sandbox) -> None:
     definition = {
         "openapi": "3.0.1",
         "info": {"title": "pets", "version": "1"},
@@ -52,7 +52,7 @@ def test_a_stage_is_made_then_patched_and_carries_the_stacks_tags(sandbox: Sandb
     assert client(sandbox, "apigateway").get_rest_apis()["items"] == []
 
 
-def test_a_deployment_makes_its_stage_and_is_removed_with_it(sandbox: Sandbox) -> None:
+def test_deployment_creates_its_stage_and_is_deleted_with_it(sandbox: Sandbox) -> None:
     api: dict[str, Any] = {"RestApiId": {"Ref": "Api"}}
     root = {**api, "ResourceId": {"Fn::GetAtt": ["Api", "RootResourceId"]}}
     body = template(

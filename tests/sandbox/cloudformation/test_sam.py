@@ -58,7 +58,7 @@ def handler(event, context):
 """
 
 
-def test_the_real_sam_builds_deploys_changes_and_removes_an_application(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_real_sam_builds_deploys_changes_and_deletes_an_application(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text(SAM_TEMPLATE)
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "echo.py").write_text(ECHO)
@@ -101,7 +101,7 @@ def test_the_real_sam_builds_deploys_changes_and_removes_an_application(sandbox:
     assert sqs.list_queues().get("QueueUrls") is None
 
 
-def test_a_sam_template_that_is_wrong_fails_its_change_set(sandbox: Sandbox) -> None:
+def test_wrong_sam_template_fails_its_change_set(sandbox: Sandbox) -> None:
     body = json.dumps(
         {"Transform": "AWS::Serverless-2016-10-31", "Resources": {"F": {"Type": "AWS::Serverless::Function"}}}
     )

@@ -1,4 +1,4 @@
-"""Stack sets: a child stack for each region, made by two roles, and a rule that forwards events from there."""
+"""Stack sets: a stack for each region, created by two roles, with a rule that forwards events."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ EXECUTION = ["cloudformation:*", "events:*", "iam:PassRole"]
 
 
 def forwarding(*regions: str, execution: Any = EXECUTION, note: str = "n", **changes: Any) -> str:
-    """A stack with a queue for what the default bus gets, and a stack set that forwards to that from *regions*."""
+    """Return a template of a queue for the default bus, and of a stack set that forwards to it from *regions*."""
     administration: Any = {
         "Type": "AWS::IAM::Role",
         "Properties": {
@@ -133,7 +133,7 @@ def change(sandbox: Sandbox, body: str) -> dict[str, Any]:
 
 
 def instances(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
-    """Status and detailed status of each region's instance."""
+    """Return status and detailed status of each region's instance."""
     found = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
     return {each["Region"]: (each["Status"], each["StackInstanceStatus"]["DetailedStatus"]) for each in found}
 
@@ -143,7 +143,7 @@ def rules(sandbox: Sandbox, region: str) -> list[str]:
 
 
 def arrived(sandbox: Sandbox) -> set[tuple[str, str]]:
-    """(region, event name) of what the home region's queue has got."""
+    """Return region and event name of the messages in the home region's queue."""
     sqs = client(sandbox, "sqs")
     url = sqs.get_queue_url(QueueName="arrived")["QueueUrl"]
     found: set[tuple[str, str]] = set()
@@ -158,8 +158,8 @@ FAILED = ("OUTDATED", "FAILED")
 
 
 @pytest.mark.parametrize("reads", [False, True])
-def test_execution_role_that_may_touch_the_sets_own_stacks_only(*, reads: bool) -> None:
-    """Whether it must be allowed to read all others is not known."""
+def test_execution_role_may_be_limited_to_the_sets_own_stacks(*, reads: bool) -> None:
+    """Whether it must be allowed to read all other stacks is not known."""
     own = f"arn:aws:cloudformation:*:{ACCOUNT}:stack/StackSet-forwarding-*/*"
     execution = [
         {"Effect": "Allow", "Action": "cloudformation:*", "Resource": own},
@@ -173,8 +173,8 @@ def test_execution_role_that_may_touch_the_sets_own_stacks_only(*, reads: bool) 
         assert instances(sandbox) == {ABROAD: FAILED if reads else GOOD}
 
 
-def test_instance_that_failed_is_tried_again_by_create_stack_instances(sandbox: Sandbox) -> None:
-    """The one that is CURRENT stays as it is."""
+def test_create_stack_instances_retries_an_instance_that_failed(sandbox: Sandbox) -> None:
+    """The instance that is CURRENT stays unchanged."""
     name = client(sandbox, "events", ABROAD).put_rule(Name="forward", EventPattern=json.dumps(PATTERN))
     child = json.loads(CHILD)
     child["Resources"]["Forward"]["Properties"]["Name"] = "forward"
@@ -214,7 +214,7 @@ def test_template_in_a_bucket_is_read_with_the_callers_permission(sandbox: Sandb
         assert (code, message.split(":")[0]) == ("ValidationError", "S3 error")
 
 
-def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
+def test_events_of_other_regions_reach_the_home_region(sandbox: Sandbox) -> None:
     described = deploy(sandbox, forwarding(ABROAD, FURTHER))
     assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
     assert instances(sandbox) == {ABROAD: GOOD, FURTHER: GOOD}
@@ -224,7 +224,7 @@ def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
         make_rest_stage(sandbox, region=region)
     assert {(region, "CreateDeployment") for region in (HOME, ABROAD, FURTHER)} <= arrived(sandbox)
     assert not sandbox.dropped_events
-    # What services did as the roles is on record, with what that took.
+    # The calls that services made with the roles are recorded, with the permissions they needed.
     asked = {
         (record.call.caller.invoked_by, record.call.operation, need.action, need.resource)
         for record in sandbox.calls
@@ -240,7 +240,7 @@ def test_events_of_other_regions_reach_home(sandbox: Sandbox) -> None:
 
 
 def trusted_for(role: str, resource: str) -> str:
-    """The stack of ``forwarding``, one of its roles trusted for this resource of the trusted service alone."""
+    """Return the template of ``forwarding`` in which a role trusts the service for this resource only."""
     body = json.loads(forwarding(ABROAD))
     [statement] = body["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     service = statement["Principal"]["Service"].split(".")[0]
@@ -261,14 +261,14 @@ def test_trust_for_a_rules_target_is_compared_with_the_rule(sandbox: Sandbox, na
     assert all("EventBridge may not assume" in event.reason for event in sandbox.dropped_events)
 
 
-def test_tags_of_the_set_take_a_permission(sandbox: Sandbox) -> None:
+def test_tags_of_the_set_need_a_permission(sandbox: Sandbox) -> None:
     may = ["cloudformation:*", "iam:PassRole", "events:DescribeRule", "events:PutRule"]
     deploy(sandbox, forwarding(ABROAD, execution=may, Tags=[{"Key": "team", "Value": "shop"}]))
     answer = client(sandbox, "cloudformation").list_stack_instances(StackSetName="forwarding")["Summaries"]
     assert "is not authorized to perform: events:TagResource" in answer[0]["StatusReason"]
 
 
-def test_regions_come_and_go_with_updates(sandbox: Sandbox) -> None:
+def test_updates_add_and_remove_regions(sandbox: Sandbox) -> None:
     deploy(sandbox, forwarding(ABROAD))
     assert change(sandbox, forwarding(FURTHER, note="changed"))["StackStatus"] == "UPDATE_COMPLETE"
     assert instances(sandbox) == {FURTHER: GOOD}
@@ -282,7 +282,7 @@ def test_regions_come_and_go_with_updates(sandbox: Sandbox) -> None:
     assert rules(sandbox, ABROAD) == rules(sandbox, FURTHER) == []
 
 
-def test_the_stack_takes_its_regions_along(sandbox: Sandbox) -> None:
+def test_instances_are_deleted_with_the_stack(sandbox: Sandbox) -> None:
     deploy(sandbox, forwarding(ABROAD))
     cloudformation = client(sandbox, "cloudformation")
     cloudformation.delete_stack(StackName=NAME)
@@ -290,7 +290,7 @@ def test_the_stack_takes_its_regions_along(sandbox: Sandbox) -> None:
     assert client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"] == []
 
 
-def test_a_region_that_is_not_enabled_does_not_stop_the_others() -> None:
+def test_region_that_is_not_enabled_does_not_stop_the_others() -> None:
     with Sandbox(iam_propagation_seconds=0, disabled_regions={ABROAD}) as sandbox:
         described = deploy(sandbox, forwarding(ABROAD, FURTHER))
         assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
@@ -309,7 +309,7 @@ def test_a_region_that_is_not_enabled_does_not_stop_the_others() -> None:
         assert instances(sandbox) == {FURTHER: ("INOPERABLE", "FAILED")}
 
 
-def test_beyond_the_tolerance_the_stack_fails() -> None:
+def test_stack_fails_above_the_failure_tolerance() -> None:
     with Sandbox(iam_propagation_seconds=0, disabled_regions={ABROAD}) as sandbox:
         described = deploy(sandbox, forwarding(ABROAD, FURTHER, OperationPreferences={"FailureToleranceCount": 0}))
         assert described["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -318,7 +318,7 @@ def test_beyond_the_tolerance_the_stack_fails() -> None:
         assert client(sandbox, "cloudformation").list_stack_sets()["Summaries"] == []
 
 
-def test_an_execution_role_that_may_too_little(sandbox: Sandbox) -> None:
+def test_instance_fails_if_the_execution_role_has_too_few_permissions(sandbox: Sandbox) -> None:
     tolerant = {"FailureToleranceCount": 1}
     deploy(sandbox, forwarding(ABROAD, execution=["cloudformation:*"], OperationPreferences=tolerant))
     assert instances(sandbox) == {ABROAD: ("OUTDATED", "FAILED")}
@@ -327,7 +327,7 @@ def test_an_execution_role_that_may_too_little(sandbox: Sandbox) -> None:
     assert client(sandbox, "cloudformation", ABROAD).describe_stacks()["Stacks"] == []
 
 
-def test_roles_that_do_not_trust(sandbox: Sandbox) -> None:
+def test_stack_set_operation_fails_without_its_roles(sandbox: Sandbox) -> None:
     cloudformation, iam = client(sandbox, "cloudformation"), client(sandbox, "iam")
     cloudformation.create_stack_set(StackSetName="tiny", TemplateBody=template({"Q": {"Type": "AWS::SQS::Queue"}}))
     target = {"StackSetName": "tiny", "Accounts": [ACCOUNT], "Regions": [ABROAD]}

@@ -62,7 +62,7 @@ WITH_PARAMETERS = template(
 )
 
 
-def test_parameters_alone_change_what_refers_to_them(sandbox: Sandbox) -> None:
+def test_changed_parameters_update_the_resources_that_refer_to_them(sandbox: Sandbox) -> None:
     made = create(sandbox, WITH_PARAMETERS)
     assert made["StackStatus"] == "CREATE_COMPLETE"
     assert outputs(made).keys() == {"Function"}
@@ -79,7 +79,7 @@ def test_parameters_alone_change_what_refers_to_them(sandbox: Sandbox) -> None:
     assert policy["PolicyDocument"]["Statement"]["Action"] == "s3:PutObject"
 
 
-def test_a_conditional_resource_comes_and_goes_with_its_condition(sandbox: Sandbox) -> None:
+def test_conditional_resource_exists_as_long_as_its_condition_is_true(sandbox: Sandbox) -> None:
     create(sandbox, WITH_PARAMETERS)
     assert "Extra" not in physical(sandbox)
 
@@ -90,13 +90,13 @@ def test_a_conditional_resource_comes_and_goes_with_its_condition(sandbox: Sandb
     assert client(sandbox, "sqs").list_queues().get("QueueUrls") is None
 
 
-def test_an_update_without_changes_is_refused(sandbox: Sandbox) -> None:
+def test_update_without_changes_is_refused(sandbox: Sandbox) -> None:
     create(sandbox, WITH_PARAMETERS)
 
     assert refusal(lambda: update(sandbox)) == ("ValidationError", "No updates are to be performed.")
 
 
-def test_a_changed_name_replaces_the_resource_and_what_depends_on_it_follows(sandbox: Sandbox) -> None:
+def test_changed_name_replaces_the_resource_and_what_depends_on_it_follows(sandbox: Sandbox) -> None:
     def body(name: str) -> str:
         topic = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}}
         parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Ref": "Topic"}}}
@@ -111,7 +111,7 @@ def test_a_changed_name_replaces_the_resource_and_what_depends_on_it_follows(san
     assert stored == arns[0]
 
 
-def test_a_resource_that_fails_takes_the_new_stack_back(sandbox: Sandbox) -> None:
+def test_new_stack_is_rolled_back_if_a_resource_fails(sandbox: Sandbox) -> None:
     client(sandbox, "sns").create_topic(Name="other")
     subscription = {
         "Type": "AWS::SNS::Subscription",
@@ -131,7 +131,7 @@ def test_a_resource_that_fails_takes_the_new_stack_back(sandbox: Sandbox) -> Non
     assert client(sandbox, "sqs").list_queues().get("QueueUrls") is None
 
 
-def test_an_update_that_fails_puts_everything_back(sandbox: Sandbox) -> None:
+def test_update_that_fails_is_rolled_back(sandbox: Sandbox) -> None:
     def body(seconds: int, *more: str) -> str:
         queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": seconds}}
         bad = {
@@ -154,7 +154,7 @@ def test_an_update_that_fails_puts_everything_back(sandbox: Sandbox) -> None:
     assert physical(sandbox) == {"Queue": url}
 
 
-def test_deletion_leaves_what_is_to_be_retained_and_nothing_else(sandbox: Sandbox) -> None:
+def test_deletion_leaves_only_resources_with_the_policy_retain(sandbox: Sandbox) -> None:
     group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "gone", "RetentionInDays": 7}}
     kept = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "kept"}, "DeletionPolicy": "Retain"}
     made = create(sandbox, template({"Gone": group, "Kept": kept}))
@@ -177,7 +177,7 @@ def test_deletion_leaves_what_is_to_be_retained_and_nothing_else(sandbox: Sandbo
         ({"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Ref": "Nowhere"}}}, "[Nowhere]"),
     ],
 )
-def test_a_wrong_template_is_refused(sandbox: Sandbox, resource: dict[str, Any], says: str) -> None:
+def test_wrong_template_is_refused(sandbox: Sandbox, resource: dict[str, Any], says: str) -> None:
     code, message = refusal(lambda: create(sandbox, template({"Thing": resource})))
 
     assert code == "ValidationError"
@@ -188,7 +188,7 @@ def test_a_wrong_template_is_refused(sandbox: Sandbox, resource: dict[str, Any],
     ("given", "accepted"),
     [({"Size": "small"}, True), ({"Size": "big"}, False), ({"Size": "big", "Stage": "prod"}, True)],
 )
-def test_a_rule_is_checked_before_anything_is_created(sandbox: Sandbox, given: dict[str, str], accepted: bool) -> None:
+def test_rule_is_checked_before_anything_is_created(sandbox: Sandbox, given: dict[str, str], accepted: bool) -> None:
     rules = {
         "Small": {
             "RuleCondition": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Stage"}, "prod"]}]},
@@ -216,7 +216,7 @@ def test_a_rule_is_checked_before_anything_is_created(sandbox: Sandbox, given: d
         assert client(sandbox, "sns").list_topics()["Topics"] == []
 
 
-def test_a_change_set_of_an_unknown_type_fails_and_names_it(sandbox: Sandbox) -> None:
+def test_change_set_of_an_unknown_type_fails_and_names_it(sandbox: Sandbox) -> None:
     cloudformation = client(sandbox, "cloudformation")
     answer = cloudformation.create_change_set(
         StackName=NAME,
@@ -237,7 +237,7 @@ def test_roles_need_the_capability(sandbox: Sandbox) -> None:
     assert (code, message) == ("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_IAM]")
 
 
-def test_resources_are_made_in_the_deployers_name(sandbox: Sandbox) -> None:
+def test_resources_are_created_with_the_deployers_identity(sandbox: Sandbox) -> None:
     create(sandbox, template({"Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "g"}}}))
 
     record = next(each for each in sandbox.trail if each["eventName"] == "CreateLogGroup")
@@ -247,7 +247,7 @@ def test_resources_are_made_in_the_deployers_name(sandbox: Sandbox) -> None:
     assert record["sourceIPAddress"] == record["userAgent"] == "cloudformation.amazonaws.com"
 
 
-def test_a_service_role_makes_only_what_it_may(sandbox: Sandbox) -> None:
+def test_service_role_creates_only_what_it_is_allowed_to(sandbox: Sandbox) -> None:
     arn = role(sandbox, "deployer", "cloudformation.amazonaws.com")
 
     failed = create(sandbox, template({"Queue": {"Type": "AWS::SQS::Queue"}}), RoleARN=arn)
@@ -259,7 +259,7 @@ def test_a_service_role_makes_only_what_it_may(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("sees", [True, False])
-def test_a_stacks_status_reaches_the_bus(sandbox: Sandbox, *, sees: bool) -> None:
+def test_stacks_status_reaches_the_bus(sandbox: Sandbox, *, sees: bool) -> None:
     """Whether a rule also sees that its own stack was created is not known."""
     sandbox.turn(rules_see_their_stack_created=sees)
     sqs, events = client(sandbox, "sqs"), client(sandbox, "events")

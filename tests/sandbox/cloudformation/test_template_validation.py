@@ -1,4 +1,4 @@
-"""Templates that CloudFormation refuses before it creates anything, in its words."""
+"""CloudFormation refuses invalid templates before it creates anything, with AWS's messages."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ def topic(name: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_template_is_refused(sandbox: Sandbox, resources: dict[str, Any], more: dict[str, Any], says: str) -> None:
+def test_template_is_refused(sandbox: Sandbox, resources: dict[str, Any], more: dict[str, Any], says: str) -> None:
     assert refusal(lambda: create(sandbox, template(resources, **more))) == ("ValidationError", says)
     assert client(sandbox, "cloudformation").describe_stacks()["Stacks"] == []
 
 
-def test_a_resource_may_wait_for_one_that_its_condition_leaves_out(sandbox: Sandbox) -> None:
+def test_resource_may_wait_for_one_that_its_condition_leaves_out(sandbox: Sandbox) -> None:
     resources = {"Topic": {**TOPIC, "Condition": "Off"}, "Other": {**TOPIC, "DependsOn": "Topic"}}
 
     assert create(sandbox, template(resources, Conditions=OFF))["StackStatus"] == "CREATE_COMPLETE"
 
 
-def test_a_long_template_has_to_come_from_a_bucket(sandbox: Sandbox) -> None:
+def test_long_template_has_to_come_from_a_bucket(sandbox: Sandbox) -> None:
     body = json.dumps({"Resources": {"Topic": TOPIC}, "Description": "x", "Metadata": {"Text": "x" * 52_000}})
     code, message = refusal(lambda: create(sandbox, body))
     assert code == "ValidationError"

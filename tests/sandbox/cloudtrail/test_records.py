@@ -1,4 +1,4 @@
-"""Write calls of the sandbox become CloudTrail records, and rules bring them to queues."""
+"""Write calls of the sandbox become CloudTrail records, and rules send them to queues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUEUE = "arn:aws:sqs:us-east-1:123456789012:records"
 
 
 def records_queue(sandbox: Sandbox, pattern: dict[str, Any], *, has_policy: bool = True, **attributes: str) -> str:
-    """The URL of a queue that gets what a rule on the default bus matches."""
+    """Create a queue that a rule on the default bus sends matching events to. Return its URL."""
     events, sqs = client(sandbox, "events"), client(sandbox, "sqs")
     rule_arn = events.put_rule(Name="writes", EventPattern=json.dumps(pattern))["RuleArn"]
     if has_policy:
@@ -47,7 +47,7 @@ def last(sandbox: Sandbox, event_name: str) -> dict[str, Any]:
     return next(record for record in reversed(sandbox.trail) if record["eventName"] == event_name)
 
 
-def test_an_update_of_a_stage_arrives_whole(sandbox: Sandbox) -> None:
+def test_record_of_update_stage_has_every_member(sandbox: Sandbox) -> None:
     url = records_queue(sandbox, {"source": ["aws.apigateway"], "detail": {"eventName": ["UpdateStage"]}})
     api_id = make_rest_stage(sandbox)
     update(sandbox, api_id, replace("/description", "x"))
@@ -75,7 +75,7 @@ def test_an_update_of_a_stage_arrives_whole(sandbox: Sandbox) -> None:
     assert "errorCode" not in detail
 
 
-def test_where_each_call_names_its_stage(sandbox: Sandbox) -> None:
+def test_record_of_each_call_names_its_stage(sandbox: Sandbox) -> None:
     api_id = make_rest_stage(sandbox)
     gateway = client(sandbox, "apigateway")
     assert last(sandbox, "CreateDeployment")["requestParameters"]["createDeploymentInput"] == {"stageName": "prod"}
@@ -153,7 +153,7 @@ def test_iam_is_recorded_in_us_east_1_with_cloudtrails_error_names(sandbox: Sand
     assert record["responseElements"]["role"]["arn"] == "arn:aws:iam::123456789012:role/p/r"
 
 
-def test_a_roles_session_is_recorded_with_the_roles_path(sandbox: Sandbox) -> None:
+def test_roles_session_is_recorded_with_the_roles_path(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"), Path="/p/")["Role"]["Arn"]
     iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=allow("logs:*"))
@@ -164,7 +164,7 @@ def test_a_roles_session_is_recorded_with_the_roles_path(sandbox: Sandbox) -> No
     assert identified["sessionContext"]["sessionIssuer"]["arn"] == arn
 
 
-def test_a_call_through_cloudformation_says_so(sandbox: Sandbox) -> None:
+def test_record_of_a_call_by_cloudformation_names_it(sandbox: Sandbox) -> None:
     logs = sandbox.client("logs", invoked_by="cloudformation.amazonaws.com")
     logs.create_log_group(logGroupName="/g")
     record = last(sandbox, "CreateLogGroup")
@@ -206,7 +206,7 @@ def test_without_a_queue_policy_the_event_is_lost(sandbox: Sandbox) -> None:
     assert dropped.event["detail"]["eventName"] == "CreateRestApi"
 
 
-def test_a_policy_for_another_rule_does_not_do(sandbox: Sandbox) -> None:
+def test_queue_policy_for_another_rule_is_not_enough(sandbox: Sandbox) -> None:
     url = records_queue(sandbox, {"source": ["aws.nothing"]})
     events = client(sandbox, "events")
     events.put_rule(Name="other", EventPattern=json.dumps({"source": ["aws.apigateway"]}))
@@ -215,14 +215,14 @@ def test_a_policy_for_another_rule_does_not_do(sandbox: Sandbox) -> None:
     assert received(sandbox, url) == []
 
 
-def test_a_disabled_rule_is_silent(sandbox: Sandbox) -> None:
+def test_disabled_rule_sends_nothing(sandbox: Sandbox) -> None:
     url = records_queue(sandbox, {"source": ["aws.apigateway"]})
     client(sandbox, "events").disable_rule(Name="writes")
     client(sandbox, "apigateway").create_rest_api(name="x")
     assert received(sandbox, url) == []
 
 
-def test_the_queues_delay_holds(sandbox: Sandbox) -> None:
+def test_message_is_delayed_by_the_queues_delay(sandbox: Sandbox) -> None:
     url = records_queue(sandbox, {"source": ["aws.apigateway"]}, DelaySeconds="1")
     client(sandbox, "apigateway").create_rest_api(name="x")
     sent = time.monotonic()
@@ -232,7 +232,7 @@ def test_the_queues_delay_holds(sandbox: Sandbox) -> None:
     assert time.monotonic() - sent > 0.8
 
 
-def test_waiting_for_messages_holds_nobody_up(sandbox: Sandbox) -> None:
+def test_long_poll_blocks_no_other_call(sandbox: Sandbox) -> None:
     sqs = client(sandbox, "sqs")
     url = sqs.create_queue(QueueName="q")["QueueUrl"]
     answers: list[Any] = []
@@ -246,7 +246,7 @@ def test_waiting_for_messages_holds_nobody_up(sandbox: Sandbox) -> None:
     assert answers[0]["Messages"][0]["Body"] == "hello"
 
 
-def test_a_message_received_too_often_goes_to_the_dead_letter_queue(sandbox: Sandbox) -> None:
+def test_message_received_too_often_goes_to_the_dead_letter_queue(sandbox: Sandbox) -> None:
     sqs = client(sandbox, "sqs")
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
     redrive = {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:dead", "maxReceiveCount": 2}
@@ -259,7 +259,7 @@ def test_a_message_received_too_often_goes_to_the_dead_letter_queue(sandbox: San
     assert sqs.receive_message(QueueUrl=dead)["Messages"][0]["Body"] == "bad"
 
 
-def test_another_regions_bus_is_reached_with_a_role(sandbox: Sandbox) -> None:
+def test_rule_sends_to_another_regions_bus_with_a_role(sandbox: Sandbox) -> None:
     url = records_queue(sandbox, {"source": ["aws.apigateway"], "region": ["eu-west-1"]})
     bus = "arn:aws:events:us-east-1:123456789012:event-bus/default"
     forwarder = role(sandbox, "forward", "events.amazonaws.com", allow("events:PutEvents", resource=bus))
@@ -275,7 +275,7 @@ def test_another_regions_bus_is_reached_with_a_role(sandbox: Sandbox) -> None:
     assert "may not put events" in sandbox.dropped_events[-1].reason
 
 
-def test_customers_events(sandbox: Sandbox) -> None:
+def test_events_of_customers_reach_rules(sandbox: Sandbox) -> None:
     url = records_queue(sandbox, {"source": ["log-keeper"]})
     events = client(sandbox, "events")
     mine = {"Source": "log-keeper", "DetailType": "Changed", "Detail": '{"a": 1}'}
@@ -311,5 +311,5 @@ ISSUER = {"userIdentity": {"sessionContext": {"sessionIssuer": {"arn": [{"exists
         ({"a": [None]}, {"a": None}, True),
     ],
 )
-def test_patterns(pattern: dict[str, Any], detail: dict[str, Any], is_match: bool) -> None:
+def test_pattern_is_matched_against_the_detail(pattern: dict[str, Any], detail: dict[str, Any], is_match: bool) -> None:
     assert event_bus.matches({"detail": pattern}, {"source": "s", "detail": detail}) is is_match

@@ -1,4 +1,4 @@
-"""Trails: who sees them, what they log, and what CloudTrail asks of their buckets."""
+"""Trails: who sees them, what they log, and what CloudTrail requires of their buckets."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_bucket_policy_conditioned_on_the_source_account(*, sends: bool) -> None
 
 
 def listen(sandbox: Sandbox, region: str) -> Any:
-    """A function that gives the names of the CloudTrail events that have reached the region's default bus."""
+    """Return a function that returns the names of the CloudTrail events on the region's default bus."""
     logs, events = client(sandbox, "logs", region), client(sandbox, "events", region)
     group = "/aws/events/all"
     logs.create_log_group(logGroupName=group)
@@ -85,7 +85,7 @@ def listen(sandbox: Sandbox, region: str) -> Any:
     return names
 
 
-def test_the_organizations_trail_is_seen_in_every_region(sandbox: Sandbox) -> None:
+def test_organizations_trail_is_seen_in_every_region(sandbox: Sandbox) -> None:
     for region in ("us-east-1", "eu-west-1"):
         cloudtrail = client(sandbox, "cloudtrail", region)
         (trail,) = cloudtrail.describe_trails()["trailList"]
@@ -100,7 +100,7 @@ def test_the_organizations_trail_is_seen_in_every_region(sandbox: Sandbox) -> No
     assert client(sandbox, "cloudtrail", "eu-west-1").describe_trails(includeShadowTrails=False)["trailList"] == []
 
 
-def test_a_member_sees_the_organizations_trail_and_may_not_ask_about_it() -> None:
+def test_member_sees_the_organizations_trail_and_may_not_ask_about_it() -> None:
     with Sandbox(iam_propagation_seconds=0, trail_account_id=ORGANIZATION) as sandbox:
         cloudtrail = client(sandbox, "cloudtrail", "eu-west-1")
         (trail,) = cloudtrail.describe_trails()["trailList"]
@@ -120,20 +120,20 @@ def test_a_member_sees_the_organizations_trail_and_may_not_ask_about_it() -> Non
         assert "CreateDeployment" in names()
 
 
-def test_without_a_trail_no_event(bare: Sandbox) -> None:
+def test_no_event_is_delivered_without_a_trail(bare: Sandbox) -> None:
     names = listen(bare, "us-east-1")
     make_rest_stage(bare)
     assert names() == []
     assert client(bare, "cloudtrail").describe_trails()["trailList"] == []
-    assert any(record["eventName"] == "CreateDeployment" for record in bare.trail)  # the event history has it
+    assert any(record["eventName"] == "CreateDeployment" for record in bare.trail)  # but the event history has it
 
 
-def test_a_trail_of_one_region(bare: Sandbox) -> None:
+def test_trail_of_one_region_logs_only_that_region(bare: Sandbox) -> None:
     here, there = listen(bare, "us-east-1"), listen(bare, "eu-west-1")
     cloudtrail = client(bare, "cloudtrail")
     cloudtrail.create_trail(Name="one", S3BucketName=bucket(bare))
     make_rest_stage(bare)
-    assert here() == []  # it does not log yet
+    assert here() == []  # it is not logging yet
     assert cloudtrail.get_trail_status(Name="one")["IsLogging"] is False
     cloudtrail.start_logging(Name="one")
     make_rest_stage(bare)
@@ -203,7 +203,7 @@ WRITES = {"Name": "w", "FieldSelectors": [{"Field": "eventCategory", "Equals": [
         ),
     ],
 )
-def test_selectors(bare: Sandbox, selectors: dict[str, Any], logs: bool) -> None:
+def test_event_selectors_decide_what_is_logged(bare: Sandbox, selectors: dict[str, Any], logs: bool) -> None:
     names = listen(bare, "us-east-1")
     cloudtrail = client(bare, "cloudtrail")
     cloudtrail.create_trail(Name="one", S3BucketName=bucket(bare))
@@ -215,7 +215,7 @@ def test_selectors(bare: Sandbox, selectors: dict[str, Any], logs: bool) -> None
     assert ("CreateRestApi" in names()) is logs
 
 
-def test_a_bucket_that_does_not_let_cloudtrail_write(bare: Sandbox) -> None:
+def test_bucket_that_cloudtrail_may_not_write_to_is_refused(bare: Sandbox) -> None:
     cloudtrail = client(bare, "cloudtrail")
     assert refusal(lambda: cloudtrail.create_trail(Name="one", S3BucketName="none")) == (
         "S3BucketDoesNotExistException",
@@ -228,7 +228,7 @@ def test_a_bucket_that_does_not_let_cloudtrail_write(bare: Sandbox) -> None:
     )
 
 
-def test_permissions(sandbox: Sandbox) -> None:
+def test_calls_about_trails_need_their_permissions(sandbox: Sandbox) -> None:
     arn = "arn:aws:cloudtrail:us-east-1:123456789012:trail/organization"
     statements = [
         {"Effect": "Allow", "Action": "cloudtrail:DescribeTrails", "Resource": "*"},
@@ -289,7 +289,7 @@ def trail_stack(**trail: Any) -> str:
     )
 
 
-def test_a_trail_made_by_a_stack(bare: Sandbox) -> None:
+def test_stack_creates_and_deletes_a_trail(bare: Sandbox) -> None:
     described = create(bare, trail_stack())
     assert described["StackStatus"] == "CREATE_COMPLETE", described.get("StackStatusReason")
     cloudtrail = client(bare, "cloudtrail", "eu-west-1")
@@ -305,13 +305,13 @@ def test_a_trail_made_by_a_stack(bare: Sandbox) -> None:
     assert trail["S3BucketName"] in [each["Name"] for each in client(bare, "s3").list_buckets()["Buckets"]]
 
 
-def test_a_stack_whose_bucket_policy_does_not_fit_the_trail_fails(bare: Sandbox) -> None:
+def test_stack_whose_bucket_policy_does_not_fit_the_trail_fails(bare: Sandbox) -> None:
     described = create(bare, trail_stack(S3KeyPrefix="elsewhere"))
     assert described["StackStatus"] == "ROLLBACK_COMPLETE"
     assert ("Trail", "CREATE_FAILED") in history(bare)
 
 
-def test_a_region_that_is_not_enabled() -> None:
+def test_calls_in_a_disabled_region_are_refused() -> None:
     with Sandbox(iam_propagation_seconds=0, disabled_regions={"ap-east-1"}) as sandbox:
         invalid = "The security token included in the request is invalid."
         rest = client(sandbox, "apigateway", "ap-east-1")

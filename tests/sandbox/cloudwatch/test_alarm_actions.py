@@ -1,4 +1,4 @@
-"""Alarms publish to topics that let them, and record the actions that fail."""
+"""Alarms publish to topics that allow it, and their history has the actions that failed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testing.alarms import ACCOUNT, MINUTE, alarm, history, put, state, subscrib
 from testing.clients import client
 
 
-def test_an_alarm_tells_its_topic(account: Sandbox, clock: MovableClock) -> None:
+def test_alarm_publishes_each_change_of_state(account: Sandbox, clock: MovableClock) -> None:
     topic, messages = subscribed(account)
     alarm(account, AlarmActions=[topic], OKActions=[topic], TreatMissingData="notBreaching")
     assert state(account) == "INSUFFICIENT_DATA"
@@ -31,7 +31,7 @@ def test_an_alarm_tells_its_topic(account: Sandbox, clock: MovableClock) -> None
     assert history(account) == [f"Successfully executed action {topic}"] * 3
 
 
-def test_a_clock_moved_by_hours_passes_through_the_alarm(account: Sandbox, clock: MovableClock) -> None:
+def test_alarm_is_evaluated_for_every_minute_that_the_clock_skips(account: Sandbox, clock: MovableClock) -> None:
     topic, messages = subscribed(account)
     alarm(account, AlarmActions=[topic], TreatMissingData="notBreaching")
     put(account)
@@ -60,7 +60,7 @@ def key(sandbox: Sandbox, *principals: str) -> str:
     return identifier
 
 
-def test_topics_whose_key_serves_no_alarms(account: Sandbox) -> None:
+def test_action_fails_if_the_topics_key_does_not_allow_alarms(account: Sandbox) -> None:
     topic, messages = subscribed(account, KmsMasterKeyId="alias/aws/sns")
     alarm(account, AlarmActions=[topic], TreatMissingData="breaching")
     account.service(Alarms).evaluate()
@@ -77,7 +77,7 @@ def test_topics_whose_key_serves_no_alarms(account: Sandbox) -> None:
     assert notified == [0, 1]
 
 
-def test_topics_whose_policy_keeps_alarms_out(account: Sandbox) -> None:
+def test_action_fails_if_the_topics_policy_does_not_allow_alarms(account: Sandbox) -> None:
     topic, messages = subscribed(account)
     statement = {
         "Effect": "Allow",

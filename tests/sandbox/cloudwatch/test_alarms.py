@@ -18,15 +18,15 @@ from testing.clients import client, refusal
     ("treatment", "found"),
     [("missing", "INSUFFICIENT_DATA"), ("breaching", "ALARM"), ("notBreaching", "OK"), ("ignore", "INSUFFICIENT_DATA")],
 )
-def test_missing_data(account: Sandbox, treatment: str, found: str) -> None:
+def test_missing_data_is_treated_as_set(account: Sandbox, treatment: str, found: str) -> None:
     alarm(account, TreatMissingData=treatment)
     account.service(Alarms).evaluate()
     assert state(account) == found
 
 
 @pytest.mark.parametrize("sweeps", [0, 1])
-def test_a_sweep_that_is_overdue(account: Sandbox, clock: MovableClock, sweeps: int) -> None:
-    """It rings in the hour after two days, counted from the last sweep or from the creation of the alarm."""
+def test_overdue_sweep_raises_the_alarm(account: Sandbox, clock: MovableClock, sweeps: int) -> None:
+    """The state is ALARM in the hour after two days, counted from the last sweep or from the alarm's creation."""
     alarm(
         account,
         MetricName="Swept",
@@ -55,7 +55,7 @@ def test_a_sweep_that_is_overdue(account: Sandbox, clock: MovableClock, sweeps: 
 
 
 def test_alarm_over_more_than_a_day_is_evaluated_on_the_hour(clock: MovableClock, account: Sandbox) -> None:
-    """So a new one that counts missing data as breaching rings, although there was data a moment ago."""
+    """A new alarm for which missing data are breaching is in ALARM at first, although there was data a moment ago."""
     clock.advance(timedelta(minutes=70 - clock.now().minute))
     put(account, value=1)
     alarm(
@@ -74,8 +74,8 @@ def test_alarm_over_more_than_a_day_is_evaluated_on_the_hour(clock: MovableClock
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_warm_up(clock: MovableClock, account: Sandbox, *, waits: bool) -> None:
-    """It ends as soon as every period has data, or not before its time."""
+def test_warm_up_delays_the_evaluation(clock: MovableClock, account: Sandbox, *, waits: bool) -> None:
+    """It ends once every period has data, or only at the end of its time."""
     alarm(
         account,
         ComparisonOperator="LessThanThreshold",
@@ -99,7 +99,7 @@ def test_warm_up_of_more_than_two_days_is_refused(account: Sandbox) -> None:
     )
 
 
-def test_datapoints_to_alarm(account: Sandbox, clock: MovableClock) -> None:
+def test_alarm_needs_its_datapoints_to_alarm(account: Sandbox, clock: MovableClock) -> None:
     alarm(account, EvaluationPeriods=3, DatapointsToAlarm=2, TreatMissingData="notBreaching")
     put(account)
     clock.advance(MINUTE)
@@ -122,7 +122,7 @@ def test_datapoints_to_alarm(account: Sandbox, clock: MovableClock) -> None:
         ("SELECT SUM(Failed) FROM \"LogKeeper\" WHERE Region = 'eu-west-1'", "INSUFFICIENT_DATA"),
     ],
 )
-def test_metric_math(account: Sandbox, expression: str, found: str) -> None:
+def test_metric_math_is_evaluated(account: Sandbox, expression: str, found: str) -> None:
     def query(name: str, metric: str) -> dict[str, Any]:
         dimensions = [{"Name": "Region", "Value": "us-east-1"}]
         of = {"Namespace": "LogKeeper", "MetricName": metric, "Dimensions": dimensions}
@@ -138,7 +138,7 @@ def test_metric_math(account: Sandbox, expression: str, found: str) -> None:
     assert state(account) == found
 
 
-def test_refused_alarms(account: Sandbox) -> None:
+def test_invalid_alarms_are_refused(account: Sandbox) -> None:
     wrong: list[dict[str, Any]] = [
         {"Period": 90},
         {"Period": 3600, "EvaluationPeriods": 169},
@@ -151,7 +151,7 @@ def test_refused_alarms(account: Sandbox) -> None:
         assert refusal(lambda changes=changes: alarm(account, **changes))[0] == "ValidationError"
 
 
-def test_composite_alarms(account: Sandbox) -> None:
+def test_composite_alarm_follows_its_rule(account: Sandbox) -> None:
     for name in ("a", "b"):
         alarm(account, AlarmName=name, MetricName=name, TreatMissingData="notBreaching")
     cloudwatch = client(account, "cloudwatch")

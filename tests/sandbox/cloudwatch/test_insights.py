@@ -1,4 +1,4 @@
-"""Contributor Insights, dashboards and saved queries: what CloudWatch reads before it takes them."""
+"""CloudWatch validates Contributor Insights rules, dashboards and saved queries, and evaluates rules."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def found(answer: dict[str, Any]) -> list[tuple[list[str], float]]:
     return [(each["Keys"], each["ApproximateAggregateValue"]) for each in answer["Contributors"]]
 
 
-def test_who_contributes_most(account: Sandbox) -> None:
-    log(account, changed("prod"))  # before the rule: not counted
+def test_contributors_are_ranked_by_count(account: Sandbox) -> None:
+    log(account, changed("prod"))  # before the rule exists: not counted
     put_rule(account)
     log(account, changed("prod"), changed("prod"), changed("dev"), {**changed("x"), "result": "in line"}, "START")
     log(account, {"result": "changed", "stage": "of no region"})
@@ -92,13 +92,13 @@ def test_who_contributes_most(account: Sandbox) -> None:
         ({"IsPresent": True}, ["a", "b"]),
     ],
 )
-def test_filters(account: Sandbox, condition: dict[str, Any], stages: list[str]) -> None:
+def test_filter_selects_lines(account: Sandbox, condition: dict[str, Any], stages: list[str]) -> None:
     put_rule(account, Contribution={"Keys": ["$.stage"], "Filters": [{"Match": "$.stage", **condition}]})
     log(account, changed("a"), changed("b"))
     assert [keys[0] for keys, _ in found(report(account))] == stages
 
 
-def test_sums(account: Sandbox) -> None:
+def test_rule_sums_a_value(account: Sandbox) -> None:
     put_rule(account, AggregateOn="Sum", Contribution={"Keys": ["$.of.stage"], "ValueOf": "$.settings"})
     log(account, {"of": {"stage": "a"}, "settings": 3}, {"of": {"stage": "a"}, "settings": 4}, {"of": {"stage": "b"}})
     assert found(report(account)) == [(["a"], 7.0)]
@@ -121,11 +121,11 @@ def test_sums(account: Sandbox) -> None:
         {"Surplus": 1},
     ],
 )
-def test_definitions_that_are_refused(account: Sandbox, changes: dict[str, Any]) -> None:
+def test_invalid_definitions_are_refused(account: Sandbox, changes: dict[str, Any]) -> None:
     assert refusal(lambda: put_rule(account, **changes))[0].startswith("InvalidParameterValue")
 
 
-def test_an_alarm_on_the_greatest_contributor(account: Sandbox) -> None:
+def test_alarm_evaluates_the_greatest_contributor(account: Sandbox) -> None:
     rule = {
         "Type": "AWS::CloudWatch::InsightRule",
         "Properties": {"RuleName": "r", "RuleState": "ENABLED", "RuleBody": json.dumps(definition())},
@@ -160,7 +160,7 @@ def test_an_alarm_on_the_greatest_contributor(account: Sandbox) -> None:
     assert state() == "OK"
 
 
-def test_permissions_on_rules(account: Sandbox) -> None:
+def test_calls_about_rules_need_their_permissions(account: Sandbox) -> None:
     put_rule(account)
     policy = allow(
         "cloudwatch:GetInsightRuleReport", resource="arn:aws:cloudwatch:us-east-1:123456789012:insight-rule/r"
@@ -191,13 +191,13 @@ METRIC = {"type": "metric", "width": 12, "properties": {"region": "us-east-1", "
         {"widgets": [{"type": "log", "properties": {"region": "us-east-1"}}]},
     ],
 )
-def test_dashboards_that_are_refused(account: Sandbox, body: Any) -> None:
+def test_invalid_dashboards_are_refused(account: Sandbox, body: Any) -> None:
     text = body if isinstance(body, str) else json.dumps(body)
     code, _ = refusal(lambda: client(account, "cloudwatch").put_dashboard(DashboardName="d", DashboardBody=text))
     assert code.startswith(("InvalidParameterInput", "DashboardInvalidInput"))
 
 
-def test_a_dashboard(account: Sandbox) -> None:
+def test_dashboard_is_put_and_read(account: Sandbox) -> None:
     dimensions = ["LogKeeper", "Changed", "Region", "us-east-1", {"stat": "Sum"}]
     expressions = [[{"expression": "SUM(METRICS())", "id": "e"}], dimensions]
     insight = {"type": "metric", "properties": {"region": "us-east-1", "metrics": expressions}}
@@ -217,7 +217,7 @@ def test_a_dashboard(account: Sandbox) -> None:
         "filter ispresent(status) and status >= 500\n| stats count() as errors by routeKey | display errors, routeKey",
     ],
 )
-def test_queries(account: Sandbox, query: str) -> None:
+def test_valid_query_is_saved(account: Sandbox, query: str) -> None:
     logs = client(account, "logs")
     made = logs.put_query_definition(name="Log Keeper/slowest", queryString=query, logGroupNames=[GROUP])
     (saved,) = logs.describe_query_definitions(queryDefinitionNamePrefix="Log Keeper")["queryDefinitions"]
@@ -231,7 +231,7 @@ def test_queries(account: Sandbox, query: str) -> None:
     "query",
     ["select 1", "fields @message |", "filter (a = 1", "limit ten", "stats n by x", "fields 'open", "filter"],
 )
-def test_queries_that_are_refused(account: Sandbox, query: str) -> None:
+def test_invalid_query_is_refused(account: Sandbox, query: str) -> None:
     logs = client(account, "logs")
     code, _ = refusal(lambda: logs.put_query_definition(name="q", queryString=query))
     assert code == "InvalidParameterException"

@@ -14,7 +14,7 @@ from testing.cloudformation import create, physical, template
 from testing.iam import role
 
 
-def test_depth_and_age_of_queues(account: Sandbox, clock: MovableClock) -> None:
+def test_sqs_publishes_depth_and_age_of_queues(account: Sandbox, clock: MovableClock) -> None:
     sqs = client(account, "sqs")
     url = sqs.create_queue(QueueName="dead")["QueueUrl"]
     of = {"Namespace": "AWS/SQS", "Dimensions": [{"Name": "QueueName", "Value": "dead"}], "Statistic": "Maximum"}
@@ -29,7 +29,7 @@ def test_depth_and_age_of_queues(account: Sandbox, clock: MovableClock) -> None:
     assert (state(account), state(account, "old")) == ("ALARM", "ALARM")
 
 
-def test_metrics_of_functions(account: Sandbox) -> None:
+def test_lambda_publishes_errors_invocations_and_duration(account: Sandbox) -> None:
     code = {"ZipFile": "def handler(event, context):\n    return 1 / event['by']\n"}
     function = {"Runtime": "python3.13", "Handler": "index.handler", "Code": code, "Role": role(account, "runner")}
     create(account, template({"Function": {"Type": "AWS::Lambda::Function", "Properties": function}}))
@@ -44,7 +44,7 @@ def test_metrics_of_functions(account: Sandbox) -> None:
     assert [state(account, each) for each in ("a", "ran", "long")] == ["ALARM"] * 3
 
 
-def test_alarms_and_topic_by_a_stack(account: Sandbox) -> None:
+def test_stack_creates_an_alarm_with_its_topic(account: Sandbox) -> None:
     resources = {
         "Topic": {"Type": "AWS::SNS::Topic", "Properties": {}},
         "Failed": {

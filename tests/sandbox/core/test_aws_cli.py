@@ -1,4 +1,4 @@
-"""The real AWS CLI, and a process of its own, work with the sandbox."""
+"""The real AWS CLI, and a sandbox in its own process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AWS = ROOT / ".venv-tools" / "bin" / "aws"
 
 
 def aws(sandbox: Sandbox, *arguments: str) -> Any:
-    """What the AWS CLI prints, parsed; it sees nothing of the user's own settings."""
+    """Run the AWS CLI without the user's own settings. Return its parsed output."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, **sandbox.environment()}
     done = subprocess.run([AWS, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -32,7 +32,7 @@ def aws(sandbox: Sandbox, *arguments: str) -> Any:
 
 
 @pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not set up (make tools)")
-def test_the_cli_imports_deploys_and_uploads(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_cli_imports_deploys_and_uploads(sandbox: Sandbox, tmp_path: Path) -> None:
     document = tmp_path / "api.yaml"
     document.write_text(
         "openapi: 3.0.1\ninfo: {title: pets}\npaths:\n  /pets:\n    get:\n"
@@ -47,7 +47,7 @@ def test_the_cli_imports_deploys_and_uploads(sandbox: Sandbox, tmp_path: Path) -
     assert body == document.read_bytes()
 
 
-def test_a_process_of_its_own_starts_and_ends_cleanly() -> None:
+def test_own_process_starts_and_ends_cleanly() -> None:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "sandbox", "--port", "0", "--region", "eu-west-1"),
@@ -110,7 +110,7 @@ def test_position_that_does_not_exist_is_refused(
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's table of sockets")
-def test_it_listens_on_this_machine_only(sandbox: Sandbox) -> None:
+def test_sandbox_listens_on_this_machine_only(sandbox: Sandbox) -> None:
     port = sandbox.endpoint.rsplit(":", 1)[1]
     listening = [
         line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"
@@ -118,7 +118,7 @@ def test_it_listens_on_this_machine_only(sandbox: Sandbox) -> None:
     assert [address for address in listening if address.endswith(f":{int(port):04X}")] == [f"0100007F:{int(port):04X}"]
 
 
-def test_an_account_starts_empty(sandbox: Sandbox) -> None:
+def test_account_starts_empty(sandbox: Sandbox) -> None:
     make_rest_stage(sandbox)
     sandbox.stop()
     with Sandbox() as other:
@@ -126,6 +126,6 @@ def test_an_account_starts_empty(sandbox: Sandbox) -> None:
         assert client(other, "iam").list_roles()["Roles"] == []
 
 
-def test_only_one_runs_at_a_time(sandbox: Sandbox) -> None:
+def test_only_one_sandbox_runs_at_a_time(sandbox: Sandbox) -> None:
     with pytest.raises(RuntimeError, match="runs already"):
         Sandbox().start()

@@ -1,4 +1,4 @@
-"""Faults that the account is asked for, and its quotas."""
+"""Faults that a test configures, and the quotas of calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READ = {"service": "apigateway", "operation": "GetAccount", "of": lambda _: True
 
 
 class StandingClock(MovableClock):
-    """A clock that tests move, and that does not run by itself."""
+    """A clock that only tests move."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,14 +60,14 @@ def over_http(sandbox: Sandbox, service: str = "apigateway", timeout: float = 60
     ("kind", "status", "code"),
     [
         (Kind.THROTTLED, 429, "TooManyRequestsException"),
-        (Kind.THROTTLED_WITHOUT_CODE, 429, "429"),  # botocore puts the status where it finds no code
+        (Kind.THROTTLED_WITHOUT_CODE, 429, "429"),  # botocore uses the status if there is no code
         (Kind.INTERNAL_ERROR, 500, "InternalFailure"),
         (Kind.UNAVAILABLE, 503, "ServiceUnavailableException"),
         (Kind.CONFLICT, 409, "ConflictException"),
         (Kind.ACCESS_DENIED, 403, "AccessDeniedException"),
     ],
 )
-def test_refusals_are_worded_as_the_service_does(sandbox: Sandbox, kind: Kind, status: int, code: str) -> None:
+def test_fault_has_the_message_of_the_service(sandbox: Sandbox, kind: Kind, status: int, code: str) -> None:
     sandbox.faults.add(Fault(kind, **READ))
     with pytest.raises(ClientError) as caught:
         over_http(sandbox).get_account()
@@ -76,7 +76,7 @@ def test_refusals_are_worded_as_the_service_does(sandbox: Sandbox, kind: Kind, s
     assert sandbox.calls[-1].status == status
 
 
-def test_fault_comes_as_often_as_was_asked_for(sandbox: Sandbox) -> None:
+def test_fault_is_raised_as_often_as_configured(sandbox: Sandbox) -> None:
     client = over_http(sandbox)
     sandbox.faults.add(Fault(Kind.CONFLICT, **READ, times=2, skip=1))
     client.get_account()
@@ -91,24 +91,24 @@ def test_fault_comes_as_often_as_was_asked_for(sandbox: Sandbox) -> None:
     assert len(sandbox.faults.met) == 5
 
 
-def test_administrator_meets_no_fault_unless_meant(sandbox: Sandbox) -> None:
+def test_administrator_gets_no_fault_unless_it_is_configured(sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault(Kind.CONFLICT, "apigateway", "GetAccount"))
     over_http(sandbox).get_account()
 
 
 @pytest.mark.parametrize(("kind", "is_done"), [(Kind.DROPPED, False), (Kind.DROPPED_AFTER, True)])
-def test_dropped_connection(sandbox: Sandbox, kind: Kind, is_done: bool) -> None:
+def test_connection_can_be_dropped(sandbox: Sandbox, kind: Kind, is_done: bool) -> None:
     sandbox.faults.add(Fault(kind, "logs", "CreateLogGroup", of=lambda _: True))
     began = time.monotonic()
     with pytest.raises(ConnectionClosedError):
         over_http(sandbox, "logs").create_log_group(logGroupName="a")
-    assert time.monotonic() - began < 30  # at once, and not when the reader gives up
+    assert time.monotonic() - began < 30  # at once, not after the reader's timeout
     found = over_http(sandbox, "logs").describe_log_groups()["logGroups"]
     assert bool(found) is is_done
 
 
 @pytest.mark.parametrize(("kind", "is_done"), [(Kind.TIMEOUT, False), (Kind.TIMEOUT_AFTER, True)])
-def test_no_answer_until_the_caller_gives_up(sandbox: Sandbox, kind: Kind, is_done: bool) -> None:
+def test_answer_can_be_withheld_until_the_callers_timeout(sandbox: Sandbox, kind: Kind, is_done: bool) -> None:
     sandbox.faults.add(Fault(kind, "logs", "CreateLogGroup", of=lambda _: True))
     with pytest.raises(ReadTimeoutError):
         over_http(sandbox, "logs", timeout=0.2).create_log_group(logGroupName="a")
@@ -116,7 +116,7 @@ def test_no_answer_until_the_caller_gives_up(sandbox: Sandbox, kind: Kind, is_do
     assert bool(found) is is_done
 
 
-def test_caller_in_this_process_is_killed_by_what_nothing_catches(sandbox: Sandbox) -> None:
+def test_caller_in_this_process_is_ended_by_an_error_that_nothing_catches(sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault(Kind.KILLED_AFTER, "logs", "CreateLogGroup", of=lambda _: True))
     client = sandbox.session().client("logs")
     with pytest.raises(KilledError):
@@ -124,7 +124,7 @@ def test_caller_in_this_process_is_killed_by_what_nothing_catches(sandbox: Sandb
     assert client.describe_log_groups()["logGroups"][0]["logGroupName"] == "a"
 
 
-def test_control_plane_takes_ten_a_second_after_forty(limited: Sandbox, clock: StandingClock) -> None:
+def test_control_plane_accepts_ten_calls_a_second_after_forty(limited: Sandbox, clock: StandingClock) -> None:
     client, v2 = over_http(limited), over_http(limited, "apigatewayv2")
 
     def taken(calls: int) -> int:
@@ -143,7 +143,7 @@ def test_control_plane_takes_ten_a_second_after_forty(limited: Sandbox, clock: S
     assert taken(20) == 10
     clock.advance(timedelta(minutes=1))
     assert taken(50) == 40
-    # Another region has its own.
+    # Another region has its own quota.
     limited.client("apigateway", "eu-west-1").get_rest_apis()
 
 
@@ -185,7 +185,7 @@ def test_versions_of_api_gateway_may_share_a_quota(limited: Sandbox, *, shared: 
 
 
 @pytest.mark.parametrize("counts", [True, False])
-def test_throttled_calls_may_count(limited: Sandbox, clock: StandingClock, *, counts: bool) -> None:
+def test_throttled_calls_may_use_the_quota(limited: Sandbox, clock: StandingClock, *, counts: bool) -> None:
     limited.turn(throttled_calls_use_quota=counts)
     client = limited.client("logs")
     for number in range(10):
@@ -199,7 +199,7 @@ def test_throttled_calls_may_count(limited: Sandbox, clock: StandingClock, *, co
         client.create_log_group(logGroupName="x")
 
 
-def test_update_account_once_in_twenty_seconds(limited: Sandbox, clock: StandingClock) -> None:
+def test_update_account_is_accepted_once_in_twenty_seconds(limited: Sandbox, clock: StandingClock) -> None:
     arn = give_log_role(limited)
     assert refusal(lambda: set_log_role(limited, arn))[0] in ("TooManyRequestsException", "429", "")
     clock.advance(timedelta(seconds=19))
@@ -208,7 +208,7 @@ def test_update_account_once_in_twenty_seconds(limited: Sandbox, clock: Standing
     set_log_role(limited, arn)
 
 
-def test_deployment_once_in_five_seconds(limited: Sandbox, clock: StandingClock) -> None:
+def test_deployment_is_accepted_once_in_five_seconds(limited: Sandbox, clock: StandingClock) -> None:
     make_rest_stage(limited)
     clock.advance(timedelta(seconds=3))
     api_id = make_rest_api(limited)
@@ -218,7 +218,7 @@ def test_deployment_once_in_five_seconds(limited: Sandbox, clock: StandingClock)
     deploy(restApiId=api_id, stageName="prod")
 
 
-def test_log_groups_ten_a_second(limited: Sandbox, clock: StandingClock) -> None:
+def test_ten_log_groups_are_created_a_second(limited: Sandbox, clock: StandingClock) -> None:
     client = limited.client("logs")
     for number in range(10):
         client.create_log_group(logGroupName=str(number))
@@ -227,7 +227,7 @@ def test_log_groups_ten_a_second(limited: Sandbox, clock: StandingClock) -> None
     client.create_log_group(logGroupName="x")
 
 
-def test_queues_follow_the_accounts_clock(limited: Sandbox, clock: StandingClock) -> None:
+def test_queues_use_the_accounts_clock(limited: Sandbox, clock: StandingClock) -> None:
     sqs = limited.client("sqs")
     url = sqs.create_queue(QueueName="q", Attributes={"DelaySeconds": "10", "VisibilityTimeout": "60"})["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="m")

@@ -28,7 +28,7 @@ def members(answer: dict[str, Any]) -> set[str]:
     return answer.keys() - {"ResponseMetadata"}
 
 
-def test_calls_that_create_and_delete_a_rest_api_have_statuses_of_their_own(sandbox: Sandbox) -> None:
+def test_creation_and_deletion_of_a_rest_api_have_their_own_statuses(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigateway")
     api = gateway.create_rest_api(name="pets")
     assert status(api) == 201
@@ -68,7 +68,7 @@ def test_calls_of_version_2_have_the_statuses_of_the_service_model(sandbox: Sand
     assert status(gateway.delete_api(ApiId=api_id)) == 204
 
 
-def test_a_new_api_shows_what_aws_fills_in_and_nothing_that_was_not_set(sandbox: Sandbox) -> None:
+def test_new_api_has_the_defaults_of_aws_and_no_other_member(sandbox: Sandbox) -> None:
     gateway = client(sandbox, "apigateway")
     made = gateway.create_rest_api(name="pets")
     assert members(made) == NEW_API
@@ -95,14 +95,14 @@ def test_a_new_api_shows_what_aws_fills_in_and_nothing_that_was_not_set(sandbox:
         ({"minimumCompressionSize": -1}, "Invalid minimum compression size, must be between 0 and 10485760"),
     ],
 )
-def test_rest_apis_that_are_not_created(sandbox: Sandbox, parameters: dict[str, Any], message: str) -> None:
+def test_invalid_rest_apis_are_refused(sandbox: Sandbox, parameters: dict[str, Any], message: str) -> None:
     gateway = client(sandbox, "apigateway")
     refused = refusal(lambda: gateway.create_rest_api(name="pets", **parameters))
     assert refused == ("BadRequestException", message)
     assert gateway.get_rest_apis()["items"] == []
 
 
-def test_operations_that_no_patch_has_are_refused_together(sandbox: Sandbox) -> None:
+def test_invalid_patch_operations_are_refused_together(sandbox: Sandbox) -> None:
     api_id, gateway = make_rest_stage(sandbox), client(sandbox, "apigateway")
     patch = [replace("/description", "x"), {"op": "wrong", "path": "/x"}, {"op": "", "path": "/x"}]
     values = (
@@ -117,7 +117,7 @@ def test_operations_that_no_patch_has_are_refused_together(sandbox: Sandbox) -> 
     assert "description" not in gateway.get_stage(restApiId=api_id, stageName="prod")
 
 
-def test_tags_of_aws_are_for_aws(sandbox: Sandbox) -> None:
+def test_tags_with_the_prefix_of_aws_are_refused(sandbox: Sandbox) -> None:
     """*Source:* serverless/serverless issue 9223, aws/aws-cdk issue 23738."""
     expected = ("BadRequestException", "Invalid tag key. Tag keys cannot start with 'aws:' (case insensitive)")
     tags = {"AWS:owner": "x"}
@@ -137,7 +137,7 @@ def test_tags_of_aws_are_for_aws(sandbox: Sandbox) -> None:
     assert gateway.get_tags(resourceArn=arn)["tags"] == {}
 
 
-def test_names_that_stages_and_their_variables_do_not_have(sandbox: Sandbox) -> None:
+def test_invalid_names_of_stages_and_variables_are_refused(sandbox: Sandbox) -> None:
     """*Source:* serverless/serverless issue 6133; Miserlou/Zappa issue 356. Of values: botocore's documentation."""
     api_id, gateway = make_rest_stage(sandbox), client(sandbox, "apigateway")
     named = ("BadRequestException", "Stage name only allows a-zA-Z0-9_")
@@ -161,7 +161,7 @@ def test_names_that_stages_and_their_variables_do_not_have(sandbox: Sandbox) -> 
     gateway.update_stage(restApiId=api_id, stageName="prod", patchOperations=good)
 
 
-def test_a_deployment_that_is_not_there_is_not_found(sandbox: Sandbox) -> None:
+def test_missing_deployment_is_not_found(sandbox: Sandbox) -> None:
     api_id, gateway = make_rest_stage(sandbox), client(sandbox, "apigateway")
     missing = refusal(lambda: gateway.get_deployment(restApiId=api_id, deploymentId="nope"))
     assert missing == ("NotFoundException", "Invalid Deployment identifier specified")

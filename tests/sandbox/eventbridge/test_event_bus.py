@@ -1,4 +1,4 @@
-"""EventBridge's API as AWS answers it: rules, targets and events that are taken and refused."""
+"""EventBridge's API as AWS answers it: rules, targets and events that are accepted and refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def put_targets(sandbox: Sandbox, *targets: dict[str, Any], **changes: Any) -> A
     return client(sandbox, "events").put_targets(**{"Rule": "r", "Targets": filled} | changes)
 
 
-def test_a_rule_with_an_invalid_pattern_is_refused_and_leaves_the_rule_as_it_was(sandbox: Sandbox) -> None:
+def test_rule_with_an_invalid_pattern_is_refused_and_leaves_the_rule_as_it_was(sandbox: Sandbox) -> None:
     events = client(sandbox, "events")
     put_rule(sandbox)
     before = events.describe_rule(Name="r")
@@ -56,20 +56,20 @@ def test_a_rule_with_an_invalid_pattern_is_refused_and_leaves_the_rule_as_it_was
         ({"EventPattern": '{"a": [1]}', "State": "ON"}, "satisfy enum value set: [ENABLED, DISABLED,"),
     ],
 )
-def test_a_rule_is_refused(sandbox: Sandbox, changes: dict[str, str], message: str) -> None:
+def test_rule_is_refused(sandbox: Sandbox, changes: dict[str, str], message: str) -> None:
     client(sandbox, "events").create_event_bus(Name="mine")
     code, text = refusal(lambda: put_rule(sandbox, **changes))
     assert (code, message in text) == ("ValidationException", True), text
 
 
-def test_a_rule_takes_a_cron_with_l_w_and_ordinals(sandbox: Sandbox) -> None:
+def test_rule_accepts_a_cron_with_l_w_and_ordinals(sandbox: Sandbox) -> None:
     for number, expression in enumerate(("cron(0 8 LW * ? *)", "cron(0 2 ? * SAT#3 *)", "cron(0 8 ? * 6L *)")):
         put_rule(sandbox, f"r{number}", ScheduleExpression=expression)
     code, _ = refusal(lambda: put_rule(sandbox, ScheduleExpression="cron(0 8 ? * MON#6 *)"))
     assert code == "ValidationException"
 
 
-def test_a_rule_that_is_put_again_keeps_its_tags_and_targets_and_loses_what_is_not_sent(sandbox: Sandbox) -> None:
+def test_rule_that_is_put_again_keeps_only_its_tags_and_targets(sandbox: Sandbox) -> None:
     events = client(sandbox, "events")
     tags, later = [{"Key": "owner", "Value": "me"}], [{"Key": "owner", "Value": "you"}]
     pattern = '{"source": ["shop"]}'
@@ -83,7 +83,7 @@ def test_a_rule_that_is_put_again_keeps_its_tags_and_targets_and_loses_what_is_n
     assert events.list_targets_by_rule(Rule="r")["Targets"] == [{"Id": "t", "Arn": QUEUE}]
 
 
-def test_a_rule_that_does_not_exist(sandbox: Sandbox) -> None:
+def test_missing_rule_is_not_found(sandbox: Sandbox) -> None:
     events = client(sandbox, "events")
     missing = ("ResourceNotFoundException", "Rule r does not exist on EventBus default.")
     assert refusal(lambda: events.describe_rule(Name="r")) == missing
@@ -97,7 +97,7 @@ def test_a_rule_that_does_not_exist(sandbox: Sandbox) -> None:
     assert refusal(lambda: put_rule(sandbox, EventPattern='{"a": [1]}', EventBusName="gone")) == no_bus
 
 
-def test_a_rule_with_targets_is_not_deleted(sandbox: Sandbox) -> None:
+def test_rule_with_targets_is_not_deleted(sandbox: Sandbox) -> None:
     put_rule(sandbox)
     put_targets(sandbox, {})
     refused = refusal(lambda: client(sandbox, "events").delete_rule(Name="r"))
@@ -130,7 +130,7 @@ ID_AT = "at 'targets.1.member.id' failed to satisfy constraint: Member must"
         ({"RetryPolicy": {"MaximumRetryAttempts": 186}}, "have value less than or equal to 185"),
     ],
 )
-def test_a_target_is_refused_and_none_is_kept(sandbox: Sandbox, target: dict[str, Any], message: str) -> None:
+def test_target_is_refused_and_none_is_kept(sandbox: Sandbox, target: dict[str, Any], message: str) -> None:
     put_rule(sandbox)
     targets = [target] if "Id" in target else [{"Id": "good"}, target]
     code, text = refusal(lambda: put_targets(sandbox, *targets))
@@ -138,17 +138,17 @@ def test_a_target_is_refused_and_none_is_kept(sandbox: Sandbox, target: dict[str
     assert client(sandbox, "events").list_targets_by_rule(Rule="r")["Targets"] == []
 
 
-def test_a_rule_has_five_targets_at_most(sandbox: Sandbox) -> None:
+def test_rule_has_five_targets_at_most(sandbox: Sandbox) -> None:
     put_rule(sandbox)
     put_targets(sandbox, *({"Id": str(number)} for number in range(5)))
-    put_targets(sandbox, {"Id": "4", "InputPath": "$.detail"})  # takes the place of the one with its id
+    put_targets(sandbox, {"Id": "4", "InputPath": "$.detail"})  # replaces the target with its id
     refused = refusal(lambda: put_targets(sandbox, {"Id": "5"}))
     assert refused == ("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
     kept = client(sandbox, "events").list_targets_by_rule(Rule="r")["Targets"]
     assert kept[4] == {"Id": "4", "Arn": QUEUE, "InputPath": "$.detail"}
 
 
-def test_a_bus_does_not_target_itself(sandbox: Sandbox) -> None:
+def test_bus_is_refused_as_its_own_target(sandbox: Sandbox) -> None:
     client(sandbox, "events").create_event_bus(Name="mine")
     put_rule(sandbox, EventPattern='{"source": ["shop"]}', EventBusName="mine")
     forwarder = role(sandbox, "forward", "events.amazonaws.com", allow("events:PutEvents", resource=BUS))
@@ -158,7 +158,7 @@ def test_a_bus_does_not_target_itself(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1"])
 @pytest.mark.parametrize("way", ["refused", "lost"])
-def test_buses_of_other_regions_are_out_of_reach_in_china_and_govcloud(
+def test_buses_of_other_regions_cannot_be_targets_in_china_and_govcloud(
     way: Literal["refused", "lost"], region: str
 ) -> None:
     with Sandbox(iam_propagation_seconds=0, cross_region_buses_elsewhere=way) as sandbox:
@@ -178,7 +178,7 @@ def test_buses_of_other_regions_are_out_of_reach_in_china_and_govcloud(
             assert dropped.target_arn == bus
 
 
-def test_ten_events_are_taken_and_eleven_refused_as_a_whole(sandbox: Sandbox) -> None:
+def test_ten_events_are_accepted_and_eleven_refused_as_a_whole(sandbox: Sandbox) -> None:
     events = client(sandbox, "events")
     assert events.put_events(Entries=[ENTRY] * 10)["FailedEntryCount"] == 0
     code, message = refusal(lambda: events.put_events(Entries=[ENTRY] * 11))
@@ -199,7 +199,7 @@ def test_events_of_a_megabyte_are_refused_as_a_whole(sandbox: Sandbox) -> None:
     assert refusal(lambda: events.put_events(Entries=[entry(space), ENTRY])) == refused
 
 
-def test_each_event_that_is_no_event_is_refused_for_itself(sandbox: Sandbox) -> None:
+def test_each_invalid_event_is_refused_by_itself(sandbox: Sandbox) -> None:
     def without(name: str) -> dict[str, str]:
         return {key: value for key, value in ENTRY.items() if key != name}
 
@@ -219,7 +219,7 @@ def test_each_event_that_is_no_event_is_refused_for_itself(sandbox: Sandbox) -> 
     assert answer["FailedEntryCount"] == 6
 
 
-def test_an_event_is_tested_against_a_pattern(sandbox: Sandbox) -> None:
+def test_event_is_tested_against_a_pattern(sandbox: Sandbox) -> None:
     events = client(sandbox, "events")
     event = {
         "id": "1", "source": "shop", "detail-type": "Sold", "account": ACCOUNT, "region": "us-east-1",
@@ -239,7 +239,7 @@ def test_an_event_is_tested_against_a_pattern(sandbox: Sandbox) -> None:
 
 
 def deliveries(sandbox: Sandbox, target: dict[str, Any], detail: dict[str, Any]) -> list[str]:
-    """Return the message bodies in the queue after one event."""
+    """Return the messages in the queue after one event."""
     sqs = client(sandbox, "sqs")
     statement = {
         "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
@@ -269,20 +269,18 @@ def deliveries(sandbox: Sandbox, target: dict[str, Any], detail: dict[str, Any])
         ),
     ],
 )
-def test_a_target_receives_what_its_input_makes_of_the_event(
-    sandbox: Sandbox, target: dict[str, Any], body: str
-) -> None:
+def test_target_receives_what_its_input_makes_of_the_event(sandbox: Sandbox, target: dict[str, Any], body: str) -> None:
     assert deliveries(sandbox, target, {"deep": {"a": "x", "b": [1]}, "b": "text"}) == [body]
 
 
 @pytest.mark.parametrize("service", sorted(model_constraints.SERVICES))
-def test_each_pattern_of_the_model_is_one_that_python_reads(service: str) -> None:
+def test_python_can_compile_each_pattern_of_the_model(service: str) -> None:
     model = get_service_model(service)
     patterns = {str(model.shape_for(name).metadata.get("pattern", "")) for name in model.shape_names}
     assert len([re.compile(model_constraints.in_python(pattern)) for pattern in patterns]) > 5
 
 
-def test_a_stack_whose_rule_has_an_invalid_pattern_is_rolled_back(sandbox: Sandbox) -> None:
+def test_stack_whose_rule_has_an_invalid_pattern_is_rolled_back(sandbox: Sandbox) -> None:
     template = {
         "Resources": {
             "Rule": {

@@ -63,7 +63,7 @@ def matches(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
         ([{"cidr": "xx.11.xx/8"}], "Nonstandard IP address: xx.11.xx"),
     ],
 )
-def test_a_pattern_is_refused_with_its_reason(values: Any, reason: str) -> None:
+def test_pattern_is_refused_with_its_reason(values: Any, reason: str) -> None:
     with pytest.raises(PatternError) as refused:
         compiled(json.dumps({"a": values}))
     assert reason in str(refused.value)
@@ -80,7 +80,7 @@ def test_a_pattern_is_refused_with_its_reason(values: Any, reason: str) -> None:
         ('{"$or": [{"prefix": [1]}, {"a": [1]}]}', "prefix is Ruler reserved fieldName"),
     ],
 )
-def test_a_text_is_refused_with_its_reason(pattern: str, reason: str) -> None:
+def test_text_is_refused_with_its_reason(pattern: str, reason: str) -> None:
     with pytest.raises(PatternError) as refused:
         compiled(pattern)
     assert reason in str(refused.value)
@@ -118,11 +118,11 @@ def test_a_text_is_refused_with_its_reason(pattern: str, reason: str) -> None:
         (["2001:db8::1"], "2001:0db8:0:0:0:0:0:1", True),
     ],
 )
-def test_a_value_matches(values: list[Any], event: Any, is_match: bool) -> None:
+def test_value_matches(values: list[Any], event: Any, is_match: bool) -> None:
     assert matches({"a": values}, {"a": event}) is is_match
 
 
-def test_a_field_that_is_not_there_matches_nothing_but_its_absence() -> None:
+def test_missing_field_matches_only_exists_false() -> None:
     assert not matches({"a": [{"anything-but": "x"}]}, {})
     assert not matches({"a": {"b": [{"exists": True}]}}, {"a": {}})
     assert matches({"a": {"b": [{"exists": False}, "x"]}}, {})

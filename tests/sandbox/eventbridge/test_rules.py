@@ -1,4 +1,4 @@
-"""Rules of EventBridge: input transformers, constant input, schedules, and events of an own source."""
+"""Rules of EventBridge: input transformers, constant input, schedules, and events of customers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testing.cloudformation import create, outputs, physical, template, update
 from testing.iam import role
 
 
-def test_a_rule_of_a_stack_sees_the_stacks_own_completion(account: Sandbox) -> None:
+def test_rule_of_a_stack_sees_the_stacks_own_completion(account: Sandbox) -> None:
     pattern = {
         "source": ["aws.cloudformation"],
         "detail-type": ["CloudFormation Stack Status Change"],
@@ -74,7 +74,7 @@ def test_a_rule_of_a_stack_sees_the_stacks_own_completion(account: Sandbox) -> N
 
 
 def open_queue(sandbox: Sandbox, name: str) -> tuple[str, str]:
-    """URL and ARN of a queue that EventBridge may send to."""
+    """Create a queue that EventBridge may send to. Return its URL and its ARN."""
     arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}"
     statement = {
         "Effect": "Allow",
@@ -87,7 +87,7 @@ def open_queue(sandbox: Sandbox, name: str) -> tuple[str, str]:
     return url, arn
 
 
-def test_a_daily_rule_with_constant_input(account: Sandbox, clock: MovableClock) -> None:
+def test_daily_rule_sends_its_constant_input(account: Sandbox, clock: MovableClock) -> None:
     url, arn = open_queue(account, "sweep")
     events = client(account, "events")
     events.put_rule(Name="daily", ScheduleExpression="rate(1 day)")
@@ -98,7 +98,7 @@ def test_a_daily_rule_with_constant_input(account: Sandbox, clock: MovableClock)
     assert sorted(json.loads(message["Body"])["region"] for message in got) == ["a", "b"]
 
 
-def test_events_of_ones_own_source(account: Sandbox) -> None:
+def test_event_of_an_own_source_reaches_its_targets(account: Sandbox) -> None:
     url, arn = open_queue(account, "changes")
     topic, messages = subscribed(account)
     statement = {
@@ -122,7 +122,7 @@ def test_events_of_ones_own_source(account: Sandbox) -> None:
     assert tell()["FailedEntryCount"] == 0
     (message,) = client(account, "sqs").receive_message(QueueUrl=url)["Messages"]
     assert json.loads(message["Body"])["detail"] == {"stage": "prod"}
-    assert messages() == []  # a topic's own policy does not let EventBridge in
+    assert messages() == []  # by default a topic's policy does not allow EventBridge
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     client(account, "sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
     tell()

@@ -54,7 +54,7 @@ BAD_TRUSTS = {
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_TRUSTS.items(), ids=list(BAD_TRUSTS.values()))
-def test_a_bad_trust_policy_is_refused(sandbox: Sandbox, text: str, message: str) -> None:
+def test_invalid_trust_policy_is_refused(sandbox: Sandbox, text: str, message: str) -> None:
     iam = client(sandbox, "iam")
     made = refusal(lambda: iam.create_role(RoleName="r", AssumeRolePolicyDocument=text))
     assert made == ("MalformedPolicyDocument", message)
@@ -76,7 +76,7 @@ def test_a_bad_trust_policy_is_refused(sandbox: Sandbox, text: str, message: str
         {**LAMBDA, "Principal": "*", "Effect": "Deny", "Condition": {"Null": {"aws:SourceArn": "true"}}},
     ],
 )
-def test_a_good_trust_policy_is_kept_as_it_was_sent(sandbox: Sandbox, statement: dict[str, Any]) -> None:
+def test_valid_trust_policy_is_kept_as_it_was_sent(sandbox: Sandbox, statement: dict[str, Any]) -> None:
     role(sandbox, "friend")
     iam = client(sandbox, "iam")
     text = json.dumps({"Statement": statement})
@@ -84,7 +84,7 @@ def test_a_good_trust_policy_is_kept_as_it_was_sent(sandbox: Sandbox, statement:
     assert iam.get_role(RoleName="r")["Role"]["AssumeRolePolicyDocument"] == json.loads(text)
 
 
-def test_an_identity_policy_names_no_principal(sandbox: Sandbox) -> None:
+def test_identity_policy_names_no_principal(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     role(sandbox, "r")
     bad = document({"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Principal": "*"})
@@ -98,7 +98,7 @@ def test_an_identity_policy_names_no_principal(sandbox: Sandbox) -> None:
     assert broken == ("MalformedPolicyDocument", "Syntax errors in policy.")
 
 
-def test_a_managed_policy_has_the_present_version_and_an_inline_one_any(sandbox: Sandbox) -> None:
+def test_managed_policy_has_the_present_version_and_an_inline_one_any(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     role(sandbox, "r")
     older = json.dumps({"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}})
@@ -107,7 +107,7 @@ def test_a_managed_policy_has_the_present_version_and_an_inline_one_any(sandbox:
     iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=older)
 
 
-def test_policies_have_a_greatest_size(sandbox: Sandbox) -> None:
+def test_policies_have_a_maximum_size(sandbox: Sandbox) -> None:
     """White space does not count."""
     iam = client(sandbox, "iam")
     role(sandbox, "r")
@@ -125,7 +125,7 @@ def test_policies_have_a_greatest_size(sandbox: Sandbox) -> None:
     iam.put_role_policy(RoleName="r", PolicyName="one", PolicyDocument=many)
 
 
-def test_what_is_not_there_is_called_by_its_name(sandbox: Sandbox) -> None:
+def test_error_names_the_entity_that_does_not_exist(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     role(sandbox, "r")
     absent = refusal(lambda: iam.put_role_policy(RoleName="x", PolicyName="p", PolicyDocument=allow("s3:*")))
@@ -139,7 +139,7 @@ def test_what_is_not_there_is_called_by_its_name(sandbox: Sandbox) -> None:
     assert unknown == ("NoSuchEntity", f"Policy {missing} does not exist or is not attachable.")
 
 
-def test_a_role_has_ten_managed_policies_at_most(sandbox: Sandbox) -> None:
+def test_role_has_ten_managed_policies_at_most(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     role(sandbox, "r")
     for number in range(10):

@@ -1,4 +1,4 @@
-"""Roles and users of the sandbox may do what their policies say, and nothing else."""
+"""Roles and users of the sandbox may do only what their policies allow."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from testing.rest_apis import replace
 
 
 def as_role(sandbox: Sandbox, service: str, policy: str | None = None, name: str = "caller") -> Any:
-    """A client in the name of a new role with the policy."""
+    """Create a role with the policy. Return a client with its credentials."""
     arn = role(sandbox, name, policy=policy)
     return client(sandbox, service, credentials=sandbox.caller_of_role(arn, "session"))
 
 
-def test_a_role_without_policies_may_do_nothing_but_ask_who_it_is(sandbox: Sandbox) -> None:
+def test_role_without_policies_may_only_call_get_caller_identity(sandbox: Sandbox) -> None:
     arn = role(sandbox, "caller")
     credentials = sandbox.caller_of_role(arn, "session")
     identity = client(sandbox, "sts", credentials=credentials).get_caller_identity()
@@ -74,7 +74,7 @@ def test_setting_the_log_role_needs_pass_role(sandbox: Sandbox) -> None:
     assert log_role(sandbox) == arn
 
 
-def test_a_log_groups_bare_arn_does_not_do(sandbox: Sandbox) -> None:
+def test_log_groups_arn_without_a_suffix_is_not_enough(sandbox: Sandbox) -> None:
     """*Source:* recorded denials name ``log-group:NAME:log-stream:``."""
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/x/*"
     make = {"logGroupName": "/x/group"}
@@ -93,7 +93,7 @@ def test_a_log_groups_bare_arn_does_not_do(sandbox: Sandbox) -> None:
     as_role(sandbox, "logs", allow("logs:DescribeLogGroups", resource=everything), "all").describe_log_groups()
 
 
-def test_attaching_only_one_policy(sandbox: Sandbox) -> None:
+def test_permission_can_be_limited_to_one_attached_policy(sandbox: Sandbox) -> None:
     role(sandbox, "logs", "apigateway.amazonaws.com")
     condition = {"ArnEquals": {"iam:PolicyARN": PUSH_POLICY}}
     iam = as_role(sandbox, "iam", allow("iam:AttachRolePolicy", Condition=condition))
@@ -102,7 +102,7 @@ def test_attaching_only_one_policy(sandbox: Sandbox) -> None:
     iam.attach_role_policy(RoleName="logs", PolicyArn=PUSH_POLICY)
 
 
-def test_making_roles_only_with_a_boundary(sandbox: Sandbox) -> None:
+def test_permission_can_require_a_boundary_for_new_roles(sandbox: Sandbox) -> None:
     administrator = client(sandbox, "iam")
     boundary = administrator.create_policy(PolicyName="b", PolicyDocument=allow("logs:*"))["Policy"]["Arn"]
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
@@ -114,7 +114,7 @@ def test_making_roles_only_with_a_boundary(sandbox: Sandbox) -> None:
     assert found == boundary
 
 
-def test_inline_policy_only_on_a_role_with_a_boundary(sandbox: Sandbox) -> None:
+def test_permission_can_require_a_boundary_for_inline_policies(sandbox: Sandbox) -> None:
     """The key is that of the role, which the call does not name."""
     administrator = client(sandbox, "iam")
     boundary = administrator.create_policy(PolicyName="b", PolicyDocument=allow("logs:*"))["Policy"]["Arn"]
@@ -127,7 +127,7 @@ def test_inline_policy_only_on_a_role_with_a_boundary(sandbox: Sandbox) -> None:
     iam.put_role_policy(**inline)
 
 
-def test_a_user_of_the_account_is_checked_too(sandbox: Sandbox) -> None:
+def test_user_of_the_account_is_checked_too(sandbox: Sandbox) -> None:
     iam = client(sandbox, "iam")
     iam.create_user(UserName="ann")
     keys = iam.create_access_key(UserName="ann")["AccessKey"]
@@ -140,7 +140,7 @@ def test_a_user_of_the_account_is_checked_too(sandbox: Sandbox) -> None:
     assert gateway.get_rest_apis()["items"] == []
 
 
-def test_a_key_nobody_owns_is_refused(sandbox: Sandbox) -> None:
+def test_unknown_access_key_is_refused(sandbox: Sandbox) -> None:
     stranger = {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "x"}
     assert (
         refusal(client(sandbox, "logs", credentials=stranger).describe_log_groups)[0] == "UnrecognizedClientException"
@@ -148,9 +148,7 @@ def test_a_key_nobody_owns_is_refused(sandbox: Sandbox) -> None:
     assert refusal(client(sandbox, "sts", credentials=stranger).get_caller_identity)[0] == "InvalidClientTokenId"
 
 
-def test_a_call_without_a_rule_and_unknown_to_moto_is_an_answer(
-    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_call_that_nothing_implements_gets_an_answer(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     code, message = refusal(lambda: client(sandbox, "apigateway").get_sdk_types())
     assert code == "NotImplemented"
     assert "GetSdkTypes of apigateway" in message
@@ -179,7 +177,7 @@ def test_simulation_agrees_with_the_checks(sandbox: Sandbox) -> None:
         for result in results
         for each in result["ResourceSpecificResults"]
     }
-    # The strictest stands at the top.
+    # The strictest decision is that of the whole result.
     assert [result["EvalDecision"] for result in results] == ["allowed", "explicitDeny", "implicitDeny", "implicitDeny"]
     assert decisions == {
         ("logs:PutLogEvents", "/mine/x"): "allowed",
@@ -228,12 +226,14 @@ def test_simulation_agrees_with_the_checks(sandbox: Sandbox) -> None:
         ),
     ],
 )
-def test_policy_elements(statement: dict[str, Any], context: dict[str, Any], decision: Decision) -> None:
+def test_elements_of_policies_are_evaluated(
+    statement: dict[str, Any], context: dict[str, Any], decision: Decision
+) -> None:
     document = {"Statement": {"Effect": "Allow", "Resource": "*", **statement}}
     assert evaluate([document], "logs:PutLogEvents", "arn:aws:logs:::x", context) is decision
 
 
-def test_a_role_for_logging_may_be_read(sandbox: Sandbox) -> None:
+def test_role_for_logging_may_be_read(sandbox: Sandbox) -> None:
     arn = give_log_role(sandbox)
     iam = as_role(sandbox, "iam", allow("iam:GetRole", "iam:SimulatePrincipalPolicy", resource=arn))
     assert iam.get_role(RoleName="logs")["Role"]["Arn"] == arn
@@ -275,7 +275,7 @@ def test_simulation_takes_arns_only(sandbox: Sandbox) -> None:
     assert (code, message) == ("InvalidInput", "ResourceNames are not in a valid ARN format: mine.")
 
 
-def test_what_the_organization_denies_is_denied(sandbox: Sandbox) -> None:
+def test_deny_of_the_organization_applies(sandbox: Sandbox) -> None:
     arn = give_log_role(sandbox)
     deny = {"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*"}
     sandbox.service_control_policies.append(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))

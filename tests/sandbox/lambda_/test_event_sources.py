@@ -1,4 +1,4 @@
-"""The sandbox's pollers: queues reach functions in batches, and what fails comes back."""
+"""The sandbox's pollers: functions get messages in batches, and messages that failed are received again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from testing.iam import allow, role
 
 POLL = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 ACCOUNT = "arn:aws:sqs:us-east-1:123456789012"
-#: Answers with what each body asks for: "bad" fails alone, "all" fails the batch, "wait" takes half a second.
+#: A function that answers as each message says: "bad" fails alone, "all" fails the batch, "wait" takes half a second.
 CODE = """
 import json, time
 def handler(event, context):
@@ -49,7 +49,7 @@ def function(sandbox: Sandbox, code: str = CODE, *actions: str, timeout: int = 3
 
 
 def mapping(sandbox: Sandbox, **more: Any) -> str:
-    """The id of a mapping from ``inbox`` to ``taker``."""
+    """Create a mapping from ``inbox`` to ``taker`` and return its id."""
     more.setdefault("FunctionResponseTypes", ["ReportBatchItemFailures"])
     made = client(sandbox, "lambda").create_event_source_mapping(
         EventSourceArn=f"{ACCOUNT}:inbox", FunctionName="taker", **more
@@ -63,7 +63,7 @@ def send(sandbox: Sandbox, url: str, *bodies: str) -> None:
 
 
 def batches(sandbox: Sandbox) -> list[list[dict[str, Any]]]:
-    """The records of each batch that ended, in order."""
+    """Return the records of each batch that ended, in order."""
     printed = [
         line for ended in sandbox.service(LambdaRuntime).invoked for line in ended.lines if line.startswith("BATCH")
     ]
@@ -75,7 +75,7 @@ def bodies(sandbox: Sandbox) -> list[list[str]]:
 
 
 def waiting(sandbox: Sandbox, url: str) -> int:
-    """Messages in the queue, seen or not."""
+    """Return the number of messages in the queue, in process or not."""
     answer = client(sandbox, "sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     states = ("", "NotVisible", "Delayed")
     return sum(int(answer[f"ApproximateNumberOfMessages{state}"]) for state in states)
@@ -85,7 +85,7 @@ def idle(sandbox: Sandbox) -> None:
     sandbox.wait_until(sandbox.service(EventSources).is_idle)
 
 
-def test_a_message_reaches_the_function_as_aws_sends_it_and_is_deleted(sandbox: Sandbox) -> None:
+def test_message_reaches_the_function_as_aws_sends_it_and_is_deleted(sandbox: Sandbox) -> None:
     url = queue(sandbox)
     function(sandbox)
     mapping(sandbox)
@@ -113,7 +113,7 @@ def test_a_message_reaches_the_function_as_aws_sends_it_and_is_deleted(sandbox: 
     assert waiting(sandbox, url) == 0
 
 
-def test_a_warm_function_has_a_message_at_once(sandbox: Sandbox) -> None:
+def test_warm_function_gets_a_message_at_once(sandbox: Sandbox) -> None:
     url = queue(sandbox)
     function(sandbox)
     mapping(sandbox)
@@ -124,10 +124,10 @@ def test_a_warm_function_has_a_message_at_once(sandbox: Sandbox) -> None:
     send(sandbox, url, "second")
     sandbox.wait_until(lambda: len(batches(sandbox)) == 2)
 
-    assert time.monotonic() - started < 1  # a queue that is asked now and then would take longer
+    assert time.monotonic() - started < 1  # without a long poll it would take longer
 
 
-def test_a_delayed_message_is_taken_when_its_time_has_come(sandbox: Sandbox) -> None:
+def test_delayed_message_is_received_after_its_delay(sandbox: Sandbox) -> None:
     url = queue(sandbox, DelaySeconds="1")
     function(sandbox)
     mapping(sandbox)
@@ -140,7 +140,7 @@ def test_a_delayed_message_is_taken_when_its_time_has_come(sandbox: Sandbox) -> 
     assert time.monotonic() - started >= 1
 
 
-def test_only_the_reported_message_comes_back_until_the_dead_letter_queue_has_it(sandbox: Sandbox) -> None:
+def test_only_the_reported_message_is_retried_until_it_is_a_dead_letter(sandbox: Sandbox) -> None:
     dead = queue(sandbox, "dead")
     redrive = json.dumps({"deadLetterTargetArn": f"{ACCOUNT}:dead", "maxReceiveCount": 2})
     url = queue(sandbox, VisibilityTimeout="1", RedrivePolicy=redrive)
@@ -155,7 +155,7 @@ def test_only_the_reported_message_comes_back_until_the_dead_letter_queue_has_it
     assert waiting(sandbox, url) == 0
 
 
-def test_an_error_brings_the_whole_batch_back(sandbox: Sandbox) -> None:
+def test_whole_batch_is_retried_after_an_error(sandbox: Sandbox) -> None:
     url = queue(sandbox, VisibilityTimeout="1")
     function(sandbox, timeout=1)
     send(sandbox, url, "a", "all")
@@ -180,7 +180,7 @@ def test_an_error_brings_the_whole_batch_back(sandbox: Sandbox) -> None:
         ({"batchItemFailures": [{"itemIdentifier": "of no message"}]}, 2),
     ],
 )
-def test_odd_answers_mean_all_or_nothing(sandbox: Sandbox, answer: Any, left: int) -> None:
+def test_invalid_answer_fails_the_whole_batch_or_nothing(sandbox: Sandbox, answer: Any, left: int) -> None:
     url = queue(sandbox, VisibilityTimeout="30")
     function(sandbox, f"def handler(event, context):\n    return {answer!r}\n")
     send(sandbox, url, "a", "b")
@@ -197,7 +197,7 @@ def _running(sandbox: Sandbox) -> int:
     return sum(poller.running for poller in pollers if poller)
 
 
-def test_without_item_reports_the_answer_does_not_matter(sandbox: Sandbox) -> None:
+def test_answer_does_not_matter_without_item_reports(sandbox: Sandbox) -> None:
     url = queue(sandbox)
     function(sandbox)
     mapping(sandbox, FunctionResponseTypes=[])
@@ -219,7 +219,7 @@ def test_batches_are_no_larger_than_asked(sandbox: Sandbox) -> None:
     assert sorted(len(batch) for batch in bodies(sandbox)) == [1, 2, 2]
 
 
-def test_a_window_gathers_what_comes_one_by_one(sandbox: Sandbox) -> None:
+def test_batching_window_collects_single_messages(sandbox: Sandbox) -> None:
     url = queue(sandbox)
     function(sandbox)
     mapping(sandbox, BatchSize=20, MaximumBatchingWindowInSeconds=1)
@@ -248,7 +248,7 @@ def test_no_more_batches_run_at_once_than_the_mapping_allows(sandbox: Sandbox) -
     assert len(batches(sandbox)) == 6
 
 
-def test_a_disabled_mapping_waits_and_a_deleted_one_stops(sandbox: Sandbox) -> None:
+def test_disabled_mapping_waits_and_a_deleted_one_stops(sandbox: Sandbox) -> None:
     url = queue(sandbox)
     function(sandbox)
     uuid = mapping(sandbox, Enabled=False)
@@ -269,7 +269,7 @@ def test_a_disabled_mapping_waits_and_a_deleted_one_stops(sandbox: Sandbox) -> N
     assert functions.list_event_source_mappings()["EventSourceMappings"] == []
 
 
-def test_a_message_given_back_is_taken_at_once(sandbox: Sandbox) -> None:
+def test_message_that_is_released_is_received_at_once(sandbox: Sandbox) -> None:
     url = queue(sandbox, VisibilityTimeout="600")
     function(sandbox)
     sqs = client(sandbox, "sqs")
@@ -301,7 +301,7 @@ def test_a_message_given_back_is_taken_at_once(sandbox: Sandbox) -> None:
         ),
     ],
 )
-def test_a_mapping_that_cannot_work_is_refused(
+def test_mapping_that_cannot_work_is_refused(
     sandbox: Sandbox, actions: tuple[str, ...], timeout: int, more: dict[str, Any], says: str
 ) -> None:
     queue(sandbox)
@@ -310,7 +310,7 @@ def test_a_mapping_that_cannot_work_is_refused(
     assert refusal(lambda: mapping(sandbox, **more)) == ("InvalidParameterValueException", says)
 
 
-def test_a_second_mapping_of_the_same_pair_is_refused(sandbox: Sandbox) -> None:
+def test_second_mapping_of_the_same_pair_is_refused(sandbox: Sandbox) -> None:
     queue(sandbox)
     function(sandbox)
     uuid = mapping(sandbox)
@@ -321,7 +321,7 @@ def test_a_second_mapping_of_the_same_pair_is_refused(sandbox: Sandbox) -> None:
     assert uuid in message
 
 
-def test_a_role_that_loses_its_permission_stops_the_poller_until_it_has_it_again(sandbox: Sandbox) -> None:
+def test_poller_stops_while_the_role_has_no_permission(sandbox: Sandbox) -> None:
     url = queue(sandbox)
     function(sandbox)
     uuid = mapping(sandbox)
@@ -340,7 +340,7 @@ def test_a_role_that_loses_its_permission_stops_the_poller_until_it_has_it_again
     assert bodies(sandbox) == [["a"]]
 
 
-def test_an_idle_poller_asks_for_nothing(sandbox: Sandbox) -> None:
+def test_idle_poller_makes_no_calls(sandbox: Sandbox) -> None:
     url = queue(sandbox)
     function(sandbox)
     mapping(sandbox)

@@ -1,4 +1,4 @@
-"""The sandbox's Lambda: packages run as deployed, with their role, their time limit and their log."""
+"""The sandbox's Lambda runs packages as deployed, with their role, their timeout and their log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from testing.functions import NAME, function, invoke, messages, package
 from testing.iam import allow
 
 
-def test_the_handler_gets_event_and_context(sandbox: Sandbox) -> None:
+def test_handler_gets_event_and_context(sandbox: Sandbox) -> None:
     arn = function(
         sandbox,
         """
@@ -45,7 +45,7 @@ def handler(event, context):
     assert given["id"] in messages(sandbox)[0]
 
 
-def test_a_warm_environment_is_used_again_until_code_or_configuration_change(sandbox: Sandbox) -> None:
+def test_environment_is_reused_until_code_or_configuration_change(sandbox: Sandbox) -> None:
     code = """
 import os
 def handler(event, context):
@@ -115,7 +115,7 @@ def handler(event, context):
     assert given == [f"arn:aws:sts::123456789012:assumed-role/{NAME}-role/{NAME}", "AccessDenied"]
 
 
-def test_a_handler_that_raises_is_an_unhandled_error(sandbox: Sandbox) -> None:
+def test_handler_that_raises_is_an_unhandled_error(sandbox: Sandbox) -> None:
     function(sandbox, "def handler(event, context):\n    raise ValueError('no good')\n")
 
     given, answer = invoke(sandbox, LogType="Tail")
@@ -128,7 +128,7 @@ def test_a_handler_that_raises_is_an_unhandled_error(sandbox: Sandbox) -> None:
     assert "\nREPORT RequestId: " in tail
 
 
-def test_a_handler_that_takes_too_long_is_ended(sandbox: Sandbox) -> None:
+def test_handler_that_takes_too_long_is_ended(sandbox: Sandbox) -> None:
     function(sandbox, "import time\ndef handler(event, context):\n    print('here', flush=True)\n    time.sleep(60)\n")
     client(sandbox, "lambda").update_function_configuration(FunctionName=NAME, Timeout=1)
 
@@ -140,7 +140,7 @@ def test_a_handler_that_takes_too_long_is_ended(sandbox: Sandbox) -> None:
     assert "here" in messages(sandbox)
 
 
-def test_a_process_that_dies_is_noticed_and_replaced(sandbox: Sandbox) -> None:
+def test_process_that_ends_is_replaced(sandbox: Sandbox) -> None:
     function(sandbox, "import os\ndef handler(event, context):\n    return os._exit(3) if event else 'alive'\n")
 
     given, answer = invoke(sandbox, {"die": True})
@@ -151,7 +151,7 @@ def test_a_process_that_dies_is_noticed_and_replaced(sandbox: Sandbox) -> None:
     assert invoke(sandbox)[0] == "alive"
 
 
-def test_a_handler_that_cannot_be_imported_says_so(sandbox: Sandbox) -> None:
+def test_import_error_of_a_handler_is_reported(sandbox: Sandbox) -> None:
     function(sandbox, "import nowhere\n")
 
     given, answer = invoke(sandbox)
@@ -161,7 +161,7 @@ def test_a_handler_that_cannot_be_imported_says_so(sandbox: Sandbox) -> None:
     assert "No module named 'nowhere'" in given["errorMessage"]
 
 
-def test_the_log_goes_to_the_group_of_its_configuration(sandbox: Sandbox) -> None:
+def test_log_goes_to_the_group_of_its_configuration(sandbox: Sandbox) -> None:
     client(sandbox, "logs").create_log_group(logGroupName="mine")
     function(sandbox, "def handler(event, context):\n    print('said')\n", LoggingConfig={"LogGroup": "mine"})
     configured = client(sandbox, "lambda").get_function_configuration(FunctionName=NAME)
@@ -174,7 +174,7 @@ def test_the_log_goes_to_the_group_of_its_configuration(sandbox: Sandbox) -> Non
     assert [group["logGroupName"] for group in groups] == ["mine"]
 
 
-def test_a_log_that_the_role_may_not_write_is_lost(sandbox: Sandbox) -> None:
+def test_log_that_the_role_may_not_write_is_lost(sandbox: Sandbox) -> None:
     function(sandbox, "def handler(event, context):\n    return 'done'\n", policy=allow("s3:GetObject"))
 
     assert invoke(sandbox)[0] == "done"
@@ -201,7 +201,7 @@ def handler(event, context):
     assert metric["Dimensions"] == [{"Name": "site", "Value": "north"}]
 
 
-def test_an_event_is_run_later_and_retried(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_is_run_later_and_retried(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lambda_runtime, "RETRY_SECONDS", (0.01, 0.01))
     function(sandbox, "def handler(event, context):\n    raise ValueError(context.aws_request_id)\n")
 
@@ -213,7 +213,7 @@ def test_an_event_is_run_later_and_retried(sandbox: Sandbox, monkeypatch: pytest
     assert {ended.request_id for ended in runtime.invoked} == {answer["ResponseMetadata"]["RequestId"]}
 
 
-def test_a_rule_invokes_the_function_that_lets_it(sandbox: Sandbox) -> None:
+def test_rule_invokes_a_function_that_allows_it(sandbox: Sandbox) -> None:
     arn = function(sandbox, "def handler(event, context):\n    return event['detail']\n")
     events, runtime = client(sandbox, "events"), sandbox.service(LambdaRuntime)
     rule = events.put_rule(Name="r", EventPattern=json.dumps({"source": ["shop"]}))["RuleArn"]
@@ -251,7 +251,7 @@ def test_nothing_runs_when_the_sandbox_has_stopped() -> None:
     assert not _is_running(pid)
 
 
-def test_an_absent_function_is_refused(sandbox: Sandbox) -> None:
+def test_missing_function_is_not_found(sandbox: Sandbox) -> None:
     assert refusal(lambda: invoke(sandbox)) == (
         "ResourceNotFoundException",
         f"Function not found: arn:aws:lambda:us-east-1:123456789012:function:{NAME}",

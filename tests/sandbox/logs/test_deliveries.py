@@ -1,4 +1,4 @@
-"""The sandbox's delivery of execution logs: what CloudWatch Logs takes and refuses, and where lines then go."""
+"""The sandbox's delivery of execution logs: what CloudWatch Logs accepts and refuses, and where lines are written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ARN = f"arn:aws:logs:us-east-1:{Sandbox.account_id}:log-group:{THEIRS}"
 
 
 def stage(sandbox: Sandbox, level: str = "ERROR") -> str:
-    """The id of an API whose stage writes execution logs."""
+    """Create a REST API whose stage writes execution logs. Return the API's id."""
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_rest_stage(sandbox)
     patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", level))
@@ -47,7 +47,7 @@ def logs(sandbox: Sandbox) -> Any:
     return client
 
 
-def test_delivery_is_described_as_it_was_made(sandbox: Sandbox, logs: Any) -> None:
+def test_delivery_is_described_as_it_was_created(sandbox: Sandbox, logs: Any) -> None:
     api_id = stage(sandbox)
     delivery_id = make_delivery(sandbox, api_id, ARN)
     [source] = logs.describe_delivery_sources()["deliverySources"]
@@ -95,7 +95,7 @@ def test_source_of_a_stage_without_execution_logs_is_refused(sandbox: Sandbox, l
 
 
 @pytest.mark.parametrize("is_taken", [False, True])
-def test_stage_arn_without_the_account_is_taken_or_refused(sandbox: Sandbox, logs: Any, *, is_taken: bool) -> None:
+def test_stage_arn_without_the_account_is_accepted_or_refused(sandbox: Sandbox, logs: Any, *, is_taken: bool) -> None:
     sandbox.turn(takes_delivery_sources_without_account=is_taken)
     api_id = stage(sandbox)
     short = stage_arn(api_id).replace(Sandbox.account_id, "")
@@ -107,7 +107,7 @@ def test_stage_arn_without_the_account_is_taken_or_refused(sandbox: Sandbox, log
         assert code(logs.put_delivery_source, **params) == "ValidationException"
 
 
-def test_a_resource_has_one_source_and_a_source_one_resource(sandbox: Sandbox, logs: Any) -> None:
+def test_resource_has_one_source_and_a_source_one_resource(sandbox: Sandbox, logs: Any) -> None:
     first, second = stage(sandbox), make_rest_stage(sandbox)
     patch_stage(sandbox, second, ("replace", "/*/*/logging/loglevel", "ERROR"))
     put, kind = logs.put_delivery_source, "EXECUTION_LOGS"
@@ -150,7 +150,7 @@ def test_lists_come_in_pages_and_can_be_filtered(sandbox: Sandbox, logs: Any) ->
     assert [source["name"] for source in found] == ["s7"]
 
 
-def test_destination_takes_another_resource_of_its_type_only(sandbox: Sandbox, logs: Any) -> None:
+def test_destination_accepts_only_another_resource_of_its_type(sandbox: Sandbox, logs: Any) -> None:
     del sandbox
     put = logs.put_delivery_destination
 
@@ -184,7 +184,7 @@ def test_calls_are_recorded_by_cloudtrail(sandbox: Sandbox, logs: Any) -> None:
     assert (deleted["requestParameters"], deleted["responseElements"]) == ({"id": delivery_id}, None)
 
 
-def test_permissions_are_asked_on_what_a_call_names(sandbox: Sandbox, logs: Any) -> None:
+def test_calls_need_permissions_on_the_resources_they_name(sandbox: Sandbox, logs: Any) -> None:
     delivery_id = make_delivery(sandbox, stage(sandbox), ARN)
     logs.describe_deliveries()
     logs.get_delivery(id=delivery_id)

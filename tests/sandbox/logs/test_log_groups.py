@@ -1,4 +1,4 @@
-"""Log groups of the sandbox: names, retention, keys, and finding them by name."""
+"""Log groups of the sandbox: names, retention, keys, and searches by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make(sandbox: Sandbox, *names: str) -> None:
         client(sandbox, "logs").create_log_group(logGroupName=name)
 
 
-def test_a_group_as_it_is_described(sandbox: Sandbox) -> None:
+def test_log_group_is_described_with_these_members(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     key = make_log_key(sandbox)
     logs.create_log_group(logGroupName="/g", kmsKeyId=key, tags={"a": "b"})
@@ -45,7 +45,7 @@ def test_a_group_as_it_is_described(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("kind", ["absent", "disabled", "closed"])
-def test_a_key_that_cloudwatch_logs_cannot_use_is_refused(sandbox: Sandbox, kind: str) -> None:
+def test_key_that_cloudwatch_logs_cannot_use_is_refused(sandbox: Sandbox, kind: str) -> None:
     """*Source* of the text: hashicorp/terraform-provider-aws issue 29282."""
     kms, logs = client(sandbox, "kms"), client(sandbox, "logs")
     key = make_log_key(sandbox)
@@ -82,7 +82,7 @@ def test_wrong_names_and_retentions_are_refused(sandbox: Sandbox) -> None:
     assert refusal(lambda: put(logGroupName="/nope", retentionInDays=30))[0] == "ResourceNotFoundException"
 
 
-def test_finding_groups(sandbox: Sandbox) -> None:
+def test_groups_are_found_by_prefix_and_pattern(sandbox: Sandbox) -> None:
     make(sandbox, "/b/one", "/a/two", "/a/Three")
     assert groups(sandbox) == ["/a/Three", "/a/two", "/b/one"]
     assert groups(sandbox, logGroupNamePrefix="/a") == ["/a/Three", "/a/two"]
@@ -93,7 +93,7 @@ def test_finding_groups(sandbox: Sandbox) -> None:
     assert [len(page["logGroups"]) for page in pages] == [2, 1]
 
 
-def test_identifiers_stand_alone_and_are_names(sandbox: Sandbox) -> None:
+def test_identifiers_are_names_and_exclude_other_filters(sandbox: Sandbox) -> None:
     make(sandbox, "/a")
     both = {"logGroupIdentifiers": ["/a"], "logGroupNamePrefix": "/a"}
     assert refusal(lambda: groups(sandbox, **both))[0] == "InvalidParameterException"
@@ -101,7 +101,7 @@ def test_identifiers_stand_alone_and_are_names(sandbox: Sandbox) -> None:
     assert refusal(lambda: groups(sandbox, logGroupIdentifiers=[arn]))[0] == "InvalidParameterException"
 
 
-#: What AWS showed in 2026-02 of a group found by pattern (localstack/localstack test_logs_groups.snapshot.json).
+#: Members of a group found by pattern, as AWS answered (localstack/localstack test_logs_groups.snapshot.json).
 BY_PATTERN = {"arn", "creationTime", "logGroupArn", "logGroupClass", "logGroupName", "metricFilterCount"}
 
 
@@ -128,7 +128,7 @@ def test_identifiers_may_show_as_little_as_a_pattern(hidden: bool) -> None:
         assert (set(group) == BY_PATTERN) is hidden
 
 
-def test_a_class_may_stand_for_two(sandbox: Sandbox) -> None:
+def test_log_group_class_can_mean_two_classes(sandbox: Sandbox) -> None:
     """*Source:* botocore's documentation of DescribeLogGroups."""
     logs = client(sandbox, "logs")
     make(sandbox, "/standard")
@@ -137,7 +137,7 @@ def test_a_class_may_stand_for_two(sandbox: Sandbox) -> None:
     assert groups(sandbox, logGroupClass="STANDARD") == ["/standard"]
 
 
-def test_a_protected_group_stays_until_it_is_protected_no_more(sandbox: Sandbox) -> None:
+def test_protected_group_cannot_be_deleted_until_its_protection_ends(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     logs.create_log_group(logGroupName="/g", deletionProtectionEnabled=True)
     assert refusal(lambda: logs.delete_log_group(logGroupName="/g"))[0] == "ValidationException"
@@ -172,7 +172,7 @@ def test_metric_filters_are_deleted_with_their_group(sandbox: Sandbox) -> None:
     assert logs.describe_metric_filters(logGroupName="/g")["metricFilters"] == []
 
 
-def test_names_and_tags_that_log_groups_do_not_take(sandbox: Sandbox) -> None:
+def test_invalid_names_and_tags_are_refused(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     long = refusal(lambda: over_the_wire(sandbox, logGroupName="x" * 513))
     text = "Invalid LogGroup or LogStream, both must have length less than or equal to 512."
@@ -197,7 +197,7 @@ def over_the_wire(sandbox: Sandbox, **parameters: Any) -> None:
     logs.create_log_group(**parameters)
 
 
-def test_a_missing_identifier_may_be_refused() -> None:
+def test_missing_identifier_may_be_refused() -> None:
     with Sandbox(refuses_missing_log_groups=True) as sandbox:
         make(sandbox, "/a")
         assert groups(sandbox, logGroupIdentifiers=["/a"]) == ["/a"]
@@ -206,7 +206,7 @@ def test_a_missing_identifier_may_be_refused() -> None:
 
 
 @pytest.mark.parametrize("mode", ["RETROACTIVE", "NEW_ONLY"])
-def test_an_accounts_retention_overrides_a_groups(sandbox: Sandbox, mode: str) -> None:
+def test_retention_of_the_account_overrides_the_groups(sandbox: Sandbox, mode: str) -> None:
     logs = client(sandbox, "logs")
     make(sandbox, "/old")
     logs.put_retention_policy(logGroupName="/old", retentionInDays=7)

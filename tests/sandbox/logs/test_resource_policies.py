@@ -33,7 +33,7 @@ def described(sandbox: Sandbox, **criteria: Any) -> dict[str, Any]:
     return found
 
 
-def test_a_policy_comes_back_rewritten(sandbox: Sandbox) -> None:
+def test_policy_is_answered_in_a_normalised_form(sandbox: Sandbox) -> None:
     statement = {
         "Action": ["logs:PutLogEvents"],
         "Condition": {"ArnEquals": {"aws:SourceArn": ["arn:aws:x"]}, "StringEquals": {"aws:SourceAccount": "1"}},
@@ -58,13 +58,13 @@ def test_a_policy_comes_back_rewritten(sandbox: Sandbox) -> None:
     "text",
     ["not-json", "{}", "[]", '{"Statement":[]}', document({"Effect": "Allow"}), document({**ALLOW, "Effect": "x"})],
 )
-def test_what_is_no_policy_is_refused(sandbox: Sandbox, text: str) -> None:
+def test_invalid_policy_is_refused(sandbox: Sandbox, text: str) -> None:
     put = client(sandbox, "logs").put_resource_policy
     refused = refusal(lambda: put(policyName="p", policyDocument=text))
     assert refused == ("InvalidParameterException", NO_GRAMMAR)
 
 
-def test_a_groups_policy_changes_for_who_names_its_revision(sandbox: Sandbox) -> None:
+def test_groups_policy_is_changed_only_with_its_revision(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     logs.create_log_group(logGroupName="/g")
     policy = document(ALLOW, Version="2012-10-17")
@@ -85,7 +85,7 @@ def test_a_groups_policy_changes_for_who_names_its_revision(sandbox: Sandbox) ->
     assert logs.describe_resource_policies(policyScope="RESOURCE", resourceArn=ARN)["resourcePolicies"] == []
 
 
-def test_a_policy_has_a_name_or_a_group(sandbox: Sandbox) -> None:
+def test_policy_has_a_name_or_a_group(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     logs.create_log_group(logGroupName="/g")
     policy = document(ALLOW)

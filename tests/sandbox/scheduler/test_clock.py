@@ -39,7 +39,7 @@ def handler(event, context):
 """
 
 
-def test_a_function_sees_the_moved_clock(sandbox: Sandbox, clock: MovableClock) -> None:
+def test_function_uses_the_moved_clock(sandbox: Sandbox, clock: MovableClock) -> None:
     function(sandbox, CLOCKS.replace("import boto3", "import boto3, warnings; warnings.simplefilter('ignore')"))
     for day in (1, 31):
         moved = NOON.replace(day=day)
@@ -59,7 +59,7 @@ def test_a_function_sees_the_moved_clock(sandbox: Sandbox, clock: MovableClock) 
     assert any("REPORT" in line for line in messages(sandbox))
 
 
-def test_a_log_group_is_as_old_as_the_clock_says(sandbox: Sandbox) -> None:
+def test_creation_time_of_a_log_group_is_the_clocks(sandbox: Sandbox) -> None:
     logs = client(sandbox, "logs")
     logs.create_log_group(logGroupName="/new")
     [group] = logs.describe_log_groups(logGroupNamePrefix="/new")["logGroups"]

@@ -13,7 +13,7 @@ from testing.clients import client, refusal
 from testing.schedules import ACCOUNT, NOON, request, schedule, texts
 
 
-def test_what_is_not_sent_goes_back_to_its_default(sandbox: Sandbox) -> None:
+def test_member_that_is_not_sent_is_reset_to_its_default(sandbox: Sandbox) -> None:
     scheduler = client(sandbox, "scheduler")
     schedule(
         sandbox, Description="why", State="DISABLED", ActionAfterCompletion="DELETE",
@@ -59,7 +59,7 @@ def test_names_groups_and_expressions_are_checked(sandbox: Sandbox) -> None:
     assert refusal(lambda: schedule(sandbox, Name="b", **topic))[0] == "NotImplemented"
 
 
-def test_a_group_holds_its_schedules(sandbox: Sandbox, clock: MovableClock) -> None:
+def test_schedules_are_deleted_with_their_group(sandbox: Sandbox, clock: MovableClock) -> None:
     scheduler = client(sandbox, "scheduler")
     arn = scheduler.create_schedule_group(Name="stages", Tags=[{"Key": "a", "Value": "b"}])["ScheduleGroupArn"]
     assert refusal(lambda: scheduler.create_schedule_group(Name="stages"))[0] == "ConflictException"
@@ -83,7 +83,7 @@ def test_a_group_holds_its_schedules(sandbox: Sandbox, clock: MovableClock) -> N
     ],
     ids=["rule", "group"],
 )
-def test_a_name_has_64_characters_at_most(sandbox: Sandbox, make: Callable[[Sandbox, str], object]) -> None:
+def test_name_has_at_most_64_characters(sandbox: Sandbox, make: Callable[[Sandbox, str], object]) -> None:
     make(sandbox, "x" * 64)
     code, message = refusal(lambda: make(sandbox, "x" * 65))
     assert (code, "less than or equal to 64" in message) == ("ValidationException", True)

@@ -15,14 +15,14 @@ from testing.schedules import ACCOUNT, QUEUE, ROLE, names, received, request, sc
 ROLE_REFUSED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
 
 
-def test_the_role_must_exist_and_trust_the_scheduler(sandbox: Sandbox) -> None:
+def test_role_must_exist_and_trust_the_scheduler(sandbox: Sandbox) -> None:
     other = role(sandbox, "other", "events.amazonaws.com", allow("sqs:SendMessage"))
     for arn in (other, f"arn:aws:iam::{ACCOUNT}:role/none"):
         refused = refusal(lambda: schedule(sandbox, Target={"RoleArn": arn}))  # noqa: B023
         assert refused == ("ValidationException", ROLE_REFUSED)
 
 
-def test_a_trust_is_compared_with_the_schedules_group(sandbox: Sandbox) -> None:
+def test_trust_is_compared_with_the_schedules_group(sandbox: Sandbox) -> None:
     def only(source: str) -> str:
         document = json.loads(trust("scheduler.amazonaws.com"))
         document["Statement"][0]["Condition"] = {
@@ -38,7 +38,7 @@ def test_a_trust_is_compared_with_the_schedules_group(sandbox: Sandbox) -> None:
     schedule(sandbox)
 
 
-def test_the_caller_must_be_let_and_may_pass_the_role_to_the_scheduler_only(sandbox: Sandbox) -> None:
+def test_caller_needs_permissions_to_create_and_to_pass_the_role(sandbox: Sandbox) -> None:
     create = allow("scheduler:CreateSchedule", resource=f"arn:aws:scheduler:us-east-1:{ACCOUNT}:schedule/default/until")
     caller = role(sandbox, "caller", policy=create)
 
@@ -63,7 +63,7 @@ def test_the_caller_must_be_let_and_may_pass_the_role_to_the_scheduler_only(sand
             assert refusal(call)[0] == "AccessDeniedException"
 
 
-def test_what_fails_is_tried_again_and_then_a_dead_letter(sandbox: Sandbox, clock: MovableClock) -> None:
+def test_call_that_fails_is_retried_and_becomes_a_dead_letter(sandbox: Sandbox, clock: MovableClock) -> None:
     allowed = allow("sqs:SendMessage", resource=f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead")
     client(sandbox, "iam").put_role_policy(RoleName="scheduler", PolicyName="inline", PolicyDocument=allowed)
     arn = schedule(
@@ -91,7 +91,7 @@ def test_what_fails_is_tried_again_and_then_a_dead_letter(sandbox: Sandbox, cloc
     assert attributes["SCHEDULED_TIME"] == "2027-03-01T13:00:00Z"
 
 
-def test_a_retry_that_succeeds_is_the_last(sandbox: Sandbox, clock: MovableClock) -> None:
+def test_no_retry_follows_a_success(sandbox: Sandbox, clock: MovableClock) -> None:
     iam = client(sandbox, "iam")
     iam.delete_role_policy(RoleName="scheduler", PolicyName="inline")
     schedule(sandbox)

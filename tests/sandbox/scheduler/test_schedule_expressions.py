@@ -1,4 +1,4 @@
-"""Which schedule expressions AWS takes, and when they are due."""
+"""Which schedule expressions AWS accepts, and when they are due."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_cron_is_due(expression: str, expected: list[str]) -> None:
     assert occurrences(expression) == expected
 
 
-def test_a_local_time_that_the_clock_skips_is_skipped() -> None:
+def test_local_time_that_the_clock_skips_is_skipped() -> None:
     found = occurrences("cron(30 2 * * ? *)", 2, "2027-03-27T00:00", "Europe/Berlin")
     assert found == ["2027-03-27 01:30", "2027-03-29 00:30"]
 
@@ -102,23 +102,23 @@ REFUSED_BY_RULES = [
 
 
 @pytest.mark.parametrize("expression", TAKEN_BY_RULES)
-def test_a_rule_takes(expression: str) -> None:
+def test_rule_accepts_the_expression(expression: str) -> None:
     parse(expression, dialect=Dialect.RULE)
 
 
 @pytest.mark.parametrize("expression", REFUSED_BY_RULES)
-def test_a_rule_refuses(expression: str) -> None:
+def test_rule_refuses_the_expression(expression: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse(expression, dialect=Dialect.RULE)
 
 
 @pytest.mark.parametrize("expression", ["cron(0 0 1 1 ? 1969)", "cron(0/0 * * * ? *)", "cron(0 0 ? * MONDAY *)"])
-def test_scheduler_keeps_to_the_documented_values(expression: str) -> None:
+def test_scheduler_accepts_only_documented_values(expression: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse(expression)
 
 
-def test_expressions() -> None:
+def test_expressions_are_parsed_and_invalid_ones_refused() -> None:
     assert parse("rate(5 minutes)") == Rate(timedelta(minutes=5))
     assert parse("at(2027-03-01T13:00:00)") == At(NOON + timedelta(hours=1))
     workdays = parse("cron(0/30 9-10 ? * MON-FRI *)")

@@ -15,7 +15,7 @@ from testing.iam import allow
 from testing.schedules import ACCOUNT, QUEUE, ROLE, names, request, schedule, texts
 
 
-def test_a_function_is_run_asynchronously_with_the_schedules_input(sandbox: Sandbox, clock: MovableClock) -> None:
+def test_function_is_run_asynchronously_with_the_schedules_input(sandbox: Sandbox, clock: MovableClock) -> None:
     arn = function(sandbox, "def handler(event, context):\n    return event", policy=LOGS)
     target = {"Arn": arn, "Input": json.dumps({"stage": "prod", "due": "<aws.scheduler.scheduled-time>"})}
     client(sandbox, "iam").put_role_policy(
@@ -35,7 +35,7 @@ def test_a_function_is_run_asynchronously_with_the_schedules_input(sandbox: Sand
     assert (events[1]["source"], events[1]["resources"]) == ("aws.scheduler", [plain])
 
 
-def test_a_schedule_puts_an_event_on_a_bus(sandbox: Sandbox, clock: MovableClock) -> None:
+def test_schedule_puts_an_event_on_a_bus(sandbox: Sandbox, clock: MovableClock) -> None:
     bus = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default"
     _rule_to_queue(sandbox, EventPattern='{"source": ["keeper"]}')
     client(sandbox, "iam").put_role_policy(
@@ -61,7 +61,7 @@ def _rule_to_queue(sandbox: Sandbox, **given: str) -> str:
     return arn
 
 
-def test_a_rule_with_a_schedule_is_due_on_the_same_clock(sandbox: Sandbox, clock: MovableClock) -> None:
+def test_rule_with_a_schedule_is_due_on_the_same_clock(sandbox: Sandbox, clock: MovableClock) -> None:
     arn = _rule_to_queue(sandbox, ScheduleExpression="rate(1 day)")
     clock.advance(timedelta(hours=23))
     assert texts(sandbox) == []
@@ -95,7 +95,7 @@ Outputs:
 """
 
 
-def test_stacks_have_schedules_and_groups(sandbox: Sandbox, clock: MovableClock) -> None:
+def test_stack_creates_schedules_and_groups(sandbox: Sandbox, clock: MovableClock) -> None:
     cloudformation = client(sandbox, "cloudformation")
     cloudformation.create_stack(
         StackName="sweeper", TemplateBody=TEMPLATE, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]

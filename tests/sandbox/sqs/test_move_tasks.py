@@ -20,7 +20,7 @@ def arn(name: str) -> str:
 
 @pytest.fixture
 def sqs(sandbox: Sandbox) -> Any:
-    """A client of an account with the queue ``work``, its dead-letter queue ``dead``, and ``other``."""
+    """Return a client of an account with the queue ``work``, its dead-letter queue, and the queue ``other``."""
     sqs = client(sandbox, "sqs")
     for name in ("dead", "other"):
         sqs.create_queue(QueueName=name)
@@ -35,7 +35,7 @@ def url(sqs: Any, name: str) -> str:
 
 
 def bodies(sqs: Any, name: str) -> list[str]:
-    """What can be received from a queue; it stays there, and cannot be received again for a while."""
+    """Receive all available messages of a queue and return their texts, without deleting them."""
     found: list[str] = []
     while messages := sqs.receive_message(QueueUrl=url(sqs, name), MaxNumberOfMessages=10).get("Messages"):
         found += [message["Body"] for message in messages]
@@ -43,7 +43,7 @@ def bodies(sqs: Any, name: str) -> list[str]:
 
 
 def die(sqs: Any, *names: str) -> None:
-    """Messages come to ``work`` and are taken once too often."""
+    """Send messages to ``work`` and receive them until they are dead letters."""
     for name in names:
         sqs.send_message(QueueUrl=url(sqs, "work"), MessageBody=name)
     for _ in range(2):
@@ -51,7 +51,7 @@ def die(sqs: Any, *names: str) -> None:
 
 
 def ended(sandbox: Sandbox, sqs: Any) -> dict[str, Any]:
-    """The last task, once it runs no more."""
+    """Wait until the last task has ended, and return it."""
 
     def last() -> dict[str, Any] | None:
         task: dict[str, Any] = sqs.list_message_move_tasks(SourceArn=arn("dead"))["Results"][0]
@@ -63,7 +63,7 @@ def ended(sandbox: Sandbox, sqs: Any) -> dict[str, Any]:
 
 
 def test_messages_move_to_the_destination_as_new_ones(sandbox: Sandbox, sqs: Any) -> None:
-    """Whether a redrive policy brought them or somebody sent them straight to the dead-letter queue."""
+    """Both messages that a redrive policy moved and messages that were sent to the dead-letter queue directly."""
     die(sqs, "a", "b")
     sqs.send_message(QueueUrl=url(sqs, "dead"), MessageBody="straight")
     handle = sqs.start_message_move_task(SourceArn=arn("dead"), DestinationArn=arn("other"))["TaskHandle"]
@@ -85,7 +85,7 @@ def test_messages_move_to_the_destination_as_new_ones(sandbox: Sandbox, sqs: Any
     assert {message["Attributes"]["ApproximateReceiveCount"] for message in received} == {"1"}
 
 
-def test_without_a_destination_a_message_goes_back_to_where_it_came_from(sandbox: Sandbox, sqs: Any) -> None:
+def test_message_moves_to_its_source_queue_without_a_destination(sandbox: Sandbox, sqs: Any) -> None:
     die(sqs, "a")
     sqs.start_message_move_task(SourceArn=arn("dead"))
     task = ended(sandbox, sqs)
@@ -94,7 +94,7 @@ def test_without_a_destination_a_message_goes_back_to_where_it_came_from(sandbox
     assert bodies(sqs, "work") == ["a"]
 
 
-def test_without_a_destination_a_message_that_came_from_no_queue_stays(sandbox: Sandbox, sqs: Any) -> None:
+def test_message_without_a_source_queue_stays_without_a_destination(sandbox: Sandbox, sqs: Any) -> None:
     sqs.send_message(QueueUrl=url(sqs, "dead"), MessageBody="straight")
     sqs.start_message_move_task(SourceArn=arn("dead"))
     task = ended(sandbox, sqs)
@@ -121,7 +121,7 @@ def test_rate_is_kept_and_only_one_task_runs(sandbox: Sandbox, sqs: Any) -> None
     assert [task["ApproximateNumberOfMessagesToMove"] for task in tasks] == [0, 10]
 
 
-def test_destination_deleted_meanwhile_fails_the_task(sandbox: Sandbox, sqs: Any) -> None:
+def test_task_fails_if_its_destination_is_deleted(sandbox: Sandbox, sqs: Any) -> None:
     for number in range(10):
         sqs.send_message(QueueUrl=url(sqs, "dead"), MessageBody=str(number))
     sqs.start_message_move_task(SourceArn=arn("dead"), DestinationArn=arn("other"), MaxNumberOfMessagesPerSecond=10)
@@ -131,8 +131,8 @@ def test_destination_deleted_meanwhile_fails_the_task(sandbox: Sandbox, sqs: Any
     assert len(bodies(sqs, "dead")) == 10 - task["ApproximateNumberOfMessagesMoved"]
 
 
-def test_what_is_received_stays(sandbox: Sandbox, sqs: Any) -> None:
-    """A message that somebody has received cannot be moved."""
+def test_message_in_flight_is_not_moved(sandbox: Sandbox, sqs: Any) -> None:
+    """A message that somebody has received is not available to be moved."""
     sqs.send_message(QueueUrl=url(sqs, "dead"), MessageBody="looked at")
     assert bodies(sqs, "dead") == ["looked at"]
     sqs.start_message_move_task(SourceArn=arn("dead"), DestinationArn=arn("other"))
@@ -162,7 +162,7 @@ def test_what_is_received_stays(sandbox: Sandbox, sqs: Any) -> None:
         ),
     ],
 )
-def test_refusals(sqs: Any, task: dict[str, str], expected: tuple[str, str]) -> None:
+def test_invalid_task_is_refused(sqs: Any, task: dict[str, str], expected: tuple[str, str]) -> None:
     assert refusal(lambda: sqs.start_message_move_task(**task)) == expected
 
 
@@ -181,7 +181,7 @@ def test_rate_above_500_is_refused(sqs: Any) -> None:
         ("SendMessage", "other"),
     ],
 )
-def test_task_takes_every_permission_of_its_work(sandbox: Sandbox, sqs: Any, action: str, queue: str) -> None:
+def test_task_needs_the_permissions_of_all_its_calls(sandbox: Sandbox, sqs: Any, action: str, queue: str) -> None:
     statements = [
         {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"},
         {"Effect": "Deny", "Action": f"sqs:{action}", "Resource": arn(queue)},

@@ -32,14 +32,14 @@ def redrive(count: object) -> str:
         ("Nonsense", "1", "InvalidAttributeName"),
     ],
 )
-def test_an_attribute_is_refused(sandbox: Sandbox, name: str, value: str, code: str) -> None:
+def test_attribute_is_refused(sandbox: Sandbox, name: str, value: str, code: str) -> None:
     sqs = client(sandbox, "sqs")
     url = sqs.create_queue(QueueName="q")["QueueUrl"]
     assert refusal(lambda: sqs.set_queue_attributes(QueueUrl=url, Attributes={name: value}))[0] == code
     assert refusal(lambda: sqs.create_queue(QueueName="new", Attributes={name: value}))[0] == code
 
 
-def test_an_attribute_at_its_bound_is_taken(sandbox: Sandbox) -> None:
+def test_attribute_at_its_bound_is_accepted(sandbox: Sandbox) -> None:
     sqs = client(sandbox, "sqs")
     url = sqs.create_queue(QueueName="q", Attributes={"DelaySeconds": "900", "VisibilityTimeout": "0"})["QueueUrl"]
     wanted = {"MaximumMessageSize": "1048576", "MessageRetentionPeriod": "1209600", "RedrivePolicy": redrive("1000")}
@@ -48,7 +48,7 @@ def test_an_attribute_at_its_bound_is_taken(sandbox: Sandbox) -> None:
     assert (kept["MaximumMessageSize"], kept["DelaySeconds"]) == ("1048576", "900")
 
 
-def test_a_message_is_refused(sandbox: Sandbox) -> None:
+def test_message_is_refused(sandbox: Sandbox) -> None:
     sqs = client(sandbox, "sqs")
     url = sqs.create_queue(QueueName="q")["QueueUrl"]
     missing = ("MissingParameter", "The request must contain the parameter MessageBody.")

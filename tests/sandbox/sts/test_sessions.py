@@ -22,7 +22,7 @@ ASSUME = "sts:AssumeRole"
 
 
 def trusting(sandbox: Sandbox, name: str, principal: str | list[str], **more: Any) -> str:
-    """The ARN of a new role that lets the principal in."""
+    """Create a role that trusts the principal and return its ARN."""
     statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": ASSUME, **more}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     arn: str = client(sandbox, "iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
@@ -45,12 +45,12 @@ ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:user/administrator"
 OTHER = f"arn:aws:sts::{ACCOUNT}:assumed-role/other/me"
 
 
-def test_a_role_that_does_not_exist_is_assumed_by_nobody(sandbox: Sandbox) -> None:
+def test_missing_role_cannot_be_assumed(sandbox: Sandbox) -> None:
     absent = f"arn:aws:iam::{ACCOUNT}:role/absent"
     assert refusal(lambda: assume(client(sandbox, "sts"), absent)) == denied(absent, ADMINISTRATOR)
 
 
-def test_a_role_is_not_assumed_by_whom_it_does_not_trust(sandbox: Sandbox) -> None:
+def test_role_cannot_be_assumed_without_its_trust(sandbox: Sandbox) -> None:
     of_lambda = role(sandbox, "fn", "lambda.amazonaws.com")
     assert refusal(lambda: assume(client(sandbox, "sts"), of_lambda)) == denied(of_lambda, ADMINISTRATOR)
     other = role(sandbox, "other", policy=allow(ASSUME))
@@ -59,7 +59,7 @@ def test_a_role_is_not_assumed_by_whom_it_does_not_trust(sandbox: Sandbox) -> No
     assert assume(client(sandbox, "sts"), mine)["AssumedRoleUser"]["Arn"].endswith(":assumed-role/mine/session")
 
 
-def test_trust_in_the_account_asks_for_a_permission_and_trust_in_the_caller_does_not(sandbox: Sandbox) -> None:
+def test_trust_in_the_account_requires_a_permission_and_trust_in_the_caller_does_not(sandbox: Sandbox) -> None:
     other = role(sandbox, "other")
     by_account = trusting(sandbox, "account", f"arn:aws:iam::{ACCOUNT}:root")
     by_name = trusting(sandbox, "name", [other, f"arn:aws:iam::{ACCOUNT}:root"])
@@ -78,14 +78,14 @@ def test_trust_in_the_account_asks_for_a_permission_and_trust_in_the_caller_does
     assert refusal(lambda: assume(sts, by_name)) == denied(by_name, OTHER, why)
 
 
-def test_a_trust_policy_may_ask_for_an_external_id(sandbox: Sandbox) -> None:
+def test_trust_policy_may_require_an_external_id(sandbox: Sandbox) -> None:
     arn = trusting(sandbox, "r", ACCOUNT, Condition={"StringEquals": {"sts:ExternalId": "secret"}})
     sts = client(sandbox, "sts")
     assert refusal(lambda: assume(sts, arn))[0] == "AccessDenied"
     assume(sts, arn, ExternalId="secret")
 
 
-def test_a_session_lasts_as_long_as_its_role_lets_it(sandbox: Sandbox) -> None:
+def test_session_is_limited_by_its_role(sandbox: Sandbox) -> None:
     arn, other = trusting(sandbox, "r", ACCOUNT), role(sandbox, "other", policy=allow(ASSUME))
     sts, chained = client(sandbox, "sts"), as_role(sandbox, other)
     longer = refusal(lambda: assume(sts, arn, DurationSeconds=3601))
@@ -123,7 +123,7 @@ def invalid(value: str, rule: str) -> str:
         ),
     ],
 )
-def test_parameters_that_sts_does_not_take(sandbox: Sandbox, changed: dict[str, Any], message: str) -> None:
+def test_invalid_parameters_are_refused(sandbox: Sandbox, changed: dict[str, Any], message: str) -> None:
     arn = trusting(sandbox, "r", ACCOUNT)
     sts = boto3.client(
         "sts",
@@ -137,7 +137,7 @@ def test_parameters_that_sts_does_not_take(sandbox: Sandbox, changed: dict[str, 
     assert refusal(lambda: sts.assume_role(**parameters)) == ("ValidationError", message)
 
 
-def test_a_new_role_is_not_assumed_at_once() -> None:
+def test_new_role_cannot_be_assumed_at_once() -> None:
     now = datetime(2026, 11, 28, tzinfo=UTC)
     with Sandbox(iam_propagation_seconds=5, clock=lambda: now) as sandbox:
         arn = trusting(sandbox, "r", ACCOUNT)

@@ -52,7 +52,7 @@ def test_stages_are_tagged_found_and_untagged(sandbox: Sandbox) -> None:
     assert found() == {http, bucket}
 
 
-def test_what_cannot_be_tagged_is_named_and_takes_nothing_along(sandbox: Sandbox) -> None:
+def test_resource_that_cannot_be_tagged_is_named_and_the_others_are_tagged(sandbox: Sandbox) -> None:
     tagging = client(sandbox, "resourcegroupstaggingapi")
     api_id, rest = rest_stage(sandbox)
     elsewhere = rest.replace("us-east-1", "eu-west-1")
@@ -65,7 +65,7 @@ def test_what_cannot_be_tagged_is_named_and_takes_nothing_along(sandbox: Sandbox
     assert code == "InvalidParameterException"
 
 
-def test_the_caller_needs_the_permissions_of_both_services(sandbox: Sandbox) -> None:
+def test_caller_needs_the_permissions_of_both_services(sandbox: Sandbox) -> None:
     api_id, rest = rest_stage(sandbox)
     arn = role(sandbox, "tagger", "lambda.amazonaws.com", allow("tag:TagResources"))
     tagging = client(sandbox, "resourcegroupstaggingapi", credentials=sandbox.caller_of_role(arn, "session"))
@@ -78,7 +78,7 @@ def test_the_caller_needs_the_permissions_of_both_services(sandbox: Sandbox) -> 
 
 
 @pytest.mark.parametrize("shows", [False, True])
-def test_cloudtrail_shows_the_call_and_perhaps_api_gateways_own(sandbox: Sandbox, shows: bool) -> None:
+def test_cloudtrail_records_the_call_and_perhaps_api_gateways_own(sandbox: Sandbox, shows: bool) -> None:
     sandbox.turn(tagging_api_shows_service_calls=shows)
     _, rest = rest_stage(sandbox)
     tagging = client(sandbox, "resourcegroupstaggingapi")

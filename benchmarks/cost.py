@@ -42,7 +42,7 @@ from benchmarks.cost_of_logs import (
 from benchmarks.prices import COMPRESSED, DATED, EVENTS, FREE, KEYS, PRICES
 from benchmarks.results import Plot, Result
 from log_keeper.stages import Protocol
-from testing.builders import SETTINGS
+from testing.builders import POLICY
 
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "cost.md", ROOT / "README.md"
@@ -111,7 +111,7 @@ the time that need it.
   {LEVELS["INFO with data trace"]:,.0f} bytes: those of a GET that a Lambda function answers with 2 KB, recorded on AWS
   in 2026-09 (radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json). Authorizers add lines. A line is cut
   after 1 KB ([API Gateway developer guide][execution]).
-- Kept: access logs {SETTINGS.access_log_retention} days, execution logs {SETTINGS.execution_log_retention}, compressed
+- Kept: access logs {POLICY.access_log_retention} days, execution logs {POLICY.execution_log_retention}, compressed
   to {COMPRESSED:.0%}. The sums are those after a year, when lines expire as fast as they come.
 - HTTP APIs have no execution logs.
 

@@ -28,7 +28,7 @@ from benchmarks.prices import (
 )
 from benchmarks.results import load
 from benchmarks.warm import handler
-from testing.builders import SETTINGS
+from testing.builders import DEPLOYMENT
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = (ROOT / "template.yaml").read_text()
@@ -149,7 +149,7 @@ def bill(stages: int, measured: Measured) -> list[Item]:
     calls_of_a_sweep = apis + measured.sweep_overhead + apis // 500
     lists_of_groups = ceil(stages / 25)
     of_a_sweep = SECONDS_OF_A_START + max(
-        calls_of_a_sweep / SETTINGS.sweep_rate, (calls_of_a_sweep + lists_of_groups) * SECONDS_OF_A_CALL
+        calls_of_a_sweep / DEPLOYMENT.sweep_rate, (calls_of_a_sweep + lists_of_groups) * SECONDS_OF_A_CALL
     )
     metrics = (
         _share_of_hours(compliant)  # StagesCompliant

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.prices import COMPRESSED, DAYS, HOURS, INGESTION, STORAGE, VENDED
 from log_keeper.stages import Protocol
-from testing.builders import FORMATS, SETTINGS
+from testing.builders import FORMATS, POLICY
 
 RATES = (10, 100, 1_000)
 #: Number of requests of which one fails, with one line at ERROR.
@@ -119,7 +119,7 @@ class Logs:
     @property
     def storage(self) -> float:
         """Return USD per month, from the time when the first logs expire."""
-        days = self.access * SETTINGS.access_log_retention + self.execution * SETTINGS.execution_log_retention
+        days = self.access * POLICY.access_log_retention + self.execution * POLICY.execution_log_retention
         return STORAGE.of(COMPRESSED * days / DAYS)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
@@ -17,12 +17,12 @@ from botocore.compat import HTTPHeaders
 from fuzz.api_gateway import FRESH_METHOD
 from log_keeper.policy.log_delivery import with_delivery
 from log_keeper.stages import ApiVersion, Protocol, StageRef, access_log_group
-from testing.builders import ACCOUNT, FORMATS, REGION, SETTINGS, sample
+from testing.builders import ACCOUNT, DEPLOYMENT, FORMATS, REGION, sample, settings_with
 
 #: Messages in a batch, as in the template.
 BATCH = 10
 #: With this rate nothing waits.
-SETTINGS_WITHOUT_LIMIT = replace(SETTINGS, sweep_rate=10**9)
+SETTINGS_WITHOUT_LIMIT = settings_with(sweep_rate=10**9)
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 _CREATED = NOW.timestamp() - 3600
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
@@ -74,7 +74,7 @@ class Case:
             "messageAttributes": {},
             "md5OfBody": "0" * 32,
             "eventSource": "aws:sqs",
-            "eventSourceARN": SETTINGS_WITHOUT_LIMIT.stage_queue_arn,
+            "eventSourceARN": DEPLOYMENT.queues.stage_queue_arn,
             "awsRegion": REGION,
         }
 

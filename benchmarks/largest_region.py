@@ -16,12 +16,12 @@ from datetime import timedelta
 from benchmarks.results import Plot, Result
 from benchmarks.simulated import World, give_log_role, make_http_apis, make_rest_apis, quiet, world
 from sandbox.simulation import Latency
-from testing.builders import SETTINGS
+from testing.builders import DEPLOYMENT
 from testing.owner import Owner
 
 REST, HTTP, STAGES = (20, 10, 10) if os.environ.get("BENCH_QUICK") else (1_320, 600, 10)
 #: Calls a second: the default of parameter SweepRate.
-RATE = SETTINGS.sweep_rate
+RATE = DEPLOYMENT.sweep_rate
 #: Simulated seconds that a call takes.
 LATENCY = 0.05
 

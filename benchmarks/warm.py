@@ -42,13 +42,14 @@ class Call:
 def handler(aws: Aws, session: boto3.Session, messages: int = BATCH) -> Callable[[], None]:
     """Return a function that passes one batch to the handler. Its first call is cold, and reads the log role."""
     from handlers import enforce  # only after standard output is redirected: its Logger keeps the stream
+    from handlers.runtime import Time
 
-    door = enforce.Door(SETTINGS_WITHOUT_LIMIT, session, clock=lambda: NOW)
-    open_door = enforce.logger.inject_lambda_context(door.open)
+    of_batches = enforce.EnforceHandler(SETTINGS_WITHOUT_LIMIT, session, Time(now=lambda: NOW))
+    handle = enforce.logger.inject_lambda_context(of_batches.handle)
     event = {"Records": [aws.case.message(number) for number in range(messages)]}
 
     def happen() -> None:
-        answer = open_door(event, cast(Any, Context()))
+        answer = handle(event, cast(Any, Context()))
         assert answer == {"batchItemFailures": []}, answer
 
     return happen

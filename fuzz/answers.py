@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from fuzz.choices import Choices
 from log_keeper.policy.access_log_format import FormatName
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
-from testing.builders import ACCOUNT, FORMATS, REGION, SETTINGS
+from testing.builders import ACCOUNT, FORMATS, REGION, settings_with
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -114,8 +113,7 @@ def any_tags(choices: Choices) -> dict[str, str]:
 
 def any_settings(choices: Choices) -> Settings:
     """Return settings with any values of the parameters that decide about a stage."""
-    return replace(
-        SETTINGS,
+    return settings_with(
         access_log_format=choices.pick(tuple(FormatName)),
         allows_data_trace=choices.flip(),
         wants_detailed_metrics=choices.flip(),

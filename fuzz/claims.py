@@ -14,7 +14,8 @@ from typing import Any
 
 from fuzz.answers import NOW
 from fuzz.api_gateway import FRESH_METHOD, LEAVES, METHOD_KEY, RefusedError, patched, updated
-from log_keeper.aws import http_websocket, rest, schedules
+from log_keeper.aws import http_websocket, rest
+from log_keeper.aws.schedules import Schedules
 from log_keeper.events.cloudtrail import cause_of, read_event
 from log_keeper.events.hints import (
     ApiNamed,
@@ -27,12 +28,13 @@ from log_keeper.events.hints import (
 )
 from log_keeper.events.own_events import stage_to_evaluate
 from log_keeper.events.sweep_work import UnreadableWorkError, Work
-from log_keeper.policy.evaluation import Facts, evaluate, firehose_stream_of, log_groups_of
+from log_keeper.policy.evaluation import Facts, evaluate
+from log_keeper.policy.log_groups import firehose_stream_of, log_groups_of
 from log_keeper.policy.opt_in import read_opt_in
 from log_keeper.policy.plan import Applied, plan
-from log_keeper.settings import Settings
+from log_keeper.policy.policy import Policy
 from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage, StageRef
-from testing.builders import ACCOUNT, OWN_ROLE_ARN, REF, REGION, SETTINGS, V2_REF
+from testing.builders import ACCOUNT, DEPLOYMENT, OWN_ROLE_ARN, POLICY, REF, REGION, V2_REF
 
 REGIONS = (REGION, "eu-west-1")
 
@@ -109,14 +111,14 @@ def check_work(body: str) -> None:
 
 def check_tags(tags: Mapping[str, str]) -> None:
     """Check that tags are an opt-in or none; that its end can be scheduled, and that it ends then, not before."""
-    opt_in = read_opt_in(tags, SETTINGS.policy, NOW)
+    opt_in = read_opt_in(tags, POLICY, NOW)
     assert opt_in.level in (LoggingLevel.ERROR, LoggingLevel.INFO)
     if opt_in.until is not None:
         assert opt_in.level is LoggingLevel.INFO
         assert opt_in.until > NOW
-        schedules.ensure_schedule(_NoSchedules(), SETTINGS, REF, opt_in.until)  # type: ignore[arg-type]
-        assert read_opt_in(tags, SETTINGS.policy, opt_in.until).level is LoggingLevel.ERROR
-        assert read_opt_in(tags, SETTINGS.policy, opt_in.until - timedelta(seconds=1, microseconds=-1)).until
+        Schedules(_NoSchedules(), DEPLOYMENT).set_end_of_opt_in(REF, opt_in.until)  # type: ignore[arg-type]
+        assert read_opt_in(tags, POLICY, opt_in.until).level is LoggingLevel.ERROR
+        assert read_opt_in(tags, POLICY, opt_in.until - timedelta(seconds=1, microseconds=-1)).until
 
 
 class _NoSchedules:
@@ -132,12 +134,12 @@ class _NoSchedules:
         assert schedule["ScheduleExpressionTimezone"] == "UTC"
 
 
-def check_rest_stage(before: dict[str, Any], settings: Settings) -> None:
+def check_rest_stage(before: dict[str, Any], policy: Policy) -> None:
     """Check that a REST stage is compliant after its patch is applied, and nothing else in it has changed."""
     kept = deepcopy(before)
     stage = rest.to_stage(REF, before)  # type: ignore[arg-type]
-    planned = plan(stage, settings.policy, NOW)
-    _check_groups(stage, settings)
+    planned = plan(stage, policy, NOW)
+    _check_groups(stage, policy)
     operations = rest.patch_operations(planned)
     assert before == kept, "Log Keeper does not change the answer"
     methods = {"*/*", *before.get("methodSettings", {})}
@@ -145,20 +147,20 @@ def check_rest_stage(before: dict[str, Any], settings: Settings) -> None:
     assert {operation["path"] for operation in operations} <= paths, "each method has the key that GetStage shows"
     if not all(METHOD_KEY.fullmatch(method) for method in before.get("methodSettings", {})):
         return  # API Gateway never answers such a method
-    _check_order(before, operations, settings)
+    _check_order(before, operations, policy)
     after = patched(before, operations)
-    again = plan(rest.to_stage(REF, after), settings.policy, NOW)  # type: ignore[arg-type]
+    again = plan(rest.to_stage(REF, after), policy, NOW)  # type: ignore[arg-type]
     assert again.is_compliant, again.changes
     assert (again.opt_in, again.is_exempt) == (planned.opt_in, planned.is_exempt)
-    assert _rest_of_rest(before, settings) == _rest_of_rest(after, settings)
+    assert _rest_of_rest(before, policy) == _rest_of_rest(after, policy)
     _check_destination(before, after, "accessLogSettings", "destinationArn")
 
 
-def _check_order(before: dict[str, Any], operations: list[Any], settings: Settings) -> None:
+def _check_order(before: dict[str, Any], operations: list[Any], policy: Policy) -> None:
     """Check that no operation sets a level while data tracing is on, unless tags allow it."""
-    tags, policy = before.get("tags", {}), settings.policy
+    tags = before.get("tags", {})
     is_allowed = (
-        settings.allows_data_trace
+        policy.allows_data_trace
         and read_opt_in(tags, policy, NOW).level is LoggingLevel.INFO
         and tags.get("execution-logs-data-trace", "").strip().lower() == "true"
     )
@@ -174,19 +176,19 @@ def _check_order(before: dict[str, Any], operations: list[Any], settings: Settin
             assert not any(each.get("dataTraceEnabled") for each in changed)
 
 
-def _rest_of_rest(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def _rest_of_rest(answer: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
     """Return the settings of the stage that the policy does not manage."""
     others = {name: value for name, value in answer.items() if name not in ("accessLogSettings", "methodSettings")}
     # API Gateway creates the entry for all methods with the first setting.
     methods = {"*/*": FRESH_METHOD} | answer.get("methodSettings", {})
-    ours = {"loggingLevel", "dataTraceEnabled"} | ({"metricsEnabled"} if settings.wants_detailed_metrics else set())
+    ours = {"loggingLevel", "dataTraceEnabled"} | ({"metricsEnabled"} if policy.wants_detailed_metrics else set())
     others["methodSettings"] = {
         method: {name: value for name, value in each.items() if name not in ours} for method, each in methods.items()
     }
     return others
 
 
-def check_v2_stage(before: dict[str, Any], protocol: Protocol, settings: Settings, *, keeps: bool) -> None:
+def check_v2_stage(before: dict[str, Any], protocol: Protocol, policy: Policy, *, keeps: bool) -> None:
     """Check that an HTTP or WebSocket stage is compliant after Log Keeper's calls, and nothing else in it has changed.
 
     ``keeps``: whether API Gateway keeps the members of a route's settings that a request does not have. If so, Log
@@ -194,19 +196,19 @@ def check_v2_stage(before: dict[str, Any], protocol: Protocol, settings: Setting
     """
     kept = deepcopy(before)
     stage = http_websocket.to_stage(V2_REF, protocol, before)  # type: ignore[arg-type]
-    planned = plan(stage, settings.policy, NOW)
-    _check_groups(stage, settings)
+    planned = plan(stage, policy, NOW)
+    _check_groups(stage, policy)
     client = _V2Client(before, protocol, keeps)
-    reading = http_websocket.V2Stage(client, stage, before)  # type: ignore[arg-type]
-    applied = reading.apply(planned)
+    reading = http_websocket.V2Reading(stage, before.get("RouteSettings", {}))
+    applied = http_websocket.apply(client, reading, planned)  # type: ignore[arg-type]
     assert before == kept, "an answer is read, not written"
     assert applied == Applied(planned.changes)
     if keeps:
         assert client.calls == bool(planned.changes)
         assert client.members <= _V2_MEMBERS
-    again = plan(http_websocket.to_stage(V2_REF, protocol, client.answer), settings.policy, NOW)  # type: ignore[arg-type]
+    again = plan(http_websocket.to_stage(V2_REF, protocol, client.answer), policy, NOW)  # type: ignore[arg-type]
     assert again.is_compliant, again.changes
-    assert _rest_of_v2(before, settings) == _rest_of_v2(client.answer, settings)
+    assert _rest_of_v2(before, policy) == _rest_of_v2(client.answer, policy)
     _check_destination(before, client.answer, "AccessLogSettings", "DestinationArn")
 
 
@@ -229,10 +231,10 @@ class _V2Client:
         return deepcopy(self.answer)
 
 
-def _rest_of_v2(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def _rest_of_v2(answer: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
     """Return the settings of the stage that the policy does not manage; empty ones for those that are absent."""
     of_routes = {"LoggingLevel", "DataTraceEnabled"}
-    of_stage = of_routes | ({"DetailedMetricsEnabled"} if settings.wants_detailed_metrics else set())
+    of_stage = of_routes | ({"DetailedMetricsEnabled"} if policy.wants_detailed_metrics else set())
 
     def others(whole: Mapping[str, Any], ours: set[str]) -> dict[str, Any]:
         return {name: value for name, value in whole.items() if name not in ours}
@@ -249,11 +251,11 @@ def _check_destination(before: Mapping[str, Any], after: Mapping[str, Any], memb
     assert not there or after[member][leaf] == there
 
 
-def _check_groups(stage: Stage, settings: Settings) -> None:
+def _check_groups(stage: Stage, policy: Policy) -> None:
     """Check that the log groups and the stream of the stage have names that AWS allows."""
-    names = [group.name for group in log_groups_of(stage, settings)]
+    names = [group.name for group in log_groups_of(stage, policy)]
     assert len(names) == len(set(names))
     assert all(LOG_GROUP.match(name) for name in names)
     stream = firehose_stream_of(stage)
     assert stream is None or _STREAM.match(stream)
-    evaluate(stage, settings, Facts(), NOW)
+    evaluate(stage, policy, Facts(), NOW)

@@ -25,7 +25,7 @@ from log_keeper.events.hints import UnreadableEventError
 from log_keeper.events.sweep_work import UnreadableWorkError
 from log_keeper.settings import Settings
 from log_keeper.stages import ApiVersion, Protocol
-from testing.builders import ACCOUNT, OWN_ROLE_ARN, REGION, SETTINGS
+from testing.builders import ACCOUNT, DEPLOYMENT, OWN_ROLE_ARN, REGION
 from testing.deliveries import Context
 
 _LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
@@ -52,7 +52,7 @@ _WRITES = {
     "events": {"PutEvents"},
     "sqs": {"SendMessage", "SendMessageBatch"},
 }
-_QUEUES = (SETTINGS.stage_queue_url, SETTINGS.sweep_queue_url)
+_QUEUES = (DEPLOYMENT.queues.stage_queue_url, DEPLOYMENT.queues.sweep_queue_url)
 _READS = ("Get", "Describe", "List", "Simulate")
 
 
@@ -179,7 +179,7 @@ def check_delivery(
     aws = Aws(rest, v2, protocol)
     record = {"messageId": "0", "receiptHandle": "", "body": body, "eventSource": "aws:sqs"}
     with _replaced_clients(enforce, aws):
-        answer: Any = enforce.Door(settings).open({"Records": [record]}, Context())  # type: ignore[arg-type]
+        answer: Any = enforce.EnforceHandler(settings).handle({"Records": [record]}, Context())  # type: ignore[arg-type]
     failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
     if is_readable(body, settings):
         assert failed == [], "the message was read, and processing it failed"
@@ -195,7 +195,7 @@ def check_sweep(
     aws = Aws(rest, v2, protocol)
     try:
         with _replaced_clients(sweep, aws):
-            sweep.Door(settings).open(body, Context(remaining=900_000))  # type: ignore[arg-type]
+            sweep.SweepHandler(settings).handle_message(body, Context(remaining=900_000))  # type: ignore[arg-type]
     except UnreadableWorkError:
         assert aws.calls == []
     assert {service for service, operation in aws.calls if not operation.startswith(_READS)} <= {"sqs"}
@@ -204,7 +204,7 @@ def check_sweep(
 def is_readable(body: str, settings: Settings) -> bool:
     """Return whether the message is an event that Log Keeper can read."""
     try:
-        read_event(json.loads(body), account=settings.account, regions=settings.regions, own_role_arn=OWN_ROLE_ARN)
+        read_event(json.loads(body), account=ACCOUNT, regions=settings.deployment.regions, own_role_arn=OWN_ROLE_ARN)
     except (RecursionError, UnreadableEventError, ValueError):
         return False
     return True

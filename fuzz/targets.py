@@ -46,13 +46,13 @@ def _text(data: bytes) -> str:
 
 def _rest(data: bytes) -> tuple[Any, ...]:
     choices = _choices(data)
-    return answers.rest_answer(choices), answers.any_settings(choices)
+    return answers.rest_answer(choices), answers.any_settings(choices).policy
 
 
 def _v2(data: bytes) -> tuple[Any, ...]:
     choices = _choices(data)
     protocol = choices.pick((Protocol.HTTP, Protocol.WEBSOCKET))
-    return answers.v2_answer(choices), protocol, answers.any_settings(choices), choices.flip()
+    return answers.v2_answer(choices), protocol, answers.any_settings(choices).policy, choices.flip()
 
 
 def _delivery(data: bytes) -> tuple[Any, ...]:
@@ -108,7 +108,7 @@ TARGETS = {
     "tags": Target(lambda data: (answers.any_tags(_choices(data)),), claims.check_tags),
     "rest-stages": Target(_rest, claims.check_rest_stage),
     "v2-stages": Target(
-        _v2, lambda answer, protocol, settings, keeps: claims.check_v2_stage(answer, protocol, settings, keeps=keeps)
+        _v2, lambda answer, protocol, policy, keeps: claims.check_v2_stage(answer, protocol, policy, keeps=keeps)
     ),
     "deliveries": Target(
         _delivery, functions.check_delivery, [message + _SEPARATOR + bytes(64) for message in _SHORT], _WORDS, 4096

@@ -15,10 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
+from log_keeper.inventory import Inventory
 from log_keeper.policy.access_log_format import FormatName
-from log_keeper.settings import Settings
+from log_keeper.policy.policy import Policy
 from preview.model import Preview
-from preview.reading import ShowProgress, enabled_regions, explain, identify, read_regions, show_no_progress
+from preview.reading import ShowProgress, enabled_regions, explain, identify, read_region, show_no_progress
 from preview.report_data import to_csv, to_json
 from preview.report_html import to_html
 from tools.aws_session import ERROR, ToolError, exit_with, open_session, run
@@ -147,36 +148,17 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def settings(arguments: argparse.Namespace, account: str, partition: str, regions: tuple[str, ...]) -> Settings:
-    """Return the settings of audit mode with the policy of the command line. Names of the stack are empty."""
-    return Settings(
-        account=account,
+def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
+    """Return the policy that the command line describes."""
+    return Policy(
         partition=partition,
-        regions=regions,
         info_tag_key=arguments.info_tag_key,
+        access_log_format=arguments.access_log_format,
         access_log_retention=arguments.access_log_retention_days,
         execution_log_retention=arguments.execution_log_retention_days,
-        access_log_format=arguments.access_log_format,
         allows_data_trace=arguments.allow_data_trace,
         wants_detailed_metrics=arguments.detailed_metrics,
         exempt_tag_key=arguments.exempt_tag_key or None,
-        is_audit=True,
-        own_role_arn="",
-        log_role_name="",
-        log_role_arn=None,
-        log_role_path="/",
-        log_role_boundary_arn=None,
-        log_group_kms_key_arn=None,
-        schedule_group="",
-        schedule_role_arn="",
-        forwarding_rules=(),
-        forwarding_queue="",
-        forwarding_stack_set="",
-        stage_queue_arn="",
-        stage_queue_url="",
-        sweep_queue_url="",
-        sweep_rate=0,
-        missing_log_group_minutes=0,
     )
 
 
@@ -226,15 +208,18 @@ def _read(arguments: argparse.Namespace) -> Preview:
                 raise ToolError("no region is set: name one with --region, set AWS_REGION, or choose --all-regions.")
             clients = Clients(lambda: Pace(arguments.rate), session)
             regions = [*([home] if home else []), *chosen]
-            account, partition = identify(clients, regions or ["us-east-1"])
+            account = identify(clients, regions or ["us-east-1"])
             not_enabled: tuple[str, ...] = ()
             if arguments.all_regions:
-                chosen, not_enabled = enabled_regions(clients, session, partition, show_progress)
+                chosen, not_enabled = enabled_regions(clients, session, account.partition, show_progress)
         except (BotoCoreError, ClientError) as error:
             raise ToolError(explain(error)) from error
-        policy = settings(arguments, account, partition, chosen)
-        read = read_regions(clients, policy, lambda: datetime.now(UTC), show_progress)
-        return Preview(policy, datetime.now(UTC), read, not_enabled)
+        policy = policy_of(arguments, account.partition)
+        read = tuple(
+            read_region(Inventory(clients, account, region, policy), lambda: datetime.now(UTC), show_progress)
+            for region in chosen
+        )
+        return Preview(account, policy, datetime.now(UTC), read, not_enabled)
 
 
 @contextmanager

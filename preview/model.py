@@ -10,9 +10,9 @@ from datetime import datetime
 from log_keeper.aws.account_role import AccountRole, RoleStatus
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.policy.results import Outcome
-from log_keeper.settings import Settings
-from log_keeper.stages import LoggingLevel, Protocol, Stage
+from log_keeper.policy.policy import Policy
+from log_keeper.policy.results import Outcome, outcome_of
+from log_keeper.stages import Account, Protocol, Stage
 from preview.outcomes import APPEARANCES
 
 
@@ -33,17 +33,13 @@ class StagePreview:
 
     @property
     def outcome(self) -> Outcome:
-        """Return the outcome that the stage would have in audit mode."""
-        if self.evaluation.plan.is_exempt:
-            return Outcome.EXEMPT
-        if self.evaluation.requires_changes:
-            return Outcome.WOULD_BE_REMEDIATED
-        return Outcome.COMPLIANT if self.evaluation.is_compliant else Outcome.NON_COMPLIANT
+        """Return the outcome that the stage would have in Audit mode."""
+        return outcome_of(self.evaluation)
 
     @property
     def is_opted_in(self) -> bool:
         """Return whether tags of the stage ask for execution logs at INFO, now."""
-        return self.evaluation.plan.opt_in.level is LoggingLevel.INFO
+        return self.evaluation.is_opted_in
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -99,7 +95,8 @@ class Preview:
     user asked for all regions.
     """
 
-    settings: Settings
+    account: Account
+    policy: Policy
     generated_at: datetime
     regions: tuple[RegionPreview, ...]
     regions_not_enabled: tuple[str, ...] = ()

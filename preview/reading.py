@@ -17,14 +17,13 @@ from botocore.exceptions import (
     NoRegionError,
 )
 
-from log_keeper.aws.account_role import look
+from log_keeper.aws.account_role import check_role
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import error_code, error_message, is_region_unavailable
 from log_keeper.aws.trails import has_trail
-from log_keeper.inventory import evaluate_all, list_apis
+from log_keeper.inventory import Inventory
 from log_keeper.policy.results import Outcome
-from log_keeper.settings import Settings
-from log_keeper.stages import Api, Protocol
+from log_keeper.stages import Account, Api, Protocol
 from preview.model import RegionPreview, StagePreview
 from preview.words import printable
 from tools import aws_session
@@ -42,8 +41,8 @@ def show_no_progress(region: str, done: int, of: int | None) -> None:
     """Do nothing: for callers that show no progress."""
 
 
-def identify(clients: Clients, regions: Iterable[str]) -> tuple[str, str]:
-    """Return the caller's account and its partition, from the first region that answers.
+def identify(clients: Clients, regions: Iterable[str]) -> Account:
+    """Return the caller's account, from the first region that answers.
 
     GetCallerIdentity needs no permission. *Source:* AWS STS API reference, GetCallerIdentity.
 
@@ -60,7 +59,7 @@ def identify(clients: Clients, regions: Iterable[str]) -> tuple[str, str]:
                 raise
             failure = error
         else:
-            return answer["Account"], answer["Arn"].split(":")[1]
+            return Account(answer["Account"], answer["Arn"].split(":")[1])
     raise failure or NoRegionError()
 
 
@@ -88,19 +87,12 @@ def enabled_regions(
     return tuple(enabled), tuple(not_enabled)
 
 
-def read_regions(
-    clients: Clients, settings: Settings, now: Callable[[], datetime], show_progress: ShowProgress
-) -> tuple[RegionPreview, ...]:
-    """Read each region of the settings. What cannot be read is in ``errors`` of its region; the rest is still read."""
-    return tuple(_read_region(clients, settings, region, now, show_progress) for region in settings.regions)
-
-
-def _read_region(
-    clients: Clients, settings: Settings, region: str, now: Callable[[], datetime], show_progress: ShowProgress
-) -> RegionPreview:
+def read_region(inventory: Inventory, now: Callable[[], datetime], show_progress: ShowProgress) -> RegionPreview:
+    """Read the region of the inventory. What cannot be read is in ``errors`` of the result; the rest is still read."""
+    region, clients = inventory.region, inventory.clients
     show_progress(region, 0, None)
     try:
-        apis = list_apis(clients, region)
+        apis = inventory.list_apis()
     except (BotoCoreError, ClientError) as error:
         return RegionPreview(region, errors=(f"{region} could not be read: {explain(error)}",))
 
@@ -120,10 +112,10 @@ def _read_region(
             errors.append(f"{region}: {what} could not be read: {explain(error)}")
             return None
 
-    role = attempt("the account's log role", lambda: look(clients, settings, region))
+    role = attempt("the account's log role", lambda: check_role(clients, inventory.account, region))
     log_role = None if role is None else role.log_role
     try:
-        for api, evaluations in evaluate_all(clients, settings, region, counted(), now, log_role):
+        for api, evaluations in inventory.evaluate_all(counted(), now, log_role):
             if isinstance(evaluations, Exception):
                 errors.append(f"{region}: the stages of {api.api_id} could not be read: {explain(evaluations)}")
             else:

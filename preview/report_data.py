@@ -7,7 +7,8 @@ import io
 import json
 from typing import Any
 
-from log_keeper.settings import Settings
+from log_keeper.policy.policy import Policy
+from log_keeper.policy.results import Result
 from preview.model import Count, Preview, RegionPreview, StagePreview, count, count_by_protocol
 from preview.outcomes import APPEARANCES
 from preview.words import finding_in_words, policy_parameters, printable, steps
@@ -40,8 +41,8 @@ def to_json(preview: Preview) -> str:
     document = {
         "version": VERSION,
         "generatedAt": preview.generated_at.isoformat(timespec="seconds"),
-        "account": preview.settings.account,
-        "policy": policy_parameters(preview.settings),
+        "account": preview.account.account_id,
+        "policy": policy_parameters(preview.policy),
         "isCompliant": preview.is_compliant,
         "isComplete": not preview.errors,
         "summary": {
@@ -51,7 +52,7 @@ def to_json(preview: Preview) -> str:
             },
             "findings": len(preview.findings),
         },
-        "regions": [_region(region, preview.settings) for region in preview.regions],
+        "regions": [_region(region, preview.policy) for region in preview.regions],
         "regionsNotEnabled": list(preview.regions_not_enabled),
     }
     return json.dumps(document, indent=2) + "\n"
@@ -62,7 +63,7 @@ def _count(counted: Count) -> dict[str, int]:
     return {"evaluated": counted.evaluated} | outcomes | {"optedIn": counted.opted_in}
 
 
-def _region(region: RegionPreview, settings: Settings) -> dict[str, Any]:
+def _region(region: RegionPreview, policy: Policy) -> dict[str, Any]:
     role = region.role
     return {
         "region": region.region,
@@ -76,39 +77,35 @@ def _region(region: RegionPreview, settings: Settings) -> dict[str, Any]:
             "isNeeded": region.needs_role,
         },
         "hasTrail": region.has_trail,
-        "findings": _findings(region),
+        "findings": [finding.to_dict() for finding in region.findings],
         "errors": list(region.errors),
-        "stages": [_stage(stage, settings) for stage in region.stages],
+        "stages": [_stage(stage, policy) for stage in region.stages],
     }
 
 
-def _stage(preview: StagePreview, settings: Settings) -> dict[str, Any]:
-    stage, evaluation = preview.stage, preview.evaluation
-    until = evaluation.plan.opt_in.until
+def _stage(preview: StagePreview, policy: Policy) -> dict[str, Any]:
+    found = Result.evaluated(preview.evaluation, preview.findings).to_dict()
+    stage = found["stage"]
     return {
-        "region": stage.ref.region,
-        "protocol": stage.protocol,
-        "apiId": stage.ref.api_id,
+        "region": stage["region"],
+        "protocol": stage["protocol"],
+        "apiId": stage["apiId"],
         "apiName": preview.api_name,
-        "stageName": stage.ref.stage_name,
-        "owner": stage.owner,
-        "outcome": preview.outcome,
+        "stageName": stage["stageName"],
+        "owner": stage["owner"],
+        "outcome": found["outcome"],
         "isOptedIn": preview.is_opted_in,
-        "infoUntil": None if until is None else until.isoformat(),
-        "changes": [change.to_dict() for change in evaluation.plan.changes],
+        "infoUntil": found["infoUntil"],
+        "changes": found["changes"],
         "logGroups": [
             {"name": group.name, "step": change, "retentionDays": group.retention}
-            for group, change in evaluation.log_groups.items()
+            for group, change in preview.evaluation.log_groups.items()
         ],
         "description": [
-            {"what": step.what, "why": step.why, "logGroup": step.log_group} for step in steps(preview, settings)
+            {"what": step.what, "why": step.why, "logGroup": step.log_group} for step in steps(preview, policy)
         ],
-        "findings": _findings(preview),
+        "findings": found["findings"],
     }
-
-
-def _findings(found: RegionPreview | StagePreview) -> list[dict[str, str]]:
-    return [{"problem": finding.problem, "detail": finding.detail} for finding in found.findings]
 
 
 def to_csv(preview: Preview) -> str:
@@ -120,7 +117,7 @@ def to_csv(preview: Preview) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for stage in preview.stages:
-        fields = _stage(stage, preview.settings)
+        fields = _stage(stage, preview.policy)
         fields |= {
             "isOptedIn": "yes" if stage.is_opted_in else "no",
             "changes": "; ".join(step["what"] for step in fields["description"]),

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
+from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
-from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
 from preview.model import Count, Preview, RegionPreview, StagePreview, count, count_by_protocol
 from preview.outcomes import APPEARANCES
@@ -44,15 +44,15 @@ _SCRIPT = (_FOLDER / "page.js").read_text(encoding="utf-8")
 
 def to_html(preview: Preview) -> str:
     """Return the page. All text that comes from AWS or from the user is escaped."""
-    settings, when = preview.settings, f"{preview.generated_at:%Y-%m-%d %H:%M} UTC"
-    title = f"API Gateway logging in account {_text(settings.account)}"
+    when = f"{preview.generated_at:%Y-%m-%d %H:%M} UTC"
+    title = f"API Gateway logging in account {_text(preview.account.account_id)}"
     regions = ", ".join(_text(region.region) for region in preview.regions)
-    policy = f"default-src 'none'; style-src '{_hash(_STYLE)}'; script-src '{_hash(_SCRIPT)}'; base-uri 'none'"
+    content_policy = f"default-src 'none'; style-src '{_hash(_STYLE)}'; script-src '{_hash(_SCRIPT)}'; base-uri 'none'"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{escape(policy)}; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="{escape(content_policy)}; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <title>{title}, {when}</title>
@@ -74,7 +74,7 @@ def to_html(preview: Preview) -> str:
 <h2>Stages</h2>
 {_stages(preview)}
 <h2>Policy</h2>
-{_policy(settings)}
+{_policy(preview.policy)}
 </main>
 <script>{_SCRIPT}</script>
 </body>
@@ -174,7 +174,7 @@ def _stages(preview: Preview) -> str:
     if not preview.stages:
         return "<p>There are no stages.</p>"
     heads = "".join(f'<th scope="col" data-key="{key}">{name}</th>' for key, name in _COLUMNS.items())
-    rows = "\n".join(_stage(stage, preview.settings) for stage in preview.stages)
+    rows = "\n".join(_stage(stage, preview.policy) for stage in preview.stages)
     outcomes = dict.fromkeys(stage.outcome for stage in preview.stages)
     protocols = dict.fromkeys(stage.stage.protocol for stage in preview.stages)
     regions = [region.region for region in preview.regions if region.stages]
@@ -198,9 +198,9 @@ def _select(name: str, label: str, values: Iterable[str]) -> str:
     return f'<label>{label}<select name="{name}"><option value="">all</option>{options}</select></label>'
 
 
-def _stage(preview: StagePreview, settings: Settings) -> str:
+def _stage(preview: StagePreview, policy: Policy) -> str:
     stage, outcome = preview.stage, preview.outcome
-    said = points(preview, settings)
+    said = points(preview, policy)
     name, api_id, region = _text(preview.name), _text(stage.ref.api_id), _text(stage.ref.region)
     cells = {
         "stage": f'<td class="stage-cell" data-sort="{name}"><strong>{name.replace("/", "/<wbr>")}</strong><br>'
@@ -227,18 +227,17 @@ def _label(key: str, css_class: str = "", *, empty: bool = False) -> str:
     return f' class="{" ".join(filter(None, (css_class, "is-empty" if empty else "")))}" data-label="{_COLUMNS[key]}"'
 
 
-def _policy(settings: Settings) -> str:
+def _policy(policy: Policy) -> str:
     parameters = "".join(
         f"<dt>{name}</dt><dd><code>{_text(value) or 'empty'}</code></dd>"
-        for name, value in policy_parameters(settings).items()
+        for name, value in policy_parameters(policy).items()
     )
     formats = "".join(
-        f"<dt>{protocol}</dt><dd><pre>{_text(settings.policy.access_log_formats[protocol])}</pre></dd>"
-        for protocol in Protocol
+        f"<dt>{protocol}</dt><dd><pre>{_text(policy.access_log_formats[protocol])}</pre></dd>" for protocol in Protocol
     )
     return (
         f"<p>The preview used this policy. Access logs are always on. Execution logs are at ERROR, and at INFO while a "
-        f"stage has the tag <code>{_text(settings.info_tag_key)}</code>. The parameters are those of Log Keeper's "
+        f"stage has the tag <code>{_text(policy.info_tag_key)}</code>. The parameters are those of Log Keeper's "
         f"template.</p>"
         f"<dl>{parameters}</dl><details><summary>Access log format, by protocol</summary>"
         f"<dl>{formats}</dl></details>"

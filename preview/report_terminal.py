@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
-from log_keeper.settings import Settings
 from preview.model import Preview, RegionPreview, StagePreview, count, count_by_protocol
 from preview.outcomes import APPEARANCES
 from preview.reading import ShowProgress, show_no_progress
@@ -48,7 +48,7 @@ def print_report(preview: Preview) -> None:
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     for region in preview.regions:
         if region.stages:
-            console.print(_stages(region, preview.settings))
+            console.print(_stages(region, preview.policy))
     console.print(_summary(preview))
     console.print(_regions(preview))
     if preview.regions_not_enabled:
@@ -67,7 +67,7 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, expand=True)
 
 
-def _stages(region: RegionPreview, settings: Settings) -> Table:
+def _stages(region: RegionPreview, policy: Policy) -> Table:
     table = _table(region.region)
     table.add_column("stage", ratio=3, overflow="fold")
     table.add_column("required changes, and why", ratio=7, overflow="fold")
@@ -79,13 +79,13 @@ def _stages(region: RegionPreview, settings: Settings) -> Table:
         name.append(f"\n{stage.stage.protocol} {ref.api_id}", style="not bold dim")
         if owner is not None:
             name.append(f"\nstack {printable(owner)}", style="not bold dim")
-        table.add_row(name, _reasons(stage, settings))
+        table.add_row(name, _reasons(stage, policy))
     return table
 
 
-def _reasons(stage: StagePreview, settings: Settings) -> Table | Text:
+def _reasons(stage: StagePreview, policy: Policy) -> Table | Text:
     """Return the cell with the changes of one stage, one row for each, so that wrapped lines are indented."""
-    said = points(stage, settings)
+    said = points(stage, policy)
     if not said:
         return Text("none", style="dim")
     grid = Table.grid(padding=(0, 1))
@@ -98,7 +98,7 @@ def _reasons(stage: StagePreview, settings: Settings) -> Table | Text:
 
 
 def _summary(preview: Preview) -> Table:
-    table = _table(f"Account {preview.settings.account}")
+    table = _table(f"Account {preview.account.account_id}")
     table.add_column("protocol")
     of_all = count(preview.stages)
     for word in of_all.in_words:

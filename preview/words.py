@@ -8,8 +8,8 @@ from log_keeper.aws.account_role import RoleStatus
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.log_groups import LogGroup, LogGroupStep
 from log_keeper.policy.plan import Setting
+from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
-from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
 from preview.model import Preview, RegionPreview, StagePreview, count
 
@@ -56,23 +56,23 @@ def headline(preview: Preview) -> str:
     return f"{said}." if not preview.errors else f"{said}; not everything could be read."
 
 
-def policy_parameters(settings: Settings) -> dict[str, str]:
+def policy_parameters(policy: Policy) -> dict[str, str]:
     """Return the policy that the preview used, as parameters of the template."""
     return {
-        "InfoTagKey": settings.info_tag_key,
-        "AllowDataTrace": "Yes" if settings.allows_data_trace else "No",
-        "AccessLogFormat": settings.access_log_format,
-        "DetailedMetrics": "Yes" if settings.wants_detailed_metrics else "No",
-        "ExemptTagKey": settings.exempt_tag_key or "",
-        "AccessLogRetentionDays": str(settings.access_log_retention),
-        "ExecutionLogRetentionDays": str(settings.execution_log_retention),
+        "InfoTagKey": policy.info_tag_key,
+        "AllowDataTrace": "Yes" if policy.allows_data_trace else "No",
+        "AccessLogFormat": policy.access_log_format,
+        "DetailedMetrics": "Yes" if policy.wants_detailed_metrics else "No",
+        "ExemptTagKey": policy.exempt_tag_key or "",
+        "AccessLogRetentionDays": str(policy.access_log_retention),
+        "ExecutionLogRetentionDays": str(policy.execution_log_retention),
     }
 
 
-def steps(stage: StagePreview, settings: Settings) -> list[Step]:
+def steps(stage: StagePreview, policy: Policy) -> list[Step]:
     """Return the changes that the stage requires; for an exempt stage, those that it would require without its tag."""
     evaluation = stage.evaluation
-    alike: dict[tuple[Setting, str | None, str, str], list[str | None]] = {}
+    alike: dict[tuple[Setting, bool | str | None, bool | str, str], list[str | None]] = {}
     is_new_destination = False
     for change in evaluation.plan.changes:
         alike.setdefault((change.setting, change.before, change.after, change.reason), []).append(change.override)
@@ -89,31 +89,31 @@ def steps(stage: StagePreview, settings: Settings) -> list[Step]:
             is_new_group = LogGroupStep.CREATE in (
                 change for group, change in evaluation.log_groups.items() if group.name == own_group
             )
-            new = f"a new log group, retention {settings.access_log_retention} days"
+            new = f"a new log group, retention {policy.access_log_retention} days"
             said.append(
                 Step(f"set {setting} to {new if is_new_group else 'its log group, which exists'}", reason, own_group)
             )
         else:
-            values = [_value(value, settings, stage) for value in (before, after)]
+            values = [_value(value, policy, stage) for value in (before, after)]
             verb = f"set {setting}" if before is None else f"change {setting} from {values[0]}"
             what = f"{verb} to {values[1]}{_of(overrides, stage.stage.protocol)}"
             said.append(Step(what, reason))
     return said
 
 
-def points(stage: StagePreview, settings: Settings) -> list[Step]:
+def points(stage: StagePreview, policy: Policy) -> list[Step]:
     """Return all that is shown about the stage: its steps, then its opt-in and findings, as steps with an empty why.
 
     An exempt stage begins with a step about its exemption.
     """
-    said = steps(stage, settings)
+    said = steps(stage, policy)
     if stage.outcome is Outcome.EXEMPT:
         would = "; without this tag, Log Keeper would:" if said else ""
-        said.insert(0, Step(f"exempt, because it has the tag {settings.exempt_tag_key}{would}", ""))
+        said.insert(0, Step(f"exempt, because it has the tag {policy.exempt_tag_key}{would}", ""))
     if stage.is_opted_in:
         until = stage.evaluation.plan.opt_in.until
         end = "" if until is None else f" until {until:%Y-%m-%d %H:%M %Z}"
-        said.append(Step(f"opted in to INFO by its tag {settings.info_tag_key}{end}", ""))
+        said.append(Step(f"opted in to INFO by its tag {policy.info_tag_key}{end}", ""))
     return said + [Step(finding_in_words(finding), "") for finding in stage.findings]
 
 
@@ -177,11 +177,13 @@ def _group_step(group: LogGroup, change: LogGroupStep, stage: Stage) -> Step:
     return Step(f"create the {noun}, retention {group.retention} days", reason, group.name)
 
 
-def _value(value: str | None, settings: Settings, stage: StagePreview) -> str:
+def _value(value: bool | str | None, policy: Policy, stage: StagePreview) -> str:
     if value is None:
         return "none"
-    if value == settings.policy.access_log_formats[stage.stage.protocol]:
-        return f"Log Keeper's {settings.access_log_format}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value == policy.access_log_formats[stage.stage.protocol]:
+        return f"Log Keeper's {policy.access_log_format}"
     value = printable(value)
     return f"{value[:57]}..." if len(value) > 60 else value
 

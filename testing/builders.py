@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.policy.policy import Policy
-from log_keeper.settings import Settings
-from log_keeper.stages import AccessLogSettings, ApiVersion, LoggingLevel, MethodSettings, Protocol, Stage, StageRef
+from log_keeper.settings import Deployment, Forwarding, LogRoleSettings, Queues, ScheduleSettings, Settings
+from log_keeper.stages import (
+    AccessLogSettings,
+    Account,
+    ApiVersion,
+    LoggingLevel,
+    MethodSettings,
+    Protocol,
+    Stage,
+    StageRef,
+)
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -18,46 +28,38 @@ MADE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/APIGatewayCloudWatchLogs"
 EVENTS = Path(__file__).parent.parent / "events"
 
 FORMATS = access_log_formats(FormatName.JSON)
-POLICY = Policy(info_tag_key="execution-logs", access_log_formats=FORMATS, partition="aws")
+POLICY = Policy(partition="aws", info_tag_key="execution-logs")
 REF = StageRef(ACCOUNT, REGION, ApiVersion.V1, "a1b2c3d4e5", "prod")
 V2_REF = StageRef(ACCOUNT, REGION, ApiVersion.V2, "a1b2c3d4e5", "$default")
 OWN_DESTINATION = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"
 
-SETTINGS = Settings(
-    account=ACCOUNT,
-    partition="aws",
+DEPLOYMENT = Deployment(
+    account=Account(ACCOUNT, "aws"),
     regions=(REGION,),
     own_role_arn=OWN_ROLE_ARN,
-    log_role_name="APIGatewayCloudWatchLogs",
-    log_role_arn=None,
-    log_role_path="/",
-    log_role_boundary_arn=None,
-    info_tag_key="execution-logs",
-    access_log_retention=365,
-    execution_log_retention=30,
-    log_group_kms_key_arn=None,
-    access_log_format=FormatName.JSON,
-    allows_data_trace=False,
-    wants_detailed_metrics=False,
     is_audit=False,
-    exempt_tag_key=None,
-    schedule_group="log-keeper-opt-ins",
-    schedule_role_arn=f"arn:aws:iam::{ACCOUNT}:role/log-keeper-OptInScheduleRole",
-    forwarding_rules=("log-keeper-stages", "log-keeper-role", "log-keeper-groups"),
-    forwarding_queue="log-keeper-undelivered",
-    forwarding_stack_set="log-keeper-forwarders",
-    stage_queue_arn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:log-keeper-StageQueue",
-    stage_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-StageQueue",
-    sweep_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-SweepQueue",
+    log_role=LogRoleSettings(arn=None, name="APIGatewayCloudWatchLogs"),
+    queues=Queues(
+        stage_queue_arn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:log-keeper-StageQueue",
+        stage_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-StageQueue",
+        sweep_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/log-keeper-SweepQueue",
+    ),
+    schedules=ScheduleSettings("log-keeper-opt-ins", f"arn:aws:iam::{ACCOUNT}:role/log-keeper-OptInScheduleRole"),
+    forwarding=Forwarding(
+        rules=("log-keeper-stages", "log-keeper-role", "log-keeper-groups"),
+        queue="log-keeper-undelivered",
+        stack_set="log-keeper-forwarders",
+    ),
     sweep_rate=4,
     missing_log_group_minutes=60,
 )
+SETTINGS = Settings(POLICY, DEPLOYMENT)
 #: The same settings as environment variables, as the template sets them.
 ENVIRONMENT = {
-    "ACCOUNT_ID": SETTINGS.account,
-    "PARTITION": SETTINGS.partition,
+    "ACCOUNT_ID": ACCOUNT,
+    "PARTITION": "aws",
     "REGIONS": REGION,
-    "OWN_ROLE_ARN": SETTINGS.own_role_arn,
+    "OWN_ROLE_ARN": OWN_ROLE_ARN,
     "LOG_ROLE_NAME": "APIGatewayCloudWatchLogs",
     "LOG_ROLE_ARN": "",
     "LOG_ROLE_PATH": "/",
@@ -71,18 +73,41 @@ ENVIRONMENT = {
     "DETAILED_METRICS": "No",
     "MODE": "Enforce",
     "EXEMPT_TAG_KEY": "",
-    "SCHEDULE_GROUP": SETTINGS.schedule_group,
-    "SCHEDULE_ROLE_ARN": SETTINGS.schedule_role_arn,
+    "SCHEDULE_GROUP": DEPLOYMENT.schedules.group,
+    "SCHEDULE_ROLE_ARN": DEPLOYMENT.schedules.role_arn,
     "FORWARDS": "true",
-    "FORWARDING_RULES": ",".join(SETTINGS.forwarding_rules),
-    "FORWARDING_QUEUE": SETTINGS.forwarding_queue,
-    "FORWARDING_STACK_SET": SETTINGS.forwarding_stack_set,
-    "STAGE_QUEUE_ARN": SETTINGS.stage_queue_arn,
-    "STAGE_QUEUE_URL": SETTINGS.stage_queue_url,
-    "SWEEP_QUEUE_URL": SETTINGS.sweep_queue_url,
+    "FORWARDING_RULES": ",".join(DEPLOYMENT.forwarding.rules),
+    "FORWARDING_QUEUE": DEPLOYMENT.forwarding.queue,
+    "FORWARDING_STACK_SET": DEPLOYMENT.forwarding.stack_set,
+    "STAGE_QUEUE_ARN": DEPLOYMENT.queues.stage_queue_arn,
+    "STAGE_QUEUE_URL": DEPLOYMENT.queues.stage_queue_url,
+    "SWEEP_QUEUE_URL": DEPLOYMENT.queues.sweep_queue_url,
     "SWEEP_RATE": "4",
     "MISSING_LOG_GROUP_MINUTES": "60",
 }
+
+
+def settings_with(settings: Settings = SETTINGS, **values: Any) -> Settings:
+    """Return the settings with other values. Each name is a field of the policy, of the deployment or of its parts."""
+    policy, deployment = settings.policy, settings.deployment
+    for name, value in values.items():
+        owner = next(
+            (
+                part
+                for part in ("queues", "schedules", "forwarding", "log_role")
+                if hasattr(getattr(deployment, part), name)
+            ),
+            None,
+        )
+        if hasattr(policy, name):
+            policy = replace(policy, **{name: value})
+        elif owner is None:
+            deployment = replace(deployment, **{name: value})
+        else:
+            part: Any = replace(getattr(deployment, owner), **{name: value})
+            changes: Any = {owner: part}
+            deployment = replace(deployment, **changes)
+    return Settings(policy, deployment)
 
 
 def method_settings(level: str = "ERROR", *, data_trace: bool = False, metrics: bool = False) -> MethodSettings:

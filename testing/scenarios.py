@@ -22,7 +22,7 @@ from testing.accounts import (
     set_log_role,
     v2_stage,
 )
-from testing.builders import ACCOUNT, REGION, SETTINGS, record, updated
+from testing.builders import ACCOUNT, DEPLOYMENT, REGION, record, updated
 from testing.world import World, trust_of
 
 VALID_ROLE = "Logs"
@@ -281,7 +281,7 @@ def _arn(api_id: str) -> str:
 
 
 def _schedules(world: World) -> list[str]:
-    client, group = world.sandbox.client("scheduler"), SETTINGS.schedule_group
+    client, group = world.sandbox.client("scheduler"), DEPLOYMENT.schedules.group
     return [
         client.get_schedule(Name=found["Name"], GroupName=group)["ScheduleExpression"]
         for found in client.list_schedules(GroupName=group)["Schedules"]

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from handlers import enforce, sweep
+from handlers.runtime import Time
 from sandbox.assembly import Sandbox
 from sandbox.core.call import Caller, CallRecord
 from sandbox.simulation import Function, VirtualTime, caller_of_new_role
 from testing.accounts import (
     make_role,
 )
-from testing.builders import ACCOUNT, REGION, SETTINGS
+from testing.builders import ACCOUNT, DEPLOYMENT, REGION, settings_with
 
 ENFORCE_TIMEOUT, SWEEP_TIMEOUT = 75, 900
 
@@ -79,26 +80,25 @@ def world(**options: Any) -> Iterator[World]:
     """Start a sandbox account with Log Keeper in it, in simulated time. ``options``: of the sandbox."""
     with VirtualTime() as time, Sandbox(clock=time, **{"iam_propagation_seconds": 10} | options) as sandbox:
         program = caller_of_new_role(sandbox, "log-keeper-EnforceRole")
-        sandbox.client("scheduler").create_schedule_group(Name=SETTINGS.schedule_group)
+        sandbox.client("scheduler").create_schedule_group(Name=DEPLOYMENT.schedules.group)
         schedule_role = make_role(sandbox, "log-keeper-OptInScheduleRole", policy=None, trust=trust_of("scheduler"))
         enforce_url, enforce_arn = _queue(sandbox, "StageQueue", 6 * ENFORCE_TIMEOUT, 5)
         sweep_url, sweep_arn = _queue(sandbox, "SweepQueue", 6 * SWEEP_TIMEOUT, 3)
-        settings = replace(
-            SETTINGS,
+        settings = settings_with(
             own_role_arn=program.role_arn or "",
-            schedule_role_arn=schedule_role,
+            schedules=replace(DEPLOYMENT.schedules, role_arn=schedule_role),
             stage_queue_url=enforce_url,
             stage_queue_arn=enforce_arn,
             sweep_queue_url=sweep_url,
         )
-        timing: dict[str, Any] = {"clock": time, "monotonic": time.monotonic, "sleep": time.sleep}
+        timing = Time(time, time.monotonic, time.sleep)
 
         def new_enforce() -> Callable[..., Any]:
-            return enforce.Door(settings, sandbox.session(program), **timing).open
+            return enforce.EnforceHandler(settings, sandbox.session(program), timing).handle
 
         def new_sweep() -> Callable[..., Any]:
-            opened = sweep.Door(settings, sandbox.session(program), **timing).open
-            return lambda event, context: opened(event["Records"][0]["body"], context)
+            handle = sweep.SweepHandler(settings, sandbox.session(program), timing).handle_message
+            return lambda event, context: handle(event["Records"][0]["body"], context)
 
         yield World(
             sandbox,

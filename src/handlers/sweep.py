@@ -1,90 +1,60 @@
-"""The door of SweepQueue: a schedule or a deployment begins a sweep, and a message for each region goes on with it."""
+"""The Sweep function: a schedule or a deployment starts a sweep; a message of SweepQueue continues it in one region."""
 
 from __future__ import annotations
 
 import functools
 import os
-import time
-from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
-
-from handlers import has_started
+from handlers.runtime import Time, entry_point, logger, metrics
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
+from log_keeper.aws.sweep_queue import send_works
 from log_keeper.events.sweep_work import Work
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
-from log_keeper.sweep import sweep
+from log_keeper.sweep import Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import boto3
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# Without the place in the code: all lines are written in reporting.py.
-logger = Logger(service="log-keeper", location=None)
-metrics = Metrics(namespace="LogKeeper", service="log-keeper")
-
-#: Milliseconds of an invocation within which no other API is begun: enough to judge what was read, and to report.
+#: Milliseconds before the end of an invocation from which no other API is started: enough to evaluate and report.
 _RESERVE = 60_000
 
 
-class Door:
-    """What one warm function keeps between its invocations. The last three parameters: for whoever moves the time."""
+class SweepHandler:
+    """Handles the invocations of one execution environment, and keeps what they share."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        session: boto3.Session | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._clients = Clients(lambda: Pace(settings.sweep_rate, clock=monotonic, sleep=sleep), session)
+    def __init__(self, settings: Settings, session: boto3.Session | None = None, time: Time | None = None) -> None:
+        self._time = time = time or Time()
+        self._settings, self._deployment = settings, settings.deployment
+        new_pace = functools.partial(Pace, self._deployment.sweep_rate, clock=time.monotonic, sleep=time.sleep)
+        self._clients = Clients(new_pace, session)
         self._reporter = Reporter(logger, metrics)
 
-    def open(self, body: str, context: LambdaContext) -> None:
-        """What the message asks for is done, or the rest of it is on SweepQueue; raises what keeps it from that."""
-        work = Work.from_message(body, self._settings.regions)
+    def handle_message(self, body: str, context: LambdaContext) -> None:
+        """Do the work that the message asks for; send what remains of it to SweepQueue. Raises its errors."""
+        work = Work.from_message(body, self._deployment.regions)
         if work is None:
-            self._go_on([Work(region) for region in self._settings.regions])
+            send_works(self._clients, self._deployment, map(Work, self._deployment.regions))
             return
-        swept = sweep(
-            self._clients,
-            self._settings,
-            work,
-            now=self._clock,
-            has_time=lambda: context.get_remaining_time_in_millis() > _RESERVE,
-            tell=partial(self._reporter.judged, is_audit=self._settings.is_audit),
-        )
-        self._reporter.swept(swept)
-        if swept.left is not None:
-            self._go_on([swept.left])
+        report = functools.partial(self._reporter.evaluated, is_audit=self._deployment.is_audit)
+        has_time = lambda: context.get_remaining_time_in_millis() > _RESERVE  # noqa: E731
+        swept = Sweep(self._clients, self._settings, self._time.now, has_time, report).run(work)
+        self._reporter.sweep_finished(swept)
+        send_works(self._clients, self._deployment, () if swept.left is None else (swept.left,))
         if swept.errors:
             raise ExceptionGroup(f"not all of {work.region} could be read", swept.errors)
 
-    def _go_on(self, works: list[Work]) -> None:
-        for work in works:
-            self._clients.sqs().send_message(QueueUrl=self._settings.sweep_queue_url, MessageBody=work.to_message())
-
 
 @functools.cache
-def door() -> Door:
-    """The one door of this function; made by its first invocation, so that a wrong setting is that one's error."""
-    return Door(Settings.from_environment(os.environ))
+def sweep_handler() -> SweepHandler:
+    """Return the handler of this environment. The first invocation makes it, so that a wrong setting is its error."""
+    return SweepHandler(Settings.from_environment(os.environ))
 
 
-@logger.inject_lambda_context
+@entry_point
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Lambda's entry point: one message of SweepQueue. What is raised brings it again, and at last to its DLQ."""
-    [record] = event["Records"]
-    try:
-        door().open(record["body"], context)
-    finally:
-        has_started()
+    """Handle one message of SweepQueue. SQS delivers it again after an error, and at last moves it to the DLQ."""
+    sweep_handler().handle_message(event["Records"][0]["body"], context)

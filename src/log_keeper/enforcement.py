@@ -1,248 +1,221 @@
-"""One stage: read as it is now, held against the policy, put in line."""
+"""One stage: read it, evaluate it, and make the changes that it requires."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from botocore.exceptions import ClientError
 
 from log_keeper import destinations
-from log_keeper.aws import http_websocket, rest, schedules
-from log_keeper.aws.account_role import AccountRole, AccountRoleError, RoleStatus, ensure_live, look
+from log_keeper.aws import http_websocket
+from log_keeper.aws.account_role import AccountRole, RoleStatus
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.deliveries import DeliveryReader
 from log_keeper.aws.errors import CALL_ERRORS, is_concurrent_change, is_log_role_missing
-from log_keeper.aws.role_reading import LogRole
-from log_keeper.destinations import about_log_groups
+from log_keeper.aws.schedules import Schedules
+from log_keeper.aws.stage_api import Reading, StageReader, stage_of
 from log_keeper.events.hints import DeliveryNamed, StageNamed
 from log_keeper.facts import FactReader
+from log_keeper.log_roles import LogRoles
 from log_keeper.policy.evaluation import Evaluation, evaluate
-from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.findings import Finding, Problem, event_findings
+from log_keeper.policy.log_groups import log_groups_of
 from log_keeper.policy.plan import Setting, at_error, plan
 from log_keeper.policy.results import Result
 from log_keeper.remediation import NEED_LOG_ROLE, Failure, Remediation
 from log_keeper.settings import Settings
-from log_keeper.stages import ApiVersion, Protocol, Stage, StageRef
-
-#: How long a live role is believed to stay so, and how long a failed mend is not tried again: UpdateAccount takes one
-#: call in 20 s, so that the other messages of a batch need not try.
-_LIVE_FOR = timedelta(minutes=5)
-_FAILED_FOR = timedelta(seconds=20)
+from log_keeper.stages import ApiVersion, Stage, StageRef
 
 #: Seconds between the tries to change a stage that somebody else is changing.
 _PAUSES = (1, 2, 4)
 
 
-@dataclass(slots=True)
-class _Known:
-    """What is believed of a region's account role, and until when."""
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try to remediate a stage. ``role_error``: why the account's log role could not be checked or repaired."""
 
-    until: datetime
-    failure: AccountRoleError | None
-    role: LogRole | None = None
+    hint: StageNamed
+    reading: Reading
+    remediation: Remediation
+    role_error: Exception | None
+    is_last: bool
 
-
-type _Reading = rest.RestStage | http_websocket.V2Stage
+    @property
+    def stage(self) -> Stage:
+        return stage_of(self.reading)
 
 
 class Enforcer:
-    """Puts stages in line, one at a time.
+    """Evaluates and remediates stages, one at a time.
 
-    ``clock``: the time now, with its zone. ``wait``: lets so many seconds pass, or raises if there is no time for that.
-    Both, and the clients, are handed in. What is known of the account's log role and of the kinds of APIs is kept here
-    between events, as long as the function stays warm.
+    ``clock``: returns the time now, with its zone. ``wait``: waits for a number of seconds, or raises an error if there
+    is no time. What is known about log roles and the protocols of APIs is kept between events.
     """
 
     def __init__(
         self, clients: Clients, settings: Settings, clock: Callable[[], datetime], wait: Callable[[float], None]
     ) -> None:
         self._clients = clients
-        self._settings = settings
+        self._policy = settings.policy
+        self._deployment = settings.deployment
         self._clock = clock
         self._wait = wait
-        self._roles: dict[str, _Known] = {}
-        self._protocols: dict[tuple[str, str], Protocol] = {}
+        self._reader = StageReader(clients)
+        self.log_roles = LogRoles(clients, settings.deployment, clock, wait)
 
     def enforce(self, hint: StageNamed) -> tuple[Result, AccountRole | None]:
-        """Make the stage compliant; return what came of it, and of the account's log role if that was due for a check.
+        """Make the stage compliant. Return the result, and the account's log role if a check of it was due.
 
-        Raises what kept the stage from being read or the work from its end, if nothing was changed before. What else
-        keeps it from being compliant is in the errors of the result.
+        Raises the error that kept the stage from being read or the work from its end, if nothing was changed before.
+        All other errors are in the result.
         """
         remediation = Remediation()
         try:
             result = self._enforce(hint, remediation)
         except Exception as error:
-            interrupted = remediation.interrupted(hint.ref, error)
-            if interrupted is None:
+            if not remediation.has_changed:
                 raise
-            result = interrupted
+            remediation.failures.append(Failure("the work on the stage ended", error))
+            result = Result.interrupted(hint.ref, remediation.stage, remediation.done())
         return result, remediation.role
 
-    def _enforce(self, hint: StageNamed, remediation: Remediation) -> Result:
-        for pause in (*_PAUSES, None):
-            try:
-                reading, role_error = self._read(hint.ref), None
-                if reading is not None and reading.stage.needs_account_role:
-                    role = None
-                    try:
-                        role = self._role_if_due(hint.ref.region)
-                        remediation.role = role or remediation.role
-                    except Exception as error:  # noqa: BLE001 - in the result, whose errors the caller raises
-                        role_error = error
-                    if role_error is not None or (role is not None and role.status is RoleStatus.REPAIRED):
-                        reading = self._read(hint.ref)  # to repair a role takes a while
-                return self._remediate(hint, reading, remediation, role_error, is_last_try=pause is None)
-            except ClientError as error:
-                # What is left to do is known only after another look.
-                if pause is None or not (is_concurrent_change(error) or is_log_role_missing(error)):
-                    raise
-                if is_log_role_missing(error):
-                    self._roles.pop(hint.ref.region, None)  # it was believed live; nobody told that it went
-            self._wait(pause)
-        raise AssertionError("the last try returns or raises")
-
     def stages_of(self, region: str, api_id: str) -> list[StageRef]:
-        """The stages that an HTTP or WebSocket API has now."""
+        """Return the stages that an HTTP or WebSocket API has now. Raises ClientError."""
         names = http_websocket.list_stage_names(self._clients.apigatewayv2(region), api_id)
-        return [StageRef(self._settings.account, region, ApiVersion.V2, api_id, name) for name in names]
+        account = self._deployment.account.account_id
+        return [StageRef(account, region, ApiVersion.V2, api_id, name) for name in names]
 
     def stages_with_delivery(self, named: DeliveryNamed) -> list[StageRef]:
         """Return the stages that an event about a log delivery may concern, from one or two lists of the region."""
-        return DeliveryReader(self._clients, self._settings, named.region).stages_of(named)
+        return DeliveryReader(self._clients, self._deployment.account, named.region).stages_of(named)
 
-    def mend_account_role(self, region: str) -> AccountRole:
-        """The region's account settings name a live log role, whatever was believed before; in audit mode, a look.
+    def _enforce(self, hint: StageNamed, remediation: Remediation) -> Result:
+        """Try to remediate the stage; read it again and try again as long as somebody else is changing it."""
+        pauses = list(_PAUSES)
+        while True:
+            try:
+                reading, role_error = self._read(hint.ref, remediation)
+                if reading is None:
+                    return Result.deleted(hint.ref, remediation.stage, remediation.done())
+                one = _Try(hint, reading, remediation, role_error, is_last=not pauses)
+                return self._remediate(one)
+            except ClientError as error:
+                if not pauses or not (is_concurrent_change(error) or is_log_role_missing(error)):
+                    raise
+                if is_log_role_missing(error):
+                    self.log_roles.forget(hint.ref.region)  # no event has reported that it was removed
+            self._wait(pauses.pop(0))
 
-        Raises AccountRoleError or ClientError.
-        """
+    def _read(self, ref: StageRef, remediation: Remediation) -> tuple[Reading | None, Exception | None]:
+        """Return the stage, and the error of the check of the log role, if the stage needs one and the check failed."""
+        reading = self._reader.read(ref)
+        if reading is None or not stage_of(reading).needs_account_role:
+            return reading, None
+        role, role_error = None, None
         try:
-            if self._settings.is_audit:
-                role = look(self._clients, self._settings, region)
-            else:
-                role = ensure_live(self._clients, self._settings, region, self._wait)
-        except AccountRoleError as error:
-            self._roles[region] = _Known(self._clock() + _FAILED_FOR, error)
-            raise
-        self._roles[region] = _Known(self._clock() + _LIVE_FOR, None, role.log_role)
-        return role
+            role = self.log_roles.ensure_valid_if_due(ref.region)
+        except Exception as error:  # noqa: BLE001 - in the result, whose errors the caller raises
+            role_error = error
+        remediation.role = role or remediation.role
+        if role_error is not None or (role is not None and role.status is RoleStatus.REPAIRED):
+            reading = self._reader.read(ref)  # a repair takes a while
+        return reading, role_error
 
-    def _role_if_due(self, region: str) -> AccountRole | None:
-        known = self._roles.get(region)
-        if known is None or known.until <= self._clock():
-            return self.mend_account_role(region)
-        if known.failure is not None:
-            raise AccountRoleError(*known.failure.args) from known.failure
-        return None
-
-    def _read(self, ref: StageRef) -> _Reading | None:
-        if ref.version is ApiVersion.V1:
-            return rest.read_stage(self._clients.apigateway(ref.region), ref)
-        client, key = self._clients.apigatewayv2(ref.region), (ref.region, ref.api_id)
-        protocol = self._protocols.get(key) or http_websocket.read_protocol(client, ref.api_id)
-        if protocol is None:
-            return None
-        self._protocols[key] = protocol
-        return http_websocket.read_stage(client, ref, protocol)
-
-    def _remediate(
-        self,
-        hint: StageNamed,
-        reading: _Reading | None,
-        remediation: Remediation,
-        role_error: Exception | None,
-        *,
-        is_last_try: bool,
-    ) -> Result:
-        if reading is None:
-            return remediation.gone(hint.ref)
-        remediation.begin_try(reading.stage)
+    def _remediate(self, one: _Try) -> Result:
+        remediation = one.remediation
+        remediation.begin_try(one.stage)
         try:
-            evaluation, findings = self._evaluate(hint, reading.stage, remediation)
+            evaluation, findings = self._evaluate(one)
         except CALL_ERRORS as error:
-            return self._remediate_unknown(reading, remediation, role_error, error, is_last_try=is_last_try)
-        if evaluation.plan.is_exempt or self._settings.is_audit:
-            evaluation, findings = self._check_stream(evaluation, findings, remediation)
-            return remediation.only_evaluated(evaluation, findings, role_error)
-        # Before the stage: API Gateway would create the execution log group itself, and it would never expire.
-        logs = self._clients.logs(hint.ref.region)
-        remediation.create_log_groups(logs, evaluation, is_last_try=is_last_try)
-        excluded = set(NEED_LOG_ROLE if role_error is not None else ())
-        if evaluation.missing_destination is not None and hint.ref.version is ApiVersion.V2:
-            # API Gateway may refuse it until the log group is there; of a REST API it takes it.
-            excluded.add(Setting.ACCESS_LOG_FORMAT)
-        if not remediation.allow_delivery(logs, evaluation, is_last_try=is_last_try):
-            excluded.add(Setting.LOG_DELIVERY)
-        # Before the level: an opt-in whose end could not be scheduled must not begin. A stage that is OFF logs errors.
-        until, may_end = evaluation.plan.opt_in.until, hint.tags_changed and reading.stage.has_execution_logs
-        schedule = partial(self._schedule, hint.ref, until, may_end=may_end)
-        if not remediation.attempt("the end of the opt-in to INFO could not be scheduled", schedule) and until:
-            evaluation = replace(evaluation, plan=at_error(evaluation.plan))
+            return self._remediate_unknown(one, error)
+        if evaluation.plan.is_exempt or self._deployment.is_audit:
+            evaluation, findings = self._check_stream(one, evaluation, findings)
+            return Result.evaluated(evaluation, findings + remediation.findings, remediation.errors(one.role_error))
+        evaluation, excluded = self._prepare(one, evaluation)
         is_refused = False
         try:
-            remediation.change_stage(reading, evaluation, excluded, is_last_try=is_last_try)
+            remediation.change_stage(self._clients, one.reading, evaluation, excluded, is_last_try=one.is_last)
         except http_websocket.ManagedStageError as error:
             is_refused = True
             findings += (Finding(Problem.MANAGED_STAGE, str(error)),)
-        evaluation, findings = self._check_stream(evaluation, findings, remediation)  # last: it holds up nothing else
-        return remediation.remediated(evaluation, findings, role_error, is_refused=is_refused)
+        evaluation, findings = self._check_stream(one, evaluation, findings)  # last, because nothing depends on it
+        return Result.remediated(evaluation, remediation.done(one.role_error, is_refused=is_refused), findings)
 
-    def _remediate_unknown(
-        self,
-        reading: _Reading,
-        remediation: Remediation,
-        role_error: Exception | None,
-        error: Exception,
-        *,
-        is_last_try: bool,
-    ) -> Result:
-        """End the data traces of a stage although what its logs depend on could not be read; ``error``: why not.
+    def _prepare(self, one: _Try, evaluation: Evaluation) -> tuple[Evaluation, set[Setting]]:
+        """Change what must be changed before the stage itself; return the settings that cannot be changed after that.
 
-        Raises the error where the stage is not to be changed.
+        The evaluation that is returned has ERROR in place of INFO if the end of the opt-in could not be scheduled.
         """
-        stage, settings = reading.stage, self._settings
-        evaluation = Evaluation(stage, plan(stage, settings.policy, self._clock()), {}, ())
-        if evaluation.plan.is_exempt or settings.is_audit:
-            raise error
-        remediation.failures.append(Failure("what the logs of the stage depend on could not be read", error))
-        excluded = [setting for setting in Setting if setting is not Setting.DATA_TRACE]
-        remediation.change_stage(reading, evaluation, excluded, is_last_try=is_last_try)
-        return remediation.remediated(evaluation, (), role_error)
+        remediation, ref = one.remediation, one.hint.ref
+        logs = self._clients.logs(ref.region)
+        # Before the stage: otherwise API Gateway creates the execution log group, and it never expires.
+        remediation.create_log_groups(logs, evaluation, is_last_try=one.is_last)
+        excluded = set(NEED_LOG_ROLE if one.role_error is not None else ())
+        if evaluation.missing_destination is not None and ref.version is ApiVersion.V2:
+            # API Gateway may refuse the format until the log group exists. For a REST API it accepts it.
+            excluded.add(Setting.ACCESS_LOG_FORMAT)
+        if not remediation.allow_delivery(logs, evaluation, is_last_try=one.is_last):
+            excluded.add(Setting.LOG_DELIVERY)
+        # Before the level: an opt-in whose end could not be scheduled must not begin. A stage at OFF gets ERROR.
+        until = evaluation.plan.opt_in.until
+        may_end = one.hint.tags_changed and one.stage.has_execution_logs
+        schedule = partial(self._schedule, ref, until, may_end=may_end)
+        if not remediation.attempt("the end of the opt-in to INFO could not be scheduled", schedule) and until:
+            evaluation = replace(evaluation, plan=at_error(evaluation.plan))
+        return evaluation, excluded
 
-    def _evaluate(
-        self, hint: StageNamed, stage: Stage, remediation: Remediation
-    ) -> tuple[Evaluation, tuple[Finding, ...]]:
-        """Evaluate the stage, and decide what becomes of an access log destination that does not exist."""
-        now, settings = self._clock(), self._settings
-        known = self._roles.get(stage.ref.region)
-        role, always = None if known is None else known.role, hint.is_about_delivery
-        reader = FactReader(self._clients, settings, stage.ref.region, role, always_reads_deliveries=always)
+    def _remediate_unknown(self, one: _Try, error: Exception) -> Result:
+        """Switch data tracing off although the facts about the stage could not be read. ``error``: why not.
+
+        Raises the error if the stage must not be changed.
+        """
+        evaluation = Evaluation(one.stage, plan(one.stage, self._policy, self._clock()), {}, ())
+        if evaluation.plan.is_exempt or self._deployment.is_audit:
+            raise error
+        failure = Failure("what the logs of the stage depend on could not be read", error)
+        one.remediation.failures.append(failure)
+        excluded = [setting for setting in Setting if setting is not Setting.DATA_TRACE]
+        one.remediation.change_stage(self._clients, one.reading, evaluation, excluded, is_last_try=one.is_last)
+        return Result.remediated(evaluation, one.remediation.done(one.role_error), ())
+
+    def _evaluate(self, one: _Try) -> tuple[Evaluation, tuple[Finding, ...]]:
+        """Evaluate the stage, and decide whether to replace an access log destination that does not exist."""
+        now, stage, region = self._clock(), one.stage, one.stage.ref.region
+        reader = FactReader(
+            self._clients,
+            self._deployment.account,
+            region,
+            self._policy,
+            self.log_roles.known(region),
+            always_reads_deliveries=one.hint.is_about_delivery,
+        )
         facts = reader.read([stage])
-        evaluation = evaluate(stage, settings, facts, now)
-        findings = evaluation.findings + about_log_groups(hint, evaluation, facts, settings)
-        if evaluation.missing_destination is None or evaluation.plan.is_exempt or settings.is_audit:
+        evaluation = evaluate(stage, self._policy, facts, now)
+        names = {group.name for group in log_groups_of(stage, self._policy)}
+        findings = (*evaluation.findings, *event_findings(one.hint, names, facts.log_groups))
+        if evaluation.missing_destination is None or evaluation.plan.is_exempt or self._deployment.is_audit:
             return evaluation, findings
-        is_lost = partial(destinations.is_lost, self._clients, settings, evaluation, hint.missing, now)
-        if remediation.attempt("the next check of the missing log group could not be planned", is_lost):
+        is_lost = partial(destinations.is_lost, self._clients, self._deployment, evaluation, one.hint.missing, now)
+        if one.remediation.attempt("the next check of the missing log group could not be scheduled", is_lost):
             lost = destinations.without_destination(stage)
-            evaluation = evaluate(lost, settings, reader.read([lost]), now)
+            evaluation = evaluate(lost, self._policy, reader.read([lost]), now)
         return evaluation, tuple(dict.fromkeys((*findings, *evaluation.findings)))
 
     def _check_stream(
-        self, evaluation: Evaluation, findings: tuple[Finding, ...], remediation: Remediation
+        self, one: _Try, evaluation: Evaluation, findings: tuple[Finding, ...]
     ) -> tuple[Evaluation, tuple[Finding, ...]]:
-        """Add the finding about a Firehose stream that does not exist: the lines of the stage are lost then."""
+        """Add the finding about a Firehose stream that does not exist: log lines of the stage are lost then."""
         streams = partial(destinations.missing_stream, self._clients, evaluation.stage)
-        lost = remediation.attempt("the Firehose stream of the access logs could not be read", streams) or ()
+        lost = one.remediation.attempt("the Firehose stream of the access logs could not be read", streams) or ()
         return replace(evaluation, is_silenced=evaluation.is_silenced or bool(lost)), findings + lost
 
     def _schedule(self, ref: StageRef, until: datetime | None, *, may_end: bool) -> bool:
-        """Have the stage checked again when its opt-in ends. A schedule that outlives its tag does no harm."""
+        """Schedule an evaluation for the end of the opt-in. A schedule that is left over does no harm. Return True."""
         if until is not None:
-            schedules.ensure_schedule(self._clients.scheduler(), self._settings, ref, until)
+            Schedules(self._clients.scheduler(), self._deployment).set_end_of_opt_in(ref, until)
         elif may_end:
-            schedules.remove_schedule(self._clients.scheduler(), self._settings, ref)
+            Schedules(self._clients.scheduler(), self._deployment).remove_end_of_opt_in(ref)
         return True

@@ -1,4 +1,4 @@
-"""What a stage's logs depend on besides the stage: log groups, permissions, deliveries. Read from AWS in few calls."""
+"""Reads what a stage's logs depend on besides the stage: log groups, permissions, deliveries. In few calls."""
 
 from __future__ import annotations
 
@@ -9,71 +9,73 @@ from log_keeper.aws.deliveries import DeliveryReader
 from log_keeper.aws.log_groups import read_log_groups
 from log_keeper.aws.resource_policies import ResourcePolicies
 from log_keeper.aws.role_reading import LogRole, RoleReader
-from log_keeper.policy.evaluation import Facts, delivery_group_of, log_groups_of
+from log_keeper.policy.evaluation import Facts
 from log_keeper.policy.execution_logs import Delivery, needs_deliveries
 from log_keeper.policy.log_delivery import DeliveryFacts
-from log_keeper.policy.log_groups import LogGroup, LogGroupFacts
+from log_keeper.policy.log_groups import LogGroup, LogGroupFacts, delivery_group_of, log_groups_of
 from log_keeper.policy.log_role import LogRoleFacts
-from log_keeper.settings import Settings
-from log_keeper.stages import Protocol, Stage, StageRef
+from log_keeper.policy.policy import Policy
+from log_keeper.stages import Account, Protocol, Stage, StageRef
 
 
 class FactReader:
     """Reads the facts about stages of one region.
 
-    Make one for each event and one for each sweep of a region: what a list tells about the whole region is read once
-    and kept. ``log_role``: the region's CloudWatch log role, as far as it is known; None: nothing is said of it.
-    ``always_reads_deliveries``: of execution logs, also where they decide nothing about what the stages require.
+    Make one for each event and one for each sweep of a region: it keeps the answers of lists about the whole region.
+    ``log_role``: the region's CloudWatch log role; None if it is not known: the facts then say nothing about it.
+    ``always_reads_deliveries``: reads deliveries of execution logs also if they decide nothing about the stages.
     """
 
     def __init__(
         self,
         clients: Clients,
-        settings: Settings,
+        account: Account,
         region: str,
+        policy: Policy,
         log_role: LogRole | None = None,
         *,
         always_reads_deliveries: bool = True,
     ) -> None:
         self._clients = clients
-        self._settings = settings
+        self._account = account
         self._region = region
+        self._policy = policy
         self._log_role = log_role
         self._policies = ResourcePolicies(clients.logs(region))
-        self._execution_log_deliveries = DeliveryReader(clients, settings, region)
+        self._execution_log_deliveries = DeliveryReader(clients, account, region)
         self._always_reads_deliveries = always_reads_deliveries
 
     def read(self, stages: Iterable[Stage]) -> Facts:
         """Return the facts about these stages of the region: one call for each 50 log groups.
 
-        One more call for each 25 log groups of which the log role is not known to allow the use: those that an owner
-        chose, and all where the role is limited.
+        One more call for each 25 log groups that the log role is not known to be allowed to use: those that an owner
+        chose, and all of them if the role is limited.
         For stages of HTTP APIs one more call for each of a few, or for each 50 of many: see ``ResourcePolicies.read``.
-        For REST stages also the list of the region's sources of log delivery, once; and where one of them stands for a
-        stage, the list of deliveries, and their destinations.
+        For REST stages also the list of the region's sources of log delivery, once; and if one of them is for a stage,
+        the list of deliveries, and their destinations.
 
-        Raises BotoCoreError and ClientError, which the caller reports.
+        Raises BotoCoreError and ClientError.
         """
         logs, stages = self._clients.logs(self._region), list(stages)
-        taken = self._read_deliveries(stages) if self._always_reads_deliveries else {}
-        groups = [group for stage in stages for group in log_groups_of(stage, self._settings)]
-        log_groups = read_log_groups(logs, [*groups, *_receivers(taken)])
+        deliveries = self._read_deliveries(stages) if self._always_reads_deliveries else {}
+        groups = [group for stage in stages for group in log_groups_of(stage, self._policy)]
+        log_groups = read_log_groups(logs, [*groups, *_receivers(deliveries)])
         log_role = self._read_log_role(stages)
         denied = {} if log_role is None else log_role.denied
         if not self._always_reads_deliveries and any(
             needs_deliveries(stage, log_groups.keys(), denied) for stage in stages
         ):
-            taken, known = self._read_deliveries(stages), {group.name for group in groups}
-            log_groups |= read_log_groups(logs, [group for group in _receivers(taken) if group.name not in known])
-        return Facts(log_groups, log_role, self._deliveries(stages, log_groups), taken)
+            deliveries, known = self._read_deliveries(stages), {group.name for group in groups}
+            log_groups |= read_log_groups(logs, [group for group in _receivers(deliveries) if group.name not in known])
+        return Facts(log_groups, log_role, self._access_log_deliveries(stages, log_groups), deliveries)
 
     def _read_log_role(self, stages: Iterable[Stage]) -> LogRoleFacts | None:
-        """Return what the log role may not do on the log groups that it writes to for the stages."""
+        """Return what the log role is denied on the log groups that it writes to for the stages."""
         writers = [stage for stage in stages if stage.needs_account_role]
         if self._log_role is None or not writers:
             return None
-        written = [group for stage in writers for group in log_groups_of(stage, self._settings)]
-        return RoleReader(self._clients, self._settings, self._region).facts(self._log_role, written)
+        written = [group for stage in writers for group in log_groups_of(stage, self._policy)]
+        return RoleReader(self._clients, self._account, self._region).facts(self._log_role, written)
 
     def _read_deliveries(self, stages: Iterable[Stage]) -> dict[StageRef, tuple[Delivery, ...]]:
         """Return the deliveries of execution logs of those stages that have any."""
@@ -81,17 +83,19 @@ class FactReader:
         found = self._execution_log_deliveries.read() if refs else {}
         return {ref: found[ref] for ref in refs if ref in found}
 
-    def _deliveries(self, stages: Iterable[Stage], log_groups: Mapping[str, LogGroupFacts]) -> dict[str, DeliveryFacts]:
-        """Return the facts about log delivery to the access log groups of the stages, by name of the group."""
-        names = {name for stage in stages if (name := delivery_group_of(stage, self._settings)) is not None}
-        place = f"arn:{self._settings.partition}:logs:{self._region}:{self._settings.account}:log-group:"
+    def _access_log_deliveries(
+        self, stages: Iterable[Stage], log_groups: Mapping[str, LogGroupFacts]
+    ) -> dict[str, DeliveryFacts]:
+        """Return the facts about log delivery to the access log groups of HTTP APIs, by name of the log group."""
+        names = {name for stage in stages if (name := delivery_group_of(stage, self._policy)) is not None}
+        prefix = self._account.log_group_prefix(self._region)
         found = self._policies.read(
-            [place + name for name in names], missing=[place + name for name in names - log_groups.keys()]
+            [prefix + name for name in names], missing=[prefix + name for name in names - log_groups.keys()]
         )
-        return {arn.removeprefix(place): facts for arn, facts in found.items()}
+        return {arn.removeprefix(prefix): facts for arn, facts in found.items()}
 
 
 def _receivers(deliveries: Mapping[StageRef, tuple[Delivery, ...]]) -> list[LogGroup]:
-    """Return the log groups that deliveries go to: their owners', whose retention is not looked at."""
+    """Return the log groups that deliveries go to. They belong to their owners, and their retention does not matter."""
     names = {each.log_group for some in deliveries.values() for each in some if each.log_group is not None}
     return [LogGroup(name, 0, None, is_owners=True) for name in sorted(names)]

@@ -1,113 +1,107 @@
-"""The APIs and stages of a region, read from lists and evaluated in batches."""
+"""The APIs and stages of one region, and their evaluations, from lists alone.
+
+The lists of APIs have pages of 500, one call for each API returns its stages, and log groups are read by fifty.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper.aws import http_websocket, rest
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import error_code, is_transient
+from log_keeper.aws.errors import is_transient
 from log_keeper.aws.role_reading import LogRole
 from log_keeper.facts import FactReader
 from log_keeper.policy.evaluation import Evaluation, evaluate
-from log_keeper.settings import Settings
-from log_keeper.stages import Api, ApiVersion, Protocol, Stage, StageRef
+from log_keeper.policy.policy import Policy
+from log_keeper.stages import Account, Api, Protocol, Stage
 
-#: The largest page of GetRestApis. *Source:* botocore's model. GetApis documents none, and is asked for the same.
-_PAGE = 500
-#: Stages whose log groups are looked for together: each has two, some three or four, and a call takes fifty names.
+#: The number of stages whose log groups are read together. A stage has two to four log groups, and a call reads fifty.
 _TOGETHER = 25
 
-
-#: Why an API could not be read; ValueError: it says what no API is known to say.
+#: Why an API could not be read. ValueError: an answer that API Gateway is not known to give.
 API_ERRORS = BotoCoreError, ClientError, ValueError
 
-
-def list_apis(clients: Clients, region: str) -> list[Api]:
-    """Every API of the region. Raises what botocore raises, such as for a region that is closed."""
-    apis = []
-    for page in (
-        clients.apigateway(region).get_paginator("get_rest_apis").paginate(PaginationConfig={"PageSize": _PAGE})
-    ):
-        apis += [Api(api["id"], Protocol.REST, api.get("name", "")) for api in page.get("items", [])]
-    for v2_page in (
-        clients.apigatewayv2(region).get_paginator("get_apis").paginate(PaginationConfig={"PageSize": _PAGE})
-    ):
-        apis += [Api(api["ApiId"], Protocol(api["ProtocolType"]), api["Name"]) for api in v2_page["Items"]]
-    return apis
+#: The evaluations of an API's stages, or why they could not be read.
+type Evaluated = tuple[Api, list[Evaluation] | Exception]
 
 
-def read_stages(clients: Clients, settings: Settings, region: str, api: Api) -> list[Stage]:
-    """The stages of the API, from one call; none if it is gone."""
-    try:
+class Inventory:
+    """Lists the APIs of one region and evaluates their stages. Nothing is changed."""
+
+    def __init__(self, clients: Clients, account: Account, region: str, policy: Policy) -> None:
+        self.clients = clients
+        self.account = account
+        self.region = region
+        self.policy = policy
+
+    def list_apis(self) -> list[Api]:
+        """Return all APIs of the region. Raises BotoCoreError and ClientError."""
+        rest_apis = rest.list_apis(self.clients.apigateway(self.region))
+        return rest_apis + http_websocket.list_apis(self.clients.apigatewayv2(self.region))
+
+    def evaluate_all(
+        self, apis: Iterable[Api], now: Callable[[], datetime], log_role: LogRole | None = None
+    ) -> Iterator[Evaluated]:
+        """Yield the evaluations of each API's stages, or the error that kept them from being read.
+
+        ``log_role``: the region's CloudWatch log role; None if it is not known: stages are then evaluated as if it were
+        valid.
+        """
+        reader = FactReader(self.clients, self.account, self.region, self.policy, log_role)
+        waiting: list[tuple[Api, list[Stage]]] = []
+        count = 0
+        for api in apis:
+            try:
+                stages = self._read_stages(api)
+            except API_ERRORS as error:
+                yield api, error
+                continue
+            waiting.append((api, stages))
+            count += len(stages)
+            if count >= _TOGETHER:
+                yield from self._evaluate_together(reader, waiting, now())
+                waiting, count = [], 0
+        yield from self._evaluate_together(reader, waiting, now())
+
+    def _read_stages(self, api: Api) -> list[Stage]:
+        """Return the stages of the API; none if it was deleted in the meantime."""
+        account = self.account.account_id
         if api.protocol is Protocol.REST:
-            answer = clients.apigateway(region).get_stages(restApiId=api.api_id)
-            return [
-                rest.to_stage(_ref(settings, region, ApiVersion.V1, api, stage["stageName"]), stage)
-                for stage in answer.get("item", [])
-            ]
-        pages = clients.apigatewayv2(region).get_paginator("get_stages").paginate(ApiId=api.api_id)
-        return [
-            http_websocket.to_stage(
-                _ref(settings, region, ApiVersion.V2, api, v2_stage["StageName"]), api.protocol, v2_stage
-            )
-            for page in pages
-            for v2_stage in page["Items"]
-        ]
-    except ClientError as error:
-        if error_code(error) == "NotFoundException":
-            return []
-        raise
+            return rest.list_stages(self.clients.apigateway(self.region), account, self.region, api.api_id)
+        return http_websocket.list_stages(self.clients.apigatewayv2(self.region), account, self.region, api)
 
-
-def _ref(settings: Settings, region: str, version: ApiVersion, api: Api, stage_name: str) -> StageRef:
-    return StageRef(settings.account, region, version, api.api_id, stage_name)
-
-
-def evaluate_all(
-    clients: Clients,
-    settings: Settings,
-    region: str,
-    apis: Iterable[Api],
-    now: Callable[[], datetime],
-    log_role: LogRole | None = None,
-) -> Iterator[tuple[Api, list[Evaluation] | Exception]]:
-    """Each API with how its stages stand, or why that cannot be said; log groups are looked for in batches.
-
-    ``log_role``: the region's CloudWatch log role; None: the stages are evaluated as if it were valid.
-    """
-    reader = FactReader(clients, settings, region, log_role)
-    waiting: list[tuple[Api, list[Stage]]] = []
-    count = 0
-    for api in apis:
+    def _evaluate_together(
+        self, reader: FactReader, waiting: list[tuple[Api, list[Stage]]], now: datetime
+    ) -> Iterator[Evaluated]:
         try:
-            stages = read_stages(clients, settings, region, api)
+            facts = reader.read([stage for _, stages in waiting for stage in stages])
         except API_ERRORS as error:
-            yield api, error
-            continue
-        waiting.append((api, stages))
-        count += len(stages)
-        if count >= _TOGETHER:
-            yield from _judge_together(reader, settings, waiting, now())
-            waiting, count = [], 0
-    yield from _judge_together(reader, settings, waiting, now())
-
-
-def _judge_together(
-    reader: FactReader, settings: Settings, waiting: list[tuple[Api, list[Stage]]], now: datetime
-) -> Iterator[tuple[Api, list[Evaluation] | Exception]]:
-    try:
-        facts = reader.read([stage for _, stages in waiting for stage in stages])
-    except API_ERRORS as error:
-        if len(waiting) == 1 or is_transient(error):
-            yield from ((api, error) for api, _ in waiting)
+            if len(waiting) == 1 or is_transient(error):
+                yield from ((api, error) for api, _ in waiting)
+                return
+            # The error may concern one API alone, and must not hide the others.
+            for one in waiting:
+                yield from self._evaluate_together(reader, [one], now)
             return
-        # What is refused may concern one API alone, which must not hide the others.
-        for one in waiting:
-            yield from _judge_together(reader, settings, [one], now)
-        return
-    for api, stages in waiting:
-        yield api, [evaluate(stage, settings, facts, now) for stage in stages]
+        for api, stages in waiting:
+            yield api, [evaluate(stage, self.policy, facts, now) for stage in stages]
+
+
+@dataclass(slots=True)
+class Count:
+    """Numbers of stages: evaluated, compliant, and opted in to INFO."""
+
+    evaluated: int = 0
+    compliant: int = 0
+    opted_in: int = 0
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Count one stage."""
+        self.evaluated += 1
+        self.compliant += evaluation.is_compliant
+        self.opted_in += evaluation.is_opted_in

@@ -1,4 +1,4 @@
-"""What a stage is: how it is named, and what API Gateway says of its logging."""
+"""What a stage is: its names, its settings for logging, and the log groups that belong to it. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NAME_PATTERNS = {
 
 
 class ApiVersion(StrEnum):
-    """Which of API Gateway's two APIs speaks of a stage, by the names of their boto3 clients."""
+    """Which of API Gateway's two APIs manages a stage. The values are the names of the boto3 clients."""
 
     V1 = "apigateway"
     V2 = "apigatewayv2"
 
 
 class Protocol(StrEnum):
-    """The kind of API a stage belongs to. Events tell the version only; for V2 the API itself has to be asked."""
+    """The protocol of the API that a stage belongs to. Events have only the version; GetApi has the protocol."""
 
     REST = "REST"
     HTTP = "HTTP"
@@ -37,7 +37,7 @@ class LoggingLevel(StrEnum):
     OFF = "OFF"
     ERROR = "ERROR"
     INFO = "INFO"
-    #: Any other: V1's model allows any text. It may write nothing or everything, so that no stage stays at it.
+    #: Any other text, which V1's model allows. It may log nothing or everything, so no stage keeps such a level.
     UNKNOWN = "unknown"
 
     @classmethod
@@ -45,22 +45,34 @@ class LoggingLevel(StrEnum):
         return cls.UNKNOWN
 
 
-def check_name(kind: str, name: object) -> str:
-    """The name, which AWS can have given to such a thing (``account``, ``region``, ``api_id``, ``stage_name``).
+def check_name(part: str, name: object) -> str:
+    """Return the name if AWS can have given it to that part of a stage's identity; raise ValueError otherwise.
 
-    Raises ValueError for any other.
+    ``part``: ``account``, ``region``, ``api_id`` or ``stage_name``.
     """
-    if not isinstance(name, str) or not _NAME_PATTERNS[kind].fullmatch(name):
-        raise ValueError(f"{kind} cannot be {repr(name)[:200]}")
+    if not isinstance(name, str) or not _NAME_PATTERNS[part].fullmatch(name):
+        raise ValueError(f"{part} cannot be {repr(name)[:200]}")
     return name
 
 
 @dataclass(frozen=True, slots=True)
-class StageRef:
-    """Names one stage of one API in one region of one account.
+class Account:
+    """An AWS account. ``partition``: ``aws``, ``aws-cn`` or ``aws-us-gov``, as in its ARNs."""
 
-    The names end up in ARNs, log group names and paths, so that one which API Gateway could not have given is a
-    ``ValueError`` here, whoever sent it.
+    account_id: str
+    partition: str
+
+    def log_group_prefix(self, region: str) -> str:
+        """Return the text before the name in the ARN of each log group of the account and the region."""
+        return f"arn:{self.partition}:logs:{region}:{self.account_id}:log-group:"
+
+
+@dataclass(frozen=True, slots=True)
+class StageRef:
+    """The identity of a stage.
+
+    The names become parts of ARNs, log group names and paths. A name that API Gateway cannot have given is a
+    ``ValueError`` here, wherever it comes from.
     """
 
     account: str
@@ -70,15 +82,15 @@ class StageRef:
     stage_name: str
 
     def __post_init__(self) -> None:
-        for kind in _NAME_PATTERNS:
-            check_name(kind, getattr(self, kind))
+        for part in _NAME_PATTERNS:
+            check_name(part, getattr(self, part))
         if self.version is ApiVersion.V1 and self.stage_name == "$default":
             raise ValueError("stage_name of a REST API cannot be '$default'")
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API whose stages are to be judged. ``name``: what its owner calls it, where that is known."""
+    """An API whose stages are evaluated. ``name``: given by its owner; empty if it is not known."""
 
     api_id: str
     protocol: Protocol
@@ -87,11 +99,11 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class AccessLogSettings:
-    """Where access logs go and what a line says.
+    """The destination and the format of access logs.
 
     ``destination_arn``: of a log group (without ``:*``) or a Firehose stream; None if there is none.
-    ``format``: None if API Gateway has a destination only, which it accepts.
-    ``is_lost``: the destination is a log group that does not exist and is not awaited any more, so that it is replaced.
+    ``format``: None if there is none. API Gateway accepts a destination without a format.
+    ``is_lost``: the destination is a log group that has not existed for so long that it is replaced.
     """
 
     destination_arn: str | None = None
@@ -101,9 +113,9 @@ class AccessLogSettings:
 
 @dataclass(frozen=True, slots=True)
 class MethodSettings:
-    """What is logged and measured of a method (REST) or a route (WebSocket, HTTP).
+    """The settings of a method (REST) or a route (WebSocket, HTTP) for execution logs and metrics.
 
-    ``data_trace``: whether whole requests and responses are written to the execution log, bodies included.
+    ``data_trace``: whether request and response bodies are written to the execution log.
     HTTP APIs have ``detailed_metrics`` only.
     """
 
@@ -114,15 +126,15 @@ class MethodSettings:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What API Gateway says of a stage's logging at the moment it was read.
+    """The settings of a stage at the moment when it was read.
 
-    ``settings``: for every method or route without settings of its own: ``*/*`` of a REST API's method settings, the
-    default route settings of the others.
-    ``overrides``: the methods or routes that do have their own, which do not follow the stage's. A method's key is the
-    path that addressed it, less its first slash: ``~1/GET``, ``~1pets~1{id}/GET``, ``pets/{id}/GET``.
-    ``has_canary``: a canary logs to groups of its own, named like the stage's with ``/Canary`` behind.
+    ``settings``: of every method or route without its own settings. REST: the method settings ``*/*``; HTTP and
+    WebSocket: the default route settings.
+    ``overrides``: the settings of methods or routes that have their own. A method's key is the path that addressed it,
+    without the first slash: ``~1/GET``, ``~1pets~1{id}/GET``, ``pets/{id}/GET``.
+    ``has_canary``: a canary writes to its own log groups, whose names are the stage's and ``/Canary``.
     *Source:* API Gateway developer guide, "Set up an API Gateway canary release deployment".
-    ``is_managed``: the ``$default`` stage of a quick-created HTTP API, which API Gateway may not let anyone change.
+    ``is_managed``: the ``$default`` stage of a quick-created HTTP API, which API Gateway may refuse to change.
     """
 
     ref: StageRef
@@ -136,36 +148,43 @@ class Stage:
 
     @property
     def has_execution_logs(self) -> bool:
-        """HTTP APIs have none. *Source:* "Execution logs are not supported on protocolType HTTP"."""
+        """Return whether the stage can have execution logs.
+
+        *Source:* API Gateway's answer "Execution logs are not supported on protocolType HTTP".
+        """
         return self.protocol is not Protocol.HTTP
 
     @property
     def methods_decide_on_metrics(self) -> bool:
-        """Whether a method's own detailed metrics count, and not the stage's alone.
+        """Return whether each method's own setting for detailed metrics counts, and not only the stage's.
 
-        A route's do not: it is measured where the stage says true, also where its own settings say false.
+        A route's own setting does not count: where the stage's is true, all routes have detailed metrics.
         *Source:* radkawar/stackd, testdata/aws/apigateway/v2_metrics.json.
         """
         return self.protocol is Protocol.REST
 
     @property
     def needs_account_role(self) -> bool:
-        """HTTP APIs write their logs by log delivery instead. *Source:* aws/aws-cdk, pull request 33977."""
+        """Return whether API Gateway writes the stage's logs with the account's CloudWatch log role.
+
+        HTTP APIs use log delivery instead. *Source:* aws/aws-cdk, pull request 33977.
+        """
         return self.protocol is not Protocol.HTTP
 
     @property
     def owner(self) -> str | None:
-        """The CloudFormation stack that made the stage and may set it back; None if none did."""
+        """Return the CloudFormation stack that created the stage and can revert changes; None if none did."""
         return self.tags.get("aws:cloudformation:stack-name")
 
 
-#: A log group name may not contain ``$``, a destination may not contain ``#``, and no stage name contains a dot.
+#: Stands for ``$default``: a log group name cannot contain ``$``, a destination cannot contain ``#``, and no other
+#: stage name contains a dot.
 _DEFAULT_STAGE = ".default"
 _ACCESS_LOG_GROUPS = {
     ApiVersion.V1: "/aws/vendedlogs/apigateway/",
     ApiVersion.V2: "/aws/vendedlogs/apigatewayv2/",
 }
-#: *Source:* API Gateway developer guide, "Execution logging for REST APIs"; of WebSocket APIs what was recorded in
+#: *Source:* API Gateway developer guide, "Execution logging for REST APIs"; for WebSocket APIs a recording in
 #: radkawar/stackd, testdata/aws/apigateway/rest_websocket_logs.json.
 _EXECUTION_LOG_GROUPS = {
     ApiVersion.V1: "API-Gateway-Execution-Logs_",
@@ -174,25 +193,25 @@ _EXECUTION_LOG_GROUPS = {
 
 
 def access_log_group(ref: StageRef) -> str:
-    """The name of the log group that is made for a stage without a destination.
+    """Return the name of the log group that Log Keeper creates for the access logs of a stage without a destination.
 
-    Under ``/aws/vendedlogs/``, where one entry of the CloudWatch Logs resource policy is enough for all, and not under
-    ``/aws/apigateway/``, where API Gateway keeps groups of its own.
+    Under ``/aws/vendedlogs/`` one statement of a CloudWatch Logs resource policy is enough for all log groups. Under
+    ``/aws/apigateway/`` API Gateway creates log groups of its own.
     """
     return _ACCESS_LOG_GROUPS[ref.version] + _path(ref)
 
 
 def execution_log_group(ref: StageRef) -> str:
-    """The name of the log group that API Gateway writes a stage's execution logs to; it cannot be chosen."""
+    """Return the name of the log group to which API Gateway writes execution logs. Owners cannot choose it."""
     return _EXECUTION_LOG_GROUPS[ref.version] + _path(ref)
 
 
 def stage_of_log_group(name: str, account: str, region: str) -> StageRef | None:
-    """The stage that logs to a group of this name; None if the name is neither of the two."""
+    """Return the stage whose access or execution log group has this name; None for any other name."""
     for prefixes in (_ACCESS_LOG_GROUPS, _EXECUTION_LOG_GROUPS):
         for version, prefix in prefixes.items():
             api_id, _, stage_name = name.removeprefix(prefix).partition("/")
-            stage_name = stage_name.removesuffix("/Canary")  # a canary's group stands below its stage's
+            stage_name = stage_name.removesuffix("/Canary")  # the log group of a canary
             if name.startswith(prefix) and stage_name:
                 try:
                     return StageRef(account, region, version, api_id, stage_name.replace(_DEFAULT_STAGE, "$default"))
@@ -206,10 +225,10 @@ def _path(ref: StageRef) -> str:
 
 
 def with_other_version(ref: StageRef) -> StageRef | None:
-    """Return the stage of the same names in the other version of the API; None if that version has no such name.
+    """Return the stage with the same names in the other version of the API; None if that version has no such name.
 
-    ``/aws/apigateway/{api}/{stage}`` is the execution log group of a WebSocket API, and also a name that people choose
-    for the access log group of a REST API.
+    ``/aws/apigateway/{api}/{stage}`` is the execution log group of a WebSocket API. It is also a name that people
+    choose for the access log group of a REST API.
     """
     other = ApiVersion.V1 if ref.version is ApiVersion.V2 else ApiVersion.V2
     try:
@@ -219,5 +238,5 @@ def with_other_version(ref: StageRef) -> StageRef | None:
 
 
 def log_group_arn(ref: StageRef, name: str, partition: str) -> str:
-    """The ARN as a destination wants it: API Gateway refuses the form that ends in ``:*``."""
+    """Return the ARN in the form of an access log destination: API Gateway refuses the form that ends in ``:*``."""
     return f"arn:{partition}:logs:{ref.region}:{ref.account}:log-group:{name}"

@@ -1,53 +1,38 @@
-"""One region: every stage, judged from the lists alone. Changes nothing; what is out of line goes on StageQueue.
+"""The sweep of one region: evaluate every stage, check the region itself, and send what to remediate to StageQueue.
 
-The lists of APIs come in pages of 500, and one call per API gives its stages; log groups are read by fifty.
+Nothing of a stage is changed here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from log_keeper.aws.account_role import AccountRole, RoleStatus, look
+from log_keeper.aws.account_role import AccountRole, RoleStatus, check_role
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import error_message, is_region_disabled
 from log_keeper.aws.forwarders import check_forwarding, is_forwarded
-from log_keeper.aws.stage_queue import Repairs, send
+from log_keeper.aws.stage_queue import StageQueue
 from log_keeper.aws.trails import has_trail
-from log_keeper.events.own_events import log_role_to_evaluate
 from log_keeper.events.sweep_work import Work
-from log_keeper.inventory import evaluate_all, list_apis
+from log_keeper.inventory import Count, Inventory
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
-from log_keeper.stages import Api, LoggingLevel, Protocol
-
-
-@dataclass(slots=True)
-class Count:
-    """How many stages were seen, and of those, how many are in line, and opted in to INFO."""
-
-    seen: int = 0
-    in_line: int = 0
-    opted_in: int = 0
-
-    def add(self, evaluation: Evaluation) -> None:
-        self.seen += 1
-        self.in_line += evaluation.is_compliant
-        self.opted_in += evaluation.plan.opt_in.level is LoggingLevel.INFO
+from log_keeper.stages import Api, Protocol
 
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep of a region, or of a part of it, found: of the stages a count only, however many they are.
+    """What the sweep of a region, or of a part of it, has found. Of stages it has only numbers.
 
-    ``has_events``: changes of the region reach Log Keeper as they happen. ``left``: what there was no time for, and
-    what could not be read. ``errors``: why nothing can be said of the rest, for which the whole work is to be done
-    again. ``is_whole``: it is a part of a sweep of all APIs.
+    ``has_events``: Log Keeper receives events of the region. ``left``: the work that remains: APIs that there was no
+    time for, and APIs that could not be read. ``errors``: why the whole work must be done again.
+    ``is_whole``: it is a part of a sweep of all APIs.
     """
 
     region: str
@@ -59,99 +44,124 @@ class Swept:
     errors: list[Exception] = field(default_factory=list)
     is_whole: bool = True
 
+    @property
+    def is_complete(self) -> bool:
+        """Return whether the sweep of all APIs of the region has ended."""
+        return self.is_whole and self.left is None and not self.errors
 
-def sweep(
-    clients: Clients,
-    settings: Settings,
-    work: Work,
-    now: Callable[[], datetime],
-    has_time: Callable[[], bool],
-    tell: Callable[[Evaluation], None],
-) -> Swept:
-    """Every stage of the work is judged, and each that is out of line is on StageQueue; in audit mode, judged only.
 
-    The account's log role, the trail and the forwarding rules of the region are looked at too, once. ``has_time``:
-    whether another API may be begun; what is left then is in the answer. ``tell``: hears of each evaluation. The calls
-    that the repairs will take count in the pace: their messages are delayed along it. What fails does not stop the
-    rest.
+class Sweep:
+    """Does one message's work of a sweep.
+
+    ``clock``: returns the time now, with its zone. ``has_time``: returns whether another API can be started.
+    ``on_evaluation``: is called with each evaluation.
     """
-    swept = Swept(work.region, is_whole=work.protocol is None)
-    apis = work.apis
-    if apis is None:
+
+    def __init__(
+        self,
+        clients: Clients,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        has_time: Callable[[], bool],
+        on_evaluation: Callable[[Evaluation], None],
+    ) -> None:
+        self._clients = clients
+        self._settings = settings
+        self._deployment = settings.deployment
+        self._clock = clock
+        self._has_time = has_time
+        self._on_evaluation = on_evaluation
+
+    def run(self, work: Work) -> Swept:
+        """Evaluate every stage of the work, and send each that requires changes to StageQueue, unless in Audit mode.
+
+        The first part of a sweep of all APIs also checks the account's log role, the trail and the forwarding rules of
+        the region. The calls that the remediation will make count in the pace: the messages are delayed accordingly. An
+        error does not stop the rest.
+
+        Raises BotoCoreError and ClientError if the APIs could not be listed.
+        """
+        swept = Swept(work.region, is_whole=work.protocol is None)
+        inventory = Inventory(self._clients, self._deployment.account, work.region, self._settings.policy)
+        apis = work.apis
+        if apis is None:
+            try:
+                apis = tuple(api for api in inventory.list_apis() if work.protocol in (None, api.protocol))
+            except ClientError as error:
+                # Another region may be denied, or not answer, for the moment only: SQS delivers the message again, and
+                # at last it is in the dead-letter queue.
+                if not is_region_disabled(error):
+                    raise
+                detail = f"{work.region}: {error_message(error)}"
+                swept.findings.append(Finding(Problem.REGION_UNAVAILABLE, detail))
+                return swept
+            if swept.is_whole:
+                self._check_region(swept)
+        self._evaluate(work, apis, inventory, swept)
+        return swept
+
+    def _evaluate(self, work: Work, apis: tuple[Api, ...], inventory: Inventory, swept: Swept) -> None:
+        """Evaluate the stages of the APIs as long as there is time; note in ``swept`` what remains."""
+        queue = StageQueue(self._clients, self._deployment, work.region)
+        role = self._check_role(apis, swept)
+        if role is not None and work.apis is None:
+            self._report_role(role, queue, swept)
+        started: list[Api] = []
+
+        def while_there_is_time() -> Iterator[Api]:
+            for api in apis:
+                if not self._has_time():
+                    return
+                started.append(api)
+                yield api
+
+        unread: dict[Api, Exception] = {}
+        log_role = None if role is None else role.log_role
+        for api, evaluations in inventory.evaluate_all(while_there_is_time(), self._clock, log_role):
+            if isinstance(evaluations, Exception):
+                unread[api] = evaluations
+                continue
+            for evaluation in evaluations:
+                swept.counts[api.protocol].add(evaluation)
+                self._on_evaluation(evaluation)
+            queue.add(api, evaluations)
+        queue.send()
+        left = apis[len(started) :]
+        if unread and len(unread) == len(started):
+            swept.errors += unread.values()  # otherwise the same APIs would remain again and again
+        elif left or unread:
+            swept.left = Work(work.region, (*left, *unread), work.protocol)
+
+    def _check_region(self, swept: Swept) -> None:
+        """Check the region's trail, and what forwards the events of another region."""
+        swept.has_events = is_forwarded(self._deployment, swept.region)
+        if not swept.has_events:
+            return
         try:
-            apis = tuple(api for api in list_apis(clients, work.region) if work.protocol in (None, api.protocol))
-        except ClientError as error:
-            # A region that denies us, or does not answer, may do so for the moment only: that is tried again, and at
-            # last in the dead-letter queue.
-            if not is_region_disabled(error):
-                raise
-            swept.findings.append(Finding(Problem.REGION_UNAVAILABLE, f"{work.region}: {error_message(error)}"))
-            return swept
-        if swept.is_whole:
-            _look_around(clients, settings, swept)
-    role = _read_role(clients, settings, swept, apis)
-    log_role = None if role is None else role.log_role
-    if role is not None and work.apis is None:
-        _report_role(clients, settings, swept, role)
-    begun: list[Api] = []
-
-    def while_there_is_time() -> Iterator[Api]:
-        for api in apis:
-            if not has_time():
-                return
-            begun.append(api)
-            yield api
-
-    unread: dict[Api, Exception] = {}
-    repairs = Repairs(clients, settings, work.region)
-    for api, evaluations in evaluate_all(clients, settings, work.region, while_there_is_time(), now, log_role):
-        if isinstance(evaluations, Exception):
-            unread[api] = evaluations
-            continue
-        for evaluation in evaluations:
-            swept.counts[api.protocol].add(evaluation)
-            tell(evaluation)
-        repairs.ask(api, evaluations)
-    repairs.send()
-    left = apis[len(begun) :]
-    if unread and len(unread) == len(begun):
-        swept.errors += unread.values()  # else the same would be left for ever
-    elif left or unread:
-        swept.left = Work(work.region, (*left, *unread), work.protocol)
-    return swept
-
-
-def _look_around(clients: Clients, settings: Settings, swept: Swept) -> None:
-    """Check the region's trail, and what forwards the events of a further region."""
-    swept.has_events = is_forwarded(settings, swept.region)
-    if swept.has_events:
-        try:
-            if not has_trail(clients.cloudtrail(swept.region)):
+            if not has_trail(self._clients.cloudtrail(swept.region)):
                 swept.findings.append(Finding(Problem.NO_TRAIL, swept.region))
         except (BotoCoreError, ClientError) as error:
             swept.errors.append(error)
         try:
-            if swept.region != settings.regions[0]:
-                swept.findings += check_forwarding(clients, settings, swept.region)
+            if swept.region != self._deployment.regions[0]:
+                swept.findings += check_forwarding(self._clients, self._deployment, swept.region)
         except (BotoCoreError, ClientError) as error:
             swept.errors.append(error)
 
+    def _check_role(self, apis: tuple[Api, ...], swept: Swept) -> AccountRole | None:
+        """Return the region's log role; None if none of these APIs needs it, or if it could not be read."""
+        if all(api.protocol is Protocol.HTTP for api in apis):
+            return None
+        try:
+            return check_role(self._clients, self._deployment.account, swept.region)
+        except (BotoCoreError, ClientError) as error:
+            swept.errors.append(error)
+            return None
 
-def _read_role(clients: Clients, settings: Settings, swept: Swept, apis: Iterable[Api]) -> AccountRole | None:
-    """Return the region's log role; None if no API of these writes with it, or if it could not be read."""
-    if all(api.protocol is Protocol.HTTP for api in apis):
-        return None
-    try:
-        return look(clients, settings, swept.region)
-    except (BotoCoreError, ClientError) as error:
-        swept.errors.append(error)
-        return None
-
-
-def _report_role(clients: Clients, settings: Settings, swept: Swept, role: AccountRole) -> None:
-    """An invalid role is put on StageQueue, once in a sweep."""
-    swept.role = role
-    if role.log_role is not None and role.log_role.is_denied_by_organization:
-        swept.findings.append(Finding(Problem.DENIED_BY_ORGANIZATION, f"{swept.region}: {role.role_arn}"))
-    if role.status is RoleStatus.INVALID and not settings.is_audit:
-        send(clients, settings, [log_role_to_evaluate(settings.account, swept.region)], [0])
+    def _report_role(self, role: AccountRole, queue: StageQueue, swept: Swept) -> None:
+        """Note the status of the log role. If it is invalid, ask for its repair, unless in Audit mode."""
+        swept.role = role
+        if role.log_role is not None and role.log_role.is_denied_by_organization:
+            swept.findings.append(Finding(Problem.DENIED_BY_ORGANIZATION, f"{swept.region}: {role.role_arn}"))
+        if role.status is RoleStatus.INVALID and not self._deployment.is_audit:
+            queue.send_log_role()

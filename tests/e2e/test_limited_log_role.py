@@ -48,6 +48,6 @@ def test_sweep_reports_the_stage_and_leaves_both(stack: Deployed) -> None:
     # The deployment led to a sweep as well, before or after there was the stage.
     assert {line["roleArn"] for line in lines if line.get("message") == "Log role limited"} == {LONG_THERE}
     [detail] = {line["detail"] for line in lines if line.get("problem") == Problem.LIMITED_LOG_ROLE}
-    assert detail.startswith(f"{LONG_THERE} lacks logs:CreateLogGroup")
+    assert detail.startswith(f"{LONG_THERE} needs logs:CreateLogGroup")
     assert stack.invocations() == invocations
     assert log_role(stack.sandbox) == LONG_THERE

@@ -105,7 +105,10 @@ def test_end_that_cannot_be_read_is_a_finding_that_names_the_tag(stack: Deployed
     tag(stack, api_id, execution_logs="INFO", execution_logs_until="next week")
     line: dict[str, Any] = json.loads(stack.wait_until_logged("compliant", api_id, "execution-logs-until"))
     assert line["findings"] == [
-        {"problem": "a tag's value is no ISO 8601 date or time, and counts as past", "detail": "execution-logs-until"}
+        {
+            "problem": "the value of a tag is not an ISO 8601 date or time, and counts as past",
+            "detail": "execution-logs-until",
+        }
     ]
     assert levels(get_stage(stack.sandbox, api_id)) == {"*/*": "ERROR"}
 

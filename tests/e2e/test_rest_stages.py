@@ -86,7 +86,7 @@ def test_stage_whose_execution_logs_are_delivered_elsewhere_gets_the_standard_lo
     standard = f"API-Gateway-Execution-Logs_{api_id}/prod"
     arn = f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:/teams/shop/execution"
     delivery_id = make_delivery(sandbox, api_id, arn)
-    stack.wait_until_logged("compliant", api_id, "execution logs go where a log delivery takes them", arn)
+    stack.wait_until_logged("compliant", api_id, "a log delivery sends execution logs elsewhere", arn)
     logs.delete_log_group(logGroupName=standard)
     stack.wait_until_logged("compliant", api_id, "a log group of the stage was deleted")
     assert standard not in log_groups(sandbox)

@@ -95,11 +95,11 @@ def test_sweep_reports_execution_logs_that_are_delivered_to_nothing(
     stream = f"arn:aws:firehose:us-east-1:{stack.sandbox.account_id}:deliverystream/gone"
     stack.wait_until_compliant(older["rest"][2])
     delivery_id = make_delivery(stack.sandbox, older["rest"][2], stream)
-    stack.wait_until_logged("non-compliant", older["rest"][2], "a log delivery takes execution logs", stream)
+    stack.wait_until_logged("non-compliant", older["rest"][2], "a log delivery sends execution logs", stream)
     stack.wait_until_quiet()
     invocations = stack.invocations()
     sweep(stack)
-    lost = [line for line in sweep_log(stack) if "a log delivery takes execution logs" in line and stream in line]
+    lost = [line for line in sweep_log(stack) if "a log delivery sends execution logs" in line and stream in line]
     assert len(lost) == 1
     assert stack.invocations() == invocations
     stack.sandbox.client("logs").delete_delivery(id=delivery_id)

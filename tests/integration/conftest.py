@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from handlers import enforce
+from handlers.runtime import Time
 from log_keeper.settings import Settings
 from sandbox.assembly import Sandbox
 from sandbox.simulation import VirtualTime
@@ -36,11 +37,11 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[p
         sandbox.clock = clock
 
         @functools.cache
-        def door() -> enforce.Door:
+        def enforce_handler() -> enforce.EnforceHandler:
             settings = Settings.from_environment(os.environ)
-            return enforce.Door(settings, clock=clock, monotonic=clock.monotonic, sleep=clock.sleep)
+            return enforce.EnforceHandler(settings, time=Time(clock, clock.monotonic, clock.sleep))
 
-        monkeypatch.setattr(enforce, "door", door)
+        monkeypatch.setattr(enforce, "enforce_handler", enforce_handler)
         yield monkeypatch
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from log_keeper.events.sweep_work import Work
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.stages import Protocol
-from log_keeper.sweep import Swept, sweep
+from log_keeper.sweep import Sweep, Swept
 from sandbox.assembly import Sandbox
 from sandbox.services.apigateway.request_logs import write_execution_log
 from testing.accounts import (
@@ -27,7 +26,7 @@ from testing.accounts import (
     set_log_role,
     stage_arn,
 )
-from testing.builders import ACCOUNT, SETTINGS, record, updated
+from testing.builders import ACCOUNT, record, settings_with, updated
 from testing.deliveries import Deliver
 from testing.published import Refusal, findings, outcomes
 
@@ -229,7 +228,7 @@ def test_audit_reports_a_lost_delivery_and_changes_nothing(
     environment.setenv("MODE", "Audit")
     from handlers import enforce
 
-    enforce.door.cache_clear()
+    enforce.enforce_handler.cache_clear()
     caplog.clear()
     before, since = log_groups(sandbox), len(sandbox.calls)
     assert deliver(updated(api_id)) == []
@@ -248,17 +247,12 @@ def test_sweep_reads_the_lists_once_and_queues_no_lost_delivery(
     make_delivery(sandbox, names[1], f"{ARN}-missing", "other")
     assert deliver(*map(updated, names)) == []
     url = sandbox.client("sqs").create_queue(QueueName="Stages")["QueueUrl"]
-    settings, evaluations = replace(SETTINGS, stage_queue_url=url), list[Evaluation]()
+    settings, evaluations = settings_with(stage_queue_url=url), list[Evaluation]()
 
     def swept() -> Swept:
         clients = Clients(lambda: Pace(1e6, sleep=lambda _: None))
-        return sweep(
-            clients,
-            settings,
-            Work("us-east-1"),
-            now=lambda: datetime.now(UTC),
-            has_time=lambda: True,
-            tell=evaluations.append,
+        return Sweep(clients, settings, lambda: datetime.now(UTC), lambda: True, evaluations.append).run(
+            Work("us-east-1")
         )
 
     since = len(sandbox.calls)
@@ -271,7 +265,7 @@ def test_sweep_reads_the_lists_once_and_queues_no_lost_delivery(
         "GetDeliveryDestination",
         "GetDeliveryDestination",
     ]
-    assert (found.counts[Protocol.REST].seen, found.counts[Protocol.REST].in_line) == (31, 30)
+    assert (found.counts[Protocol.REST].evaluated, found.counts[Protocol.REST].compliant) == (31, 30)
     assert {evaluation.stage.ref.api_id: evaluation.findings for evaluation in evaluations if evaluation.findings} == {
         names[0]: (Finding(Problem.DELIVERED_ELSEWHERE, ARN),),
         names[1]: (Finding(Problem.DELIVERY_LOST, f"{ARN}-missing"),),
@@ -284,12 +278,11 @@ def test_sweep_of_http_apis_reads_no_deliveries(sandbox: Sandbox, environment: p
     make_http_stage(sandbox)
     url = sandbox.client("sqs").create_queue(QueueName="Stages")["QueueUrl"]
     since = len(sandbox.calls)
-    sweep(
+    Sweep(
         Clients(lambda: Pace(1e6, sleep=lambda _: None)),
-        replace(SETTINGS, stage_queue_url=url),
-        Work("us-east-1"),
-        now=lambda: datetime.now(UTC),
-        has_time=lambda: True,
-        tell=lambda _: None,
-    )
+        settings_with(stage_queue_url=url),
+        lambda: datetime.now(UTC),
+        lambda: True,
+        lambda _: None,
+    ).run(Work("us-east-1"))
     assert operations(sandbox, since) == []

@@ -50,7 +50,7 @@ def test_stage_that_the_role_may_not_write_for_is_remediated_and_then_not_compli
     assert log_role(sandbox) == arn
     assert not writes_to(sandbox, "us-east-1", access)
     assert writes_to(sandbox, "us-east-1", f"API-Gateway-Execution-Logs_{api_id}/prod")
-    missing = f"{arn} lacks logs:CreateLogGroup, logs:CreateLogStream, logs:PutLogEvents on {GROUPS}{access}:*"
+    missing = f"{arn} needs logs:CreateLogGroup, logs:CreateLogStream, logs:PutLogEvents on {GROUPS}{access}:*"
     assert reported(caplog) == [("partly remediated", [missing])]
 
     caplog.clear()
@@ -73,7 +73,7 @@ def test_stage_becomes_compliant_when_the_owner_allows_the_role_more(
     api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     sandbox.client("iam").attach_role_policy(RoleName="Theirs", PolicyArn=PUSH_POLICY)
-    enforce.door()._clock.sleep(timedelta(minutes=6).total_seconds())  # type: ignore[attr-defined]
+    sandbox.clock.sleep(timedelta(minutes=6).total_seconds())  # type: ignore[attr-defined]
     caplog.clear()
     deliver(updated(api_id))
     assert reported(caplog) == [("compliant", [])]
@@ -240,7 +240,7 @@ def test_role_without_permission_to_create_groups_is_left_and_reported(
     deliver(updated(api_id))
     [(outcome, [detail])] = reported(caplog)
     assert outcome == "non-compliant"
-    assert f"{arn} lacks logs:CreateLogGroup on " in detail
+    assert f"{arn} needs logs:CreateLogGroup on " in detail
     assert log_role(sandbox) == arn
 
 
@@ -251,7 +251,7 @@ def test_audit_reports_the_permissions_that_the_role_needs(
     api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
     environment.setenv("MODE", "Audit")
-    enforce.door.cache_clear()
+    enforce.enforce_handler.cache_clear()
     caplog.clear()
     before = len(sandbox.calls)
     deliver(updated(api_id), updated(make_rest_stage(sandbox)))
@@ -272,7 +272,7 @@ def test_refused_role_is_explained(sandbox: Sandbox, environment: pytest.MonkeyP
     said = str(caught.value)
     assert "tests the role on log group /aws/apigateway/welcome" in said
     assert "logs:CreateLogGroup, logs:DescribeLogStreams, logs:CreateLogStream, logs:PutLogEvents" in said
-    assert "demands tags on new log groups" in said
+    assert "requires tags on new log groups" in said
 
 
 @pytest.mark.parametrize("tests_all_groups", [False, True])

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from log_keeper.aws.account_role import RoleStatus, look
+from log_keeper.aws.account_role import RoleStatus, check_role
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from log_keeper.events.sweep_work import Work
+from log_keeper.inventory import Inventory
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Problem
 from log_keeper.policy.results import Outcome
 from log_keeper.settings import Settings
-from log_keeper.sweep import Swept, sweep
+from log_keeper.sweep import Sweep, Swept
 from preview.model import count
-from preview.reading import read_regions, show_no_progress
+from preview.reading import read_region, show_no_progress
 from preview.words import role_in_words
 from sandbox.assembly import Sandbox
 from sandbox.core.faults import Fault, Kind
 from testing.accounts import log_role, make_rest_stage, make_role, set_log_role
-from testing.builders import SETTINGS, record, updated
+from testing.builders import record, settings_with, updated
 from testing.deliveries import Deliver
 from testing.limited_roles import THEIRS, allow, least_privilege, narrow, own_destination
 
@@ -31,18 +31,13 @@ from testing.limited_roles import THEIRS, allow, least_privilege, narrow, own_de
 @pytest.fixture
 def settings(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> Settings:
     url = sandbox.client("sqs").create_queue(QueueName="StageQueue")["QueueUrl"]
-    return replace(SETTINGS, stage_queue_url=url)
+    return settings_with(stage_queue_url=url)
 
 
 def swept(settings: Settings) -> tuple[Swept, list[Evaluation]]:
     found: list[Evaluation] = []
-    part = sweep(
-        Clients(lambda: Pace(1_000)),
-        settings,
-        Work("us-east-1"),
-        now=lambda: datetime.now(UTC),
-        has_time=lambda: True,
-        tell=found.append,
+    part = Sweep(Clients(lambda: Pace(1_000)), settings, lambda: datetime.now(UTC), lambda: True, found.append).run(
+        Work("us-east-1")
     )
     return part, found
 
@@ -59,8 +54,10 @@ def test_sweep_counts_the_stage_as_not_compliant_and_does_not_queue_it(
     assert "/aws/vendedlogs/apigateway/*" in str(part.role.limits)
     assert {each.stage.ref.api_id: each.is_compliant for each in found} == {silenced: False, changed: False}
     [(_, counted)] = part.counts.items()
-    assert (counted.seen, counted.in_line) == (2, 0)
-    received = sandbox.client("sqs").receive_message(QueueUrl=settings.stage_queue_url, MaxNumberOfMessages=10)
+    assert (counted.evaluated, counted.compliant) == (2, 0)
+    received = sandbox.client("sqs").receive_message(
+        QueueUrl=settings.deployment.queues.stage_queue_url, MaxNumberOfMessages=10
+    )
     assert [json.loads(each["Body"])["detail"]["apiId"] for each in received["Messages"]] == [changed]
 
 
@@ -85,8 +82,9 @@ def test_preview_shows_the_limits_of_the_role(sandbox: Sandbox, settings: Settin
     least_privilege(sandbox)
     api_id = make_rest_stage(sandbox)
     deliver(updated(api_id))
-    [region] = read_regions(Clients(lambda: Pace(1_000)), settings, lambda: datetime.now(UTC), show_no_progress)
-    assert role_in_words(region).startswith(f"limited: {THEIRS} lacks logs:CreateLogGroup")
+    inventory = Inventory(Clients(lambda: Pace(1_000)), settings.deployment.account, "us-east-1", settings.policy)
+    region = read_region(inventory, lambda: datetime.now(UTC), show_no_progress)
+    assert role_in_words(region).startswith(f"limited: {THEIRS} needs logs:CreateLogGroup")
     [stage] = region.stages
     assert stage.outcome == "non-compliant"
     assert [finding.problem for finding in stage.findings] == [Problem.LIMITED_LOG_ROLE]
@@ -105,7 +103,7 @@ def test_stages_are_swept_although_the_role_cannot_be_read(sandbox: Sandbox, set
 
 def test_check_changes_nothing(sandbox: Sandbox, settings: Settings) -> None:
     narrow(sandbox, allow("mine"))
-    found = look(Clients(lambda: Pace(1_000)), settings, "us-east-1")
+    found = check_role(Clients(lambda: Pace(1_000)), settings.deployment.account, "us-east-1")
     assert found.status is RoleStatus.LIMITED
     assert log_role(sandbox) == THEIRS
 

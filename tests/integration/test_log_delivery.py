@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,16 +11,15 @@ import pytest
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
-from log_keeper.inventory import evaluate_all, list_apis
+from log_keeper.inventory import Inventory
 from log_keeper.policy.findings import Problem
 from log_keeper.policy.plan import Setting
-from log_keeper.stages import Api
 from preview import __main__ as command
 from sandbox.assembly import Sandbox
 from sandbox.core.call import Call
 from sandbox.services.apigatewayv2.log_delivery import reaches
 from testing.accounts import log_groups, make_http_stage, make_rest_stage, v2_stage
-from testing.builders import ACCOUNT, SETTINGS, record
+from testing.builders import ACCOUNT, DEPLOYMENT, POLICY, record
 from testing.deliveries import Deliver
 from testing.published import Refusal, findings, outcomes, published_changes
 
@@ -255,10 +253,9 @@ def are_compliant(sandbox: Sandbox) -> dict[str, bool]:
     """Return for each API whether the evaluation of the region finds its stage compliant."""
     clock = sandbox.clock
     clients = Clients(lambda: Pace(4, clock=clock.monotonic, sleep=clock.sleep))  # type: ignore[attr-defined]
-    settings = replace(SETTINGS, missing_log_group_minutes=60)
-    apis: list[Api] = list_apis(clients, "us-east-1")
+    inventory = Inventory(clients, DEPLOYMENT.account, "us-east-1", POLICY)
     found = {}
-    for api, evaluations in evaluate_all(clients, settings, "us-east-1", apis, lambda: datetime.now(UTC)):
+    for api, evaluations in inventory.evaluate_all(inventory.list_apis(), lambda: datetime.now(UTC)):
         assert not isinstance(evaluations, Exception)
         [evaluation] = evaluations
         found[api.api_id] = evaluation.is_compliant

@@ -342,9 +342,9 @@ def test_route_of_any_name_is_remediated(sandbox: Sandbox, api_id: str, deliver:
 def sweep_queue(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("StageQueue", "SweepQueue"):
         sandbox.client("sqs").create_queue(QueueName=name)
-    sweep_handler.door.cache_clear()
+    sweep_handler.sweep_handler.cache_clear()
     yield
-    sweep_handler.door.cache_clear()
+    sweep_handler.sweep_handler.cache_clear()
 
 
 def sweep(body: object) -> None:

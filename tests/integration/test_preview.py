@@ -75,28 +75,25 @@ def stages(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
 
 def test_defaults_are_those_of_the_template() -> None:
     arguments = command.parser().parse_args([])
-    settings = command.settings(arguments, ACCOUNT, "aws", ("us-east-1",))
-    assert policy_parameters(settings) == {
-        name: str(PARAMETERS[name]["Default"]) for name in policy_parameters(settings)
-    }
+    policy = command.policy_of(arguments, "aws")
+    assert policy_parameters(policy) == {name: str(PARAMETERS[name]["Default"]) for name in policy_parameters(policy)}
     assert arguments.rate == float(PARAMETERS["SweepRate"]["Default"])
-    assert settings.is_audit
 
 
 def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     """The parameters of the policy and of log groups, except those that matter only for changes."""
     groups = templates.parse_source((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
     wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
-    settings = command.settings(command.parser().parse_args([]), ACCOUNT, "aws", ("us-east-1",))
+    policy = command.policy_of(command.parser().parse_args([]), "aws")
     only_changes = {"Mode", "LogGroupKmsKeyArn", "FunctionLogRetentionDays", "MissingLogGroupMinutes"}
-    assert set(policy_parameters(settings)) == wanted - only_changes
+    assert set(policy_parameters(policy)) == wanted - only_changes
 
 
 def test_options_become_the_policy() -> None:
     options = "--info-tag-key=k --allow-data-trace --access-log-format=CLF --detailed-metrics --exempt-tag-key=e"
     retentions = ["--access-log-retention-days=7", "--execution-log-retention-days=3"]
     arguments = command.parser().parse_args([*options.split(), *retentions])
-    assert policy_parameters(command.settings(arguments, ACCOUNT, "aws", ("us-east-1",))) == {
+    assert policy_parameters(command.policy_of(arguments, "aws")) == {
         "InfoTagKey": "k",
         "AllowDataTrace": "Yes",
         "AccessLogFormat": "CLF",
@@ -251,7 +248,7 @@ def test_preview_of_a_region_without_a_trail_has_a_finding(sandbox: Sandbox, pre
     code, output, _ = preview("--json")
     assert code == command.COMPLIANT
     assert [finding["problem"] for finding in json.loads(output)["regions"][0]["findings"]] == [
-        "no CloudTrail trail logs management write events: changes are found by the sweep only"
+        "no CloudTrail trail logs management write events: only the sweep finds changes"
     ]
     _, output, _ = preview()
     assert "Needs action: us-east-1: no CloudTrail trail" in output

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,15 +13,16 @@ from botocore.exceptions import ClientError
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from log_keeper.events.sweep_work import UnreadableWorkError, Work
+from log_keeper.inventory import Count
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
-from log_keeper.sweep import Count, Swept, sweep
+from log_keeper.sweep import Sweep, Swept
 from sandbox.assembly import Sandbox
 from sandbox.core.faults import Fault, Kind
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage, v2_arn
-from testing.builders import SETTINGS, sample
+from testing.builders import sample, settings_with
 from testing.published import Refusal
 
 
@@ -44,7 +44,7 @@ def settings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
     url = sandbox.client("sqs").create_queue(QueueName="StageQueue")["QueueUrl"]
-    return replace(SETTINGS, stage_queue_url=url)
+    return settings_with(stage_queue_url=url)
 
 
 def swept(
@@ -53,20 +53,15 @@ def swept(
     """Run a sweep that has time for so many APIs."""
     left = iter(range(apis))
     clients = Clients(lambda: Pace(4, clock=clock, sleep=clock.sleep))
-    return sweep(
-        clients,
-        settings,
-        work,
-        now=lambda: datetime.now(UTC),
-        has_time=lambda: next(left, None) is not None,
-        tell=tell,
-    )
+    return Sweep(clients, settings, lambda: datetime.now(UTC), lambda: next(left, None) is not None, tell).run(work)
 
 
 def messages(sandbox: Sandbox, settings: Settings) -> list[dict[str, Any]]:
     """Return all messages of StageQueue, also those with a delay."""
     sqs, found = sandbox.client("sqs"), []
-    while received := sqs.receive_message(QueueUrl=settings.stage_queue_url, MaxNumberOfMessages=10).get("Messages"):
+    while received := sqs.receive_message(
+        QueueUrl=settings.deployment.queues.stage_queue_url, MaxNumberOfMessages=10
+    ).get("Messages"):
         found += [json.loads(message["Body"]) for message in received]
     return found
 
@@ -80,7 +75,7 @@ def test_apis_without_time_are_swept_with_another_message(sandbox: Sandbox, sett
         rounds += 1
         if part.left is None:
             break
-        again = Work.from_message(part.left.to_message(), settings.regions)
+        again = Work.from_message(part.left.to_message(), settings.deployment.regions)
         assert again is not None
         work = again
     assert sorted(found) == sorted(names)
@@ -98,7 +93,7 @@ def test_only_stages_that_need_a_refused_read_are_left_out(sandbox: Sandbox, set
     part = swept(settings, Work("us-east-1"), Clock())
     assert [message["detail"].get("apiId") for message in messages(sandbox, settings)] == [None, rest]
     assert part.left == Work("us-east-1", (Api(http, Protocol.HTTP),))
-    assert part.counts[Protocol.REST].seen == 1
+    assert part.counts[Protocol.REST].evaluated == 1
     again = swept(settings, part.left, Clock())
     assert (again.left, len(again.errors)) == (None, 1)
 
@@ -123,8 +118,8 @@ def test_invalid_role_and_non_compliant_stages_are_put_on_the_queue(sandbox: San
 
 def test_nothing_is_sent_to_the_queue_in_audit_mode(sandbox: Sandbox, settings: Settings) -> None:
     make_rest_stage(sandbox)
-    part = swept(replace(settings, is_audit=True), Work("us-east-1"), Clock())
-    assert part.counts == {Protocol.REST: Count(seen=1)}
+    part = swept(settings_with(settings, is_audit=True), Work("us-east-1"), Clock())
+    assert part.counts == {Protocol.REST: Count(evaluated=1)}
     assert messages(sandbox, settings) == []
 
 
@@ -138,34 +133,34 @@ def test_closed_region_is_a_finding(sandbox: Sandbox, settings: Settings) -> Non
 def test_missing_or_disabled_forwarding_rules_of_a_further_region_are_a_finding(
     sandbox: Sandbox, settings: Settings
 ) -> None:
-    settings = replace(settings, regions=("us-east-1", "eu-west-1"))
+    settings = settings_with(settings, regions=("us-east-1", "eu-west-1"))
     events = sandbox.client("events", "eu-west-1")
 
     def found(region: str) -> list[str]:
         part = swept(settings, Work(region), Clock())
         return [finding.detail for finding in part.findings if finding.problem is Problem.NO_FORWARDERS]
 
-    stages, role, groups = settings.forwarding_rules
+    stages, role, groups = settings.deployment.forwarding.rules
     command = (
         "To create them: aws cloudformation create-stack-instances --region us-east-1 --stack-set-name "
         "log-keeper-forwarders --accounts 123456789012 --regions eu-west-1"
     )
     assert found("us-east-1") == []
     assert found("eu-west-1") == [f"eu-west-1: {stages}, {role}, {groups}, log-keeper-undelivered. {command}"]
-    for name in settings.forwarding_rules:
+    for name in settings.deployment.forwarding.rules:
         events.put_rule(Name=name, EventPattern='{"source": ["aws.logs"]}')
     assert found("eu-west-1") == [f"eu-west-1: log-keeper-undelivered. {command}"]
-    sandbox.client("sqs", "eu-west-1").create_queue(QueueName=settings.forwarding_queue)
+    sandbox.client("sqs", "eu-west-1").create_queue(QueueName=settings.deployment.forwarding.queue)
     assert found("eu-west-1") == []
     events.disable_rule(Name=role)
     assert found("eu-west-1") == [f"eu-west-1: {role}. {command}"]
 
 
 def test_events_that_were_not_delivered_are_a_finding(sandbox: Sandbox, settings: Settings) -> None:
-    settings = replace(settings, regions=("us-east-1", "eu-west-1"), forwarding_rules=("log-keeper-stages",))
+    settings = settings_with(settings, regions=("us-east-1", "eu-west-1"), rules=("log-keeper-stages",))
     sandbox.client("events", "eu-west-1").put_rule(Name="log-keeper-stages", EventPattern='{"source": ["aws.logs"]}')
     sqs = sandbox.client("sqs", "eu-west-1")
-    url = sqs.create_queue(QueueName=settings.forwarding_queue)["QueueUrl"]
+    url = sqs.create_queue(QueueName=settings.deployment.forwarding.queue)["QueueUrl"]
     assert swept(settings, Work("eu-west-1"), Clock()).findings == []
     sqs.send_message(QueueUrl=url, MessageBody="{}")
     assert swept(settings, Work("eu-west-1"), Clock()).findings == [
@@ -175,7 +170,7 @@ def test_events_that_were_not_delivered_are_a_finding(sandbox: Sandbox, settings
 
 def test_region_from_which_nothing_can_be_forwarded_has_no_finding(sandbox: Sandbox, settings: Settings) -> None:
     """In China and GovCloud. A trail would not help there either, so none is asked for."""
-    settings = replace(settings, regions=("us-gov-west-1", "us-gov-east-1"), forwarding_rules=())
+    settings = settings_with(settings, regions=("us-gov-west-1", "us-gov-east-1"), rules=())
     before = len(sandbox.calls)
     part = swept(settings, Work("us-gov-east-1"), Clock())
     assert (part.findings, part.errors, part.has_events) == ([], [], False)
@@ -184,7 +179,7 @@ def test_region_from_which_nothing_can_be_forwarded_has_no_finding(sandbox: Sand
 
 
 def test_region_whose_rules_cannot_be_read_is_swept_again(sandbox: Sandbox, settings: Settings) -> None:
-    settings = replace(settings, regions=("us-east-1", "eu-west-1"))
+    settings = settings_with(settings, regions=("us-east-1", "eu-west-1"))
     sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "events", "DescribeRule", of=lambda _: True))
     part = swept(settings, Work("eu-west-1"), Clock())
     assert [isinstance(error, ClientError) for error in part.errors] == [True]
@@ -203,11 +198,11 @@ def test_region_that_denies_the_lists_is_swept_again(sandbox: Sandbox, settings:
 @pytest.mark.parametrize("body", ["[]", "7", '{"region": "eu-north-1", "apis": null}', "{}", '{"region": "us-east-1"}'])
 def test_message_that_is_not_for_a_sweep_is_refused(settings: Settings, body: str) -> None:
     with pytest.raises((TypeError, ValueError)):
-        Work.from_message(body, settings.regions)
+        Work.from_message(body, settings.deployment.regions)
 
 
 def test_any_event_starts_a_sweep_of_all_regions(settings: Settings) -> None:
-    assert Work.from_message('{"detail-type": "Scheduled Event", "detail": {}}', settings.regions) is None
+    assert Work.from_message('{"detail-type": "Scheduled Event", "detail": {}}', settings.deployment.regions) is None
 
 
 def test_stage_without_execution_logs_does_not_count_as_opted_in(sandbox: Sandbox, settings: Settings) -> None:
@@ -216,8 +211,8 @@ def test_stage_without_execution_logs_does_not_count_as_opted_in(sandbox: Sandbo
         client.tag_resource(ResourceArn=v2_arn(api_id, stage), Tags=tags)
     found = swept(settings, Work("us-east-1"), Clock())
     assert found.counts == {
-        Protocol.HTTP: Count(seen=1),
-        Protocol.WEBSOCKET: Count(seen=1, opted_in=1),
+        Protocol.HTTP: Count(evaluated=1),
+        Protocol.WEBSOCKET: Count(evaluated=1, opted_in=1),
     }
 
 
@@ -227,13 +222,13 @@ def test_change_of_the_accounts_policy_starts_a_sweep_of_the_http_apis_of_its_re
     names = {make_http_stage(sandbox), make_http_stage(sandbox)}
     make_rest_stage(sandbox)
     make_websocket_stage(sandbox)
-    work = Work.from_message(json.dumps(sample("delete-resource-policy-of-account")), settings.regions)
+    work = Work.from_message(json.dumps(sample("delete-resource-policy-of-account")), settings.deployment.regions)
     assert work is not None
     found: list[str] = []
     clock = Clock()
     first = swept(settings, work, clock, apis=1, tell=lambda evaluation: found.append(evaluation.stage.ref.api_id))
     assert first.left is not None
-    rest = Work.from_message(first.left.to_message(), settings.regions)
+    rest = Work.from_message(first.left.to_message(), settings.deployment.regions)
     assert rest is not None
     last = swept(settings, rest, clock, tell=lambda evaluation: found.append(evaluation.stage.ref.api_id))
     assert (sorted(found), last.left) == (sorted(names), None)
@@ -245,10 +240,10 @@ def test_change_of_the_accounts_policy_starts_a_sweep_of_the_http_apis_of_its_re
 def test_change_of_the_accounts_policy_in_another_region_is_refused(settings: Settings) -> None:
     event = sample("delete-resource-policy-of-account") | {"region": "eu-north-1"}
     with pytest.raises(UnreadableWorkError):
-        Work.from_message(json.dumps(event), settings.regions)
+        Work.from_message(json.dumps(event), settings.deployment.regions)
 
 
 def test_message_of_the_previous_version_starts_a_whole_sweep(settings: Settings) -> None:
-    work = Work.from_message('{"region": "us-east-1", "apis": [["a1", "HTTP"]]}', settings.regions)
+    work = Work.from_message('{"region": "us-east-1", "apis": [["a1", "HTTP"]]}', settings.deployment.regions)
     assert work is not None
     assert work.protocol is None

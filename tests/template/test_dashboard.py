@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger, Metrics
 
+from log_keeper.inventory import Count
 from log_keeper.reporting import Reporter
 from log_keeper.stages import Protocol
-from log_keeper.sweep import Count, Swept
+from log_keeper.sweep import Swept
 from sandbox.services.cloudwatch.metrics import Key
 from testing import metric_search
 from tools import translate
@@ -97,7 +98,9 @@ def metrics_of_log_keeper(capsys: pytest.CaptureFixture[str]) -> list[Key]:
     """Return the metrics that the Sweep function writes about two regions."""
     reporter = Reporter(Logger(service="log-keeper"), Metrics(namespace="LogKeeper", service="log-keeper"))
     for region in ("eu-west-1", "us-east-1"):
-        reporter.swept(Swept(region, {protocol: Count(seen=3, in_line=2, opted_in=1) for protocol in Protocol}))
+        reporter.sweep_finished(
+            Swept(region, {protocol: Count(evaluated=3, compliant=2, opted_in=1) for protocol in Protocol})
+        )
     found: list[Key] = []
     for line in capsys.readouterr().out.splitlines():
         document = json.loads(line)

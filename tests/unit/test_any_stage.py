@@ -19,14 +19,14 @@ SETTINGS = drawn(answers.any_settings)
 def test_any_rest_stage_is_remediated_and_nothing_else_of_it_changes(
     answer: dict[str, Any], settings: Settings
 ) -> None:
-    claims.check_rest_stage(answer, settings)
+    claims.check_rest_stage(answer, settings.policy)
 
 
 @given(drawn(answers.v2_answer), st.sampled_from([Protocol.HTTP, Protocol.WEBSOCKET]), SETTINGS, st.booleans())
 def test_any_http_or_websocket_stage_is_remediated_and_nothing_else_of_it_changes(
     answer: dict[str, Any], protocol: Protocol, settings: Settings, keeps: bool
 ) -> None:
-    claims.check_v2_stage(answer, protocol, settings, keeps=keeps)
+    claims.check_v2_stage(answer, protocol, settings.policy, keeps=keeps)
 
 
 @given(drawn(answers.any_tags))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from log_keeper.policy.evaluation import firehose_stream_of, log_groups_of
-from testing.builders import ACCOUNT, SETTINGS, rest_stage
+from log_keeper.policy.log_groups import firehose_stream_of, log_groups_of
+from testing.builders import ACCOUNT, POLICY, rest_stage
 
 GROUP = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
 STREAM = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/"
@@ -33,7 +33,7 @@ STREAM = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/"
 )
 def test_owners_log_group_is_read_only_if_it_can_exist_here(destination: str, name: str | None) -> None:
     """A sweep reads the groups of many stages in one call, which CloudWatch Logs refuses for one invalid name."""
-    groups = log_groups_of(rest_stage(destination=destination), SETTINGS)
+    groups = log_groups_of(rest_stage(destination=destination), POLICY)
     assert [group.name for group in groups if group.is_owners] == ([] if name is None else [name])
 
 

@@ -17,7 +17,7 @@ from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.log_groups import LogGroupFacts, LogGroupStep
 from log_keeper.policy.log_role import LogRoleFacts
 from log_keeper.stages import Protocol, Stage
-from testing.builders import ACCOUNT, REF, REGION, SETTINGS, V2_REF, record, rest_stage
+from testing.builders import ACCOUNT, POLICY, REF, REGION, V2_REF, record, rest_stage
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 WITH_ACCOUNT = f"arn:aws:apigateway:{REGION}:{ACCOUNT}:/restapis/a1b2c3d4e5/stages/prod"
@@ -36,7 +36,7 @@ def group(name: str) -> Delivery:
 
 def evaluated(*deliveries: Delivery, existing: tuple[str, ...] = (ACCESS,), stage: Stage | None = None) -> Evaluation:
     facts = Facts(dict.fromkeys(existing, THERE), execution_log_deliveries={REF: deliveries} if deliveries else {})
-    return evaluate(stage or rest_stage(), SETTINGS, facts, NOW)
+    return evaluate(stage or rest_stage(), POLICY, facts, NOW)
 
 
 @pytest.mark.parametrize("arn", [WITH_ACCOUNT, WITHOUT_ACCOUNT, WITH_ACCOUNT.replace("arn:aws:", "arn:aws-us-gov:")])
@@ -93,9 +93,7 @@ def test_canary_of_a_stage_with_a_delivery_needs_no_log_group_either() -> None:
 def test_standard_log_group_that_exists_keeps_its_rules() -> None:
     never = LogGroupFacts(NOW, expires=False)
     facts = Facts({ACCESS: THERE, STANDARD: never}, execution_log_deliveries={REF: (BUCKET,)})
-    assert list(evaluate(rest_stage(), SETTINGS, facts, NOW).required_log_groups.values()) == [
-        LogGroupStep.SET_RETENTION
-    ]
+    assert list(evaluate(rest_stage(), POLICY, facts, NOW).required_log_groups.values()) == [LogGroupStep.SET_RETENTION]
 
 
 def test_standard_log_group_that_a_delivery_goes_to_is_required() -> None:
@@ -129,8 +127,8 @@ def test_missing_access_log_group_is_not_an_existing_destination() -> None:
 def test_log_role_needs_no_permission_for_logs_that_are_delivered() -> None:
     denied = LogRoleFacts(f"arn:aws:iam::{ACCOUNT}:role/Logs", {STANDARD: ("logs:PutLogEvents",)})
     facts = Facts({ACCESS: THERE, STANDARD: THERE}, denied)
-    assert evaluate(rest_stage(), SETTINGS, facts, NOW).is_silenced
-    assert evaluate(rest_stage(), SETTINGS, replace(facts, execution_log_deliveries={REF: (BUCKET,)}), NOW).is_compliant
+    assert evaluate(rest_stage(), POLICY, facts, NOW).is_silenced
+    assert evaluate(rest_stage(), POLICY, replace(facts, execution_log_deliveries={REF: (BUCKET,)}), NOW).is_compliant
 
 
 def test_deliveries_are_read_only_if_they_matter() -> None:

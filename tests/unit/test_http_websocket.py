@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from log_keeper.aws.http_websocket import ManagedStageError, V2Stage, to_stage
+from log_keeper.aws import http_websocket
+from log_keeper.aws.http_websocket import ManagedStageError, V2Reading, to_stage
 from log_keeper.policy.plan import Applied, plan
 from log_keeper.stages import Protocol
 from testing.builders import FORMATS, POLICY, V2_REF
@@ -40,7 +41,8 @@ def apply(client: Client, protocol: Protocol, **answer: Any) -> Applied:
     """Apply the plan for a stage that GetStage describes with these members."""
     client.answer = answer
     stage = to_stage(V2_REF, protocol, answer)  # type: ignore[arg-type]
-    return V2Stage(client, stage, answer).apply(plan(stage, POLICY, NOW))  # type: ignore[arg-type]
+    reading = V2Reading(stage, answer.get("RouteSettings", {}))
+    return http_websocket.apply(client, reading, plan(stage, POLICY, NOW))  # type: ignore[arg-type]
 
 
 def test_http_stage_gets_access_logs_and_nothing_else() -> None:
@@ -85,7 +87,8 @@ def test_settings_of_an_http_api_are_sent_without_execution_logs() -> None:
     """Whatever GetStage answers: execution logs of an HTTP API are refused, even OFF."""
     client, answer = Client(), {"DefaultRouteSettings": {"LoggingLevel": "OFF", "DataTraceEnabled": False}}
     stage = to_stage(V2_REF, Protocol.HTTP, answer)  # type: ignore[arg-type]
-    V2Stage(client, stage, answer).apply(plan(stage, replace(POLICY, wants_detailed_metrics=True), NOW))  # type: ignore[arg-type]
+    planned = plan(stage, replace(POLICY, wants_detailed_metrics=True), NOW)
+    http_websocket.apply(client, V2Reading(stage), planned)  # type: ignore[arg-type]
     assert [request["DefaultRouteSettings"] for request in client.requests] == [{"DetailedMetricsEnabled": True}]
 
 

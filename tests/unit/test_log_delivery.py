@@ -186,7 +186,7 @@ def test_added_statement_is_of_the_groups_partition(partition: str) -> None:
 
 
 def test_policy_that_is_no_object_is_not_replaced() -> None:
-    with pytest.raises(ValueError, match="no JSON object"):
+    with pytest.raises(ValueError, match="not a JSON object"):
         with_delivery("[]", GROUP)
 
 

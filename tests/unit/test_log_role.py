@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from log_keeper.policy.evaluation import Facts, evaluate, log_groups_of
+from log_keeper.policy.evaluation import Facts, evaluate
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.policy.log_groups import LogGroup, LogGroupFacts
+from log_keeper.policy.log_groups import LogGroup, LogGroupFacts, log_groups_of
 from log_keeper.policy.log_role import PROBES, LogRoleFacts, granted_groups, in_words, probe_of
 from log_keeper.stages import Protocol, Stage
-from testing.builders import ACCOUNT, SETTINGS, V2_REF, rest_stage
+from testing.builders import ACCOUNT, POLICY, V2_REF, rest_stage
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Theirs"
@@ -23,40 +23,40 @@ WRITES = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
 def facts(stage: Stage, denied: dict[str, tuple[str, ...]]) -> Facts:
-    existing = {group.name: LogGroupFacts(NOW, expires=True) for group in log_groups_of(stage, SETTINGS)}
+    existing = {group.name: LogGroupFacts(NOW, expires=True) for group in log_groups_of(stage, POLICY)}
     return Facts(existing, LogRoleFacts(ROLE, denied))
 
 
 def test_stage_whose_role_may_write_is_compliant() -> None:
     stage = rest_stage()
-    found = evaluate(stage, SETTINGS, facts(stage, {}), NOW)
+    found = evaluate(stage, POLICY, facts(stage, {}), NOW)
     assert found.is_compliant
     assert found.findings == ()
 
 
 def test_stage_whose_role_may_not_write_is_not_compliant_and_requires_no_change() -> None:
     stage = rest_stage()
-    found = evaluate(stage, SETTINGS, facts(stage, {ACCESS: WRITES}), NOW)
+    found = evaluate(stage, POLICY, facts(stage, {ACCESS: WRITES}), NOW)
     assert not found.is_compliant
     assert not found.requires_changes
     assert found.findings == (
         Finding(
             Problem.LIMITED_LOG_ROLE,
-            f"{ROLE} lacks logs:CreateLogStream, logs:PutLogEvents on {GROUPS}{ACCESS}:*",
+            f"{ROLE} needs logs:CreateLogStream, logs:PutLogEvents on {GROUPS}{ACCESS}:*",
         ),
     )
 
 
 def test_stage_whose_role_may_not_write_requires_its_other_changes() -> None:
     stage = rest_stage("OFF")
-    found = evaluate(stage, SETTINGS, facts(stage, {ACCESS: WRITES}), NOW)
+    found = evaluate(stage, POLICY, facts(stage, {ACCESS: WRITES}), NOW)
     assert found.requires_changes
     assert found.is_silenced
 
 
 def test_role_that_may_not_write_another_stages_groups_does_not_matter() -> None:
     stage = rest_stage()
-    assert evaluate(stage, SETTINGS, facts(stage, {"/aws/vendedlogs/apigateway/other/prod": WRITES}), NOW).is_compliant
+    assert evaluate(stage, POLICY, facts(stage, {"/aws/vendedlogs/apigateway/other/prod": WRITES}), NOW).is_compliant
 
 
 def test_http_stage_does_not_write_with_the_role() -> None:
@@ -65,14 +65,14 @@ def test_http_stage_does_not_write_with_the_role() -> None:
         rest_stage(protocol=Protocol.HTTP, ref=V2_REF, destination=f"{GROUPS}{group}"),
         settings=rest_stage("OFF").settings,
     )
-    found = evaluate(stage, SETTINGS, facts(stage, {group: WRITES}), NOW)
+    found = evaluate(stage, POLICY, facts(stage, {group: WRITES}), NOW)
     assert not found.is_silenced
     assert Problem.LIMITED_LOG_ROLE not in [finding.problem for finding in found.findings]
 
 
 def test_stage_is_compliant_if_the_role_is_unknown() -> None:
     stage = rest_stage()
-    assert evaluate(stage, SETTINGS, replace(facts(stage, {ACCESS: WRITES}), log_role=None), NOW).is_compliant
+    assert evaluate(stage, POLICY, replace(facts(stage, {ACCESS: WRITES}), log_role=None), NOW).is_compliant
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_finding_names_all_groups_that_a_probe_stands_for() -> None:
     assert in_words(
         ROLE, {PROBES[1]: WRITES, PROBES[3]: WRITES, "mine": ("logs:PutLogEvents",)}, region="eu-west-1"
     ) == (
-        f"{ROLE} lacks logs:CreateLogStream, logs:PutLogEvents on "
+        f"{ROLE} needs logs:CreateLogStream, logs:PutLogEvents on "
         f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/vendedlogs/apigateway/*, "
         f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/vendedlogs/apigatewayv2/*; "
         f"logs:PutLogEvents on arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:mine:*"

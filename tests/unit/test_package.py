@@ -15,7 +15,7 @@ from tools import package
 CLIENTS = """
 class Clients:
     def logs(self, region):
-        return self._new_client("logs", region_name=region)
+        return self._client("logs", region)
 """
 #: A model of botocore. A member of a shape may be named documentation, too.
 LOGS = {

@@ -29,7 +29,7 @@ def level(method: str | None, before: str, after: str) -> tuple[Setting, str | N
 
 
 def trace_off(method: str | None) -> tuple[Setting, str | None, str | None, str]:
-    return (Setting.DATA_TRACE, method, "true", "false")
+    return (Setting.DATA_TRACE, method, True, False)
 
 
 DESTINATION_SET = (Setting.ACCESS_LOG_DESTINATION, None, None, OWN_DESTINATION)
@@ -281,9 +281,9 @@ def apply(stage: Stage, planned: tuple[Change, ...]) -> Stage:
             case Setting.LOGGING_LEVEL:
                 then = replace(settings_of(stage, change.override), level=LoggingLevel(change.after))
             case Setting.DATA_TRACE:
-                then = replace(settings_of(stage, change.override), data_trace=change.after == "true")
+                then = replace(settings_of(stage, change.override), data_trace=change.after is True)
             case Setting.DETAILED_METRICS:
-                then = replace(settings_of(stage, change.override), detailed_metrics=change.after == "true")
+                then = replace(settings_of(stage, change.override), detailed_metrics=change.after is True)
         if change.override is None:
             stage = replace(stage, settings=then)
         else:

@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from log_keeper.aws.account_role import AccountRole, RoleStatus
 from log_keeper.policy.evaluation import Facts, evaluate, log_groups_of
 from log_keeper.policy.log_groups import LogGroupFacts
+from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
-from log_keeper.settings import Settings
 from log_keeper.stages import Protocol, Stage
 from preview.model import Count, Preview, RegionPreview, StagePreview, count
 from preview.reading import explain
 from preview.report_data import COLUMNS, to_csv, to_json
 from preview.report_html import to_html
 from preview.words import headline, method_in_words, points, policy_parameters, printable, role_in_words, steps
-from testing.builders import REF, SETTINGS, V2_REF, method_settings, rest_stage
+from testing.builders import DEPLOYMENT, POLICY, REF, V2_REF, method_settings, rest_stage
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 VALID = AccountRole(RoleStatus.VALID, "arn:aws:iam::123456789012:role/Logs")
@@ -34,21 +34,21 @@ INVALID = AccountRole(RoleStatus.INVALID, None, "is none")
 
 
 def stage_preview(
-    stage: Stage, name: str = "shop", *, has_groups: bool = True, settings: Settings = SETTINGS
+    stage: Stage, name: str = "shop", *, has_groups: bool = True, policy: Policy = POLICY
 ) -> StagePreview:
     """Return the preview of a stage."""
     facts = LogGroupFacts(NOW - timedelta(days=1), expires=True)
-    existing = {group.name: facts for group in log_groups_of(stage, settings)} if has_groups else {}
-    return StagePreview(name, evaluate(stage, settings, Facts(existing), NOW))
+    existing = {group.name: facts for group in log_groups_of(stage, policy)} if has_groups else {}
+    return StagePreview(name, evaluate(stage, policy, Facts(existing), NOW))
 
 
 def preview(*stages: StagePreview, role: AccountRole | None = VALID, errors: tuple[str, ...] = ()) -> Preview:
     region = RegionPreview("us-east-1", stages, role, needs_role=True, has_trail=True, errors=errors)
-    return Preview(SETTINGS, NOW, (region,))
+    return Preview(DEPLOYMENT.account, POLICY, NOW, (region,))
 
 
-def said(stage: StagePreview, settings: Settings = SETTINGS) -> list[str]:
-    return [f"{point.what}: {point.why}".removesuffix(": ") for point in points(stage, settings)]
+def said(stage: StagePreview, policy: Policy = POLICY) -> list[str]:
+    return [f"{point.what}: {point.why}".removesuffix(": ") for point in points(stage, policy)]
 
 
 def test_compliant_stage_requires_no_changes() -> None:
@@ -63,13 +63,13 @@ def test_changes_of_a_new_stage_are_described() -> None:
     assert said(stage) == [
         "create the execution log group, retention 30 days: otherwise API Gateway creates it, without retention",
         ("set access log destination to a new log group, retention 365 days: access logs are always on (APIGateway.9)"),
-        "set access log format to Log Keeper's JSON: a line must name its request",
+        "set access log format to Log Keeper's JSON: each line must contain the id of its request",
         (
             "change execution logging level from OFF to ERROR: "
             "ERROR unless the stage is tagged execution-logs (APIGateway.1)"
         ),
     ]
-    assert [step.log_group for step in steps(stage, SETTINGS)] == [
+    assert [step.log_group for step in steps(stage, POLICY)] == [
         "API-Gateway-Execution-Logs_a1b2c3d4e5/prod",
         "/aws/vendedlogs/apigateway/a1b2c3d4e5/prod",
         None,
@@ -79,12 +79,12 @@ def test_changes_of_a_new_stage_are_described() -> None:
 
 def test_methods_with_the_same_change_are_one_step() -> None:
     overrides = {f"pets~1{number}/GET": method_settings("INFO") for number in range(6)}
-    [step] = steps(stage_preview(rest_stage("ERROR", overrides=overrides)), SETTINGS)
+    [step] = steps(stage_preview(rest_stage("ERROR", overrides=overrides)), POLICY)
     assert step.what == (
         "change execution logging level from INFO to ERROR, of the methods "
         "GET /pets/0, GET /pets/1, GET /pets/2, GET /pets/3 and 2 more"
     )
-    [step] = steps(stage_preview(rest_stage("INFO", overrides={"~1/GET": method_settings("INFO")})), SETTINGS)
+    [step] = steps(stage_preview(rest_stage("INFO", overrides={"~1/GET": method_settings("INFO")})), POLICY)
     assert step.what.endswith(", of the stage and of the method GET /")
 
 
@@ -106,23 +106,23 @@ def test_method_is_described(override: str, protocol: Protocol, words: str) -> N
 def test_missing_log_groups_are_described_by_what_they_are_for() -> None:
     chosen = "arn:aws:logs:us-east-1:123456789012:log-group:theirs"
     canary = stage_preview(rest_stage(destination=chosen, has_canary=True), has_groups=False)
-    assert [step.what for step in steps(canary, SETTINGS)] == [
+    assert [step.what for step in steps(canary, POLICY)] == [
         "create the execution log group, retention 30 days",
         "create the execution log group of the canary, retention 30 days",
         "change access log destination to a new log group, if this one is missing for MissingLogGroupMinutes",
     ]
     young = {"API-Gateway-Execution-Logs_a1b2c3d4e5/prod": LogGroupFacts(NOW, expires=False)}
-    stage = StagePreview("shop", evaluate(rest_stage(destination=chosen), SETTINGS, Facts(young), NOW))
-    assert steps(stage, SETTINGS)[0].what == "set retention of the execution log group to 30 days"
+    stage = StagePreview("shop", evaluate(rest_stage(destination=chosen), POLICY, Facts(young), NOW))
+    assert steps(stage, POLICY)[0].what == "set retention of the execution log group to 30 days"
 
 
 def test_exemption_of_a_stage_is_the_first_step() -> None:
-    settings = replace(SETTINGS, exempt_tag_key="hands-off")
-    stage = stage_preview(rest_stage("OFF", tags={"hands-off": ""}), settings=settings)
+    policy = replace(POLICY, exempt_tag_key="hands-off")
+    stage = stage_preview(rest_stage("OFF", tags={"hands-off": ""}), policy=policy)
     assert stage.outcome is Outcome.EXEMPT
-    assert said(stage, settings)[0] == "exempt, because it has the tag hands-off; without this tag, Log Keeper would:"
-    assert Preview(settings, NOW, (RegionPreview("us-east-1", (stage,), VALID),)).is_compliant
-    assert policy_parameters(settings)["ExemptTagKey"] == "hands-off"
+    assert said(stage, policy)[0] == "exempt, because it has the tag hands-off; without this tag, Log Keeper would:"
+    assert Preview(DEPLOYMENT.account, policy, NOW, (RegionPreview("us-east-1", (stage,), VALID),)).is_compliant
+    assert policy_parameters(policy)["ExemptTagKey"] == "hands-off"
 
 
 def test_opt_in_and_findings_are_described() -> None:
@@ -130,7 +130,9 @@ def test_opt_in_and_findings_are_described() -> None:
     stage = stage_preview(rest_stage("INFO", tags=tags))
     assert said(stage) == ["opted in to INFO by its tag execution-logs until 2026-12-25 00:00 UTC"]
     unreadable = stage_preview(rest_stage("ERROR", tags=tags | {"execution-logs-until": "soon"}))
-    assert said(unreadable) == ["a tag's value is no ISO 8601 date or time, and counts as past (execution-logs-until)"]
+    assert said(unreadable) == [
+        "the value of a tag is not an ISO 8601 date or time, and counts as past (execution-logs-until)"
+    ]
     assert not unreadable.is_opted_in
 
 
@@ -164,7 +166,7 @@ def test_invalid_role_is_non_compliant_only_where_it_is_needed() -> None:
 
 def test_region_without_a_trail_is_a_finding() -> None:
     region = RegionPreview("eu-west-1", role=VALID, has_trail=False)
-    found = Preview(SETTINGS, NOW, (region,))
+    found = Preview(DEPLOYMENT.account, POLICY, NOW, (region,))
     assert found.is_compliant
     assert len(found.findings) == 1
     assert "Findings that need action" in to_html(found)

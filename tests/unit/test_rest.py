@@ -51,8 +51,7 @@ def test_hundred_overrides_need_the_fewest_calls() -> None:
     client: Any = RecordingClient()
     stage = rest_stage("OFF", overrides=overrides)
     planned = plan(stage, POLICY, NOW)
-    reading = rest.RestStage(client, stage)
-    made = [reading.apply(replace(planned, changes=part)) for part in reading.split(planned.changes)]
+    made = [rest.apply(client, stage, replace(planned, changes=part)) for part in rest.split(planned.changes)]
     assert [change for applied in made for change in applied.made] == list(planned.changes)
     operations = [operation for call in client.calls for operation in call]
     assert [len(call) for call in client.calls] == [80, 80, 41]
@@ -84,8 +83,8 @@ def test_unknown_level_is_replaced(tags: dict[str, str]) -> None:
     changes = [change for change in plan(stage, POLICY, NOW).changes if "access log" not in change.setting]
     wanted = "INFO" if tags else "ERROR"
     assert [(change.before, change.after) for change in changes] == [
-        ("true", "false"),
-        ("true", "false"),
+        (True, False),
+        (True, False),
         ("unknown", wanted),
         ("unknown", wanted),
     ]

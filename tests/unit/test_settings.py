@@ -34,7 +34,7 @@ ALL_REGIONS_KEY = "arn:aws:kms:us-east-1:123456789012:key/mrk-000000000000400080
 )
 def test_kms_key_of_log_groups_must_be_in_their_region(key: str, region: str, found: str | None) -> None:
     settings = Settings.from_environment({**ENVIRONMENT, "LOG_GROUP_KMS_KEY_ARN": key})
-    assert settings.log_group_key(region) == found
+    assert settings.policy.log_group_key(region) == found
 
 
 def test_wrong_number_is_named() -> None:

@@ -1,60 +1,58 @@
-"""The account's CloudWatch log role, as one region's account settings have it: is it live, and if not, make it so.
+"""The account's CloudWatch log role in the account settings of one region: check it, and set a valid one if it is not.
 
-A role that is live is left alone, whoever made it. Nothing is ever reset or deleted.
+A valid role is never replaced, whoever created it. Nothing is ever reset or deleted.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import CALL_ERRORS, error_code, error_message, is_concurrent_change, is_transient
-from log_keeper.aws.role_reading import API_GATEWAY, LogRole, RoleReader, get_role, trusts_api_gateway
-from log_keeper.policy.log_role import PROBES, TEST_ACTIONS, WELCOME_GROUP, listed
-from log_keeper.settings import Settings
+from log_keeper.aws.role_creation import create_or_repair_role, managed_policy_arn
+from log_keeper.aws.role_reading import API_GATEWAY, LogRole, RoleReader
+from log_keeper.policy.log_role import TEST_ACTIONS, WELCOME_GROUP
+from log_keeper.settings import Deployment
+from log_keeper.stages import Account
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway.client import APIGatewayClient
-    from mypy_boto3_iam.client import IAMClient
-    from mypy_boto3_iam.type_defs import RoleTypeDef
 
-_TRUST = {"Effect": "Allow", "Principal": {"Service": API_GATEWAY}, "Action": "sts:AssumeRole"}
-
-#: What UpdateAccount answers while IAM spreads a role that was just made, and for ever if the role will never do.
+#: UpdateAccount's answers while IAM propagates a role that was just created; and always, if the role is not valid.
 #: *Source:* aws-cloudformation/rain, issue 163; hashicorp/terraform-provider-aws, apigateway/account.go.
-_NOT_SPREAD = ("does not have required permissions configured", "could not successfully write to CloudWatch Logs")
+_NOT_PROPAGATED = ("does not have required permissions configured", "could not successfully write to CloudWatch Logs")
 
-#: Seconds before the first try of UpdateAccount with a role that was just made or changed, which IAM takes some to
-#: spread, and between the tries: it takes one call in 20 s, so that one which came too early costs the next its turn.
+#: Seconds before the first try of UpdateAccount with a role that was just created or changed, which IAM takes a while
+#: to propagate, and seconds between the tries. UpdateAccount takes one call in 20 s: a call that is too early delays
+#: the next one.
 #: *Source:* Amazon API Gateway quotas; awslabs/nx-plugin-for-aws, which waits 12 times 5 s; and radkawar/stackd,
 #: testdata/aws/apigateway/rest_websocket_logs.json: refused 0.2 s after the change of the role, accepted after 33 s.
-_SPREAD = 7
+_PROPAGATION = 7
 _PAUSES = (20, 20)
 
 
 class RoleStatus(StrEnum):
-    """How the account's log role was found, or left."""
+    """The status of the account's log role after a check, or after a repair."""
 
     VALID = "valid"
-    #: It may write to some of the log groups that APIs of the region need, or may need: left as it is, never replaced.
+    #: Denied some log groups that APIs of the region write to, or may write to. It is never replaced.
     LIMITED = "limited"
     REPAIRED = "repaired"
-    #: Found so by a look, which changes nothing.
+    #: Found by a check, which changes nothing.
     INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRole:
-    """The role that the account settings of a region name now, if any.
+    """The role in the account settings of a region, if there is one.
 
-    ``fault``: what is wrong, or was until now. ``limits``: which log groups it may not write to, in words; None if it
-    may write to all that are usual. ``log_role``: what is known of the log groups that it may write to.
+    ``fault``: what is wrong, or was before the repair. ``limits``: which log groups the role is denied, in words; None
+    if it is allowed all usual ones. ``log_role``: what is known about the log groups that it is allowed to write to.
     """
 
     status: RoleStatus
@@ -65,12 +63,12 @@ class AccountRole:
 
 
 class AccountRoleError(Exception):
-    """The region has no live log role, and none could be set; says why and what to do."""
+    """The region has no valid log role, and none could be set. The message says why and what to do."""
 
 
-def look(clients: Clients, settings: Settings, region: str) -> AccountRole:
-    """Return the role that the account settings of the region name. Nothing is changed."""
-    role = RoleReader(clients, settings, region).read(_role_set(clients.apigateway(region)))
+def check_role(clients: Clients, account: Account, region: str) -> AccountRole:
+    """Return the role in the account settings of the region. Nothing is changed. Raises ClientError."""
+    role = RoleReader(clients, account, region).read(_role_set(clients.apigateway(region)))
     if role.fault is not None:
         return AccountRole(RoleStatus.INVALID, role.role_arn, role.fault, log_role=role)
     limits = role.limits(region)
@@ -78,69 +76,101 @@ def look(clients: Clients, settings: Settings, region: str) -> AccountRole:
     return AccountRole(status, role.role_arn, limits=limits, log_role=role)
 
 
-def ensure_live(clients: Clients, settings: Settings, region: str, wait: Callable[[float], None]) -> AccountRole:
-    """Make sure that the region's account settings name a role that exists, trusts API Gateway and may write logs.
+def ensure_valid_role(
+    clients: Clients, deployment: Deployment, region: str, wait: Callable[[float], None]
+) -> AccountRole:
+    """Make sure that the account settings name a role that exists, trusts API Gateway and is allowed to write logs.
 
-    A role that may write some logs is left. ``wait``: lets so many seconds pass, or raises if there is no time left for
-    that.
+    A limited role is not replaced. ``wait``: waits for a number of seconds, or raises an error if there is no time.
 
-    Raises AccountRoleError where no such role could be set, ClientError where a call failed that all else rests on.
+    Raises AccountRoleError if no valid role could be set, ClientError if the role could not be read.
     """
-    found = look(clients, settings, region)
+    found = check_role(clients, deployment.account, region)
     if found.status is not RoleStatus.INVALID:
         return found
-    client, fault, reader = clients.apigateway(region), found.fault, RoleReader(clients, settings, region)
-    if settings.log_role_arn is None:
-        try:
-            wanted, is_changed = _make_or_mend(clients.iam(region), settings, reader)
-        except ClientError as error:
-            raise AccountRoleError(
-                f"The role {settings.log_role_name} could not be made or mended: {error_message(error) or error}. "
-                f"Allow it, or make a role yourself and name it in parameter LogRoleArn. The role that is set {fault}."
-            ) from error
-    else:
-        wanted, is_changed = reader.read(settings.log_role_arn), False
+    reader = RoleReader(clients, deployment.account, region)
+    wanted, is_changed = _wanted_role(clients, deployment, reader, region, found)
+    if is_changed:
+        wait(_PROPAGATION)
+    return _set_role(clients, reader, region, wanted, found, wait)
+
+
+def _wanted_role(
+    clients: Clients, deployment: Deployment, reader: RoleReader, region: str, found: AccountRole
+) -> tuple[LogRole, bool]:
+    """Return the role to set, and whether IAM has to propagate a change of it. Raises AccountRoleError."""
+    if deployment.log_role.arn is not None:
+        wanted = reader.read(deployment.log_role.arn)
         if wanted.fault is not None:
             raise AccountRoleError(
                 f"The role of parameter LogRoleArn, {wanted.role_arn}, {wanted.fault}. Repair the role: it must trust "
-                f"{API_GATEWAY} and be allowed what the managed policy {_managed_policy_arn(settings)} allows."
+                f"{API_GATEWAY} and be allowed what the managed policy "
+                f"{managed_policy_arn(deployment.account)} allows."
             )
-    if is_changed:
-        wait(_SPREAD)
-    for pause in (*_PAUSES, None):
+        return wanted, False
+    try:
+        return create_or_repair_role(clients.iam(region), deployment, reader)
+    except ClientError as error:
+        raise AccountRoleError(
+            f"The role {deployment.log_role.name} could not be created or repaired: {error_message(error) or error}. "
+            "Allow these calls to Log Keeper, or create a role yourself and name it in parameter LogRoleArn. "
+            f"{_in_words(found)}"
+        ) from error
+
+
+def _set_role(
+    clients: Clients,
+    reader: RoleReader,
+    region: str,
+    wanted: LogRole,
+    found: AccountRole,
+    wait: Callable[[float], None],
+) -> AccountRole:
+    """Set the role in the account settings; try again while IAM propagates it. Raises AccountRoleError."""
+    pauses = list(_PAUSES)
+    while True:
         try:
             clients.account_settings(region).update_account(
                 patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": str(wanted.role_arn)}]
             )
         except CALL_ERRORS as error:
-            if pause is None or not _is_worth_another_try(error):
-                raise AccountRoleError(f"{_refusal(region, wanted, error)} The role that is set {fault}.") from error
+            if not pauses or not _is_worth_another_try(error):
+                raise AccountRoleError(f"{_refusal(region, wanted, error)} {_in_words(found)}") from error
         else:
-            role = wanted if wanted.denied else reader.read(wanted.role_arn)
-            return AccountRole(RoleStatus.REPAIRED, role.role_arn, fault, role.limits(region), role)
-        wait(pause)
-        now = _role_set(client)
-        # Whoever set another role meanwhile was faster. Under the name of the dead role that cannot be told.
+            return _repaired(wanted if wanted.denied else reader.read(wanted.role_arn), found, region)
+        wait(pauses.pop(0))
+        now = _role_set(clients.apigateway(region))
+        # Somebody else has set another role in the meantime; or the call was executed, and its answer was lost. Whether
+        # somebody has repaired the role that was set before cannot be seen here.
         if now is not None and now != found.role_arn and (role := reader.read(now)).fault is None:
-            # Or it was ours, done without an answer.
-            return AccountRole(RoleStatus.REPAIRED, now, fault, role.limits(region), role)
-    raise AssertionError("the last try returns or raises")
+            return _repaired(role, found, region)
+
+
+def _repaired(role: LogRole, found: AccountRole, region: str) -> AccountRole:
+    return AccountRole(RoleStatus.REPAIRED, role.role_arn, found.fault, role.limits(region), role)
+
+
+def _in_words(found: AccountRole) -> str:
+    """Return which role the account settings name now, and what is wrong with it."""
+    if found.role_arn is None:
+        return "The account settings name no role."
+    return f"The role that is set, {found.role_arn}, {found.fault}."
 
 
 def _refusal(region: str, role: LogRole, error: Exception) -> str:
-    """Say what API Gateway did not take, and what its test of the role needs where that is what failed.
+    """Return what API Gateway did not accept, and what its test of the role requires if the test failed.
 
-    *Source:* field reports of 2026-11: a service control policy that demands tags on log groups, which API Gateway does
-    not give its own, leads to the answer that the role lacks permissions.
+    *Source:* field reports of 2026-11: with a service control policy that requires tags on log groups, which API
+    Gateway does not give to its own, the answer says that the role has no permissions.
     """
-    said = f"API Gateway in {region} did not take {role.role_arn} as the account's CloudWatch log role: {error}."
+    said = f"API Gateway in {region} did not accept {role.role_arn} as the account's CloudWatch log role: {error}."
     if not _is_about_permissions(error):
         return said
     return (
         f"{said} API Gateway tests the role on log group {WELCOME_GROUP}: the role must trust {API_GATEWAY} and be "
-        f"allowed {', '.join(TEST_ACTIONS)} there. The answer is the same where a permissions boundary or a service "
-        "control policy denies one of these, such as a policy that demands tags on new log groups, although the role "
-        "itself is right."
+        f"allowed {', '.join(TEST_ACTIONS)} there. The answer is the same if a permissions boundary or a service "
+        "control policy denies one of these actions, for example a policy that requires tags on new log groups, even "
+        "if the role itself is correct."
     )
 
 
@@ -149,11 +179,11 @@ def _is_worth_another_try(error: Exception) -> bool:
 
 
 def _is_about_permissions(error: Exception) -> bool:
-    return isinstance(error, ClientError) and any(text in error_message(error) for text in _NOT_SPREAD)
+    return isinstance(error, ClientError) and any(text in error_message(error) for text in _NOT_PROPAGATED)
 
 
 def _role_set(client: APIGatewayClient) -> str | None:
-    """The role ARN in the account settings; None in an account that has none or has never used API Gateway.
+    """Return the ARN of the role in the account settings; None if there is none, or API Gateway was never used.
 
     *Source:* cloud-custodian/cloud-custodian, test_rest_account_missing: "Invalid Customer identifier specified".
     """
@@ -163,54 +193,3 @@ def _role_set(client: APIGatewayClient) -> str | None:
         if error_code(error) == "NotFoundException":
             return None
         raise
-
-
-def _make_or_mend(iam: IAMClient, settings: Settings, reader: RoleReader) -> tuple[LogRole, bool]:
-    """Create the role of parameter LogRoleName, or repair its trust and give it the managed policy.
-
-    Return the role, and whether that took a change, which IAM has to spread. What a role may do that was there before,
-    or that has a permissions boundary, is not known yet.
-    """
-    name, managed = settings.log_role_name, _managed_policy_arn(settings)
-    role = get_role(iam, name)
-    known: dict[str, tuple[str, ...]] = {}
-    if role is None:
-        role = _create_role(iam, settings)
-        if settings.log_role_boundary_arn is None:
-            known = dict.fromkeys(PROBES, ())
-    elif (found := reader.read(role["Arn"])).fault is None:
-        return found, False
-    if not trusts_api_gateway(role["AssumeRolePolicyDocument"]):
-        # What else the role is trusted for stays.
-        document: Any = role["AssumeRolePolicyDocument"]
-        trust = {"Version": "2012-10-17", "Statement": [*listed(document["Statement"]), _TRUST]}
-        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
-    iam.attach_role_policy(RoleName=name, PolicyArn=managed)
-    return LogRole(role["Arn"], denied=known), True
-
-
-def _create_role(iam: IAMClient, settings: Settings) -> RoleTypeDef:
-    name, boundary = settings.log_role_name, settings.log_role_boundary_arn
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [_TRUST]})
-    description = "Lets API Gateway write the logs of all its stages in this account. Made by Log Keeper."
-    try:
-        if boundary is None:
-            return iam.create_role(
-                Path=settings.log_role_path, RoleName=name, AssumeRolePolicyDocument=trust, Description=description
-            )["Role"]
-        return iam.create_role(
-            Path=settings.log_role_path,
-            RoleName=name,
-            AssumeRolePolicyDocument=trust,
-            Description=description,
-            PermissionsBoundary=boundary,
-        )["Role"]
-    except ClientError as error:
-        # Another invocation, perhaps for another region, was faster.
-        if error_code(error) != "EntityAlreadyExists":
-            raise
-        return iam.get_role(RoleName=name)["Role"]
-
-
-def _managed_policy_arn(settings: Settings) -> str:
-    return f"arn:{settings.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"

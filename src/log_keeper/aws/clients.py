@@ -1,11 +1,10 @@
-"""Clients of AWS, one per service and region, and what the errors of AWS mean."""
+"""Clients of AWS: one for each service and region, created when it is first used."""
 
 from __future__ import annotations
 
-import functools
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Concatenate
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
@@ -28,10 +27,9 @@ if TYPE_CHECKING:
 
     from log_keeper.aws.pace import Pace
 
-
-#: boto3 repeats throttled calls, dropped connections and 5xx by itself, this many tries in all.
+#: boto3 repeats throttled calls, dropped connections and 5xx itself; the number of tries in all.
 _TRIES = 5
-#: Seconds that one try may take, to connect and to be answered.
+#: Seconds that one try can take, to connect and to be answered.
 TRY_SECONDS = 12
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": _TRIES},
@@ -43,126 +41,112 @@ _CONFIG = Config(
 _CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
-def _kept[**Names, Client](
-    make: Callable[Concatenate[Clients, Names], Client],
-) -> Callable[Concatenate[Clients, Names], Client]:
-    """The client that is made at the first call is given at each other."""
-
-    @functools.wraps(make)
-    def kept(clients: Clients, /, *names: Names.args, **more: Names.kwargs) -> Client:
-        key = (make.__name__, *names, *more.items())
-        if key not in clients.made:
-            clients.made[key] = make(clients, *names, **more)
-        client: Client = clients.made[key]
-        return client
-
-    return kept
-
-
 class Clients:
-    """Makes each client when it is first asked for: one that an event does not need costs its cold start nothing.
+    """Creates each client when it is first asked for, so that a cold start creates only those that it needs.
 
-    ``pace``: makes that of the calls to API Gateway in one region, the tries that boto3 repeats included.
-    ``before_each_try``: is called before each try of any call, and may raise to prevent it.
+    ``new_pace``: creates the pace of the calls to API Gateway in one region. Tries that boto3 repeats count too.
+    ``session``: None for botocore's default session.
+    ``before_each_try``: is called before each try of any call, and can raise an error to prevent the try.
     """
 
     def __init__(
         self,
-        pace: Callable[[], Pace],
+        new_pace: Callable[[], Pace],
         session: boto3.Session | None = None,
         *,
         before_each_try: Callable[[], None] | None = None,
     ) -> None:
         if session is not None:
-            self._new_client, events = session.client, session.events
+            self._create, events = session.client, session.events
         else:
-            # Not boto3's, which is little but this, and takes S3's transfers along: a tenth of the whole cold start.
+            # Not boto3's session, which is hardly more than this one, but imports S3's transfers: a tenth of the whole
+            # cold start.
             bare: Any = botocore.session.get_session()
-            self._new_client, events = bare.create_client, bare.get_component("event_emitter")
-        #: By the name of the method and its region.
-        self.made: dict[tuple[object, ...], Any] = {}
-        self._paces = defaultdict[str, "Pace"](pace)
+            self._create, events = bare.create_client, bare.get_component("event_emitter")
+        self._clients: dict[tuple[str, str | None, bool], Any] = {}
+        self._paces = defaultdict[str, "Pace"](new_pace)
         if before_each_try is not None:
             events.register("request-created", lambda **_: before_each_try())
 
     def pace(self, region: str) -> Pace:
-        """Of the calls to API Gateway in the region."""
+        """Return the pace of the calls to API Gateway in the region."""
         return self._paces[region]
 
-    @_kept
     def apigateway(self, region: str) -> APIGatewayClient:
-        return self._paced(_retrying(self._new_client("apigateway", region_name=region, config=_CONFIG)), region)
-
-    @_kept
-    def apigatewayv2(self, region: str) -> ApiGatewayV2Client:
-        return self._paced(_retrying(self._new_client("apigatewayv2", region_name=region, config=_CONFIG)), region)
-
-    @_kept
-    def account_settings(self, region: str) -> APIGatewayClient:
-        """For UpdateAccount, whose one call in 20 s is not to be spent on blind repeats."""
-        client = self._new_client("apigateway", region_name=region, config=_CONFIG_WITHOUT_RETRIES)
-        return self._paced(client, region)
-
-    @_kept
-    def logs(self, region: str) -> CloudWatchLogsClient:
-        return self._new_client("logs", region_name=region, config=_CONFIG)
-
-    @_kept
-    def cloudtrail(self, region: str) -> CloudTrailClient:
-        return self._new_client("cloudtrail", region_name=region, config=_CONFIG)
-
-    @_kept
-    def cloudformation(self, region: str) -> CloudFormationClient:
-        return self._new_client("cloudformation", region_name=region, config=_CONFIG)
-
-    @_kept
-    def firehose(self, region: str) -> FirehoseClient:
-        return self._new_client("firehose", region_name=region, config=_CONFIG)
-
-    @_kept
-    def events(self, region: str | None = None) -> EventBridgeClient:
-        """None: in the region of the function, whose default bus is the home of our own events."""
-        return self._new_client("events", region_name=region, config=_CONFIG)
-
-    @_kept
-    def sqs(self) -> SQSClient:
-        """In the region of the function, where the queues are."""
-        return self._new_client("sqs", config=_CONFIG)
-
-    @_kept
-    def regional_sqs(self, region: str) -> SQSClient:
-        """In a further region, where the queue of undelivered events is."""
-        return self._new_client("sqs", region_name=region, config=_CONFIG)
-
-    @_kept
-    def scheduler(self) -> EventBridgeSchedulerClient:
-        """In the region of the function: schedules of all regions are there, with the queue."""
-        return self._new_client("scheduler", config=_CONFIG)
-
-    @_kept
-    def iam(self, region: str) -> IAMClient:
-        """IAM is global, but its endpoint is found by the partition that a region belongs to."""
-        return self._new_client("iam", region_name=region, config=_CONFIG)
-
-    @_kept
-    def sts(self, region: str) -> STSClient:
-        return self._new_client("sts", region_name=region, config=_CONFIG)
-
-    def _paced[Client: (APIGatewayClient, ApiGatewayV2Client)](self, client: Client, region: str) -> Client:
-        pace = self.pace(region)
-        # First, so that nothing is signed before a pause.
-        client.meta.events.register_first("request-created", lambda **_: pace.take())
+        client: APIGatewayClient = self._client("apigateway", region)
         return client
 
+    def apigatewayv2(self, region: str) -> ApiGatewayV2Client:
+        client: ApiGatewayV2Client = self._client("apigatewayv2", region)
+        return client
 
-def _retrying[Client: (APIGatewayClient, ApiGatewayV2Client)](client: Client) -> Client:
-    # The stubs have every hook return nothing; this one's answer is what it is for.
-    client.meta.events.register("needs-retry", _retry_throttle_without_a_code)  # type: ignore[arg-type]
-    return client
+    def account_settings(self, region: str) -> APIGatewayClient:
+        """Return a client for UpdateAccount. It does not repeat calls, because AWS allows one in 20 seconds."""
+        client: APIGatewayClient = self._client("apigateway", region, retries=False)
+        return client
+
+    def logs(self, region: str) -> CloudWatchLogsClient:
+        client: CloudWatchLogsClient = self._client("logs", region)
+        return client
+
+    def cloudtrail(self, region: str) -> CloudTrailClient:
+        client: CloudTrailClient = self._client("cloudtrail", region)
+        return client
+
+    def cloudformation(self, region: str) -> CloudFormationClient:
+        client: CloudFormationClient = self._client("cloudformation", region)
+        return client
+
+    def firehose(self, region: str) -> FirehoseClient:
+        client: FirehoseClient = self._client("firehose", region)
+        return client
+
+    def events(self, region: str | None = None) -> EventBridgeClient:
+        """Return a client of EventBridge. None: in the function's region, where Log Keeper publishes its events."""
+        client: EventBridgeClient = self._client("events", region)
+        return client
+
+    def sqs(self, region: str | None = None) -> SQSClient:
+        """Return a client of SQS. None: in the function's region, where the stack's queues are."""
+        client: SQSClient = self._client("sqs", region)
+        return client
+
+    def scheduler(self) -> EventBridgeSchedulerClient:
+        """Return a client in the function's region. The schedules of all regions are there, like StageQueue."""
+        client: EventBridgeSchedulerClient = self._client("scheduler", None)
+        return client
+
+    def iam(self, region: str) -> IAMClient:
+        """Return a client of IAM, which is global. The region decides the partition and so the endpoint."""
+        client: IAMClient = self._client("iam", region)
+        return client
+
+    def sts(self, region: str) -> STSClient:
+        client: STSClient = self._client("sts", region)
+        return client
+
+    def _client(self, service: str, region: str | None, *, retries: bool = True) -> Any:
+        """Return the client of the service in the region. Calls to API Gateway wait for their turn in its pace."""
+        key = (service, region, retries)
+        if key not in self._clients:
+            config = _CONFIG if retries else _CONFIG_WITHOUT_RETRIES
+            # The type stubs want the name of the service as a literal.
+            client = self._create(service, region_name=region, config=config)  # type: ignore[call-overload]
+            if region is not None and service in ("apigateway", "apigatewayv2"):
+                pace = self.pace(region)
+                # First of all, so that nothing is signed before a pause.
+                client.meta.events.register_first("request-created", lambda **_: pace.take())
+                if retries:
+                    client.meta.events.register("needs-retry", _retry_throttle_without_a_code)
+            self._clients[key] = client
+        return self._clients[key]
 
 
 def _retry_throttle_without_a_code(response: Any, attempts: int, **_: Any) -> float | None:
-    """Seconds to wait before another try, None for no opinion: botocore itself knows throttles by their code only."""
+    """Return the seconds to wait before another try; None to leave the decision to botocore.
+
+    botocore recognizes throttled calls by their error code only, and some of API Gateway's answers have none.
+    """
     if response is None or attempts >= _TRIES:
         return None
     http, parsed = response

@@ -1,4 +1,4 @@
-"""Reads the deliveries of execution logs of one region: two lists, and each destination that is in use."""
+"""Log deliveries of execution logs of one region: two lists, and each destination that is in use."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import error_code, is_region_unavailable
+from log_keeper.aws.errors import error_code
+from log_keeper.aws.streams import has_stream
 from log_keeper.events.hints import DeliveryNamed
 from log_keeper.events.stage_arns import stage_of_source
 from log_keeper.policy.execution_logs import Delivery, destination_name, log_group_of, stream_of
-from log_keeper.settings import Settings
-from log_keeper.stages import StageRef
+from log_keeper.stages import Account, StageRef
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import DeliveryTypeDef
 
 
 class DeliveryReader:
-    """Reads the deliveries of one region once, when they are first asked for, and keeps them.
+    """Reads the deliveries of one region when they are first needed, and keeps them. Methods raise ClientError.
 
-    Whole lists are read, in pages of 50, and not those of one stage: CloudWatch Logs filters by the stage's ARN, of
-    which two forms are possible. All that is read raises ClientError.
+    It reads the lists of the whole region, in pages of 50. A filter for one stage needs the stage's ARN, which has two
+    possible forms.
     """
 
-    def __init__(self, clients: Clients, settings: Settings, region: str) -> None:
+    def __init__(self, clients: Clients, account: Account, region: str) -> None:
         self._clients = clients
-        self._settings = settings
+        self._account = account
         self._region = region
 
     def read(self) -> Mapping[StageRef, tuple[Delivery, ...]]:
-        """Return the deliveries of each REST stage that has any: one call where no stage has a source."""
+        """Return the deliveries of each REST stage that has any: one call if no stage has a source."""
         return self._by_stage
 
     def stages_of(self, named: DeliveryNamed) -> list[StageRef]:
         """Return the stages that an event about a delivery may concern.
 
-        A deleted delivery is named by its id alone, of which no list tells any more: it may have been that of each
-        stage whose source has no delivery now. The stage of a source that was deleted too is left to the sweep.
+        The event about a deleted delivery has only its id, which no list contains any more. The delivery may have been
+        that of any stage whose source has no delivery now. If its source was deleted too, the sweep finds the stage.
         """
         if named.source is not None:
             return [ref for name, ref in self._sources.items() if name == named.source]
@@ -58,8 +58,8 @@ class DeliveryReader:
 
     @cached_property
     def _sources(self) -> dict[str, StageRef]:
-        """The stages that have a source, by its name."""
-        account, found = self._settings.account, {}
+        """Return the stages that have a source, by the name of the source."""
+        account, found = self._account.account_id, {}
         for page in self._clients.logs(self._region).get_paginator("describe_delivery_sources").paginate():
             for source in page.get("deliverySources", []):
                 # "Currently, only one ARN can be in the array". Source: botocore's model.
@@ -71,7 +71,7 @@ class DeliveryReader:
 
     @cached_property
     def _deliveries(self) -> list[DeliveryTypeDef]:
-        """The deliveries of these sources."""
+        """Return the deliveries of these sources."""
         if not self._sources:
             return []
         pages = self._clients.logs(self._region).get_paginator("describe_deliveries").paginate()
@@ -88,8 +88,8 @@ class DeliveryReader:
         return found
 
     def _read_destination(self, arn: str) -> Delivery:
-        """Return where a destination of deliveries leads. That of another account is taken for one that exists."""
-        account, region = self._settings.account, self._region
+        """Return the receiver behind a destination. A receiver in another account counts as existing."""
+        account, region = self._account.account_id, self._region
         name = destination_name(arn, account=account, region=region)
         if name is None:
             return Delivery(arn)
@@ -103,17 +103,8 @@ class DeliveryReader:
         if configuration is None:
             return Delivery(arn)
         receiver = configuration["destinationResourceArn"]
-        group = log_group_of(receiver, partition=self._settings.partition, account=account, region=region)
+        group = log_group_of(receiver, partition=self._account.partition, account=account, region=region)
         stream = stream_of(receiver, account=account, region=region)
-        return Delivery(receiver, group, is_lost=stream is not None and not self._has_stream(stream))
-
-    def _has_stream(self, name: str) -> bool:
-        """Return whether the Firehose stream exists; True where that may not be read."""
-        try:
-            self._clients.firehose(self._region).describe_delivery_stream(DeliveryStreamName=name)
-        except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
-                return False
-            if not is_region_unavailable(error):
-                raise
-        return True
+        return Delivery(
+            receiver, group, is_lost=stream is not None and not has_stream(self._clients.firehose(region), stream)
+        )

@@ -1,49 +1,51 @@
-"""What the errors of AWS mean."""
+"""What the errors of AWS calls mean."""
 
 from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
-#: Why a call brought no answer: AWS refused it, the way to AWS broke, or there was none.
+#: The errors of a call: AWS refused it, the connection failed, or no answer arrived in time.
 CALL_ERRORS = (BotoCoreError, ClientError)
 
 
 def error_code(error: ClientError) -> str:
-    """The service's own code; empty where it sent none."""
+    """Return the service's own error code; empty if it sent none."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def error_message(error: ClientError) -> str:
+    """Return the service's own message; empty if it sent none."""
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
-def status(error: ClientError) -> int:
+def http_status(error: ClientError) -> int:
+    """Return the HTTP status of the answer; 0 if it is not known."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def is_throttle(error: ClientError) -> bool:
-    """API Gateway answers some throttled calls without an error code.
+    """Return whether the call was throttled. API Gateway answers some throttled calls without an error code.
 
-    *Source:* awslabs/nx-plugin-for-aws, pull request 924; UpdateAccount can also pass on a throttle of CloudWatch Logs
-    in its message ("Rate exceeded"): maschnetwork/aws-lambda-spring-boot-3, issue 2.
+    *Source:* awslabs/nx-plugin-for-aws, pull request 924. UpdateAccount can also pass on a throttled call of CloudWatch
+    Logs in its message ("Rate exceeded"): maschnetwork/aws-lambda-spring-boot-3, issue 2.
     """
     return (
-        status(error) == 429
+        http_status(error) == 429
         or error_code(error) in ("TooManyRequestsException", "ThrottlingException", "Throttling")
         or "Rate exceeded" in error_message(error)
     )
 
 
 def is_transient(error: Exception) -> bool:
-    """The service, or the way to it, fails at this moment. Whether the call was done is not known."""
+    """Return whether the service or the connection failed for the moment. AWS may have executed the call or not."""
     if isinstance(error, ClientError):
-        return status(error) >= 500 or is_throttle(error)
+        return http_status(error) >= 500 or is_throttle(error)
     return isinstance(error, HTTPClientError | NoConnectionError)
 
 
 def is_region_disabled(error: ClientError) -> bool:
-    """The account has not enabled the region.
+    """Return whether the account has not enabled the region.
 
     *Source:* IAM user guide, "Managing AWS STS in an AWS Region"; the codes differ from service to service.
     """
@@ -51,12 +53,12 @@ def is_region_disabled(error: ClientError) -> bool:
 
 
 def is_region_unavailable(error: ClientError) -> bool:
-    """The region is disabled for the account, or denied to us, such as by a policy of its organisation."""
+    """Return whether the region is disabled, or access to it is denied, for example by a policy of the organization."""
     return is_region_disabled(error) or error_code(error) in ("AccessDenied", "AccessDeniedException")
 
 
 def is_log_role_missing(error: Exception) -> bool:
-    """API Gateway refuses to log: the account settings of the region name no role.
+    """Return whether API Gateway refuses to log because the account settings of the region have no log role.
 
     *Source:* aws-samples/amazon-bedrock-knowledgebase-slackbot, issue 6; anomalyco/sst, issue 4663.
     """
@@ -64,11 +66,11 @@ def is_log_role_missing(error: Exception) -> bool:
 
 
 def is_concurrent_change(error: Exception) -> bool:
-    """Somebody else is changing the same things at this moment: read them again and look what is left to do.
+    """Return whether somebody else is changing the same resource now: read it again and see what is left to do.
 
     *Source:* API Gateway's "Unable to complete operation due to concurrent modification"
-    (hashicorp/terraform-provider-aws, issue 776); its NotFoundException for a stage that is gone since it was read, and
-    for an HTTP API's log group that is (radkawar/stackd, testdata/aws/apigateway/http_logs.json); CloudWatch Logs'
+    (hashicorp/terraform-provider-aws, issue 776); its NotFoundException for a stage that was deleted after it was read,
+    and for an HTTP API's log group that was (radkawar/stackd, testdata/aws/apigateway/http_logs.json); CloudWatch Logs'
     errors of CreateLogGroup and PutRetentionPolicy.
     """
     return isinstance(error, ClientError) and error_code(error) in (

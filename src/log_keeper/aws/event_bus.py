@@ -1,4 +1,4 @@
-"""What other programs hear of the work: an event on the default bus for each change and each finding."""
+"""Publishes events for other programs on the default bus: one for each remediated stage and one for each finding."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from log_keeper.events.hints import Cause
-from log_keeper.policy.log_groups import LogGroupStep
-from log_keeper.policy.results import Outcome, Result
+from log_keeper.policy.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,46 +16,41 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "log-keeper"
-CHANGED = "Stage Logging Remediated"
+REMEDIATED = "Stage Logging Remediated"
 FINDING = "Stage Logging Finding"
+#: The most entries of one PutEvents. *Source:* botocore's model of EventBridge.
+_ENTRIES = 10
 
 
 class EventsLostError(Exception):
-    """EventBridge did not take an event; what it tells of was done all the same."""
+    """EventBridge did not accept an event. The work that it reports was done all the same."""
 
 
-def put_events(client: Callable[[], EventBridgeClient], result: Result, cause: Cause) -> None:
-    """The default bus has an event if the stage was changed, and one for each finding; none otherwise.
+def put_events(new_client: Callable[[], EventBridgeClient], result: Result, cause: Cause) -> None:
+    """Publish an event if the stage was changed, and one for each finding.
 
-    ``client``: is asked for only where there is something to tell.
+    ``new_client``: returns the client; is called only if there is something to publish.
 
-    Raises EventsLostError, ClientError.
+    Raises EventsLostError and ClientError.
     """
-    about = {
-        "stage": {
-            "account": result.ref.account,
-            "region": result.ref.region,
-            "protocol": result.protocol,
-            "apiId": result.ref.api_id,
-            "stageName": result.ref.stage_name,
-        },
-        "owner": result.owner,
-        "cause": {"eventName": cause.event_name, "eventId": cause.event_id},
-    }
-    entries = [_entry(FINDING, about | {"problem": each.problem, "detail": each.detail}) for each in result.findings]
-    is_changed = any(
-        change in (LogGroupStep.CREATE, LogGroupStep.SET_RETENTION) for change in result.log_groups.values()
-    )
-    is_changed |= bool(result.changes)
-    if is_changed and result.outcome not in (Outcome.WOULD_BE_REMEDIATED, Outcome.EXEMPT):
-        changes = [change.to_dict() for change in result.changes]
-        entries.insert(0, _entry(CHANGED, about | {"changes": changes, "logGroups": result.log_groups}))
+    entries = _entries(result, cause)
     lost = []
-    for some in batched(entries, 10, strict=False):  # that a call takes. Source: EventBridge's model
-        answer = client().put_events(Entries=list(some))
+    for some in batched(entries, _ENTRIES, strict=False):
+        answer = new_client().put_events(Entries=list(some))
         lost += [entry for entry in answer["Entries"] if "ErrorCode" in entry]
     if lost:
-        raise EventsLostError(f"EventBridge did not take {len(lost)} of {len(entries)} events: {lost[0]}")
+        raise EventsLostError(f"EventBridge did not accept {len(lost)} of {len(entries)} events: {lost[0]}")
+
+
+def _entries(result: Result, cause: Cause) -> list[PutEventsRequestEntryTypeDef]:
+    found = result.to_dict()
+    stage = {"account": result.ref.account} | found["stage"]
+    about = {"stage": stage, "owner": stage.pop("owner"), "cause": cause.to_dict()}
+    entries = [_entry(FINDING, about | finding) for finding in found["findings"]]
+    if result.has_changed:
+        changed = {"changes": found["changes"], "logGroups": found["logGroups"]}
+        entries.insert(0, _entry(REMEDIATED, about | changed))
+    return entries
 
 
 def _entry(detail_type: str, detail: dict[str, Any]) -> PutEventsRequestEntryTypeDef:

@@ -1,4 +1,4 @@
-"""Whether the changes of a further region reach the stack's own region: its rules, and the events that they lost."""
+"""Whether events of other regions reach the stack's own region: the forwarding rules, and events that were lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import error_code
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.settings import Settings
+from log_keeper.settings import Deployment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,37 +17,39 @@ if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_sqs.client import SQSClient
 
-#: SQS answers with the one or the other. *Source:* botocore's model of SQS, ``awsQueryCompatible``.
+#: SQS sends one or the other. *Source:* botocore's model of SQS, ``awsQueryCompatible``.
 _NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 
 
-def is_forwarded(settings: Settings, region: str) -> bool:
-    """Return whether changes of the region reach Log Keeper as they happen, and not only by the sweep.
+def is_forwarded(deployment: Deployment, region: str) -> bool:
+    """Return whether Log Keeper receives events of the region; if not, only the sweep finds changes there.
 
-    Those of the stack's own region do. Those of a further region do except in China and GovCloud, where the template
-    names no forwarding rules: EventBridge has no cross-region event buses there. *Source:* AWS Compute Blog, "Expanding
-    cross-Region event routing with Amazon EventBridge".
+    It receives those of the stack's own region, and those of other regions except in China and GovCloud: EventBridge
+    has no cross-region event buses there, and the template has no forwarding rules. *Source:* AWS Compute Blog,
+    "Expanding cross-Region event routing with Amazon EventBridge".
     """
-    return region == settings.regions[0] or bool(settings.forwarding_rules)
+    return region == deployment.regions[0] or bool(deployment.forwarding.rules)
 
 
-def check_forwarding(clients: Clients, settings: Settings, region: str) -> list[Finding]:
-    """Return the findings about the rules of a further region that send its events to the stack's own region.
+def check_forwarding(clients: Clients, deployment: Deployment, region: str) -> list[Finding]:
+    """Return the findings about the rules that send events of another region to the stack's own region.
 
-    The stack is complete although its stack set created none: the stack set tolerates each region that fails. The
-    queue holds the events that could not be delivered, for two days. The sweep finds what those events report, so they
-    are counted only. Raises ClientError and BotoCoreError.
+    The stack can be complete although its stack set created no rules: the stack set tolerates each region that fails.
+    The queue keeps events that could not be delivered, for two days. The sweep finds what they report, so they are only
+    counted.
+
+    Raises ClientError and BotoCoreError.
     """
-    findings = []
-    missing = missing_rules(clients.events(region), settings.forwarding_rules)
-    undelivered = _count(clients.regional_sqs(region), _queue_url(settings, region))
+    findings, queue = [], deployment.forwarding.queue
+    missing = missing_rules(clients.events(region), deployment.forwarding.rules)
+    undelivered = _count(clients.sqs(region), _queue_url(deployment, region))
     if undelivered is None:
-        missing.append(settings.forwarding_queue)
+        missing.append(queue)
     if missing:
-        detail = f"{region}: {', '.join(missing)}. To create them: {_command(settings, region)}"
+        detail = f"{region}: {', '.join(missing)}. To create them: {_command(deployment, region)}"
         findings.append(Finding(Problem.NO_FORWARDERS, detail))
     if undelivered:
-        detail = f"{region}: {undelivered} in the last two days, in queue {settings.forwarding_queue}"
+        detail = f"{region}: {undelivered} in the last two days, in queue {queue}"
         findings.append(Finding(Problem.NOT_FORWARDED, detail))
     return findings
 
@@ -66,13 +68,13 @@ def missing_rules(client: EventBridgeClient, names: Iterable[str]) -> list[str]:
     return missing
 
 
-def _queue_url(settings: Settings, region: str) -> str:
-    # No region with cross-region event buses has another suffix.
-    return f"https://sqs.{region}.amazonaws.com/{settings.account}/{settings.forwarding_queue}"
+def _queue_url(deployment: Deployment, region: str) -> str:
+    # All regions with cross-region event buses have this suffix.
+    return f"https://sqs.{region}.amazonaws.com/{deployment.account.account_id}/{deployment.forwarding.queue}"
 
 
 def _count(client: SQSClient, url: str) -> int | None:
-    """Return about how many messages the queue holds, or None if it does not exist."""
+    """Return the approximate number of messages in the queue, or None if the queue does not exist."""
     try:
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
     except ClientError as error:
@@ -82,12 +84,13 @@ def _count(client: SQSClient, url: str) -> int | None:
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def _command(settings: Settings, region: str) -> str:
+def _command(deployment: Deployment, region: str) -> str:
     """Return the command that deploys the forwarder of the region again.
 
     CreateStackInstances retries the instances that are OUTDATED. *Source:* botocore's model, OperationId.
     """
     return (
-        f"aws cloudformation create-stack-instances --region {settings.regions[0]} "
-        f"--stack-set-name {settings.forwarding_stack_set} --accounts {settings.account} --regions {region}"
+        f"aws cloudformation create-stack-instances --region {deployment.regions[0]} "
+        f"--stack-set-name {deployment.forwarding.stack_set} --accounts {deployment.account.account_id} "
+        f"--regions {region}"
     )

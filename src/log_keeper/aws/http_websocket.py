@@ -1,17 +1,27 @@
-"""HTTP and WebSocket APIs: a stage as GetStage of apigatewayv2 tells it, and a plan as one UpdateStage."""
+"""HTTP and WebSocket APIs: reads APIs and stages, and makes the changes of a plan by UpdateStage of apigatewayv2."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.errors import error_code, error_message
+from log_keeper.aws.route_settings import restore_routes
 from log_keeper.policy.plan import Applied, Change, Plan, Setting
-from log_keeper.stages import AccessLogSettings, LoggingLevel, MethodSettings, Protocol, Stage, StageRef
+from log_keeper.stages import (
+    AccessLogSettings,
+    Api,
+    ApiVersion,
+    LoggingLevel,
+    MethodSettings,
+    Protocol,
+    Stage,
+    StageRef,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
@@ -20,9 +30,10 @@ if TYPE_CHECKING:
         RouteSettingsTypeDef,
         StageTypeDef,
         UpdateStageRequestTypeDef,
-        UpdateStageResponseTypeDef,
     )
 
+#: Asked for in a page of GetApis, whose largest page is not documented. That of GetRestApis is 500.
+_PAGE = 500
 _MEMBERS = {
     Setting.ACCESS_LOG_DESTINATION: "DestinationArn",
     Setting.ACCESS_LOG_FORMAT: "Format",
@@ -31,141 +42,62 @@ _MEMBERS = {
     Setting.DETAILED_METRICS: "DetailedMetricsEnabled",
 }
 _ACCESS_LOG = (Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT)
-#: *Source:* terraform-aws-modules/terraform-aws-apigateway-v2, issue 80: settings of a route that is gone.
-_ROUTE_GONE = re.compile(r"Unable to find Route by key (.+) within the provided RouteSettings")
-
-
-#: A stage that may be changed, but not so: for lack of permissions or a log group, which is an error like another.
+#: API Gateway's answer about settings of a route that does not exist. *Source:*
+#: terraform-aws-modules/terraform-aws-apigateway-v2, issue 80.
+_STALE_ROUTE = re.compile(r"Unable to find Route by key (.+) within the provided RouteSettings")
+#: Answers about permissions or the log group. They do not mean that API Gateway refuses to change the managed stage.
 _ABOUT_LOGS = re.compile(r"enable logging|[Ll]og destination|LogDestination")
 
 
 class ManagedStageError(Exception):
-    """API Gateway does not let the managed stage of a quick-created API be changed."""
+    """API Gateway refuses to change the managed stage of a quick-created API."""
 
 
 @dataclass(frozen=True, slots=True)
-class V2Stage:
-    """A stage of an HTTP or WebSocket API as it was read; ``answer``: API Gateway's own description of it."""
+class V2Reading:
+    """A stage of an HTTP or WebSocket API as it was read.
 
-    client: ApiGatewayV2Client
+    ``routes``: all settings of each route that has its own, also those that Log Keeper does not manage.
+    """
+
     stage: Stage
-    answer: StageTypeDef | GetStageResponseTypeDef
-
-    def split(self, changes: Sequence[Change]) -> Iterator[tuple[Change, ...]]:
-        """Return the changes as one part: UpdateStage takes any number."""
-        yield tuple(changes)
-
-    def apply(self, plan: Plan) -> Applied:
-        """Make the changes of the plan in one UpdateStage that names their members only: API Gateway keeps the others.
-
-        So a throttle that its owner changes meanwhile is never set back. *Source:* of the stage's settings, its access
-        logs and the map of routes: radkawar/stackd, testdata/aws/apigateway; go-to-k/cdkd, apigatewayv2-provider.ts.
-        Of a route's own settings it is not recorded: see ``_put_back``.
-
-        The settings of a route that does not exist are left out once API Gateway has named it; there is nothing to log
-        there. While they are there it refuses every call that names routes, so that the changes of all routes are left
-        out then. *Source:* DianaIonita/serverless-api-gateway-throttling, issue 33.
-
-        Raises ManagedStageError, and ClientError: ConflictException while another change of the stage is under way,
-        NotFoundException if it is gone meanwhile.
-        """
-        made, stale_routes = list(plan.changes), list[str]()
-        lost: tuple[str, ...] = ()
-        while made:
-            request = self._request(made)
-            try:
-                answer = self.client.update_stage(**request)
-            except ClientError as error:
-                is_refused = error_code(error) == "BadRequestException" and not _ABOUT_LOGS.search(error_message(error))
-                if is_refused and self.stage.is_managed:
-                    raise ManagedStageError(error_message(error)) from error
-                gone, routes = _ROUTE_GONE.search(error_message(error)), request.get("RouteSettings", {})
-                if gone is None or not routes:
-                    raise
-                stale_routes.append(gone[1])
-                refused = {gone[1]} if gone[1] in routes else routes.keys()
-                made = [change for change in made if change.override not in refused]
-            else:
-                lost = self._put_back(request.get("RouteSettings", {}), answer)
-                break
-        left_out = tuple(change for change in plan.changes if change not in made)
-        return Applied(tuple(made), left_out, tuple(dict.fromkeys(stale_routes)), lost)
-
-    def _request(self, changes: list[Change]) -> UpdateStageRequestTypeDef:
-        """Return UpdateStage's parameters. No deployment id: a stage that deploys by itself takes none."""
-        request: dict[str, Any] = {"ApiId": self.stage.ref.api_id, "StageName": self.stage.ref.stage_name}
-        for change in changes:
-            if change.setting is Setting.LOG_DELIVERY:
-                # The format as it is: API Gateway then allows the delivery to whatever destination the stage has.
-                request.setdefault("AccessLogSettings", {}).setdefault("Format", self.stage.access_log.format)
-                continue
-            member, value = _MEMBERS[change.setting], change.after
-            if change.setting in _ACCESS_LOG:
-                request.setdefault("AccessLogSettings", {})[member] = value
-                continue
-            if change.override is None:
-                settings = request.setdefault("DefaultRouteSettings", {})
-            else:
-                settings = request.setdefault("RouteSettings", {}).setdefault(change.override, {})
-            settings[member] = value if change.setting is Setting.LOGGING_LEVEL else value == "true"
-        return cast("UpdateStageRequestTypeDef", request)
-
-    def _put_back(
-        self, sent: Mapping[str, RouteSettingsTypeDef], answer: UpdateStageResponseTypeDef
-    ) -> tuple[str, ...]:
-        """Put back the settings of routes that UpdateStage dropped; return those that could not be.
-
-        Should API Gateway replace the settings of a route by those that are sent, and not merge them, then its answer
-        lacks the others. It lacks them too where the owner deleted the settings of the route after they were read,
-        and these must not come back. One member of the two that are ours, sent alone, tells which: the other stays or
-        goes. No call is made where nothing is missing, and no throttle is sent where API Gateway merges.
-        """
-        before, after = self.answer.get("RouteSettings", {}), answer.get("RouteSettings", {})
-        dropped = {route: before[route].keys() - after[route].keys() for route in sent if route in after}
-        whole = {
-            route: cast("RouteSettingsTypeDef", {**before[route], **sent[route]})
-            for route, members in dropped.items()
-            if members
-        }
-        if not whole:
-            return ()
-        try:
-            route = next(iter(whole))
-            if self._replaces(route, whole[route], after[route]):
-                self._update_routes(whole)
-        except Exception as error:  # noqa: BLE001 - a finding: whatever it is, the settings are lost
-            why = error_message(error) if isinstance(error, ClientError) else error
-            return tuple(f"{route}: {settings}: {why}" for route, settings in whole.items())
-        return ()
-
-    def _replaces(self, route: str, wanted: RouteSettingsTypeDef, now_set: RouteSettingsTypeDef) -> bool:
-        """Return whether API Gateway drops the one of the route's two logging settings that is not sent."""
-        if "DataTraceEnabled" in now_set:
-            # A level that is absent is off.
-            answer = self._update_routes({route: {"LoggingLevel": wanted.get("LoggingLevel", "OFF")}})
-            return "DataTraceEnabled" not in answer[route]
-        answer = self._update_routes({route: {"DataTraceEnabled": wanted.get("DataTraceEnabled", False)}})
-        return "LoggingLevel" not in answer[route]
-
-    def _update_routes(self, routes: Mapping[str, RouteSettingsTypeDef]) -> Mapping[str, RouteSettingsTypeDef]:
-        ref = self.stage.ref
-        answer = self.client.update_stage(ApiId=ref.api_id, StageName=ref.stage_name, RouteSettings=routes)
-        return answer["RouteSettings"]
+    routes: Mapping[str, RouteSettingsTypeDef] = field(default_factory=dict)
 
 
-def read_stage(client: ApiGatewayV2Client, ref: StageRef, protocol: Protocol) -> V2Stage | None:
-    """What API Gateway says of the stage now; None if the stage or its API is gone."""
+def list_apis(client: ApiGatewayV2Client) -> list[Api]:
+    """Return all HTTP and WebSocket APIs of the region. Raises BotoCoreError and ClientError."""
+    pages = client.get_paginator("get_apis").paginate(PaginationConfig={"PageSize": _PAGE})
+    return [Api(api["ApiId"], Protocol(api["ProtocolType"]), api["Name"]) for page in pages for api in page["Items"]]
+
+
+def list_stages(client: ApiGatewayV2Client, account: str, region: str, api: Api) -> list[Stage]:
+    """Return all stages of the API; none if the API does not exist.
+
+    Raises BotoCoreError and ClientError; ValueError for an answer that API Gateway is not known to give.
+    """
+    return [
+        to_stage(StageRef(account, region, ApiVersion.V2, api.api_id, stage["StageName"]), api.protocol, stage)
+        for stage in _stages(client, api.api_id)
+    ]
+
+
+def list_stage_names(client: ApiGatewayV2Client, api_id: str) -> list[str]:
+    """Return the names of the API's stages; none if the API does not exist. Raises BotoCoreError and ClientError."""
+    return [stage["StageName"] for stage in _stages(client, api_id)]
+
+
+def _stages(client: ApiGatewayV2Client, api_id: str) -> list[StageTypeDef]:
     try:
-        answer = client.get_stage(ApiId=ref.api_id, StageName=ref.stage_name)
+        pages = client.get_paginator("get_stages").paginate(ApiId=api_id)
+        return [stage for page in pages for stage in page["Items"]]
     except ClientError as error:
         if error_code(error) == "NotFoundException":
-            return None
+            return []
         raise
-    return V2Stage(client, to_stage(ref, protocol, answer), answer)
 
 
 def read_protocol(client: ApiGatewayV2Client, api_id: str) -> Protocol | None:
-    """The kind of the API, which never changes; None if the API is gone."""
+    """Return the protocol of the API, which never changes; None if the API does not exist."""
     try:
         return Protocol(client.get_api(ApiId=api_id)["ProtocolType"])
     except ClientError as error:
@@ -174,19 +106,19 @@ def read_protocol(client: ApiGatewayV2Client, api_id: str) -> Protocol | None:
         raise
 
 
-def list_stage_names(client: ApiGatewayV2Client, api_id: str) -> list[str]:
-    """The names of the API's stages; none if the API is gone."""
+def read_stage(client: ApiGatewayV2Client, ref: StageRef, protocol: Protocol) -> V2Reading | None:
+    """Return the stage as it is now; None if the stage or its API does not exist."""
     try:
-        pages = client.get_paginator("get_stages").paginate(ApiId=api_id)
-        return [stage["StageName"] for page in pages for stage in page["Items"]]
+        answer = client.get_stage(ApiId=ref.api_id, StageName=ref.stage_name)
     except ClientError as error:
         if error_code(error) == "NotFoundException":
-            return []
+            return None
         raise
+    return V2Reading(to_stage(ref, protocol, answer), answer.get("RouteSettings", {}))
 
 
 def to_stage(ref: StageRef, protocol: Protocol, answer: StageTypeDef | GetStageResponseTypeDef) -> Stage:
-    """The stage as GetStage or GetStages describes it."""
+    """Return the stage as GetStage or GetStages describes it."""
     access = answer.get("AccessLogSettings", {})
     return Stage(
         ref=ref,
@@ -205,3 +137,66 @@ def _to_settings(settings: RouteSettingsTypeDef) -> MethodSettings:
         settings.get("DataTraceEnabled", False),
         settings.get("DetailedMetricsEnabled", False),
     )
+
+
+def apply(client: ApiGatewayV2Client, reading: V2Reading, plan: Plan) -> Applied:
+    """Make the changes of the plan by UpdateStage calls that contain only the members that change.
+
+    API Gateway keeps the other members, so that a throttle which the owner changes at the same time is not reverted.
+    *Source:* for the settings of the stage, its access logs and the map of routes: radkawar/stackd,
+    testdata/aws/apigateway; go-to-k/cdkd, apigatewayv2-provider.ts. For the settings of one route there is no
+    recording: see ``restore_routes``.
+
+    As long as a route that does not exist has settings, API Gateway refuses every call that names routes. Its answer
+    names one such route; the call is repeated without it, and then without any route.
+    *Source:* DianaIonita/serverless-api-gateway-throttling, issue 33.
+
+    Raises ManagedStageError, and ClientError: ConflictException while another change of the stage is in progress,
+    NotFoundException if the stage was deleted in the meantime.
+    """
+    made, stale_routes = list(plan.changes), list[str]()
+    lost: tuple[str, ...] = ()
+    while made:
+        request = _request(reading.stage, made)
+        sent = request.get("RouteSettings", {})
+        try:
+            answer = client.update_stage(**request)
+        except ClientError as error:
+            stale_routes.append(_stale_route(error, reading.stage, has_routes=bool(sent)))
+            refused = {stale_routes[-1]} if stale_routes[-1] in sent else sent.keys()
+            made = [change for change in made if change.override not in refused]
+        else:
+            lost = restore_routes(client, reading.stage.ref, reading.routes, sent, answer.get("RouteSettings", {}))
+            break
+    left_out = tuple(change for change in plan.changes if change not in made)
+    return Applied(tuple(made), left_out, tuple(dict.fromkeys(stale_routes)), lost)
+
+
+def _stale_route(error: ClientError, stage: Stage, *, has_routes: bool) -> str:
+    """Return the route that does not exist, according to API Gateway's answer; raise the error if it says otherwise."""
+    message = error_message(error)
+    is_refused = error_code(error) == "BadRequestException" and not _ABOUT_LOGS.search(message)
+    if is_refused and stage.is_managed:
+        raise ManagedStageError(message) from error
+    stale = _STALE_ROUTE.search(message)
+    if stale is None or not has_routes:
+        raise error
+    return stale[1]
+
+
+def _request(stage: Stage, changes: list[Change]) -> UpdateStageRequestTypeDef:
+    """Return UpdateStage's parameters. Without a deployment id: a stage with automatic deployment refuses one."""
+    request: dict[str, Any] = {"ApiId": stage.ref.api_id, "StageName": stage.ref.stage_name}
+    for change in changes:
+        if change.setting is Setting.LOG_DELIVERY:
+            # The format as it is: API Gateway then allows log delivery to the destination that the stage has.
+            request.setdefault("AccessLogSettings", {}).setdefault("Format", stage.access_log.format)
+            continue
+        if change.setting in _ACCESS_LOG:
+            settings = request.setdefault("AccessLogSettings", {})
+        elif change.override is None:
+            settings = request.setdefault("DefaultRouteSettings", {})
+        else:
+            settings = request.setdefault("RouteSettings", {}).setdefault(change.override, {})
+        settings[_MEMBERS[change.setting]] = change.after
+    return cast("UpdateStageRequestTypeDef", request)

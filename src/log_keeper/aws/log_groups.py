@@ -1,4 +1,4 @@
-"""Reads the facts about log groups, in few calls, whichever way CloudWatch Logs answers."""
+"""Log groups: reads the facts about many of them in few calls, creates them and sets their retention."""
 
 from __future__ import annotations
 
@@ -17,34 +17,37 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
     from mypy_boto3_logs.type_defs import LogGroupTypeDef
 
-#: The number of names that one DescribeLogGroups takes. *Source:* botocore's model.
+#: The most names in one DescribeLogGroups. *Source:* botocore's model.
 _IDENTIFIERS = 50
 #: The part of a log group's name that all groups of one API share.
 _API_PREFIX = re.compile(
     r"(?:API-Gateway-Execution-Logs_|/aws/apigateway/|/aws/vendedlogs/apigateway(?:v2)?/)[a-z0-9]+/"
 )
-#: The member that every whole description of a log group has, and an answer without retentions lacks.
-#: *Source:* radkawar/stackd, testdata/aws/cloudtrail/logs_controls.json, of a group that was created a moment before;
-#: localstack/localstack, test_logs_groups.snapshot.json, of an answer to a call by a pattern of names.
+#: A member that every complete description of a log group has. Without it, the retention may be missing too.
+#: *Source:* radkawar/stackd, testdata/aws/cloudtrail/logs_controls.json, of a log group created a moment before;
+#: localstack/localstack, test_logs_groups.snapshot.json, of the answer to a call by a pattern of names.
 _ALWAYS_SENT = "storedBytes"
 
 
 def read_log_groups(client: CloudWatchLogsClient, groups: Iterable[LogGroup]) -> dict[str, LogGroupFacts]:
     """Return the facts about those of the log groups that exist, by name.
 
-    One call reads 50 groups. A call that names a missing group may be refused, and the answer to a call by names may
-    leave the retention out: AWS documents neither. The groups in question are then read by the prefix of their API,
-    one call for each API and kind of log, so that a retention which was not sent is never taken for none.
+    One call reads 50 log groups. CloudWatch Logs may refuse a call that names a missing log group, and may leave the
+    retention out of its answer: AWS documents neither. Such log groups are read again by the prefix of their API, one
+    call for each API and type of log, so that a retention that was not sent is never taken for no retention.
+
+    Raises ClientError.
     """
     wanted = list(groups)
-    # An owner's group keeps its retention, whatever that is.
+    # The retention of a log group that its owner chose does not matter.
     of_interest = {group.name for group in wanted if not group.is_owners}
     facts: dict[str, LogGroupFacts] = {}
     for names in batched(sorted({group.name for group in wanted}), _IDENTIFIERS, strict=False):
         try:
             found = client.describe_log_groups(logGroupIdentifiers=list(names))["logGroups"]
         except ClientError as error:
-            # The model of the operation has only the second code; CloudWatch Logs says the first of a missing group.
+            # botocore's model of the operation has only the second code; CloudWatch Logs sends the first for a missing
+            # log group.
             if error_code(error) not in ("ResourceNotFoundException", "InvalidParameterException"):
                 raise
             found = list(_read_by_prefix(client, names))
@@ -55,7 +58,7 @@ def read_log_groups(client: CloudWatchLogsClient, groups: Iterable[LogGroup]) ->
 
 
 def _read_by_prefix(client: CloudWatchLogsClient, names: Iterable[str]) -> Iterator[LogGroupTypeDef]:
-    """Yield the descriptions of those of the groups that exist: one call for each API, and for each other name."""
+    """Yield the descriptions of those log groups that exist: one call for each API, and for each other name."""
     by_prefix: dict[str, set[str]] = {}
     for name in names:
         match = _API_PREFIX.match(name)
@@ -71,19 +74,19 @@ def _read_by_prefix(client: CloudWatchLogsClient, names: Iterable[str]) -> Itera
 
 
 def _facts(group: LogGroupTypeDef) -> LogGroupFacts:
-    # An account-level policy that says "never" has a name and no days.
+    # An account-level policy of "never expire" has a name and no days.
     expires = "retentionInDays" in group or "retentionPolicyName" in group
     return LogGroupFacts(datetime.fromtimestamp(group["creationTime"] / 1000, UTC), expires)
 
 
-#: On every log group that is created here, so that whoever meets it knows where it came from.
+#: Set on every log group that Log Keeper creates, so that people can see who created it.
 TAGS = {"created-by": "log-keeper"}
 
 
 def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> None:
-    """Create the log group, which never expires yet.
+    """Create the log group, without a retention.
 
-    Raises ClientError, such as aws.is_concurrent_change knows where somebody else created the group just now.
+    Raises ClientError: ResourceAlreadyExistsException if somebody else has just created it.
     """
     if group.kms_key_arn is None:
         client.create_log_group(logGroupName=group.name, tags=TAGS)
@@ -92,5 +95,5 @@ def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> None:
 
 
 def set_retention(client: CloudWatchLogsClient, group: LogGroup) -> None:
-    """Set the retention of the log group. Raises ClientError, as above."""
+    """Set the retention of the log group. Raises ClientError."""
     client.put_retention_policy(logGroupName=group.name, retentionInDays=group.retention)

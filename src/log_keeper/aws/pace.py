@@ -1,19 +1,20 @@
-"""How fast API Gateway is called: its control plane takes ten calls a second from the whole account."""
+"""The pace of calls to API Gateway: its control plane takes ten calls a second from the whole account."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-#: Environments of Enforce that run at once, as the template's MaximumConcurrency has it: they share the rate.
+#: Execution environments of the Enforce function that run at once (MaximumConcurrency in the template). They share the
+#: rate.
 ENVIRONMENTS = 2
 
 
 class Pace:
-    """Spreads calls evenly, after a burst.
+    """Spreads calls evenly over time, after a burst.
 
-    ``rate``: calls a second. ``burst``: calls that may be made ahead of it, after a pause as long as they would take.
-    ``clock``: seconds that never run back. ``sleep``: lets so many seconds pass, or raises.
+    ``rate``: calls per second. ``burst``: calls that can be made at once after a pause that is long enough for them.
+    ``clock``: returns seconds that never decrease. ``sleep``: waits for a number of seconds, or raises an error.
     """
 
     def __init__(
@@ -31,11 +32,11 @@ class Pace:
         self._next = clock() - self._burst
 
     def seconds(self, calls: int) -> float:
-        """How long so many calls take."""
+        """Return how many seconds a number of calls takes."""
         return calls * self._interval
 
     def take(self, calls: int = 1) -> None:
-        """The time for so many calls more has come; they, or others in their place, may be made."""
+        """Wait until the next call can be made, and reserve the time of ``calls`` calls from then on."""
         now = self._clock()
         self._next = max(self._next, now - self._burst)
         if self._next > now:

@@ -1,4 +1,4 @@
-"""Reads and changes resource policies of CloudWatch Logs: whether log delivery may write to log groups."""
+"""Resource policies of CloudWatch Logs: whether log delivery is allowed to write to log groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
     from mypy_boto3_logs.type_defs import ResourcePolicyTypeDef
 
-#: So many log groups are asked for one by one; from then on the policies of all groups are listed, 50 in a call.
+#: The policies of up to this many log groups are read one by one; for more, those of the whole region are listed, 50 in
+#: one call.
 _ONE_BY_ONE = 3
 
 
@@ -31,24 +32,24 @@ class _GroupPolicy:
         return [] if self.document is None else [self.document]
 
 
-@dataclass(slots=True)
 class ResourcePolicies:
-    """The resource policies of one region. What a list told is kept as long as this object."""
+    """Reads the resource policies of one region. Keeps the answers of lists as long as the object exists."""
 
-    client: CloudWatchLogsClient
-    _account: list[str] | None = None
-    _groups: dict[str, _GroupPolicy] | None = None
-    _asked: int = 0
+    def __init__(self, client: CloudWatchLogsClient) -> None:
+        self._client = client
+        self._account: list[str] | None = None
+        self._groups: dict[str, _GroupPolicy] | None = None
+        self._asked = 0
 
     def read(self, log_group_arns: Collection[str], *, missing: Collection[str]) -> dict[str, DeliveryFacts]:
         """Return the facts about log delivery to each log group, by its ARN.
 
-        ``missing``: those of the groups that do not exist, so that only the account's policies speak of them.
+        ``missing``: those log groups that do not exist, so that only the account's policies can name them.
 
-        A few groups cost one call each if the group's own policy allows log delivery, which is what API Gateway sees
-        to; the account's policies are then not read, and a deny in them is found by the sweep. Many groups cost one
-        call for 50 policies of the region and one for the account's. A group of which that list does not say that log
-        delivery is allowed is asked for by its ARN: whether the list is whole is not documented.
+        A few log groups cost one call each if the log group's own policy allows log delivery, as API Gateway sets it;
+        the account's policies are then not read, and the sweep finds a denial in them. Many log groups cost one call
+        for each 50 policies of the region and one for the account's. If that list does not allow log delivery to a log
+        group, its policy is read by its ARN: whether the list is complete is not documented.
 
         Raises ClientError.
         """
@@ -76,7 +77,7 @@ class ResourcePolicies:
         try:
             found = [_of(policy) for policy in self._policies(policyScope="RESOURCE", resourceArn=arn)]
         except ClientError as error:
-            # The group was deleted a moment ago. Whether CloudWatch Logs says so here is not recorded.
+            # The log group was deleted a moment ago. No recording shows whether CloudWatch Logs answers this.
             if error_code(error) != "ResourceNotFoundException":
                 raise
             found = []
@@ -87,7 +88,7 @@ class ResourcePolicies:
             try:
                 policies = list(self._policies(policyScope="RESOURCE"))
             except ClientError as error:
-                # It wants the ARN of a group; whether it does is not recorded.
+                # CloudWatch Logs wants the ARN of a log group. No recording shows whether it does.
                 if error_code(error) != "InvalidParameterException":
                     raise
                 policies = []
@@ -95,7 +96,7 @@ class ResourcePolicies:
         return self._groups
 
     def _policies(self, **criteria: str) -> Iterator[ResourcePolicyTypeDef]:
-        pages = self.client.get_paginator("describe_resource_policies").paginate(**criteria)  # type: ignore[arg-type]
+        pages = self._client.get_paginator("describe_resource_policies").paginate(**criteria)  # type: ignore[arg-type]
         for page in pages:
             yield from page["resourcePolicies"]
 
@@ -105,9 +106,10 @@ def _of(policy: ResourcePolicyTypeDef) -> _GroupPolicy:
 
 
 def allow_delivery(client: CloudWatchLogsClient, facts: DeliveryFacts) -> None:
-    """Allow log delivery to the log group in the group's own resource policy, whose other statements stay.
+    """Allow log delivery to the log group, in the log group's own resource policy. Its other statements stay.
 
-    Raises ClientError; OperationAbortedException if somebody changed the policy meanwhile.
+    Raises ClientError: OperationAbortedException if somebody changed the policy in the meantime. Raises ValueError
+    if the policy is not a JSON object.
     """
     document = with_delivery(facts.document, facts.log_group_arn)
     if facts.revision is None:

@@ -1,4 +1,4 @@
-"""A log role as IAM knows it: whether it exists, trusts API Gateway, and which log groups it may write to."""
+"""Log roles in IAM: whether a role exists, trusts API Gateway, and which log groups it is allowed to write to."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ from log_keeper.policy.log_role import (
     listed,
     probe_of,
 )
-from log_keeper.settings import Settings
+from log_keeper.stages import Account
 
 if TYPE_CHECKING:
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_iam.type_defs import EvaluationResultTypeDef, RoleTypeDef
 
 API_GATEWAY = "apigateway.amazonaws.com"
-#: Log groups that one simulation asks about. IAM documents no limit; this keeps an answer under 100 KB.
+#: The number of log groups in one simulation. IAM documents no limit; this keeps an answer under 100 KB.
 _TOGETHER = 25
-#: Log groups, besides the probes, whose answers are kept.
+#: The number of log groups, besides the probes, whose answers are kept.
 _KEPT = 1_000
-#: A stream such as API Gateway's.
+#: The name of a log stream like those of API Gateway.
 _STREAM = "0" * 32
 
 
 @dataclass(slots=True)
 class LogRole:
-    """The log role of a region, and what is known of the log groups that it may write to.
+    """The log role of a region, and what is known about the log groups that it is allowed to write to.
 
-    ``role_arn``: None where the account settings name none. ``fault``: what makes it invalid; None for a role that is
-    valid or limited. ``denied``: by the name of a log group, the write actions that are denied there; none, and it may
-    write. ``is_denied_by_organization``: whether IAM's simulation says that a service control policy denies writing.
-    The simulation does not know all that such a policy's conditions ask for, so that this is not held against the role.
+    ``role_arn``: None if the account settings name no role. ``fault``: what makes the role invalid; None for a role
+    that is valid or limited. ``denied``: by the name of a log group, the write actions that are denied there; empty if
+    the role is allowed to write. ``is_denied_by_organization``: whether IAM's simulation says that a service control
+    policy denies writing. The simulation does not know all values that the conditions of such a policy use, so the role
+    counts as allowed.
     """
 
     role_arn: str | None
@@ -53,7 +54,7 @@ class LogRole:
     is_denied_by_organization: bool = False
 
     def limits(self, region: str) -> str | None:
-        """Return in words which uses the role is not allowed; None for a role that is valid, or invalid."""
+        """Return in words which log groups the role is denied; None for a role that is valid or invalid."""
         denied = {probe: actions for probe in PROBES if (actions := self.denied.get(probe))}
         if self.fault is not None or self.role_arn is None or not denied:
             return None
@@ -61,22 +62,22 @@ class LogRole:
 
 
 class RoleReader:
-    """Reads log roles with the calls of IAM."""
+    """Reads log roles from IAM. Methods raise ClientError."""
 
-    def __init__(self, clients: Clients, settings: Settings, region: str) -> None:
+    def __init__(self, clients: Clients, account: Account, region: str) -> None:
         self._iam = clients.iam(region)
-        self._settings = settings
+        self._account = account
         self._region = region
 
     def read(self, role_arn: str | None) -> LogRole:
-        """Return the role, with what it may do for each use: two calls, and more for one that may do nothing.
+        """Return the role, with what it is allowed: two calls, and more for a role that is denied all usual log groups.
 
-        Raises ClientError.
+        ``role_arn``: None if the account settings name no role.
         """
         if role_arn is None:
-            return LogRole(None, "is none")
+            return LogRole(None, "is not set")
         role = get_role(self._iam, role_arn.rsplit("/", 1)[-1])
-        # A role of the same name on another path, or of another account, is not this one.
+        # A role of the same name can be on another path or in another account.
         if role is None or role["Arn"] != role_arn:
             return LogRole(role_arn, "does not exist")
         if not trusts_api_gateway(role["AssumeRolePolicyDocument"]):
@@ -88,10 +89,10 @@ class RoleReader:
         return found
 
     def facts(self, role: LogRole, groups: Iterable[LogGroup]) -> LogRoleFacts | None:
-        """Return what the role may not write of these log groups; None for a role that is invalid.
+        """Return what the role is denied on these log groups; None for a role that is invalid.
 
-        A group of a standard name is asked about only where the role is denied that use: it may be allowed for some
-        APIs only. Raises ClientError.
+        A log group with a standard name is simulated only if the probe for that use is denied: the role may be allowed
+        for some APIs only.
         """
         if role.role_arn is None or role.fault is not None:
             return None
@@ -108,13 +109,13 @@ class RoleReader:
         return LogRoleFacts(role.role_arn, {name: known[name] for name in names if known.get(name)})
 
     def _may_write_any(self, found: LogRole, role: RoleTypeDef) -> bool:
-        """Whether the role may write to some log group at all: it is then of use to the one who made it."""
+        """Return whether the role is allowed to write to any log group at all. Its owner may need it for that one."""
         trial = LogRole(found.role_arn)
         self._simulate(trial, granted_groups(self._policies_of(role)))
         return not _writes_nothing(trial)
 
     def _policies_of(self, role: RoleTypeDef) -> Iterator[Any]:
-        """The policy documents of the role and its permissions boundary."""
+        """Yield the policy documents of the role and of its permissions boundary."""
         iam, name = self._iam, role["RoleName"]
         for inline in iam.get_paginator("list_role_policies").paginate(RoleName=name):
             for policy in inline["PolicyNames"]:
@@ -128,19 +129,19 @@ class RoleReader:
             yield iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
 
     def _simulate(self, role: LogRole, names: Iterable[str]) -> None:
-        """Ask IAM which write actions the role is denied on each log group; ``role`` keeps the answers."""
+        """Simulate in IAM which write actions the role is denied on each log group; store the answers in ``role``."""
         for some in batched(names, _TOGETHER, strict=False):
             arns = {name: self._arns_of(name) for name in some}
             pages = self._iam.get_paginator("simulate_principal_policy").paginate(
                 PolicySourceArn=str(role.role_arn),
                 ActionNames=list(WRITE_ACTIONS),
                 ResourceArns=[arn for both in arns.values() for arn in both],
-                # A condition on these is common, in boundaries and in service control policies.
+                # Conditions in permissions boundaries and service control policies often use these.
                 ContextEntries=[
                     {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}
                     for key, value in (
                         ("aws:RequestedRegion", self._region),
-                        ("aws:ResourceAccount", self._settings.account),
+                        ("aws:ResourceAccount", self._account.account_id),
                         ("aws:SecureTransport", "true"),
                     )
                 ],
@@ -153,25 +154,24 @@ class RoleReader:
             role.is_denied_by_organization |= any(map(_is_denied_by_organization, results.values()))
 
     def _arns_of(self, name: str) -> tuple[str, str]:
-        """The log group, and a stream of it, as CloudWatch Logs names them where it checks permissions.
+        """Return the ARNs of the log group and of a stream in it, in the form that permissions are checked with.
 
         *Source:* recorded denials in hashicorp/terraform-provider-aws, issue 8804.
         """
-        settings = self._settings
-        group = f"arn:{settings.partition}:logs:{self._region}:{settings.account}:log-group:{name}:log-stream:"
+        group = f"{self._account.log_group_prefix(self._region)}{name}:log-stream:"
         return group, group + _STREAM
 
 
 def _writes_nothing(role: LogRole) -> bool:
-    """Whether no line arrives in any of the log groups, even where they exist."""
+    """Return whether the role cannot write a line to any of the log groups, even if they exist."""
     return all(set(actions) - {CREATE_GROUP} for actions in role.denied.values())
 
 
 def _is_allowed(result: EvaluationResultTypeDef, action: str, arns: tuple[str, str]) -> bool:
-    """Whether the action is allowed on the log group, or IAM cannot say.
+    """Return whether the action is allowed on the log group; True if IAM's simulation cannot decide.
 
-    What a condition depends on cannot be simulated: it is not held against the role, nor is a policy of the
-    organization. *Source:* for the form of the answer radkawar/stackd, testdata/aws/iam/simulation.json.
+    It cannot decide if a condition uses a value that was not given, or if a policy of the organization denies.
+    *Source:* for the form of the answer radkawar/stackd, testdata/aws/iam/simulation.json.
     """
     group, stream = arns
     decisions: dict[str, Mapping[str, Any]] = {
@@ -180,7 +180,7 @@ def _is_allowed(result: EvaluationResultTypeDef, action: str, arns: tuple[str, s
     for arn in (group, stream) if action == CREATE_GROUP else (stream,):
         each = decisions.get(arn)
         if each is None:
-            # Of an action that the organization denies, IAM says nothing about the resources.
+            # If the organization denies the action, the answer has no results for the resources.
             decision, missing = result["EvalDecision"], result.get("MissingContextValues")
         else:
             decision, missing = each["EvalResourceDecision"], each.get("MissingContextValues")
@@ -194,7 +194,7 @@ def _is_denied_by_organization(result: EvaluationResultTypeDef) -> bool:
 
 
 def get_role(iam: IAMClient, name: str) -> RoleTypeDef | None:
-    """Return the role of this name; None if there is none."""
+    """Return the role of this name; None if it does not exist."""
     try:
         return iam.get_role(RoleName=name)["Role"]
     except ClientError as error:
@@ -204,9 +204,9 @@ def get_role(iam: IAMClient, name: str) -> RoleTypeDef | None:
 
 
 def trusts_api_gateway(trust_policy: Any) -> bool:
-    """Whether a statement lets API Gateway assume the role.
+    """Return whether a statement of the trust policy lets API Gateway assume the role.
 
-    A condition on it is the owner's, and API Gateway accepted the role with it: it is not judged here.
+    Conditions of the statement are not evaluated: API Gateway accepted the role with them.
     """
     return any(
         statement["Effect"] == "Allow"

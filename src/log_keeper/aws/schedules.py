@@ -1,7 +1,7 @@
-"""One-time schedules of EventBridge Scheduler, which delete themselves.
+"""One-time schedules of EventBridge Scheduler, which delete themselves after they have run.
 
-One brings a stage up again when its opt-in to INFO ends, another when a missing destination of its access logs has been
-missing for long enough.
+One asks for an evaluation of a stage when its opt-in to INFO ends, another when a missing access log destination has
+been missing for long enough.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from log_keeper.aws.errors import error_code
 from log_keeper.events.hints import MissingLogGroup
 from log_keeper.events.own_events import stage_to_evaluate
-from log_keeper.settings import Settings
+from log_keeper.settings import Deployment
 from log_keeper.stages import StageRef
 
 if TYPE_CHECKING:
@@ -24,87 +24,76 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler.type_defs import CreateScheduleInputTypeDef
 
 
-def ensure_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref: StageRef, until: datetime) -> bool:
-    """One schedule puts the stage on the queue at ``until``, and then deletes itself; True if it was set just now.
+class Schedules:
+    """The one-time schedules of one deployment. Each method raises ClientError."""
 
-    ``until``: in whole seconds, which is what schedules know. Raises ClientError.
-    """
-    name, group = _name(ref), settings.schedule_group
-    description = f"Ends execution logs at INFO for {ref.api_id}/{ref.stage_name} in {ref.region}"
-    wanted = _schedule(settings, name, until, stage_to_evaluate(ref), description)
-    try:
-        found = client.get_schedule(Name=name, GroupName=group).get("ScheduleExpression")
-        if found == wanted["ScheduleExpression"]:
-            return False
-        client.update_schedule(**wanted)
-    except ClientError as error:
-        if error_code(error) != "ResourceNotFoundException":
-            raise
-        client.create_schedule(**wanted)
-    return True
+    def __init__(self, client: EventBridgeSchedulerClient, deployment: Deployment) -> None:
+        self._client = client
+        self._deployment = deployment
+        self._group = deployment.schedules.group
+
+    def set_end_of_opt_in(self, ref: StageRef, until: datetime) -> None:
+        """Make sure that one schedule asks for an evaluation of the stage at ``until``, in whole seconds."""
+        description = f"Ends execution logs at INFO for {ref.api_id}/{ref.stage_name} in {ref.region}"
+        wanted = self._schedule(_name(ref), until, stage_to_evaluate(ref), description)
+        try:
+            found = self._client.get_schedule(Name=wanted["Name"], GroupName=self._group).get("ScheduleExpression")
+            if found != wanted["ScheduleExpression"]:
+                self._client.update_schedule(**wanted)
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            self._client.create_schedule(**wanted)
+
+    def remove_end_of_opt_in(self, ref: StageRef) -> None:
+        """Delete the schedule that ends the stage's opt-in, if there is one."""
+        try:
+            self._client.delete_schedule(Name=_name(ref), GroupName=self._group)
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+
+    def set_check(self, ref: StageRef, missing: MissingLogGroup, at: datetime, now: datetime) -> None:
+        """Make sure that a missing log group is checked again at ``at``, or earlier if such a check is scheduled."""
+        name = _name(ref, f"missing log group {missing.attempt}")
+        description = f"Checks whether {ref.api_id}/{ref.stage_name} in {ref.region} still logs to a missing log group"
+        wanted = self._schedule(name, at, stage_to_evaluate(ref, missing), description)
+        try:
+            self._client.create_schedule(**wanted)
+        except ClientError as error:
+            if error_code(error) != "ConflictException":
+                raise
+            found = self._client.get_schedule(Name=name, GroupName=self._group).get("ScheduleExpression", "")
+            # A schedule that has run can exist for a while before it deletes itself.
+            if found <= _expression(now):
+                self._client.update_schedule(**wanted)
+
+    def _schedule(
+        self, name: str, at: datetime, event: dict[str, object], description: str
+    ) -> CreateScheduleInputTypeDef:
+        return {
+            "Name": name,
+            "GroupName": self._group,
+            "ScheduleExpression": _expression(at),
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "Description": description,
+            "Target": {
+                "Arn": self._deployment.queues.stage_queue_arn,
+                "RoleArn": self._deployment.schedules.role_arn,
+                "Input": json.dumps(event),
+            },
+        }
 
 
-def ensure_check(
-    client: EventBridgeSchedulerClient,
-    settings: Settings,
-    ref: StageRef,
-    missing: MissingLogGroup,
-    at: datetime,
-    now: datetime,
-) -> None:
-    """Make sure that a missing log group is checked again at ``at``, or earlier if such a check is planned already.
-
-    Raises ClientError.
-    """
-    name = _name(ref, f"missing log group {missing.attempt}")
-    description = f"Checks whether {ref.api_id}/{ref.stage_name} in {ref.region} still logs to a missing log group"
-    wanted = _schedule(settings, name, at, stage_to_evaluate(ref, missing), description)
-    try:
-        client.create_schedule(**wanted)
-    except ClientError as error:
-        if error_code(error) != "ConflictException":
-            raise
-        found = client.get_schedule(Name=name, GroupName=settings.schedule_group).get("ScheduleExpression", "")
-        # One that has fired may be there for a while before it deletes itself.
-        if found <= _at(now):
-            client.update_schedule(**wanted)
-
-
-def _at(moment: datetime) -> str:
-    """Return the schedule expression of a moment, in whole seconds UTC. Of two, the earlier sorts first."""
+def _expression(moment: datetime) -> str:
+    """Return the schedule expression of a moment, in whole seconds of UTC. Earlier moments sort before later ones."""
     return f"at({moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S})"
 
 
-def _schedule(
-    settings: Settings, name: str, at: datetime, event: dict[str, object], description: str
-) -> CreateScheduleInputTypeDef:
-    return {
-        "Name": name,
-        "GroupName": settings.schedule_group,
-        "ScheduleExpression": _at(at),
-        "ScheduleExpressionTimezone": "UTC",
-        "FlexibleTimeWindow": {"Mode": "OFF"},
-        "ActionAfterCompletion": "DELETE",
-        "Description": description,
-        "Target": {
-            "Arn": settings.stage_queue_arn,
-            "RoleArn": settings.schedule_role_arn,
-            "Input": json.dumps(event),
-        },
-    }
-
-
-def remove_schedule(client: EventBridgeSchedulerClient, settings: Settings, ref: StageRef) -> None:
-    """No schedule is left for the stage."""
-    try:
-        client.delete_schedule(Name=_name(ref), GroupName=settings.schedule_group)
-    except ClientError as error:
-        if error_code(error) != "ResourceNotFoundException":
-            raise
-
-
 def _name(ref: StageRef, *purpose: str) -> str:
-    """A name of at most 64 characters that no other stage and purpose has; a stage's own name may be longer."""
+    """Return a name of at most 64 characters for one stage and purpose. A stage's own name can be longer."""
     parts = (ref.region, ref.version, ref.api_id, ref.stage_name, *purpose)
     digest = hashlib.sha256("/".join(parts).encode()).hexdigest()
     return f"{ref.api_id[:23]}-{digest[:40]}"

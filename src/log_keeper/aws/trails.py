@@ -1,4 +1,4 @@
-"""Whether CloudTrail records the changes of a region."""
+"""Whether CloudTrail records the changes in a region."""
 
 from __future__ import annotations
 
@@ -10,37 +10,46 @@ from log_keeper.aws.errors import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
+    from mypy_boto3_cloudtrail.type_defs import GetEventSelectorsResponseTypeDef, TrailTypeDef
+
+_NOT_READABLE = ("AccessDeniedException", "CloudTrailARNInvalidException", "TrailNotFoundException")
 
 
 def has_trail(client: CloudTrailClient) -> bool:
-    """Whether a trail logs the region's management write events, without which EventBridge hears of no change.
+    """Return whether a trail logs the region's management write events; EventBridge receives no changes otherwise.
 
-    An organisation's trail shows here too, but its selectors may be closed to this account: it is then believed.
+    Raises ClientError.
     """
-    for trail in client.describe_trails(includeShadowTrails=True)["trailList"]:
-        name = trail["TrailARN"]
-        try:
-            if not client.get_trail_status(Name=name)["IsLogging"]:
-                continue
-            selectors = client.get_event_selectors(TrailName=name)
-        except ClientError as error:
-            # Of an organisation's trail its members see the name only (turbot/steampipe-plugin-aws, issue 577).
-            if error_code(error) in (
-                "CloudTrailARNInvalidException",
-                "TrailNotFoundException",
-                "AccessDeniedException",
-            ):
-                if trail.get("IsOrganizationTrail"):
-                    return True
-                continue
-            raise
-        if any(
-            selector.get("IncludeManagementEvents", True) and selector.get("ReadWriteType", "All") != "ReadOnly"
-            for selector in selectors.get("EventSelectors", [])
-        ):
+    return any(_logs_changes(client, trail) for trail in client.describe_trails(includeShadowTrails=True)["trailList"])
+
+
+def _logs_changes(client: CloudTrailClient, trail: TrailTypeDef) -> bool:
+    """Return whether the trail is switched on and logs management write events.
+
+    A trail of the organization counts, even if this account is not allowed to read it: members may see only the name
+    (turbot/steampipe-plugin-aws, issue 577).
+    """
+    name = trail["TrailARN"]
+    try:
+        if not client.get_trail_status(Name=name)["IsLogging"]:
+            return False
+        selectors = client.get_event_selectors(TrailName=name)
+    except ClientError as error:
+        if error_code(error) in _NOT_READABLE:
+            return bool(trail.get("IsOrganizationTrail"))
+        raise
+    return _selects_changes(selectors)
+
+
+def _selects_changes(selectors: GetEventSelectorsResponseTypeDef) -> bool:
+    """Return whether the trail's event selectors, basic or advanced, include management write events."""
+    if any(
+        selector.get("IncludeManagementEvents", True) and selector.get("ReadWriteType", "All") != "ReadOnly"
+        for selector in selectors.get("EventSelectors", [])
+    ):
+        return True
+    for advanced in selectors.get("AdvancedEventSelectors", []):
+        wanted = {field["Field"]: field.get("Equals", []) for field in advanced["FieldSelectors"]}
+        if "Management" in wanted.get("eventCategory", []) and "true" not in wanted.get("readOnly", []):
             return True
-        for advanced in selectors.get("AdvancedEventSelectors", []):
-            wanted = {field["Field"]: field.get("Equals", []) for field in advanced["FieldSelectors"]}
-            if "Management" in wanted.get("eventCategory", []) and "true" not in wanted.get("readOnly", []):
-                return True
     return False

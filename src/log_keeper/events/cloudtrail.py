@@ -1,20 +1,21 @@
-"""What an event is about: a CloudTrail record as EventBridge delivers it, or one of our own. Pure.
+"""What an event on StageQueue is about: a CloudTrail record as EventBridge delivers it, or one of our own events. Pure.
 
-A record is a hint: it names a stage, an API, a log group or the account's log role, and nothing else of it is
-believed. The two versions of API Gateway's API share eventSource and the names of events. V1 carries the labels of its
-path at the top of ``requestParameters`` and its body as ``<eventName>Input``; V2 mixes both at the top, and writes what
-stood in its path percent-encoded (``%24default``).
-*Source:* recorded events of CreateDeployment, CreateStage, UpdateStage (V2) and TagResource (V1); the others follow the
-same rules, but no recording of them was found. V2's tag calls may name the ARN ``resource-arn`` or ``resourceArn``.
+A record only names a stage, an API, a log group or the account's log role; Log Keeper then reads their state and uses
+nothing else of the record. Both versions of API Gateway's API share the eventSource and the names of events. V1 has the
+labels of its path at the top of ``requestParameters`` and its body as ``<eventName>Input``. V2 mixes both at the top,
+and percent-encodes the names that were in its path (``%24default``).
+*Source:* recorded events of CreateDeployment, CreateStage, UpdateStage (V2) and TagResource (V1). The other events
+follow the same rules, but no recording of them was found. V2's tag calls may name the ARN ``resource-arn`` or
+``resourceArn``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
 from log_keeper.events.delivery_events import DELIVERY_EVENTS, read_delivery_event
 from log_keeper.events.hints import (
@@ -24,16 +25,15 @@ from log_keeper.events.hints import (
     Ignored,
     IgnoreReason,
     LogRoleNamed,
-    MissingLogGroup,
     StageNamed,
     StagesTagged,
     UnreadableEventError,
 )
-from log_keeper.events.own_events import LOG_ROLE_TO_EVALUATE, STAGE_TO_EVALUATE
-from log_keeper.events.stage_arns import stage_of_arn, tagged_stages
-from log_keeper.stages import ApiVersion, StageRef, stage_of_log_group
+from log_keeper.events.own_events import OWN_DETAIL_TYPES, read_own_event
+from log_keeper.events.stage_arns import decoded, stage_of_arn, stage_or_error, tagged_stages
+from log_keeper.stages import ApiVersion, check_name, stage_of_log_group
 
-#: The IAM calls that can take the account's CloudWatch log role away. IAM's records reach us-east-1 only.
+#: The IAM calls that can make the account's CloudWatch log role invalid. IAM's records are in us-east-1 only.
 LOG_ROLE_EVENTS = frozenset(
     {
         "DeleteRole",
@@ -45,11 +45,10 @@ LOG_ROLE_EVENTS = frozenset(
     }
 )
 
-#: The calls of CloudWatch Logs that can take from log delivery the permission to write to a log group.
+#: The calls of CloudWatch Logs that can remove the permission of log delivery to write to a log group.
 LOG_GROUP_POLICY_EVENTS = frozenset({"DeleteResourcePolicy", "PutResourcePolicy"})
 
-
-#: How CloudTrail names a CreateLogGroup of a log group that exists.
+#: The error code in CloudTrail's record of a CreateLogGroup for a log group that exists.
 _ALREADY_EXISTS = "ResourceAlreadyExistsException"
 
 _EVENT_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -57,10 +56,10 @@ _EVENT_ID = re.compile(r"[0-9a-fA-F-]{36}")
 
 
 def cause_of(event: Mapping[str, Any]) -> Cause:
-    """Return which event it was, as far as it says so. Of an event that ``read_event`` has read."""
-    kind, detail = event.get("detail-type"), event["detail"]
-    if kind in (STAGE_TO_EVALUATE, LOG_ROLE_TO_EVALUATE):
-        return Cause(str(kind), None, None)
+    """Return name, id and time of an event that ``read_event`` can read, as far as the event has them."""
+    detail_type, detail = event.get("detail-type"), event["detail"]
+    if detail_type in OWN_DETAIL_TYPES:
+        return Cause(str(detail_type), None, None)
     event_id = detail.get("eventID")
     try:
         happened = datetime.fromisoformat(detail["eventTime"])
@@ -72,154 +71,161 @@ def cause_of(event: Mapping[str, Any]) -> Cause:
 
 
 def read_event(event: object, *, account: str, regions: tuple[str, ...], own_role_arn: str) -> Hint:
-    """What an event of EventBridge is about.
+    """Return what an event of EventBridge is about.
 
-    ``account``, ``regions``: the only ones whose events are read. ``own_role_arn``: the calls of this role are
-    ignored; the rule leaves them and failed calls out too, but a replayed record does not go through the rule.
+    ``account``, ``regions``: events of other accounts and regions are not read. ``own_role_arn``: calls of this role
+    are ignored, and so are failed calls. The rules in the template leave both out, but a replayed record does not pass
+    the rules.
 
-    Raises UnreadableEventError for what is no such event, for other accounts and regions, and for names that API
+    Raises UnreadableEventError for what is not such an event, for other accounts and regions, and for names that API
     Gateway cannot have given.
     """
     if not isinstance(event, Mapping) or not isinstance(detail := event.get("detail"), Mapping):
         raise UnreadableEventError("not an event of EventBridge: it has no detail")
     if event.get("account") != account:
-        raise UnreadableEventError("an event of another account")
-    region = event.get("region")
-    match event.get("detail-type"):
-        case ("Stage To Evaluate" | "Log Role To Evaluate") as kind if (
-            isinstance(region, str) and region not in regions
-        ):
-            # Such as the end of an opt-in in a region that was dropped since.
-            return Ignored(IgnoreReason.OTHER_REGION, kind)
-        case "Stage To Evaluate":
-            ref = _stage(account, _looked_after(region, regions), (detail.get("version"), *_flat(detail)))
-            return StageNamed(ref, missing=_missing(detail))
-        case "Log Role To Evaluate":
-            return LogRoleNamed((_looked_after(region, regions),))
+        raise UnreadableEventError("the event is from another account")
+    detail_type = event.get("detail-type")
+    if isinstance(detail_type, str) and detail_type in OWN_DETAIL_TYPES:
+        return read_own_event(detail_type, detail, account, event.get("region"), regions)
     name, source = detail.get("eventName"), detail.get("eventSource")
     if not isinstance(name, str) or not isinstance(source, str) or not _EVENT_NAME.fullmatch(name):
         raise UnreadableEventError("not a CloudTrail record: it has no eventName or no eventSource")
     error = detail.get("errorCode")
-    # The one failed call that leads to a stage: a deployment may have met a log group that was created here.
-    is_blocked = name == "CreateLogGroup" and error == _ALREADY_EXISTS
-    if error is not None and not is_blocked:
+    if error is not None and not _is_blocked_creation(name, error):
         return Ignored(IgnoreReason.FAILED_CALL, name)
     if _dig(detail, "userIdentity", "sessionContext", "sessionIssuer", "arn") == own_role_arn:
         return Ignored(IgnoreReason.OWN_CALL, name)
-    match source, name:
-        case "iam.amazonaws.com", _ if name in LOG_ROLE_EVENTS:
-            return LogRoleNamed(regions)
-        case "logs.amazonaws.com", _ if name == "DeleteLogGroup" or is_blocked:
-            group = str(_dig(detail, "requestParameters", "logGroupName"))
-            named = stage_of_log_group(group, account, _looked_after(region, regions))
-            if named is None:
-                return Ignored(IgnoreReason.NO_STAGE, name)
-            if name == "DeleteLogGroup":
-                return StageNamed(named, deleted_log_group=group)
-            return StageNamed(named, blocking_log_group=group)
-        case "logs.amazonaws.com", _ if name in LOG_GROUP_POLICY_EVENTS:
-            group = str(_dig(detail, "requestParameters", "resourceArn")).partition(":log-group:")[2]
-            named = stage_of_log_group(group.removesuffix(":*"), account, _looked_after(region, regions))
-            return Ignored(IgnoreReason.NO_STAGE, name) if named is None else StageNamed(named)
-        case "logs.amazonaws.com", _ if name in DELIVERY_EVENTS:
-            return read_delivery_event(name, detail.get("requestParameters"), account, _looked_after(region, regions))
-        case "apigateway.amazonaws.com", _ if name in API_GATEWAY_EVENTS:
-            return _read_api_gateway(name, detail, account, _looked_after(region, regions))
-        case "tagging.amazonaws.com", "TagResources" | "UntagResources":
-            refs = tuple(tagged_stages(detail, account, _looked_after(region, regions)))
-            return StagesTagged(refs) if refs else Ignored(IgnoreReason.NO_STAGE, name)
+    return _read_record(_Record(name, source, detail, account, event.get("region"), regions))
+
+
+def _is_blocked_creation(name: str, error: object) -> bool:
+    """Return whether the record is of the one failed call that leads to a stage.
+
+    A deployment may have tried to create a log group that Log Keeper created before.
+    """
+    return name == "CreateLogGroup" and error == _ALREADY_EXISTS
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A CloudTrail record. ``regions``: the managed ones; ``any_region``: the record's, whether managed or not."""
+
+    name: str
+    source: str
+    detail: Mapping[Any, Any]
+    account: str
+    any_region: object
+    regions: tuple[str, ...]
+
+    @property
+    def region(self) -> str:
+        """Return the region of the record. Raises UnreadableEventError if it is not managed."""
+        if not isinstance(self.any_region, str) or self.any_region not in self.regions:
+            raise UnreadableEventError("the event is from a region that is not managed")
+        return self.any_region
+
+    @property
+    def nothing(self) -> Ignored:
+        """Return what a record is about that names no stage."""
+        return Ignored(IgnoreReason.NO_STAGE, self.name)
+
+
+def _read_record(record: _Record) -> Hint:
+    name = record.name
+    match record.source:
+        case "iam.amazonaws.com" if name in LOG_ROLE_EVENTS:
+            return LogRoleNamed(record.regions)
+        case "logs.amazonaws.com" if name in ("DeleteLogGroup", "CreateLogGroup"):
+            return _read_log_group(record)
+        case "logs.amazonaws.com" if name in LOG_GROUP_POLICY_EVENTS:
+            group = str(_dig(record.detail, "requestParameters", "resourceArn")).partition(":log-group:")[2]
+            named = stage_of_log_group(group.removesuffix(":*"), record.account, record.region)
+            return record.nothing if named is None else StageNamed(named)
+        case "logs.amazonaws.com" if name in DELIVERY_EVENTS:
+            return read_delivery_event(name, record.detail.get("requestParameters"), record.account, record.region)
+        case "apigateway.amazonaws.com" if name in API_GATEWAY_EVENTS:
+            return _read_api_gateway(record)
+        case "tagging.amazonaws.com" if name in ("TagResources", "UntagResources"):
+            refs = tuple(tagged_stages(record.detail, record.account, record.region))
+            return StagesTagged(refs) if refs else record.nothing
     return Ignored(IgnoreReason.UNKNOWN_EVENT, name)
 
 
-def _missing(detail: Mapping[Any, Any]) -> MissingLogGroup | None:
-    missing = detail.get("missingLogGroup")
-    if missing is None:
-        return None
-    name, since, attempt = _dig(missing, "name"), _dig(missing, "since"), _dig(missing, "attempt")
-    try:
-        moment = datetime.fromisoformat(since)
-    except (TypeError, ValueError) as error:
-        raise UnreadableEventError("missingLogGroup.since is no ISO 8601 time") from error
-    if moment.tzinfo is None or not isinstance(name, str) or not isinstance(attempt, int):
-        raise UnreadableEventError("missingLogGroup has a name, a time with its zone, and a number of attempts")
-    return MissingLogGroup(name, moment, attempt)
+def _read_log_group(record: _Record) -> Hint:
+    is_blocked = _is_blocked_creation(record.name, record.detail.get("errorCode"))
+    if record.name == "CreateLogGroup" and not is_blocked:
+        return Ignored(IgnoreReason.UNKNOWN_EVENT, record.name)
+    group = str(_dig(record.detail, "requestParameters", "logGroupName"))
+    named = stage_of_log_group(group, record.account, record.region)
+    if named is None:
+        return record.nothing
+    return StageNamed(named, blocking_log_group=group) if is_blocked else StageNamed(named, deleted_log_group=group)
 
 
-def _read_api_gateway(name: str, detail: Mapping[Any, Any], account: str, region: str) -> Hint:
+def _read_api_gateway(record: _Record) -> Hint:
+    name, region = record.name, record.region
     if name == "UpdateAccount":
         return LogRoleNamed((region,))
     if name in _API_EVENTS:
-        api_id = _dig(detail, "responseElements", "apiId")
-        if not isinstance(api_id, str):
-            return Ignored(IgnoreReason.NO_STAGE, name)
-        # Held against the pattern of names before it is used.
-        return ApiNamed(region, _stage(account, region, (ApiVersion.V2, api_id, "$default")).api_id)
-    # CloudTrail leaves the parameters out of a record that grows too large.
-    parameters = detail.get("requestParameters")
-    names = _STAGE_EVENTS[name](parameters) if isinstance(parameters, Mapping) else _NO_STAGE
-    # A console deployment without a stage says "".
-    if not all(names):
-        return Ignored(IgnoreReason.NO_STAGE, name)
-    return StageNamed(_stage(account, region, names), tags_changed=name in ("TagResource", "UntagResource"))
+        return _read_api(record)
+    # CloudTrail leaves the parameters out of a record that becomes too large.
+    parameters = record.detail.get("requestParameters")
+    names = _STAGE_EVENTS[name](parameters) if isinstance(parameters, Mapping) else None
+    # For a deployment without a stage, the console sends "" as the stage's name.
+    if names is None or not all(names):
+        return record.nothing
+    ref = stage_or_error(record.account, region, *names)
+    return StageNamed(ref, tags_changed=name in ("TagResource", "UntagResource"))
 
 
-def _looked_after(region: object, regions: tuple[str, ...]) -> str:
-    if not isinstance(region, str) or region not in regions:
-        raise UnreadableEventError("an event of a region that is not looked after")
-    return region
-
-
-def _stage(account: str, region: str, names: _Names) -> StageRef:
-    version, api_id, stage_name = names
+def _read_api(record: _Record) -> Hint:
+    region, api_id = record.region, _dig(record.detail, "responseElements", "apiId")
+    if not isinstance(api_id, str):
+        return record.nothing
     try:
-        return StageRef(account, region, ApiVersion(version), api_id, stage_name)
+        return ApiNamed(region, check_name("api_id", api_id))
     except ValueError as error:
         raise UnreadableEventError(str(error)[:200]) from error
 
 
 def _dig(value: object, *keys: str) -> Any:
+    """Return the member at the path of keys, or None."""
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
-type _Names = tuple[Any, Any, Any]
-_NO_STAGE: _Names = (None, None, None)
+#: Version, API id and stage name, as a record has them: any values.
+type _Names = tuple[object, object, object]
 
 
-def _flat(parameters: Mapping[Any, Any]) -> tuple[Any, Any]:
-    """As V2 has them; percent-encoded where they stood in the path, which no name that API Gateway gives can be."""
-    api_id, stage_name = parameters.get("apiId"), parameters.get("stageName")
-    return api_id, unquote(stage_name) if isinstance(stage_name, str) else stage_name
-
-
-def _named_by(body: str | None) -> Callable[[Mapping[Any, Any]], _Names]:
-    """Reads V2's parameters, or V1's with the stage's name in a member of ``body``; at the top if that is None."""
+def _names_in(body: str | None) -> Callable[[Mapping[Any, Any]], _Names | None]:
+    """Return a reader of V2's parameters, and of V1's with the stage's name in ``body`` (None: at the top)."""
 
     def names(parameters: Mapping[Any, Any]) -> _Names:
         if "restApiId" not in parameters:
-            return ApiVersion.V2, *_flat(parameters)
+            return ApiVersion.V2, parameters.get("apiId"), decoded(parameters.get("stageName"))
         holder = parameters if body is None else parameters.get(body)
         return ApiVersion.V1, parameters["restApiId"], _dig(holder, "stageName")
 
     return names
 
 
-def _resource_arn(parameters: Mapping[Any, Any]) -> _Names:
+def _names_in_arn(parameters: Mapping[Any, Any]) -> _Names | None:
     named = stage_of_arn(parameters.get("resourceArn", parameters.get("resource-arn")))
-    return _NO_STAGE if named is None else named[1:]
+    return None if named is None else named[1:]
 
 
-_STAGE_EVENTS: Mapping[str, Callable[[Mapping[Any, Any]], _Names]] = {
-    "CreateDeployment": _named_by("createDeploymentInput"),
-    "CreateStage": _named_by("createStageInput"),
-    "UpdateStage": _named_by(None),
-    "DeleteAccessLogSettings": _named_by(None),
-    "DeleteRouteSettings": _named_by(None),
-    "TagResource": _resource_arn,
-    "UntagResource": _resource_arn,
+_STAGE_EVENTS: Mapping[str, Callable[[Mapping[Any, Any]], _Names | None]] = {
+    "CreateDeployment": _names_in("createDeploymentInput"),
+    "CreateStage": _names_in("createStageInput"),
+    "UpdateStage": _names_in(None),
+    "DeleteAccessLogSettings": _names_in(None),
+    "DeleteRouteSettings": _names_in(None),
+    "TagResource": _names_in_arn,
+    "UntagResource": _names_in_arn,
 }
-#: A quick-created HTTP API is born with a stage that no other event names.
+#: A quick-created HTTP API has a stage that no other event names.
 _API_EVENTS = frozenset({"CreateApi", "ImportApi"})
 
 #: The calls of API Gateway that are read.

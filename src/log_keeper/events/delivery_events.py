@@ -1,7 +1,8 @@
 """CloudTrail records of log deliveries: which stages they are about. Pure.
 
-*Source:* botocore's model of ``logs``. Of a delivery's source and destination only what is in use matters: CloudWatch
-Logs refuses to delete those, and UpdateDeliveryConfiguration changes what a line looks like, not where it goes.
+Deletions of sources and destinations are not read: CloudWatch Logs refuses to delete those that are in use.
+UpdateDeliveryConfiguration is not read either: it changes the format of a line, not its destination.
+*Source:* botocore's model of ``logs``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 from log_keeper.events.hints import DeliveryNamed, Hint, Ignored, IgnoreReason, StageNamed
 from log_keeper.events.stage_arns import stage_of_source
 
-#: The calls of CloudWatch Logs that change where execution logs go. PutDeliverySource changes nothing yet; it is the
-#: one that names the stage, and often comes with the others.
+#: The calls of CloudWatch Logs that change the destination of execution logs. PutDeliverySource alone changes nothing,
+#: but it is the call that names the stage, and the others often follow it.
 DELIVERY_EVENTS = frozenset({"CreateDelivery", "DeleteDelivery", "PutDeliveryDestination", "PutDeliverySource"})
 
 

@@ -21,7 +21,10 @@ class IgnoreReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MissingLogGroup:
-    """The log group that a stage's access logs go to was found missing at ``since``; ``attempt`` counts the checks."""
+    """An access log destination that was found missing at ``since``. ``attempt``: the number of checks after the first.
+
+    ``name``: of the log group.
+    """
 
     name: str
     since: datetime
@@ -32,9 +35,10 @@ class MissingLogGroup:
 class StageNamed:
     """The event is about this stage.
 
-    ``tags_changed``: and perhaps about when its opt-in ends. ``deleted_log_group``: the name of a log group that was
-    deleted; the stage may log to it. ``blocking_log_group``: the name of one that a deployment could not create, since
-    it exists. ``missing``: the message checks again whether the access logs' destination is missing.
+    ``tags_changed``: the event may be about the tag that ends an opt-in.
+    ``deleted_log_group``: the name of a log group that was deleted; the stage may log to it.
+    ``blocking_log_group``: the name of a log group that a deployment could not create, because it exists.
+    ``missing``: the message asks to check again whether the access log destination is missing.
     ``is_about_delivery``: a delivery of the stage's execution logs was created, changed or deleted.
     """
 
@@ -47,20 +51,20 @@ class StageNamed:
 
     @property
     def is_about_log_group(self) -> bool:
-        """Whether the stage was found by the name of a log group."""
+        """Return whether the stage was derived from the name of a log group."""
         return self.deleted_log_group is not None or self.blocking_log_group is not None
 
 
 @dataclass(frozen=True, slots=True)
 class StagesTagged:
-    """The Resource Groups Tagging API, which Tag Editor uses, changed tags of these stages: up to 20 in one call."""
+    """The Resource Groups Tagging API, which Tag Editor uses, changed tags of these stages: at most 20 in one call."""
 
     refs: tuple[StageRef, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiNamed:
-    """The event is about an HTTP or WebSocket API, which may have been born with stages that no event names."""
+    """The event is about an HTTP or WebSocket API that may have been created with stages that no event names."""
 
     region: str
     api_id: str
@@ -68,17 +72,17 @@ class ApiNamed:
 
 @dataclass(frozen=True, slots=True)
 class LogRoleNamed:
-    """The event is about the account's CloudWatch log role, as it is set in these regions."""
+    """The event is about the account's CloudWatch log role in these regions."""
 
     regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryNamed:
-    """The event is about a delivery of logs, of any service: which stages it concerns, only the region's lists tell.
+    """The event is about a log delivery of any service. Only the region's lists say which stages it concerns.
 
-    ``source``: the name of its source. ``destination``: the name of a destination that deliveries may have.
-    Neither: a delivery was deleted.
+    ``source``: the name of the delivery's source. ``destination``: the name of a destination of deliveries.
+    Both None: a delivery was deleted.
     """
 
     region: str
@@ -99,9 +103,9 @@ type Hint = StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The event that led to an evaluation. ``event_id``: CloudTrail's, None for our own events.
+    """The event that led to an evaluation. ``event_id``: CloudTrail's; None for Log Keeper's own events.
 
-    ``happened``: when, which CloudTrail records to the second; None where the event does not say.
+    ``happened``: when, to the second, as CloudTrail records it; None if the event does not say.
     """
 
     event_name: str
@@ -109,9 +113,13 @@ class Cause:
     happened: datetime | None
 
     def seconds_until(self, now: datetime) -> float | None:
-        """Return the seconds between the event and *now*; None where the event has no time."""
+        """Return the seconds between the event and *now*; None if the event has no time."""
         return None if self.happened is None else (now - self.happened).total_seconds()
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return the cause as log lines and events show it."""
+        return {"eventName": self.event_name, "eventId": self.event_id}
 
 
 class UnreadableEventError(ValueError):
-    """Not what EventBridge puts on the queue. It belongs in the dead-letter queue, where somebody can look at it."""
+    """A message that EventBridge cannot have sent. It belongs in the dead-letter queue, where a person can read it."""

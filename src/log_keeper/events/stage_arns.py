@@ -1,4 +1,4 @@
-"""The ARNs of stages, as calls that change tags name them. Pure."""
+"""Reads the stages that names, ARNs and tag calls in an event are about. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,32 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from log_keeper.events.hints import UnreadableEventError
 from log_keeper.stages import ApiVersion, StageRef
 
 _STAGE_ARN = re.compile(r"arn:[a-z-]+:apigateway:([a-z0-9-]+)::/(restapis|apis)/([^/]+)/stages/([^/]+)")
+#: The log type of a delivery source of execution logs.
+EXECUTION_LOGS = "EXECUTION_LOGS"
+#: A stage in the ARN of a delivery source. The form with the account's id is documented; API Gateway's own ARNs have no
+#: account id, and whether CloudWatch Logs accepts that form too is not known.
+_SOURCE_ARN = re.compile(r"arn:[a-z-]+:apigateway:([a-z0-9-]+):([0-9]{12})?:/restapis/([^/]+)/stages/([^/]+)")
+
+
+def stage_or_error(account: str, region: str, version: object, api_id: object, stage_name: object) -> StageRef:
+    """Return the stage of these names. Raises UnreadableEventError for names that API Gateway cannot have given."""
+    try:
+        return StageRef(account, region, ApiVersion(version), api_id, stage_name)  # type: ignore[arg-type] # it checks
+    except ValueError as error:
+        raise UnreadableEventError(str(error)[:200]) from error
+
+
+def decoded(name: object) -> object:
+    """Return a name that was part of a path, where it is percent-encoded (``%24default``)."""
+    return unquote(name) if isinstance(name, str) else name
 
 
 def stage_of_arn(arn: object) -> tuple[str, ApiVersion, str, str] | None:
-    """Return region, version, API and stage, or None if it is not the ARN of a stage. It may be percent-encoded."""
+    """Return region, version, API and stage of a stage's ARN, which can be percent-encoded; None for another text."""
     match = _STAGE_ARN.fullmatch(unquote(arn)) if isinstance(arn, str) else None
     if match is None:
         return None
@@ -22,9 +41,9 @@ def stage_of_arn(arn: object) -> tuple[str, ApiVersion, str, str] | None:
 
 
 def tagged_stages(detail: Mapping[Any, Any], account: str, region: str) -> Iterator[StageRef]:
-    """Yield the stages whose tags a call of the Resource Groups Tagging API changed; ``detail``: CloudTrail's record.
+    """Yield the stages whose tags a call of the Resource Groups Tagging API changed. ``detail``: CloudTrail's record.
 
-    The call takes any text for an ARN, and its answer names those that it could not change. These are left out, and
+    The call accepts any text as an ARN, and its answer names those that it could not change. Those are left out, and
     so are ARNs of other resources and of other regions.
     *Source:* the record in AWS's user guide of Tag Editor, "Logging Tag Editor API calls with CloudTrail".
     """
@@ -42,18 +61,10 @@ def tagged_stages(detail: Mapping[Any, Any], account: str, region: str) -> Itera
             continue
 
 
-#: The log type of a source.
-EXECUTION_LOGS = "EXECUTION_LOGS"
-
-#: A stage as a source names it. Documented is the form with the account's id; API Gateway's own ARNs have none, and
-#: whether CloudWatch Logs takes that form too is not known.
-_SOURCE_ARN = re.compile(r"arn:[a-z-]+:apigateway:([a-z0-9-]+):([0-9]{12})?:/restapis/([^/]+)/stages/([^/]+)")
-
-
 def stage_of_source(resource_arn: object, log_type: object, *, account: str, region: str) -> StageRef | None:
-    """Return the REST stage whose execution logs a delivery source stands for; None for any other source.
+    """Return the REST stage whose execution logs a delivery source is for; None for any other source.
 
-    ``resource_arn``, ``log_type``: of the source, whatever a record says they are.
+    ``resource_arn``, ``log_type``: of the source, with whatever values a record has.
     """
     match = _SOURCE_ARN.fullmatch(resource_arn) if isinstance(resource_arn, str) else None
     if log_type != EXECUTION_LOGS or match is None:

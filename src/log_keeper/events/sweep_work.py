@@ -1,4 +1,4 @@
-"""A part of a sweep, as a message of SweepQueue. Pure."""
+"""The work of one message of SweepQueue: a region to sweep, or what remains of it. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from log_keeper.stages import Api, Protocol, check_name
 
 
 class UnreadableWorkError(ValueError):
-    """Not what is put on SweepQueue. It belongs in the dead-letter queue, where somebody can look at it."""
+    """A message that is not for SweepQueue. It belongs in the dead-letter queue, where a person can read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """A region to sweep.
 
-    ``apis``: those that are left of it, None before they are listed. ``protocol``: of the APIs that are evaluated; None
-    for a whole sweep, of all APIs and of what is the region's.
+    ``apis``: those that remain to be evaluated; None before they are listed. ``protocol``: of the APIs to evaluate;
+    None for a whole sweep, which evaluates all APIs and also checks the region itself.
     """
 
     region: str
@@ -26,37 +26,38 @@ class Work:
     protocol: Protocol | None = None
 
     def to_message(self) -> str:
-        """The work as a message of SweepQueue. The largest region, 1,920 APIs, takes 50 KB of the 1 MB there are."""
+        """Return the work as a message of SweepQueue: 50 KB of at most 1 MB for the largest region, with 1,920 APIs."""
         left = None if self.apis is None else [[api.api_id, api.protocol] for api in self.apis]
         message = {"region": self.region, "apis": left, "protocol": self.protocol}
         return json.dumps(message, separators=(",", ":"))
 
     @classmethod
     def from_message(cls, body: str, regions: tuple[str, ...]) -> Work | None:
-        """Return the work that a message names; None for any other event: a new sweep, of all regions.
+        """Return the work that a message names; None for an event that starts a new sweep of all regions.
 
-        A change to the account's policy for log delivery is an event about all HTTP APIs of its region.
-        Raises UnreadableWorkError for what is neither.
+        A change to the account's resource policy for log delivery concerns all HTTP APIs of its region.
+
+        Raises UnreadableWorkError for anything else.
         """
         try:
             message = json.loads(body)
         except (RecursionError, ValueError) as error:
-            raise UnreadableWorkError(f"not JSON: {error}") from error
+            raise UnreadableWorkError(f"the message is not JSON: {error}") from error
         match message:
             case {"detail": {"eventName": str() as name}, "region": region} if name in LOG_GROUP_POLICY_EVENTS:
                 return cls(_managed(region, regions), protocol=Protocol.HTTP)
             case {"detail": _}:
                 return None
             case {"region": region, "apis": None | list() as left}:
-                # A message of the version before has no protocol.
+                # Messages of earlier versions have no protocol.
                 protocol = Protocol.HTTP if message.get("protocol") == Protocol.HTTP else None
                 return cls(_managed(region, regions), None if left is None else tuple(map(_api, left)), protocol)
-        raise UnreadableWorkError("neither an event nor a region to sweep")
+        raise UnreadableWorkError("the message is neither an event nor a region to sweep")
 
 
 def _managed(region: object, regions: tuple[str, ...]) -> str:
     if not isinstance(region, str) or region not in regions:
-        raise UnreadableWorkError("a region that is not looked after")
+        raise UnreadableWorkError("the region of the message is not managed")
     return region
 
 
@@ -67,4 +68,4 @@ def _api(message: object) -> Api:
                 return Api(check_name("api_id", api_id), Protocol(protocol))
             except ValueError as error:
                 raise UnreadableWorkError(str(error)) from error
-    raise UnreadableWorkError("an API to sweep has an id and a kind")
+    raise UnreadableWorkError("each API in the message needs an id and a protocol")

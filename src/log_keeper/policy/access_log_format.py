@@ -1,14 +1,17 @@
-"""The access log format of each protocol, in four notations, safe against what clients write into it. Pure.
+"""The access log format of each protocol, in four notations, safe against texts that clients send. Pure.
 
-API Gateway is only known to escape quotes and backslashes, in JSON; in other notations it is assumed to escape nothing.
-So each format keeps the values that API Gateway writes itself where a hostile text cannot reach them.
+API Gateway is known to escape quotes and backslashes in JSON; for other notations this module assumes no escaping. So
+each format has the values that API Gateway writes itself at places where a hostile text cannot change them.
 docs/access-logs.md says what that guarantees. *Source* of the escaping: DataBiosphere/azul, issue 4348 (2024-07-10).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
 
 from log_keeper.stages import Protocol
 
@@ -23,9 +26,9 @@ class FormatName(StrEnum):
 
 
 #: Names and variables of fields that API Gateway writes itself: identifiers, numbers, times, names that AWS checked.
-#: They hold no quote, no ``<``, no ``&`` and no line break; a session name in ``caller`` may hold a comma.
-#: ``-`` stands for a variable without a value. *Source:* API Gateway developer guide, "Variables for access logging for
-#: API Gateway", "Customize HTTP API access logs", "Configure logging for WebSocket APIs in API Gateway".
+#: They contain no quote, no ``<``, no ``&`` and no line break; a session name in ``caller`` can contain a comma.
+#: A variable without a value is written as ``-``. *Source:* API Gateway developer guide, "Variables for access logging
+#: for API Gateway", "Customize HTTP API access logs", "Configure logging for WebSocket APIs in API Gateway".
 _GIVEN_EVERYWHERE = {
     # Assigned by API Gateway; a client of a REST API can choose requestId.
     "extendedRequestId": "$context.extendedRequestId",
@@ -64,8 +67,8 @@ _GIVEN = {
         "integrationStatus": "$context.integrationStatus",
     },
 }
-#: Those whose values are text of others: of the API's owner, then of its backend, then of the client, who is trusted
-#: least. ``$context.error.messageString`` is not among them: it brings its own quotes, but none where it has no value.
+#: Fields whose values are texts of other parties: first of the API's owner, then of its backend, then of the client,
+#: who is trusted least. Without ``$context.error.messageString``: it has its own quotes, except when it has no value.
 _TEXT = {
     Protocol.REST: {
         "integrationRequestId": "$context.integration.requestId",
@@ -97,40 +100,42 @@ _TEXT = {
         "userAgent": "$context.identity.userAgent",
     },
 }
-#: What a format leaves out. HTTP APIs decode the path, so that it can hold a line break and any quote, which only JSON
-#: escapes; REST APIs leave it as the client sent it. *Source:* middleapi/standard-server, pull request 93 (captures).
+#: Fields that a format leaves out. HTTP APIs decode the path, so it can contain a line break and any quote, which only
+#: JSON escapes; REST APIs leave it as the client sent it. *Source:* middleapi/standard-server, pull request 93
+#: (captures).
 _LEFT_OUT = {
     (FormatName.CSV, Protocol.HTTP): {"path"},
-    # The model of version 2 allows a format 1,024 characters; there, extendedRequestId is the same as requestId.
+    # In apigatewayv2 a format has at most 1,024 characters, and extendedRequestId is the same as requestId.
     # *Source:* botocore, apigatewayv2, StringWithLengthBetween1And1024; "Customize HTTP API access logs".
     (FormatName.XML, Protocol.HTTP): {"path", "requestId"},
     (FormatName.XML, Protocol.WEBSOCKET): {"requestId"},
 }
-#: What stands between the quotes of the common log format: nothing of the client's but the method.
+#: The text between the quotes of the common log format. The only text of the client in it is the method.
 _REQUEST_LINES = {
     Protocol.REST: "$context.httpMethod $context.resourcePath $context.protocol",
     Protocol.HTTP: "$context.httpMethod $context.routeKey $context.protocol",
     Protocol.WEBSOCKET: "$context.eventType $context.routeKey $context.connectionId",
 }
-#: The last column of a CSV line. A quoted constant closes whatever quotes the column before it has left open, so that
-#: no client can swallow the line that follows; and it shows that a line is whole.
+#: The last column of a CSV line. A quoted constant closes a quote that the column before it has left open, so that no
+#: client can make the next line part of its own; and it shows that a line is complete.
 END_OF_CSV_LINE = "end"
 
 
-def access_log_formats(name: FormatName) -> dict[Protocol, str]:
-    """Return the format for each protocol: one line, which holds the id that API Gateway gave the request."""
-    return {protocol: _format(name, protocol) for protocol in Protocol}
+@cache
+def access_log_formats(name: FormatName) -> Mapping[Protocol, str]:
+    """Return the format for each protocol: one line, with the id that API Gateway gave the request."""
+    return MappingProxyType({protocol: _format(name, protocol) for protocol in Protocol})
 
 
 def given_fields(protocol: Protocol) -> dict[str, str]:
-    """Return the fields that API Gateway writes itself, which a hostile text cannot change. Name -> variable."""
+    """Return the fields that API Gateway writes itself and a hostile text cannot change. Name -> variable."""
     return dict(_GIVEN[protocol])
 
 
 def text_fields(name: FormatName, protocol: Protocol) -> dict[str, str]:
-    """Return the fields with text of others that the format has, the least trusted last. Name -> variable.
+    """Return the fields of the format with texts of other parties, the least trusted last. Name -> variable.
 
-    The common log format is not made of fields: what it has is what its notation asks for.
+    For the common log format the answer means nothing: its notation prescribes its content.
     """
     left_out = _LEFT_OUT.get((name, protocol), set())
     return {field: variable for field, variable in _TEXT[protocol].items() if field not in left_out}
@@ -140,15 +145,15 @@ def _format(name: FormatName, protocol: Protocol) -> str:
     given, text = given_fields(protocol), text_fields(name, protocol)
     match name:
         case FormatName.JSON:
-            # Of two members with one name, most readers take the last: the given ones end the line.
+            # Of two members with one name most readers take the last, so API Gateway's own fields are at the end.
             return json.dumps(text | given, separators=(",", ":"))
         case FormatName.XML:
-            # Attributes of the first tag are read before any text, which stays within CDATA.
+            # Attributes of the first tag are read before any text; texts are inside CDATA.
             attributes = "".join(f' {field}="{variable}"' for field, variable in given.items())
             elements = "".join(f"<{field}><![CDATA[{variable}]]></{field}>" for field, variable in text.items())
             return f"<request{attributes}>{elements}</request>"
         case FormatName.CSV:
-            # A quote within a text can shift the columns after it only.
+            # A quote inside a text can only shift the columns after it.
             return ",".join(f'"{column}"' for column in (*given.values(), *text.values(), END_OF_CSV_LINE))
         case FormatName.CLF:
             who = "$context.identity.sourceIp $context.identity.caller $context.identity.user"

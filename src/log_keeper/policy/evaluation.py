@@ -1,42 +1,47 @@
-"""How a stage stands with the policy: what it and its log groups lack, and what is for somebody to look at. Pure."""
+"""How a stage compares with the policy: the changes that it and its log groups require, and findings. Pure."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from log_keeper.policy.execution_logs import Delivery, execution_log_groups, lost_deliveries
-from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.findings import (
+    Finding,
+    Problem,
+    delivery_findings,
+    execution_log_findings,
+    log_group_findings,
+    opt_in_findings,
+)
 from log_keeper.policy.log_delivery import DeliveryFacts, DeliveryPermission
-from log_keeper.policy.log_groups import LogGroup, LogGroupFacts, LogGroupStep, missing_step
+from log_keeper.policy.log_groups import (
+    LogGroup,
+    LogGroupFacts,
+    LogGroupStep,
+    delivery_group_of,
+    log_groups_of,
+    missing_step,
+)
 from log_keeper.policy.log_role import LogRoleFacts, in_words
-from log_keeper.policy.plan import Change, Plan, Setting, plan, uses_own_access_log_group
-from log_keeper.settings import Settings
-from log_keeper.stages import Protocol, Stage, StageRef, access_log_group, execution_log_group
+from log_keeper.policy.plan import Change, Plan, Setting, plan
+from log_keeper.policy.policy import Policy
+from log_keeper.stages import LoggingLevel, Stage, StageRef
 
-#: The names of log groups that an account can make. *Source:* botocore's model of CreateLogGroup, and its refusal:
-#: "Log groups starting with AWS/ are reserved for AWS."
-_GROUP_NAME = re.compile(r"(?!(?i:aws)/)[.\-_/#A-Za-z0-9]{1,512}")
-#: The names of streams that API Gateway takes. *Source:* API Gateway developer guide, "Set up access logging to Amazon
-#: Data Firehose"; botocore's model of firehose.
-_STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
-
-
-#: For an HTTP API whose log group lets no delivery in. API Gateway allows it when access logs are switched on, in a
-#: resource policy of the group, which is deleted with the group.
+#: For an HTTP API whose log group does not allow log delivery. API Gateway allows it when access logs are switched on,
+#: in the resource policy of the log group, which is deleted with the log group.
 _ALLOW_DELIVERY = Change(
-    Setting.LOG_DELIVERY, None, "not allowed", "allowed", "no resource policy lets access logs into their log group"
+    Setting.LOG_DELIVERY, None, "not allowed", "allowed", "no resource policy allows log delivery to the log group"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of everything that a stage's logs depend on, besides the stage itself.
+    """What was read of everything that the stage's logs depend on, besides the stage itself.
 
-    ``log_groups``: those that exist, by name, of the groups that ``log_groups_of`` names.
-    ``log_role``: the account's CloudWatch log role in the region; None where it is not known, or not valid.
+    ``log_groups``: by name, those that exist of the groups that ``log_groups_of`` names.
+    ``log_role``: the account's CloudWatch log role in the region; None if it is not known, or invalid.
     ``deliveries``: by name, of the groups that ``delivery_group_of`` names.
     ``execution_log_deliveries``: of the REST stages that have any; empty where they decide nothing, see ``FactReader``.
     """
@@ -49,12 +54,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a stage lacks.
+    """What a stage requires in order to be compliant.
 
-    ``log_groups``: what each group lacks that it logs to or, by its plan, will. ``is_silenced``: whether lines of the
-    stage are lost for a reason that no change of the stage removes: see the findings.
-    ``delivery``: of an HTTP API's access logs, to the log group that they go to; None if there is none, or it is not
-    to be changed before the group exists.
+    ``log_groups``: the step of each log group that requires one, of those that the stage writes to now or will write
+    to after its plan. ``is_silenced``: whether log lines are lost for a reason that no change of the stage removes; a
+    finding says why.
+    ``delivery``: of an HTTP API's access logs, to their log group; None if there is none, or if it must not be changed
+    before the log group exists.
     """
 
     stage: Stage
@@ -66,117 +72,88 @@ class Evaluation:
 
     @property
     def required_log_groups(self) -> dict[LogGroup, LogGroupStep]:
-        """The groups to create, or to give a retention, with the step that each requires."""
+        """Return the log groups to create, or to give a retention, with the step of each."""
         steps = (LogGroupStep.CREATE, LogGroupStep.SET_RETENTION)
-        return {group: change for group, change in self.log_groups.items() if change in steps}
+        return {group: step for group, step in self.log_groups.items() if step in steps}
 
     @property
     def missing_destination(self) -> str | None:
-        """The name of the log group that the owner chose for access logs, if it does not exist; None otherwise."""
-        missing = [group.name for group, change in self.log_groups.items() if change is LogGroupStep.AWAIT_OWNER]
+        """Return the name of the access log destination that the owner chose and that does not exist, or None."""
+        missing = [group.name for group, step in self.log_groups.items() if step is LogGroupStep.AWAIT_OWNER]
         return missing[0] if missing else None
 
     @property
     def requires_changes(self) -> bool:
-        """Whether there is something that can be changed to make the stage compliant."""
+        """Return whether Log Keeper can change something to make the stage compliant."""
         is_missing = self.missing_destination is not None
         return not self.plan.is_compliant or bool(self.required_log_groups) or is_missing
 
     @property
+    def is_opted_in(self) -> bool:
+        """Return whether tags of the stage ask for execution logs at INFO, now."""
+        return self.plan.opt_in.level is LoggingLevel.INFO
+
+    @property
     def is_compliant(self) -> bool:
+        """Return whether the stage follows the policy and its log lines arrive."""
         return not self.requires_changes and not self.is_silenced
 
 
-def evaluate(stage: Stage, settings: Settings, facts: Facts, now: datetime) -> Evaluation:
-    """Evaluate the stage against the policy: return the changes it requires, and the findings about it."""
-    missing = plan(stage, settings.policy, now)
+def evaluate(stage: Stage, policy: Policy, facts: Facts, now: datetime) -> Evaluation:
+    """Compare the stage with the policy; return the changes that it requires, and findings about it."""
+    planned = plan(stage, policy, now)
     deliveries = facts.execution_log_deliveries.get(stage.ref, ())
-    # While there is a delivery API Gateway writes to none of these, and does not create them.
+    # While a stage has a delivery, API Gateway writes to none of these log groups, and creates none of them.
     unwritten = execution_log_groups(stage) if deliveries else set()
-    unneeded = unwritten - {delivery.log_group for delivery in deliveries} - facts.log_groups.keys()
-    groups = [group for group in log_groups_of(stage, settings) if group.name not in unneeded]
-    lacks = {group: missing_step(group, facts.log_groups.get(group.name), now) for group in groups}
-    changes = {group: change for group, change in lacks.items() if change is not None}
-    findings = [
-        Finding(Problem.NO_RETENTION, group.name)
-        for group, change in changes.items()
-        if change is LogGroupStep.KEEP_UNEXPIRING
-    ]
-    findings += [
-        Finding(Problem.DESTINATION_MISSING, group.name)
-        for group, change in changes.items()
-        if change is LogGroupStep.AWAIT_OWNER
-    ]
-    delivery = _delivery(stage, settings, facts, changes)
-    is_delivery_denied = delivery is not None and delivery.permission is DeliveryPermission.DENIED
-    if delivery is not None and is_delivery_denied:
-        findings.append(Finding(Problem.DELIVERY_DENIED, delivery.log_group_arn))
+    groups = _required_groups(stage, policy, facts, unwritten)
+    steps = _steps(groups, facts, now)
+    delivery = _access_log_delivery(stage, policy, facts, steps)
     if delivery is not None and delivery.permission is DeliveryPermission.MISSING:
-        missing = replace(missing, changes=(*missing.changes, _ALLOW_DELIVERY))
-    if missing.opt_in.unreadable_tag is not None:
-        findings.append(Finding(Problem.UNREADABLE_TAG, missing.opt_in.unreadable_tag))
+        planned = replace(planned, changes=(*planned.changes, _ALLOW_DELIVERY))
     denied = _denied(stage, [group for group in groups if group.name not in unwritten], facts.log_role)
-    if denied and facts.log_role is not None:
-        detail = in_words(facts.log_role.role_arn, denied, region=stage.ref.region)
-        findings.append(Finding(Problem.LIMITED_LOG_ROLE, detail))
-    created = {group.name for group, change in changes.items() if change is LogGroupStep.CREATE}
+    created = {group.name for group, step in steps.items() if step is LogGroupStep.CREATE}
     lost = lost_deliveries(deliveries, created | facts.log_groups.keys())
-    for each in deliveries:
-        problem = Problem.DELIVERY_LOST if each in lost else Problem.DELIVERED_ELSEWHERE
-        findings.append(Finding(problem, each.receiver))
-    is_silenced = bool(denied) or is_delivery_denied or (bool(deliveries) and len(lost) == len(deliveries))
-    return Evaluation(stage, missing, changes, tuple(findings), is_silenced=is_silenced, delivery=delivery)
+    denied_delivery = delivery_findings(delivery)
+    findings = [
+        *log_group_findings(steps),
+        *denied_delivery,
+        *opt_in_findings(planned.opt_in),
+        *_role_findings(facts.log_role, denied, stage.ref.region),
+        *execution_log_findings(deliveries, lost),
+    ]
+    is_silenced = bool(denied) or bool(denied_delivery) or (bool(deliveries) and len(lost) == len(deliveries))
+    return Evaluation(stage, planned, steps, tuple(findings), is_silenced=is_silenced, delivery=delivery)
 
 
-def _delivery(
-    stage: Stage, settings: Settings, facts: Facts, changes: Mapping[LogGroup, LogGroupStep]
+def _required_groups(stage: Stage, policy: Policy, facts: Facts, unwritten: Set[str]) -> list[LogGroup]:
+    """Return the stage's log groups without those that nothing writes to and that do not exist."""
+    receivers = {delivery.log_group for delivery in facts.execution_log_deliveries.get(stage.ref, ())}
+    unneeded = unwritten - receivers - facts.log_groups.keys()
+    return [group for group in log_groups_of(stage, policy) if group.name not in unneeded]
+
+
+def _steps(groups: Iterable[LogGroup], facts: Facts, now: datetime) -> dict[LogGroup, LogGroupStep]:
+    """Return the step of each log group that requires one."""
+    steps = {group: missing_step(group, facts.log_groups.get(group.name), now) for group in groups}
+    return {group: step for group, step in steps.items() if step is not None}
+
+
+def _access_log_delivery(
+    stage: Stage, policy: Policy, facts: Facts, steps: Mapping[LogGroup, LogGroupStep]
 ) -> DeliveryFacts | None:
-    awaited = [group.name for group, change in changes.items() if change is LogGroupStep.AWAIT_OWNER]
-    name = delivery_group_of(stage, settings)
+    awaited = [group.name for group, step in steps.items() if step is LogGroupStep.AWAIT_OWNER]
+    name = delivery_group_of(stage, policy)
     return None if name is None or name in awaited else facts.deliveries.get(name)
 
 
-def delivery_group_of(stage: Stage, settings: Settings) -> str | None:
-    """Return the name of the log group that access logs of an HTTP API are delivered to; None for any other stage."""
-    return _destination_group(stage, settings) if stage.protocol is Protocol.HTTP else None
-
-
 def _denied(stage: Stage, groups: Iterable[LogGroup], role: LogRoleFacts | None) -> dict[str, tuple[str, ...]]:
-    """Return what the log role may not do on which log groups of the stage. HTTP APIs write without the role."""
+    """Return the write actions that the log role is denied, by log group. HTTP APIs write without the role."""
     if role is None or not stage.needs_account_role:
         return {}
     return {group.name: role.denied[group.name] for group in groups if group.name in role.denied}
 
 
-def log_groups_of(stage: Stage, settings: Settings) -> list[LogGroup]:
-    """The groups that the stage logs to, or by its plan will; of those that its owner chose, only what can be one."""
-    key, ref = settings.log_group_key(stage.ref.region), stage.ref
-    groups = []
-    if stage.has_execution_logs:
-        groups.append(LogGroup(execution_log_group(ref), settings.execution_log_retention, key))
-    if uses_own_access_log_group(stage, settings.policy):
-        groups.append(LogGroup(access_log_group(ref), settings.access_log_retention, key))
-    if stage.has_canary:
-        groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
-    name = _destination_group(stage, settings)
-    if name is not None and name not in [group.name for group in groups]:
-        groups.append(LogGroup(name, settings.access_log_retention, key, is_owners=True))
-    return groups
-
-
-def _destination_group(stage: Stage, settings: Settings) -> str | None:
-    """Return the name of the log group of this account and region that access logs go to; None if they go elsewhere."""
-    if stage.access_log.is_lost:
-        return None
-    arn = (stage.access_log.destination_arn or "").removesuffix(":*")
-    # API Gateway keeps a destination that does not exist, and is silent about it.
-    prefix = f"arn:{settings.partition}:logs:{stage.ref.region}:{settings.account}:log-group:"
-    name = arn.removeprefix(prefix) if arn.startswith(prefix) else ""
-    return name if _GROUP_NAME.fullmatch(name) else None
-
-
-def firehose_stream_of(stage: Stage) -> str | None:
-    """The name of the Firehose stream of this account that the stage's access logs go to; None if they go elsewhere."""
-    place, _, stream = (stage.access_log.destination_arn or "").partition(":deliverystream/")
-    is_ours = place.endswith(f":firehose:{stage.ref.region}:{stage.ref.account}")
-    return stream if is_ours and _STREAM_NAME.fullmatch(stream) else None
+def _role_findings(role: LogRoleFacts | None, denied: Mapping[str, tuple[str, ...]], region: str) -> list[Finding]:
+    if role is None or not denied:
+        return []
+    return [Finding(Problem.LIMITED_LOG_ROLE, in_words(role.role_arn, denied, region=region))]

@@ -1,8 +1,8 @@
-"""Log delivery of execution logs: where CloudWatch Logs takes those of a REST stage. Pure.
+"""Log delivery of execution logs: where CloudWatch Logs sends those of a REST stage. Pure.
 
-While a stage has a delivery, API Gateway writes nothing to ``API-Gateway-Execution-Logs_*``; when the last one is
-deleted, it writes there again. A level of OFF leaves the delivery as it is. A delivery connects a source, which names
-the stage, and a destination, which names what receives the logs.
+While a stage has a delivery, API Gateway writes nothing to ``API-Gateway-Execution-Logs_*``; when the last delivery is
+deleted, it writes there again. A level of OFF does not stop a delivery. A delivery connects a source, which names the
+stage, and a destination, which names the receiver of the logs.
 *Source:* API Gateway developer guide, "Create a log delivery for REST API execution logs", "Delete a log delivery for
 REST API execution logs"; botocore's model of ``logs``.
 """
@@ -19,9 +19,9 @@ from log_keeper.stages import Protocol, Stage, execution_log_group
 class Delivery:
     """One delivery of a stage's execution logs.
 
-    ``receiver``: the ARN of what receives the logs; of the delivery's destination where that is not known.
-    ``log_group``: the name of a log group of this account and region that receives them; None for anything else.
-    ``is_lost``: what receives them is known not to exist, other than a log group.
+    ``receiver``: the ARN of what receives the logs, or of the delivery's destination if that is not known.
+    ``log_group``: the name of the log group of this account and region that receives them; None for anything else.
+    ``is_lost``: the receiver is not a log group, and is known not to exist.
     """
 
     receiver: str
@@ -30,10 +30,10 @@ class Delivery:
 
 
 def execution_log_groups(stage: Stage) -> set[str]:
-    """Return the names of the groups that a delivery stands in for; none of a stage whose logs cannot be delivered.
+    """Return the names of the log groups that a delivery replaces; none for a stage that cannot have a delivery.
 
-    Whether it stands in for the canary's is not documented; that they are meant is what "API Gateway writes to the
-    automatically managed log group again" suggests.
+    Whether a delivery replaces the canary's log group is not documented. "API Gateway writes to the automatically
+    managed log group again" suggests that it does.
     """
     if stage.protocol is not Protocol.REST:
         return set()
@@ -42,10 +42,10 @@ def execution_log_groups(stage: Stage) -> set[str]:
 
 
 def needs_deliveries(stage: Stage, existing: Set[str], denied: Container[str]) -> bool:
-    """Return whether it takes the deliveries of the stage to say what it requires.
+    """Return whether the deliveries of the stage must be known in order to evaluate it.
 
     They decide whether to create its execution log group, and whether the log role must be allowed to write there.
-    ``existing``: the names of log groups. ``denied``: of those that the log role may not write to.
+    ``existing``: the names of log groups. ``denied``: those that the log role is not allowed to write to.
     """
     names = execution_log_groups(stage)
     return not names <= existing or any(name in denied for name in names)

@@ -1,41 +1,104 @@
-"""What needs the action of a person, as values. Pure."""
+"""What needs the action of a person: the findings, and how they follow from what was read of a stage. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from log_keeper.events.hints import StageNamed
+from log_keeper.policy.execution_logs import Delivery
+from log_keeper.policy.log_delivery import DeliveryFacts, DeliveryPermission
+from log_keeper.policy.log_groups import LogGroup, LogGroupStep
+from log_keeper.policy.opt_in import OptIn
+
 
 class Problem(StrEnum):
-    """What cannot be put in line, and is for somebody to look at."""
+    """What is wrong, in a sentence that tells the owner what to expect."""
 
     MANAGED_STAGE = "API Gateway refuses changes to the managed stage of a quick-created API"
-    STALE_ROUTE = "settings of a route that does not exist: API Gateway refuses changes to those of any route"
-    ROUTE_SETTINGS_LOST = "API Gateway dropped settings of a route, and they could not be put back"
-    UNREADABLE_TAG = "a tag's value is no ISO 8601 date or time, and counts as past"
-    FIREHOSE_MISSING = "the Firehose stream that access logs go to does not exist"
-    NO_RETENTION = "a log group has no retention; one set now would delete old lines"
-    DESTINATION_MISSING = "the log group that access logs go to does not exist: no access log is kept"
+    STALE_ROUTE = "settings of a route that does not exist: API Gateway refuses changes to the settings of all routes"
+    ROUTE_SETTINGS_LOST = "API Gateway dropped settings of a route, and they could not be restored"
+    UNREADABLE_TAG = "the value of a tag is not an ISO 8601 date or time, and counts as past"
+    FIREHOSE_MISSING = "the Firehose stream that receives access logs does not exist: access logs are lost"
+    NO_RETENTION = "a log group has no retention; a retention would delete old lines now"
+    DESTINATION_MISSING = "the log group that receives access logs does not exist: access logs are lost"
     DESTINATION_RECREATED = "the log group of the access logs was deleted and created again: older lines are lost"
-    DELIVERY_DENIED = "a resource policy denies log delivery to the log group: no access log is kept"
+    DELIVERY_DENIED = "a resource policy denies log delivery to the log group: access logs are lost"
     LOG_GROUP_DELETED = "a log group of the stage was deleted: its lines, retention, key and filters are lost"
     LOG_GROUP_EXISTS = "a deployment could not create a log group that exists already"
-    DELIVERED_ELSEWHERE = "execution logs go where a log delivery takes them, not to the standard log group"
-    DELIVERY_LOST = "a log delivery takes execution logs to something that does not exist: they are lost"
-    CHANGE_FAILED = "a required change could not be made; it is tried again"
-    LIMITED_LOG_ROLE = (
-        "the CloudWatch log role may not write to log groups of the stage: what it does not write is lost"
-    )
-    DENIED_BY_ORGANIZATION = "a service control policy may keep the CloudWatch log role from writing"
-    NO_TRAIL = "no CloudTrail trail logs management write events: changes are found by the sweep only"
-    NO_FORWARDERS = "changes in the region are found by the sweep only: its forwarder is incomplete"
+    DELIVERED_ELSEWHERE = "a log delivery sends execution logs elsewhere, not to the standard log group"
+    DELIVERY_LOST = "a log delivery sends execution logs to a destination that does not exist: they are lost"
+    CHANGE_FAILED = "a required change could not be made; it will be tried again"
+    LIMITED_LOG_ROLE = "the CloudWatch log role is not allowed to write to log groups of the stage: log lines are lost"
+    DENIED_BY_ORGANIZATION = "a service control policy may deny the CloudWatch log role to write"
+    NO_TRAIL = "no CloudTrail trail logs management write events: only the sweep finds changes"
+    NO_FORWARDERS = "the forwarder of the region is incomplete: only the sweep finds changes"
     NOT_FORWARDED = "events of the region could not be delivered to the stack's own region"
-    REGION_UNAVAILABLE = "the region cannot be reached: it is disabled, or denied to Log Keeper"
+    REGION_UNAVAILABLE = "the region cannot be reached: it is disabled, or access to it is denied to Log Keeper"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem, and of what: a tag's key, a route, a stream, a log group, a region."""
+    """A problem, and what has it: the key of a tag, a route, a stream, a log group or a region."""
 
     problem: Problem
     detail: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the finding as log lines, events and the preview show it."""
+        return {"problem": self.problem, "detail": self.detail}
+
+
+def log_group_findings(steps: Mapping[LogGroup, LogGroupStep]) -> list[Finding]:
+    """Return the findings about log groups that Log Keeper leaves as they are."""
+    problems = {
+        LogGroupStep.KEEP_UNEXPIRING: Problem.NO_RETENTION,
+        LogGroupStep.AWAIT_OWNER: Problem.DESTINATION_MISSING,
+    }
+    return [
+        Finding(problem, group.name)
+        for step, problem in problems.items()
+        for group, required in steps.items()
+        if required is step
+    ]
+
+
+def delivery_findings(delivery: DeliveryFacts | None) -> list[Finding]:
+    """Return the finding that access logs of an HTTP API are denied to their log group, if they are."""
+    if delivery is None or delivery.permission is not DeliveryPermission.DENIED:
+        return []
+    return [Finding(Problem.DELIVERY_DENIED, delivery.log_group_arn)]
+
+
+def opt_in_findings(opt_in: OptIn) -> list[Finding]:
+    """Return the finding about the tag that ends the opt-in, if it cannot be read."""
+    return [] if opt_in.unreadable_tag is None else [Finding(Problem.UNREADABLE_TAG, opt_in.unreadable_tag)]
+
+
+def execution_log_findings(deliveries: Iterable[Delivery], lost: Container[Delivery]) -> list[Finding]:
+    """Return a finding for each delivery of execution logs. ``lost``: those whose destination does not exist."""
+    return [
+        Finding(Problem.DELIVERY_LOST if each in lost else Problem.DELIVERED_ELSEWHERE, each.receiver)
+        for each in deliveries
+    ]
+
+
+def event_findings(hint: StageNamed, names: Container[str], existing: Container[str]) -> list[Finding]:
+    """Return what the event says about log groups: deleted, created again, or in the way of a deployment.
+
+    ``names``: of the stage's log groups. ``existing``: of the log groups that exist.
+    API Gateway itself is said to create a deleted access log group of a REST API again, without a retention.
+    *Source:* serverless/serverless, issue 6906; aws/serverless-application-model, issue 2502.
+    """
+    findings = []
+    if hint.deleted_log_group is not None and hint.deleted_log_group in names:
+        findings.append(Finding(Problem.LOG_GROUP_DELETED, hint.deleted_log_group))
+    if hint.blocking_log_group is not None and hint.blocking_log_group in existing:
+        findings.append(Finding(Problem.LOG_GROUP_EXISTS, hint.blocking_log_group))
+    missing = hint.missing
+    if missing is not None and missing.name in names and missing.name in existing:
+        since = f"{missing.since:%Y-%m-%d %H:%M} UTC"
+        detail = f"{missing.name}, missing at {since}: check its retention, KMS key and filters"
+        findings.append(Finding(Problem.DESTINATION_RECREATED, detail))
+    return findings

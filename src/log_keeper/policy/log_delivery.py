@@ -1,7 +1,7 @@
-"""Whether log delivery, which writes the access logs of HTTP APIs, may write to a log group. Pure.
+"""Whether log delivery, which writes the access logs of HTTP APIs, is allowed to write to a log group. Pure.
 
 A resource policy of CloudWatch Logs lets ``delivery.logs.amazonaws.com`` write to a group: the group's own policy,
-which is deleted with the group, or one of the account's. API Gateway adds the permission when access logs of an HTTP
+which is deleted with the group, or a policy of the account. API Gateway adds the permission when access logs of an HTTP
 API are switched on, and does not check it later.
 *Source:* radkawar/stackd, testdata/aws/apigateway/http_log_settings.json (what API Gateway adds), docs/logs.md (which
 policies decide, and that a deny in either wins).
@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-#: The policy of the account to which API Gateway added log groups until 2026; what stands in it is in use.
+#: The policy of the account to which API Gateway added log groups until 2026. Its statements are still in use.
 ACCOUNT_POLICY = "AWSLogDeliveryWrite20150319"
 
 _SERVICE = "delivery.logs.amazonaws.com"
@@ -29,13 +29,13 @@ class DeliveryPermission(StrEnum):
 
     ALLOWED = "allowed"
     MISSING = "missing"
-    #: By an explicit statement, which somebody must have meant.
+    #: By an explicit statement, which is taken for a decision of the owner.
     DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFacts:
-    """What is known of log delivery to a log group.
+    """What was read about log delivery to a log group.
 
     ``document``, ``revision``: the group's own resource policy; None if it has none.
     """
@@ -50,8 +50,8 @@ def may_deliver(documents: Iterable[str], log_group_arn: str) -> DeliveryPermiss
     """Return what the resource policies say together about log delivery to the log group.
 
     ``documents``: JSON. ``log_group_arn``: without ``:*``.
-    A condition that cannot be evaluated here is the owner's business: such a statement counts as an allow where it
-    allows, and is left out where it denies. What is no policy document says nothing.
+    A condition that cannot be evaluated here is left to the owner: a statement that allows counts as if the condition
+    held, and a statement that denies is ignored. A text that is not a policy document is ignored too.
     """
     statements = [statement for document in documents for statement in _statements(_parsed(document))]
     denied = [each for each in statements if each.get("Effect") == "Deny"]
@@ -64,13 +64,13 @@ def may_deliver(documents: Iterable[str], log_group_arn: str) -> DeliveryPermiss
 
 
 def with_delivery(document: str | None, log_group_arn: str) -> str:
-    """Return a resource policy of the log group that allows log delivery, and says besides what ``document`` says.
+    """Return a resource policy of the log group with the statements of ``document`` and one that allows log delivery.
 
-    The statement is the one that API Gateway adds. Raises ValueError if the document is no policy.
+    The statement is the one that API Gateway adds. Raises ValueError if the document is not a policy.
     """
     policy = {"Version": "2012-10-17"} if document is None else json.loads(document)
     if not isinstance(policy, dict):
-        raise ValueError("the resource policy of the log group is no JSON object")  # noqa: TRY004 - as json.loads does
+        raise ValueError("the resource policy of the log group is not a JSON object: correct it or delete it")  # noqa: TRY004 - as json.loads does
     statements = _statements(policy)
     taken = [statement.get("Sid") for statement in statements]
     number = next(number for number in range(1, len(taken) + 2) if f"{_SID}{number}" not in taken)
@@ -89,7 +89,7 @@ def with_delivery(document: str | None, log_group_arn: str) -> str:
     return json.dumps({**policy, "Statement": [*statements, added]}, separators=(",", ":"))
 
 
-@lru_cache(maxsize=32)  # a sweep asks the same policies of the account about each log group
+@lru_cache(maxsize=32)  # a sweep evaluates the same policies of the account for each log group
 def _parsed(document: str) -> Mapping[str, Any]:
     try:
         policy = json.loads(document)
@@ -103,7 +103,7 @@ def _statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _listed(value: object) -> list[Any]:
-    """Return the members of a list, or the value that stands for a list of one."""
+    """Return the members of a list; a value that is not a list counts as a list of one."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
@@ -117,9 +117,9 @@ def _place(log_group_arn: str) -> tuple[str, str, str]:
 def _applies(statement: Mapping[str, Any], action: str, log_group_arn: str, *, if_unknown: bool) -> bool:
     """Return whether the statement is about this action of log delivery on any stream of the group.
 
-    ``if_unknown``: what a condition counts as that cannot be evaluated.
+    ``if_unknown``: the result of a condition that cannot be evaluated here.
     """
-    # Of all streams: the pattern of a statement about one stream does not match the star.
+    # The star means all streams: a statement about one stream does not match it.
     stream = f"{log_group_arn}:log-stream:*"
     return (
         _is_about(statement, "Principal", _names_service)
@@ -130,7 +130,7 @@ def _applies(statement: Mapping[str, Any], action: str, log_group_arn: str, *, i
 
 
 def _is_about(statement: Mapping[str, Any], element: str, is_named: Callable[[object], bool]) -> bool:
-    """Return whether the element names what is asked for, or its negation (``NotAction``) does not."""
+    """Return whether the element matches; or, if the statement has its negation (``NotAction``), not."""
     if element in statement:
         return is_named(statement[element])
     negation = f"Not{element}"
@@ -144,7 +144,7 @@ def _names_service(principal: object) -> bool:
 
 
 def _names_action(patterns: object, action: str) -> bool:
-    """Return whether one of the patterns names the action: without regard to case, as IAM compares actions."""
+    """Return whether one of the patterns matches the action. IAM ignores the case of actions."""
     return _matches_any([str(pattern).lower() for pattern in _listed(patterns)], action.lower())
 
 
@@ -153,9 +153,9 @@ def _matches_any(patterns: object, value: str) -> bool:
 
 
 def _matches(pattern: str, value: str) -> bool:
-    """Return whether the value fits the pattern, in which ``*`` is any text and ``?`` any character.
+    """Return whether the value matches the pattern, in which ``*`` is any text and ``?`` any character.
 
-    The time it takes grows with the product of the lengths: no pattern of an owner can stop an evaluation.
+    The time grows with the product of the lengths, so no pattern of an owner can stop an evaluation.
     """
     at, star, resumed = 0, -1, 0
     position = 0
@@ -189,7 +189,7 @@ def _conditions_hold(conditions: object, log_group_arn: str, *, if_unknown: bool
 
 
 def _holds(operator: str, key: str, wanted: object, log_group_arn: str) -> bool | None:
-    """Return whether one condition holds for log delivery to the group; None if that cannot be told."""
+    """Return whether one condition holds for log delivery to the group; None if it cannot be evaluated here."""
     name = operator.removeprefix("ForAnyValue:").removesuffix("IfExists")
     is_negated = "Not" in name
     name = name.replace("Not", "")
@@ -209,11 +209,11 @@ def _holds(operator: str, key: str, wanted: object, log_group_arn: str) -> bool 
 
 
 def _is_source(patterns: list[str], operator: str, log_group_arn: str) -> bool | None:
-    """Return whether one of the patterns stands for each ARN that log delivery may name as its source.
+    """Return True if a pattern matches every ARN that log delivery can have as its source, and False if none does.
 
-    Which ARN that is, is not documented: one of CloudWatch Logs in the group's region and account. None if some such
-    ARN may match; False if none does. A delivery source belongs to the other kind of log delivery, which HTTP APIs do
-    not use.
+    Return None if a pattern matches some of them: which ARN log delivery has is not documented, only that it is an ARN
+    of CloudWatch Logs in the group's region and account. ARNs of delivery sources are not among them: they belong to
+    another type of log delivery, which HTTP APIs do not use.
     """
     if operator.startswith("StringEquals"):
         return None

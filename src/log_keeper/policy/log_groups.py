@@ -1,18 +1,30 @@
-"""Log groups: made where they are missing, with a retention, and otherwise kept as they are."""
+"""The log groups of a stage: which it has or should have, and what each requires. Pure."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from log_keeper.policy.plan import uses_own_access_log_group
+from log_keeper.policy.policy import Policy
+from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
+
+#: The names of log groups that an account can create. *Source:* botocore's model of CreateLogGroup, and its refusal:
+#: "Log groups starting with AWS/ are reserved for AWS."
+_GROUP_NAME = re.compile(r"(?!(?i:aws)/)[.\-_/#A-Za-z0-9]{1,512}")
+#: The names of streams that API Gateway accepts. *Source:* API Gateway developer guide, "Set up access logging to
+#: Amazon Data Firehose"; botocore's model of firehose.
+_STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
 
 
 @dataclass(frozen=True, slots=True)
 class LogGroup:
     """A log group as it should be.
 
-    ``retention``: in days. ``kms_key_arn``: only for a group that is made.
-    ``is_owners``: a destination that the owner chose, whose retention is theirs too, once it exists.
+    ``retention``: days. ``kms_key_arn``: used only when Log Keeper creates the log group.
+    ``is_owners``: the owner of the stage chose it as a destination; its retention is the owner's decision.
     """
 
     name: str
@@ -23,32 +35,76 @@ class LogGroup:
 
 @dataclass(frozen=True, slots=True)
 class LogGroupFacts:
-    """A log group as it is. ``expires``: by a retention of its own or an account-level policy."""
+    """A log group as it is. ``expires``: by its own retention or by an account-level policy."""
 
-    born: datetime
+    created: datetime
     expires: bool
 
 
 class LogGroupStep(StrEnum):
-    """What a log group lacks."""
+    """The step that a log group requires. The value is what log lines and events say once the step is done."""
 
     CREATE = "created"
     SET_RETENTION = "retention set"
-    #: It never expires and may hold lines older than the retention: setting one now would delete them.
+    #: The group never expires and may contain lines older than the retention: a retention would delete them.
     KEEP_UNEXPIRING = "left without retention"
-    #: Its owner chose it, and it does not exist: nobody else creates it under that name, which a template may own.
+    #: The owner chose the group and it does not exist. A template may own the name, so only its owner creates it.
     AWAIT_OWNER = "missing"
 
 
 def missing_step(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGroupStep | None:
-    """What the group lacks: to exist, or to expire; None for nothing.
+    """Return the step that makes the log group compliant (create it, set its retention), or None.
 
-    A retention that somebody set is left, and an account-level retention policy too. A group that never expires and
-    may hold lines older than its retention is left as well, since a retention would delete those lines.
+    ``facts``: None if the log group does not exist. A retention that somebody set, or that an account-level policy
+    sets, is never changed.
     """
     if facts is None:
         return LogGroupStep.AWAIT_OWNER if wanted.is_owners else LogGroupStep.CREATE
     if wanted.is_owners or facts.expires:
         return None
-    is_old = now - facts.born > timedelta(days=wanted.retention)
+    is_old = now - facts.created > timedelta(days=wanted.retention)
     return LogGroupStep.KEEP_UNEXPIRING if is_old else LogGroupStep.SET_RETENTION
+
+
+def log_groups_of(stage: Stage, policy: Policy) -> list[LogGroup]:
+    """Return the log groups to which the stage writes now, or will write once it is compliant.
+
+    A destination is left out if its name is not one that a log group of the account can have.
+    """
+    key, ref = policy.log_group_key(stage.ref.region), stage.ref
+    groups = []
+    if stage.has_execution_logs:
+        groups.append(LogGroup(execution_log_group(ref), policy.execution_log_retention, key))
+    if uses_own_access_log_group(stage, policy):
+        groups.append(LogGroup(access_log_group(ref), policy.access_log_retention, key))
+    if stage.has_canary:
+        groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
+    name = _destination_group(stage, policy)
+    if name is not None and name not in [group.name for group in groups]:
+        groups.append(LogGroup(name, policy.access_log_retention, key, is_owners=True))
+    return groups
+
+
+def delivery_group_of(stage: Stage, policy: Policy) -> str | None:
+    """Return the name of the log group that access logs of an HTTP API are delivered to; None for any other stage."""
+    return _destination_group(stage, policy) if stage.protocol is Protocol.HTTP else None
+
+
+def _destination_group(stage: Stage, policy: Policy) -> str | None:
+    """Return the name of the log group of this account and region that receives access logs; None for anything else.
+
+    API Gateway keeps a destination that does not exist, and reports no error.
+    """
+    if stage.access_log.is_lost:
+        return None
+    arn = (stage.access_log.destination_arn or "").removesuffix(":*")
+    prefix = f"arn:{policy.partition}:logs:{stage.ref.region}:{stage.ref.account}:log-group:"
+    name = arn.removeprefix(prefix) if arn.startswith(prefix) else ""
+    return name if _GROUP_NAME.fullmatch(name) else None
+
+
+def firehose_stream_of(stage: Stage) -> str | None:
+    """Return the name of the Firehose stream of this account that receives access logs; None for anything else."""
+    place, _, stream = (stage.access_log.destination_arn or "").partition(":deliverystream/")
+    is_ours = place.endswith(f":firehose:{stage.ref.region}:{stage.ref.account}")
+    return stream if is_ours and _STREAM_NAME.fullmatch(stream) else None

@@ -1,4 +1,4 @@
-"""Which log groups API Gateway may write to with the account's CloudWatch log role, and how that is said. Pure."""
+"""Which log groups API Gateway is allowed to write to with the account's CloudWatch log role. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from log_keeper.policy.log_groups import LogGroup
 from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group
 
 CREATE_GROUP, WRITE_LINES = "logs:CreateLogGroup", "logs:PutLogEvents"
-#: What writing a log line takes. *Source:* the managed policy, less what only reads.
+#: The actions that writing a log line requires. *Source:* the managed policy, without the actions that only read.
 WRITE_ACTIONS = (CREATE_GROUP, "logs:CreateLogStream", WRITE_LINES)
-#: What API Gateway writes to when it tests a role, before it takes the role as an account's log role.
+#: The log group that API Gateway writes to when it tests a role, before it accepts the role as an account's log role.
 #: *Source:* dod-iac/terraform-aws-api-gateway-cloudwatch-role, main.tf.
 WELCOME_GROUP = "/aws/apigateway/welcome"
 TEST_ACTIONS = (CREATE_GROUP, "logs:DescribeLogStreams", "logs:CreateLogStream", WRITE_LINES)
@@ -29,9 +29,9 @@ PROBES = tuple(name(ref) for ref in _ANY_STAGES for name in (execution_log_group
 
 @dataclass(frozen=True, slots=True)
 class LogRoleFacts:
-    """The region's log role, and which of its write actions are denied on the log groups of the stages at hand.
+    """The region's log role, and the write actions that it is denied on the log groups of some stages.
 
-    ``denied``: by the name of the log group; a group that is not there may be written to.
+    ``denied``: by the name of the log group; on a log group that is not in it, nothing is denied.
     """
 
     role_arn: str
@@ -46,7 +46,7 @@ def probe_of(group: LogGroup) -> str | None:
 
 
 def in_words(role_arn: str, denied: Mapping[str, tuple[str, ...]], *, region: str) -> str:
-    """Return what the role lacks, and on which log groups: ``... lacks logs:PutLogEvents on arn:...:log-group:x:*``.
+    """Return which actions the role needs: ``... needs logs:PutLogEvents on arn:...:log-group:x:*``.
 
     The account and the partition are those of the role's ARN. A probe stands for all log groups of its use.
     """
@@ -56,14 +56,14 @@ def in_words(role_arn: str, denied: Mapping[str, tuple[str, ...]], *, region: st
     for name, actions in denied.items():
         arn = f"{prefix}{name.removesuffix(_ANY)}*" if name in PROBES else f"{prefix}{name}:*"
         groups_of.setdefault(actions, []).append(arn)
-    lacks = (f"{', '.join(actions)} on {', '.join(arns)}" for actions, arns in groups_of.items())
-    return f"{role_arn} lacks {'; '.join(lacks)}"
+    needs = (f"{', '.join(actions)} on {', '.join(arns)}" for actions, arns in groups_of.items())
+    return f"{role_arn} needs {'; '.join(needs)}"
 
 
 def granted_groups(documents: Iterable[Any]) -> list[str]:
-    """Return a log group for each pattern that a policy document may allow lines to be written to, but the welcome one.
+    """Return one log group name for each pattern that a policy document may allow to write to.
 
-    Of each pattern one name that it matches; conditions, and what denies, are left to the simulation.
+    The log group of API Gateway's test is left out. Conditions and denials are not evaluated: IAM's simulation does.
     """
     names = (_matching_name(pattern) for document in documents for pattern in _patterns(document))
     return [name for name in dict.fromkeys(names) if name and name != WELCOME_GROUP]
@@ -75,7 +75,7 @@ def _patterns(document: Any) -> Iterator[str]:
         if statement["Effect"] == "Allow" and (
             "NotAction" in statement or any(fnmatchcase(WRITE_LINES.lower(), action) for action in actions)
         ):
-            # Of all but some, any name may be one.
+            # NotResource allows all resources but some: any name can be allowed.
             yield from ["*"] if "NotResource" in statement else listed(statement.get("Resource"))
 
 
@@ -88,7 +88,7 @@ def _matching_name(pattern: str) -> str:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return the values of a policy's element: a single one may stand without a list."""
+    """Return the values of an element of a policy document, where a single value needs no list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

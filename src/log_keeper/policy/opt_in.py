@@ -1,4 +1,4 @@
-"""What the tags of a stage ask for. Pure."""
+"""What the tags of a stage ask for: execution logs at INFO, perhaps until a date. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from log_keeper.policy.policy import Policy
 from log_keeper.stages import LoggingLevel
 
-#: A date, perhaps with a time; a week (2026-W52) and a day of the year are dates of ISO 8601 that nobody means.
+#: A date, perhaps with a time. ISO 8601 also has weeks (2026-W52) and days of the year, which nobody writes on purpose.
 _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}(?P<time>[T ].+)?")
 
 
@@ -18,8 +18,9 @@ _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}(?P<time>[T ].+)?")
 class OptIn:
     """What the tags of a stage ask for, at one moment.
 
-    ``level``: INFO while it is opted in. ``until``: when that ends; None: not opted in, or without an end.
-    ``unreadable_tag``: the key of a tag whose value is no date; it counts as past.
+    ``level``: INFO while the stage is opted in, ERROR otherwise. ``until``: when the opt-in ends, in whole seconds;
+    None: the stage is not opted in, or the opt-in has no end.
+    ``unreadable_tag``: the key of a tag whose value is not a date; the opt-in counts as ended.
     """
 
     level: LoggingLevel
@@ -28,7 +29,7 @@ class OptIn:
 
 
 def read_opt_in(tags: Mapping[str, str], policy: Policy, now: datetime) -> OptIn:
-    """What the tags ask for. An opt-in whose end is past, or cannot be read, is none."""
+    """Return what the tags ask for. An opt-in whose end is in the past, or cannot be read, has ended."""
     if tags.get(policy.info_tag_key, "").strip().upper() != LoggingLevel.INFO:
         return OptIn(LoggingLevel.ERROR)
     if policy.until_tag_key not in tags:
@@ -41,12 +42,14 @@ def read_opt_in(tags: Mapping[str, str], policy: Policy, now: datetime) -> OptIn
 
 
 def _end(text: str) -> datetime:
-    """The moment that an ISO 8601 date or time names: a date holds to its end. Without a zone it is UTC.
+    """Return the moment that an ISO 8601 date or time names; for a date, the end of that day. The default is UTC.
 
-    A part of a second counts as a whole one, since schedules know no parts.
+    A fraction of a second is rounded up, because EventBridge Scheduler takes whole seconds only.
+
+    Raises ValueError.
     """
     if not (match := _DATE.fullmatch(text)):
-        raise ValueError(f"{text} is no date")
+        raise ValueError(f"{text!r} is not an ISO 8601 date")
     try:
         if match["time"] is None:
             return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
@@ -54,4 +57,4 @@ def _end(text: str) -> datetime:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         return moment.replace(microsecond=0) + timedelta(seconds=1 if moment.microsecond else 0)
     except OverflowError as error:
-        raise ValueError(f"{text} is beyond the calendar") from error
+        raise ValueError(f"{text!r} is after the year 9999") from error

@@ -1,37 +1,63 @@
-"""The policy: what an evaluation compares every stage with. Pure."""
+"""The policy: all that an evaluation compares a stage with. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.stages import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What every stage is held against.
+    """What every stage of the account should look like.
 
-    ``info_tag_key``: a stage whose tag of this key says INFO, in any case, is opted in to INFO; the tags with
-    ``-until`` and ``-data-trace`` behind this key end that, and allow bodies.
-    ``access_log_formats``: one line for each protocol, for a stage that has none.
-    ``allows_data_trace``: whether a tag may allow them.
-    ``wants_detailed_metrics``: whether detailed metrics are switched on.
-    ``exempt_tag_key``: stages with this tag are not changed; None: there is no such tag.
     ``partition``: of the ARNs of log groups: ``aws``, ``aws-cn``, ``aws-us-gov``.
+    ``info_tag_key``: a stage whose tag of this key is INFO, in any case, is opted in to execution logs at INFO.
+    ``access_log_format``: of stages without a usable format.
+    ``access_log_retention``, ``execution_log_retention``: days, for log groups that never expire.
+    ``log_group_kms_key_arn``: the key of the log groups that Log Keeper creates; None: CloudWatch Logs' own key.
+    ``allows_data_trace``: whether a tag can keep request and response bodies in the execution logs.
+    ``wants_detailed_metrics``: whether detailed metrics are switched on; otherwise each stage keeps its setting.
+    ``exempt_tag_key``: stages with a tag of this key are not changed; None: no stage is exempt.
     """
 
-    info_tag_key: str
-    access_log_formats: Mapping[Protocol, str]
     partition: str
+    info_tag_key: str
+    access_log_format: FormatName = FormatName.JSON
+    access_log_retention: int = 365
+    execution_log_retention: int = 30
+    log_group_kms_key_arn: str | None = None
     allows_data_trace: bool = False
     wants_detailed_metrics: bool = False
     exempt_tag_key: str | None = None
 
     @property
     def until_tag_key(self) -> str:
+        """Return the key of the tag that says when an opt-in to INFO ends."""
         return f"{self.info_tag_key}-until"
 
     @property
     def data_trace_tag_key(self) -> str:
+        """Return the key of the tag that keeps request and response bodies in the logs of an opted-in stage."""
         return f"{self.info_tag_key}-data-trace"
+
+    @property
+    def access_log_formats(self) -> Mapping[Protocol, str]:
+        """Return the access log format of each protocol: one line."""
+        return access_log_formats(self.access_log_format)
+
+    def log_group_key(self, region: str) -> str | None:
+        """Return the ARN of the KMS key for log groups created in the region; None: CloudWatch Logs' own key.
+
+        CloudWatch Logs accepts only keys of the log group's region. A multi-Region key has the same id in each region
+        that it is replicated to. *Source:* AWS KMS developer guide, "How multi-Region keys work".
+        """
+        key = self.log_group_kms_key_arn
+        if key is None:
+            return None
+        home = key.split(":")[3]
+        if home == region or ":key/mrk-" in key:
+            return key.replace(f":{home}:", f":{region}:", 1)
+        return None

@@ -1,8 +1,8 @@
-"""What UpdateStage and CreateStage of HTTP and WebSocket APIs ask of access log settings before they take them.
+"""Checks of access log settings in UpdateStage and CreateStage of HTTP and WebSocket APIs.
 
 Where nothing else is said, *Source:* recordings of AWS of 2026-09 in radkawar/stackd,
 ``testdata/aws/apigateway/{http_logs,http_log_settings,rest_websocket_logs}.json``: the texts, and the order of the
-checks (members present, ARN, format, then what the destination needs).
+checks (members, ARN, format, then the requirements of the destination).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _IN_FORMAT = "The following errors are found in Access Log Format: "
 #: *Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 _LONGEST_FORMAT = 3072
 
-#: What ``$context.`` may name in an HTTP API's format; a WebSocket API takes any name and writes ``-``.
+#: Variables that an HTTP API's format may have after ``$context.``; a WebSocket API accepts any name and writes ``-``.
 #: *Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html ;
-#: ``resourcePath``, which that page lacks, is in the recording.
+#: ``resourcePath`` is not on that page, but in the recording.
 HTTP_VARIABLES = frozenset({
     "accountId", "apiId", "awsEndpointRequestId", "awsEndpointRequestId2", "customDomain.basePathMatched",
     "dataProcessed", "domainName", "domainPrefix", "error.message", "error.messageString", "error.responseType",
@@ -48,7 +48,7 @@ HTTP_VARIABLES = frozenset({
     "integrationLatency", "integrationStatus", "path", "protocol", "requestId", "requestTime", "requestTimeEpoch",
     "resourcePath", "responseLatency", "responseLength", "routeKey", "stage", "status",
 })  # fmt: skip
-# Of an HTTP API's format a pipe right after a name counts as part of it.
+# In the format of an HTTP API, a pipe right after a name counts as part of the name.
 _VARIABLE = {
     "HTTP": re.compile(r"\$(?:\{context\.([^}]*)\}|context\.([A-Za-z0-9_.|-]+))"),
     "WEBSOCKET": re.compile(r"\$(?:\{context\.([^}]*)\}|context\.([A-Za-z0-9_.-]+))"),
@@ -58,7 +58,7 @@ _VARIABLE = {
 def accept(
     account: Account, call: Call, protocol: str, settings: dict[str, str], before: dict[str, str]
 ) -> dict[str, str]:
-    """Return the settings as API Gateway keeps them; raise AwsError if it refuses them. ``before``: those set now."""
+    """Return the settings as API Gateway stores them. Raise AwsError if it refuses. ``before``: current settings."""
     destination, text = settings.get("DestinationArn"), settings.get("Format")
     if not destination or not text:
         raise bad("Access Log value missing. Expected destinationArn and format.")
@@ -75,30 +75,30 @@ def accept(
         check_role(account, call.region)
         known = logs_backends[account.account_id][call.region].groups
         if group is not None and group not in known and account.behaviour.refuses_missing_websocket_log_groups:
-            # Not recorded for these APIs. Source: what radkawar/stackd makes of the refusal for HTTP APIs.
+            # Not recorded for these APIs. Source: radkawar/stackd, from the refusal for HTTP APIs.
             message = f"Cannot enable logging. LogDestination: {group} does not exist"
             raise AwsError("NotFoundException", message, 404)
     return {"DestinationArn": destination, "Format": text}
 
 
 def check_role(account: Account, region: str) -> None:
-    """A WebSocket API logs with the account's role, as a REST API does; an HTTP API needs none."""
+    """Check the account's log role, with which WebSocket APIs log, as REST APIs do. HTTP APIs need no role."""
     if not apigateway_backends[account.account_id][region].account.cloudwatch_role_arn:
         raise bad(NO_ROLE)
 
 
 def _group(arn: str, protocol: str) -> str | None:
-    """The log group that the ARN names; None for a Firehose stream."""
+    """Return the log group that the ARN names; None for a Firehose stream."""
     if not arn.startswith("arn:"):
         raise bad(f"Invalid ARN specified in the request. ARNs must start with 'arn:': {arn}")
     parsed = Arn.parse(arn)
     service, resource = parsed.service, parsed.resource
     if service == "firehose" and protocol == "WEBSOCKET":
-        # Taken as REST APIs take it: inferred, since both log with the account's role.
+        # Accepted as by REST APIs: inferred, because both log with the account's role.
         if not resource.startswith("deliverystream/amazon-apigateway-"):
             raise bad(_NOT_A_DESTINATION)
         return None
-    # An HTTP API has no Firehose destinations, though the refusal names them. Source:
+    # HTTP APIs have no Firehose destinations, although the refusal names them. Source:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-vs-rest.html
     if service != "logs" or not resource.startswith("log-group:"):
         raise bad(_NOT_A_DESTINATION)

@@ -34,13 +34,13 @@ _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", 
 
 @hook
 def _api_exists(account: Account, call: Call) -> None:
-    """Every call under ``/v2/apis/ID`` is refused alike if there is no such API."""
+    """Refuse every call under ``/v2/apis/ID`` if the API does not exist, always with the same text."""
     if call.service == "apigatewayv2" and call.http_path.startswith("/v2/apis/") and "ApiId" in call.params:
         api_of(account, call)
 
 
 def described(account: Account, region: str, api: Any) -> dict[str, Any]:
-    """Return the API as CreateApi answers; what is not set is absent, tags too.
+    """Return the API as CreateApi does: members that are not set are absent, also tags.
 
     *Source:* radkawar/stackd ``testdata/aws/apigateway/{http_log_settings,rest_websocket_logs}.json``.
     """
@@ -67,8 +67,9 @@ def described(account: Account, region: str, api: Any) -> dict[str, Any]:
 
 @rule("apigatewayv2", "CreateApi")
 def _create(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """With a ``Target`` (quick create) it has a route, an integration and the stage ``$default`` that deploys by
-    itself, all three managed by API Gateway; CloudTrail is expected to tell of CreateApi alone.
+    """Create the API. With a ``Target`` (quick create), also a route, an integration and the stage ``$default``.
+
+    The stage has auto-deploy, and API Gateway manages all three. CloudTrail is expected to record only CreateApi.
 
     *Source:* botocore's service model of CreateApi.
     """
@@ -88,7 +89,7 @@ def _create(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def _new_api(account: Account, call: Call, *, name: str, protocol: str, tags: dict[str, str]) -> Any:
-    """Create an API with an identifier as AWS makes them: ten lower case letters and digits, where moto has eight.
+    """Create an API with an id like those of AWS: ten lower case letters and digits, where moto has eight.
 
     *Source:* radkawar/stackd ``testdata/aws/apigateway/rest_websocket_logs.json``.
     """
@@ -116,7 +117,7 @@ def _new_api(account: Account, call: Call, *, name: str, protocol: str, tags: di
 
 
 def _set(account: Account, api: Any, params: dict[str, Any]) -> None:
-    """The API has what the parameters name; the rest stays."""
+    """Set the members of the API that the parameters name, and keep the others."""
     for parameter, attribute in (
         ("ApiKeySelectionExpression", "api_key_selection_expression"),
         ("CorsConfiguration", "cors_configuration"),
@@ -152,13 +153,13 @@ def _quick_create(account: Account, api: Any, target: str, route_key: str, crede
         target=f"integrations/{integration.id}",
     )
     extras(account, api).managed |= {integration.id, route.route_id}
-    born = now(account)
-    api.stages["$default"] = Stage("$default", born, born, is_managed=True, auto_deploy=True)
+    created = now(account)
+    api.stages["$default"] = Stage("$default", created, created, is_managed=True, auto_deploy=True)
     deploy_automatically(account, api)
 
 
 def _with_tags(account: Account, region: str, api: Any) -> dict[str, Any]:
-    """Return the API as reads and updates answer: with its tags, also where it has none.
+    """Return the API as answers of reads and updates have it: with its tags, also if it has none.
 
     *Source:* cloud-custodian's recordings ``test_apigwv2_api_update`` of 2025-01 and ``test_apigwv2_stage_query`` of
     2023-08; the AWS CLI's example of ``get-apis``.
@@ -194,7 +195,7 @@ def _delete_cors(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigatewayv2", "DeleteApi")
 def _delete(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The API is gone with its stages, of which CloudTrail tells nothing."""
+    """Delete the API with its stages. CloudTrail records nothing about the stages."""
     api = api_of(account, call)
     del backend_of(account, call.region).apis[api.api_id]
     return {}
@@ -204,7 +205,7 @@ def _delete(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def _tagged(account: Account, call: Call) -> tuple[Any, Stage | None] | None:
-    """The API, or the API and its stage, behind the ARN; None for what else can be tagged, such as VPC links."""
+    """Return the API and, if the ARN is that of a stage, the stage; None for other resources, such as VPC links."""
     arn = unquote(call.params["ResourceArn"])
     found = re.fullmatch(r"arn:aws[a-z-]*:apigateway:([a-z0-9-]+)::/apis/([^/]+)(?:/stages/([^/]+))?", arn)
     if found is None:
@@ -260,10 +261,10 @@ def _get_tags(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 
 @rule("apigatewayv2", "ImportApi")
 def _import(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """An HTTP API with the document's routes and tags. No stage is made: only the console adds one.
+    """Create an HTTP API with the document's routes and tags. It has no stage: only the console adds one.
 
     *Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-open-api.html ; ImportApi has no
-    parameter for a stage. That none comes of it is inferred.
+    parameter for a stage. That it creates none is inferred.
     """
     document = _document(call)
     api = _new_api(account, call, name=document["info"]["title"], protocol="HTTP", tags=_document_tags(document))
@@ -273,7 +274,7 @@ def _import(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigatewayv2", "ReimportApi")
 def _reimport(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The document's routes take the place of the API's own; its stages stay, and those with auto-deploy follow."""
+    """Replace the API's routes by those of the document. Its stages stay; those with auto-deploy are deployed."""
     document, api = _document(call), api_of(account, call)
     api.routes.clear()
     api.integrations.clear()
@@ -285,7 +286,7 @@ def _reimport(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def _document(call: Call) -> dict[str, Any]:
-    """The body as OpenAPI 3, the only kind HTTP APIs take, in JSON or YAML. The refusals' wordings are not recorded."""
+    """Return the body, OpenAPI 3 in JSON or YAML, all that HTTP APIs accept. Wordings of refusals are not recorded."""
     text = call.params["Body"]
     try:
         document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
@@ -299,7 +300,10 @@ def _document(call: Call) -> dict[str, Any]:
 
 
 def _document_tags(document: dict[str, Any]) -> dict[str, str]:
-    """*Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-extensions-tag-value.html"""
+    """Return the tags in the document.
+
+    *Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-extensions-tag-value.html
+    """
     key = "x-amazon-apigateway-tag-value"
     return {tag["name"]: str(tag[key]) for tag in document.get("tags") or [] if key in tag}
 

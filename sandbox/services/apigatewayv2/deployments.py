@@ -1,4 +1,4 @@
-"""Deployments of HTTP and WebSocket APIs, those that auto-deploy makes among them, and lists of routes in pages."""
+"""Deployments of HTTP and WebSocket APIs, also those of auto-deploy, and lists of routes in pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sandbox.core.call import Call
     from sandbox.core.registry import Proceed
 
-#: What deploying an API without routes is refused with.
+#: The text with which AWS refuses to deploy an API without routes.
 #: *Source:* of HTTP APIs: cloud-custodian's recording ``test_apigwv2_stage_update`` of 2025-01 (in 2020,
 #: mach-composer/mach-composer-cli issue 42, it said "no routes"); aws/serverless-application-model issue 2512.
 _NO_ROUTES = {
@@ -22,7 +22,7 @@ _NO_ROUTES = {
     "WEBSOCKET": "At least one route is required before deploying the Api",
 }
 
-#: The description of a deployment that auto-deploy makes. *Source:* the AWS CLI's example of ``get-deployment``.
+#: The description of a deployment that auto-deploy creates. *Source:* the AWS CLI's example of ``get-deployment``.
 _AUTOMATIC = "Automatic deployment triggered by changes to the Api configuration"
 
 
@@ -35,10 +35,10 @@ def _deploy(account: Account, api: Any, *, is_automatic: bool, description: str 
 
 
 def deploy_automatically(account: Account, api: Any) -> None:
-    """Every stage with auto-deploy shows the API as it is now, or says why it does not.
+    """Deploy the API to every stage with auto-deploy, or set the stage's message to the reason of the failure.
 
-    No CloudTrail record is expected of it. *Source:* the sentence of success: the AWS CLI's example of
-    ``apigatewayv2 get-stages``; that of failure: cloud-custodian's recording ``test_apigwv2_stage_update``.
+    No CloudTrail record is expected of it. *Source:* the message of success: the AWS CLI's example of
+    ``apigatewayv2 get-stages``; that of a failure: cloud-custodian's recording ``test_apigwv2_stage_update``.
     """
     stages = [stage for stage in api.stages.values() if stage.auto_deploy]
     if not stages:
@@ -64,9 +64,9 @@ def deploy_automatically(account: Account, api: Any) -> None:
     "DeleteIntegration",
 )
 def _change(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """As moto answers; then stages with auto-deploy follow.
+    """Make the change as moto does, then deploy the stages with auto-deploy.
 
-    An integration is over the internet unless it says otherwise. *Source:* botocore's service model.
+    The default connection type of an integration is INTERNET. *Source:* botocore's service model.
     """
     api = api_of(account, call)
     if call.operation == "CreateRoute":
@@ -85,7 +85,7 @@ def _change(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 
 @rule("apigatewayv2", "CreateDeployment")
 def _create_deployment(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """With a stage's name the stage is pointed to it. No stage is made: unlike a REST API's, it must exist.
+    """Create a deployment. With the name of a stage, point the stage to it; unlike with REST APIs, it must exist.
 
     That a stage with auto-deploy is refused follows from the model: its DeploymentId "can't be updated".
     """
@@ -114,7 +114,7 @@ def _get_deployments(account: Account, call: Call, _: Proceed) -> dict[str, Any]
 
 @rule("apigatewayv2", "UpdateDeployment")
 def _update_deployment(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The description, the only thing of a deployment that can change."""
+    """Change the description, the only member of a deployment that can change."""
     deployment = _deployment(account, call)
     if "Description" in call.params:
         deployment = replace(deployment, description=call.params["Description"])
@@ -124,7 +124,7 @@ def _update_deployment(account: Account, call: Call, _: Proceed) -> dict[str, An
 
 @rule("apigatewayv2", "DeleteDeployment")
 def _delete_deployment(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """A deployment that a stage points to stays, as a REST API's does; not recorded for these APIs."""
+    """Delete the deployment. Refuse it if a stage points to it, as with REST APIs; not recorded for these APIs."""
     deployment, api = _deployment(account, call), api_of(account, call)
     if any(stage.deployment_id == deployment.id for stage in api.stages.values()):
         raise bad("Active stages pointing to this deployment must be moved or deleted")
@@ -140,7 +140,7 @@ def _deployment(account: Account, call: Call) -> Deployment:
 
 
 def _described(deployment: Deployment) -> dict[str, Any]:
-    """*Source:* radkawar/stackd ``testdata/aws/apigateway/http_logs.json``."""
+    """Return the deployment. *Source:* radkawar/stackd ``testdata/aws/apigateway/http_logs.json``."""
     answer: dict[str, Any] = {
         "AutoDeployed": deployment.is_automatic,
         "CreatedDate": deployment.created,
@@ -150,7 +150,7 @@ def _described(deployment: Deployment) -> dict[str, Any]:
     return {**answer, "Description": deployment.description} if deployment.description else answer
 
 
-# ---- routes and integrations, in pages, with what quick create made marked as such
+# ---- routes and integrations, in pages; those of quick create are marked as managed
 
 
 @rule("apigatewayv2", "GetRoutes", "GetIntegrations")
@@ -172,5 +172,5 @@ def _marked(account: Account, call: Call, item: dict[str, Any]) -> dict[str, Any
 
 
 def _without_empty(item: dict[str, Any]) -> dict[str, Any]:
-    """A route without request parameters shows none. *Source:* the AWS CLI's example of ``get-routes``."""
+    """Return the route without empty request parameters. *Source:* the AWS CLI's example of ``get-routes``."""
     return {name: value for name, value in item.items() if (name, value) != ("RequestParameters", {})}

@@ -1,7 +1,7 @@
-"""Log delivery: what stands between an HTTP API's access log settings and its log group.
+"""Log delivery, with which HTTP APIs write access logs to a log group.
 
-The caller needs permissions in CloudWatch Logs, the group must exist, and ``delivery.logs.amazonaws.com`` must be
-allowed to write to it by a resource policy, which AWS adds where there is none.
+The caller needs permissions in CloudWatch Logs, the group must exist, and a resource policy must allow
+``delivery.logs.amazonaws.com`` to write to it. AWS adds the policy if it is missing.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.call import Call
 
-#: What the caller needs to switch an HTTP API's access log on or change it, in the order in which it is asked here.
-#: *Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html . Recorded is a refusal
-#: for lack of the first alone; that AWS asks for each of the others in the caller's name is inferred from that page.
+#: Permissions of the caller to switch on or change an HTTP API's access log, in the order of the checks here.
+#: *Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html . Recorded is only a
+#: refusal without the first; that AWS checks each of the others for the caller is inferred from that page.
 ACTIONS = (
     "logs:CreateLogDelivery",
     "logs:UpdateLogDelivery",
@@ -34,9 +34,9 @@ ACTIONS = (
     "logs:DescribeResourcePolicies",
     "logs:DescribeLogGroups",
 )
-#: To switch it off. Inferred from the same page; nothing is recorded.
+#: Permissions to switch it off. Inferred from the same page; nothing is recorded.
 ACTIONS_TO_END = ("logs:DeleteLogDelivery",)
-#: What they are checked against where that is not everything.
+#: Resources of the permissions that are not checked for all resources.
 _RESOURCES = {"logs:DescribeLogGroups": "arn:aws:logs:{region}:{account}:log-group::log-stream:"}
 
 #: The account's policy to which AWS adds log groups.
@@ -47,7 +47,7 @@ _VALIDATION_STREAM = "log_stream_created_by_aws_to_validate_log_delivery_subscri
 
 
 def enable(account: Account, call: Call, group_name: str) -> None:
-    """Access logs of an HTTP API reach the group; otherwise AwsError and nothing has changed."""
+    """Allow log delivery to write an HTTP API's access logs to the group. Raise AwsError if AWS would refuse."""
     authorise(account, call, ACTIONS)
     group = logs_backends[account.account_id][call.region].groups.get(group_name)
     if group is None:
@@ -69,10 +69,10 @@ def enable(account: Account, call: Call, group_name: str) -> None:
 
 
 def authorise(account: Account, call: Call, actions: tuple[str, ...]) -> None:
-    """The caller has the permissions in CloudWatch Logs. API Gateway words a lack of them as a bad request.
+    """Check the caller's permissions in CloudWatch Logs. Without them API Gateway answers a bad request.
 
-    *Source:* radkawar/stackd ``testdata/aws/apigateway/http_logs.json``; the words for a permission that nothing allows
-    (and nothing denies) follow those that IAM has elsewhere.
+    *Source:* radkawar/stackd ``testdata/aws/apigateway/http_logs.json``; the text for a permission that nothing allows
+    (and nothing denies) follows IAM's texts elsewhere.
     """
     wanted = [Need(action, _RESOURCES.get(action, "*").format(region=call.region, account=account.account_id))
               for action in actions]  # fmt: skip
@@ -99,7 +99,7 @@ def reaches(account: Account, region: str, group_name: str) -> bool:
 
 
 def _is_allowed(account: Account, region: str, group: Any) -> bool:
-    """Log delivery may write to the group, by the account's policies or by the group's own."""
+    """Return whether policies of the account or of the group allow log delivery to write to the group."""
     documents = [load(text) for text in policies.documents(account, region, group)]
     context = {
         "aws:SourceAccount": account.account_id,
@@ -113,7 +113,7 @@ def _is_allowed(account: Account, region: str, group: Any) -> bool:
 
 
 def _allow_in_group(account: Account, region: str, group: Any) -> None:
-    """The group's own policy lets log delivery in; no policy of the account changes.
+    """Allow log delivery in the group's own policy, and change no policy of the account.
 
     *Source:* radkawar/stackd ``testdata/aws/apigateway/http_logs.json``, of 2026-09, in us-east-1.
     """
@@ -127,12 +127,12 @@ def _allow_in_group(account: Account, region: str, group: Any) -> None:
 
 
 def _allow_in_account(account: Account, region: str, group_name: str) -> None:
-    """The account's policy has an entry for the group, or, once it is nearly full, one for all of /aws/vendedlogs/.
+    """Add an entry for the group to the account's policy; if it is nearly full, one for all of /aws/vendedlogs/.
 
-    Entries are never taken out again. *Source:* how AWS did it until 2025 at least: anomalyco/sst issues 125 and 6231
+    Entries are never removed. *Source:* the behaviour of AWS until at least 2025: anomalyco/sst issues 125 and 6231
     (the texts, the limits), https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html ; the shape of the
-    statements: the policy that stands in radkawar/stackd ``testdata/aws/apigateway/http_log_settings.json``. How near
-    the limit is "nearly full" is not known: here it is where no room would be left for the entry for /aws/vendedlogs/.
+    statements: the policy in radkawar/stackd ``testdata/aws/apigateway/http_log_settings.json``. At
+    which length AWS considers it nearly full is unknown: here, when no space is left for the entry of /aws/vendedlogs/.
     """
     known = policies.of_account(account, region)
     own = known.get(ACCOUNT_POLICY)
@@ -153,7 +153,7 @@ def _allow_in_account(account: Account, region: str, group_name: str) -> None:
             raise _refused("Insufficient permissions to enable logging")
         return
     if own is None and len(known) >= policies.MOST_IN_ACCOUNT:
-        # That AWS says so of a region with all its policies taken is inferred.
+        # That AWS answers this in a region that has the maximum of policies is inferred.
         raise _refused("Insufficient permissions to enable logging. Resource limit exceeded.")
     policies.put_for_account(account, region, ACCOUNT_POLICY, _text(wanted))
 
@@ -194,7 +194,10 @@ def _text(document: Document) -> str:
 
 
 def _too_long(account: Account) -> AwsError:
-    """*Source:* anomalyco/sst issue 6231, with 51200 of 2025-11; 5120 before."""
+    """Return the error for a policy that is too long.
+
+    *Source:* anomalyco/sst issue 6231, with 51200 of 2025-11; 5120 before.
+    """
     return _refused(
         "Cannot enable logging. Policy document length breaking Cloudwatch Logs Constraints, either < 1 or > "
         f"{account.behaviour.resource_policy_limit}"

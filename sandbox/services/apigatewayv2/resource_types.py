@@ -40,7 +40,7 @@ def _retag(client: Any, arn: str, old: Mapping[str, str], new: Mapping[str, str]
 
 @resource_type
 class Api(_V2):
-    """Made of its properties, or by an import of its definition and then of its other properties."""
+    """An API, created from its properties, or imported from its definition and then changed to its other properties."""
 
     name = "AWS::ApiGatewayV2::Api"
     create_call, update_call, delete_call, keys = "create_api", "update_api", "delete_api", ()
@@ -48,8 +48,8 @@ class Api(_V2):
     attributes: ClassVar[Mapping[str, str]] = {"ApiId": "ApiId", "ApiEndpoint": "ApiEndpoint"}
     _definition: ClassVar[tuple[str, ...]] = ("Body", "BodyS3Location", "BasePath", "FailOnWarnings")
     ignored = frozenset(_definition)
-    #: What only quick create takes.
-    _at_birth: ClassVar[tuple[str, ...]] = ("ProtocolType", "Target", "RouteKey", "CredentialsArn", "Tags")
+    #: Properties that only CreateApi accepts.
+    _only_at_creation: ClassVar[tuple[str, ...]] = ("ProtocolType", "Target", "RouteKey", "CredentialsArn", "Tags")
 
     def create(self, context: Context, properties: Properties) -> Made:
         body = _body(context, properties)
@@ -72,7 +72,7 @@ class Api(_V2):
         return {}
 
     def _set(self, client: Any, api_id: str, properties: Properties) -> None:
-        wanted = without(properties, *self.ignored, *self._at_birth)
+        wanted = without(properties, *self.ignored, *self._only_at_creation)
         if wanted:
             client.update_api(**shaped(client, "update_api", {**wanted, "ApiId": api_id}))
 
@@ -83,7 +83,7 @@ def _arn(context: Context, api_id: str, stage_name: str | None = None) -> str:
 
 
 def _body(context: Context, properties: Properties) -> str | None:
-    """The API's definition as text, None where the template has none."""
+    """Return the API's definition as text; None if the template has none."""
     location = properties.get("BodyS3Location")
     if location:
         version = {"VersionId": location["Version"]} if "Version" in location else {}
@@ -95,7 +95,7 @@ def _body(context: Context, properties: Properties) -> str | None:
 
 @resource_type
 class V2Stage(_V2):
-    """A property that the template drops is taken back from the stage, by the API's own calls for that."""
+    """A stage. A property that is removed from the template is removed from the stage, with the calls for that."""
 
     name = "AWS::ApiGatewayV2::Stage"
     create_call, update_call, delete_call = "create_stage", "update_stage", "delete_stage"
@@ -135,7 +135,7 @@ class V2Deployment(_V2):
     name = "AWS::ApiGatewayV2::Deployment"
     create_call, update_call, delete_call = "create_deployment", "update_deployment", "delete_deployment"
     identity, identity_parameter = "DeploymentId", "DeploymentId"
-    # A stage that a deployment creates is not taken over by another one.
+    # A stage with another name is another stage.
     also_replaced_by = frozenset({"StageName"})
     attributes: ClassVar[Mapping[str, str]] = {"DeploymentId": "DeploymentId"}
 

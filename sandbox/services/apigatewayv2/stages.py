@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}|\$default")
 
-#: What the default route settings show where nobody set anything; a route's own settings show only what was set.
+#: The default route settings of a new stage. Settings of a route have only the members that were set.
 DEFAULT_ROUTE_SETTINGS: dict[str, dict[str, Any]] = {
     "HTTP": {"DetailedMetricsEnabled": False},
     "WEBSOCKET": {"DataTraceEnabled": False, "DetailedMetricsEnabled": False, "LoggingLevel": "OFF"},
@@ -31,7 +31,7 @@ DEFAULT_ROUTE_SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def described(api: Any, stage: Stage) -> dict[str, Any]:
-    """The stage as GetStage answers: what is not set is absent, except maps, which are empty."""
+    """Return the stage as GetStage does: members that are not set are absent, except maps, which are empty."""
     answer: dict[str, Any] = {
         "AccessLogSettings": dict(stage.access_log) or None,
         "ApiGatewayManaged": stage.is_managed or None,
@@ -70,8 +70,8 @@ def _create(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
         raise bad("Stage name only allows a-zA-Z0-9_- or $default")  # the wording is not recorded
     if name in api.stages:
         raise AwsError("ConflictException", "Stage already exists", 409)
-    born = now(account)
-    stage = Stage(name, born, born, tags=dict(call.params.get("Tags") or {}))
+    created = now(account)
+    stage = Stage(name, created, created, tags=dict(call.params.get("Tags") or {}))
     _change(account, call, api, stage)
     api.stages[name] = stage
     if stage.auto_deploy:
@@ -81,11 +81,11 @@ def _create(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigatewayv2", "UpdateStage")
 def _update(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """What is sent changes, all of it or nothing; what is not sent stays."""
+    """Change the members that are sent, all or none, and keep the others."""
     api, before = api_of(account, call), stage_of(account, call)
     if before.is_managed and account.behaviour.managed_stage_is_locked:
-        # The model says "You can't modify the $default stage", and AWS takes access log settings for it all the same
-        # (approov/quickstart-aws-api-gateway-v2, in 2021). A refusal was never seen: the wording is made up.
+        # The model says "You can't modify the $default stage", but AWS accepts access log settings for it
+        # (approov/quickstart-aws-api-gateway-v2, in 2021). No refusal is recorded: the wording is invented.
         raise bad("You can't modify the $default stage, which is managed by API Gateway")
     stage = deepcopy(before)
     _change(account, call, api, stage)
@@ -104,7 +104,7 @@ def _delete(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigatewayv2", "DeleteAccessLogSettings")
 def _delete_access_log(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The access log is off; a stage without one is left as it is."""
+    """Switch the access log off. A stage without one does not change."""
     api, stage = api_of(account, call), stage_of(account, call)
     if stage.access_log:
         if api.protocol_type == "HTTP":
@@ -116,8 +116,11 @@ def _delete_access_log(account: Account, call: Call, _: Proceed) -> dict[str, An
 
 @rule("apigatewayv2", "DeleteRouteSettings")
 def _delete_route_settings(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The route follows the default route settings again. That a route without settings is refused is inferred from
-    the model, which has NotFoundException, and from UpdateStage's words."""
+    """Remove the settings of the route, which then follows the default route settings.
+
+    That a route without settings is refused is inferred from the model, which has NotFoundException, and from the text
+    of UpdateStage.
+    """
     stage, key = stage_of(account, call), call.params["RouteKey"]
     if key not in stage.route_settings:
         raise _no_route(key)
@@ -130,7 +133,7 @@ def _delete_route_settings(account: Account, call: Call, _: Proceed) -> dict[str
 
 
 def _change(account: Account, call: Call, api: Any, stage: Stage) -> None:
-    """The stage, new or a draft, is as the parameters say; otherwise AwsError."""
+    """Change the stage, a new one or a draft, as the parameters say. Raise AwsError if AWS would refuse them."""
     params = call.params
     _set_deployment(account, params, api, stage)
     if "Description" in params:
@@ -138,21 +141,24 @@ def _change(account: Account, call: Call, api: Any, stage: Stage) -> None:
     if params.get("ClientCertificateId"):
         stage.client_certificate_id = params["ClientCertificateId"]
     for name, value in (params.get("StageVariables") or {}).items():
-        # An empty value takes the variable away. Source: hashicorp/terraform-provider-aws apigatewayv2/stage.go
+        # An empty value removes the variable. Source: hashicorp/terraform-provider-aws apigatewayv2/stage.go
         if value:
             stage.variables[name] = value
         else:
             stage.variables.pop(name, None)
     _set_route_settings(account, call, api, stage)
     if params.get("AccessLogSettings") is not None:
-        # A member not sent stays, so an empty object changes nothing, and is refused where there is no access log.
+        # A member that is not sent stays. So an empty object changes nothing; without an access log it is refused.
         merged = {**stage.access_log, **params["AccessLogSettings"]}
         stage.access_log = access_logs.accept(account, call, api.protocol_type, merged, stage.access_log)
 
 
 def _set_deployment(account: Account, params: dict[str, Any], api: Any, stage: Stage) -> None:
-    """A stage with auto-deploy takes no deployment from its caller. *Source:* the model ("Can't be updated if
-    autoDeploy is enabled"), aws-controllers-k8s/apigatewayv2-controller pull request 15; the words are not recorded."""
+    """Set the deployment of the stage. Refuse it for a stage with auto-deploy.
+
+    *Source:* the model ("Can't be updated if autoDeploy is enabled"), aws-controllers-k8s/apigatewayv2-controller pull
+    request 15; the wording is not recorded.
+    """
     was_automatic = stage.auto_deploy
     if params.get("AutoDeploy") is not None:
         stage.auto_deploy = params["AutoDeploy"]
@@ -166,11 +172,11 @@ def _set_deployment(account: Account, params: dict[str, Any], api: Any, stage: S
 
 
 def _set_route_settings(account: Account, call: Call, api: Any, stage: Stage) -> None:
-    """Merge what is sent into the settings: of the stage member by member, of the routes route by route.
+    """Merge the request into the default route settings, member by member, and into the settings of routes, by route.
 
-    Within a route's own settings it is not recorded: it is switch ``partial_route_settings``. Whoever
-    sends routes is refused while the stage has settings of a route that does not exist, sent or not. *Source:*
-    DianaIonita/serverless-api-gateway-throttling, issues 33 and 43. That a call without routes is not, is inferred.
+    Whether settings of one route are merged is not recorded: switch ``partial_route_settings``. A call with routes is
+    refused while the stage has settings of a route that does not exist, whether the call names it or not. *Source:*
+    DianaIonita/serverless-api-gateway-throttling, issues 33 and 43. That a call without routes is accepted is inferred.
     """
     protocol = api.protocol_type
     default, routes = call.params.get("DefaultRouteSettings"), call.params.get("RouteSettings") or {}
@@ -179,7 +185,7 @@ def _set_route_settings(account: Account, call: Call, api: Any, stage: Stage) ->
         if key not in known:
             raise _no_route(key)
     for sent in (default or {}, *routes.values()):
-        # Even OFF is refused; a data trace that is off is taken, and not kept.
+        # Even OFF is refused; a data trace that is off is accepted, and not stored.
         if protocol == "HTTP" and ("LoggingLevel" in sent or sent.get("DataTraceEnabled")):
             raise bad("Execution logs are not supported on protocolType HTTP")
     if default is not None:
@@ -198,9 +204,9 @@ def _all_settings(stage: Stage) -> list[dict[str, Any]]:
 
 
 def _fitted(protocol: str, sent: dict[str, Any]) -> dict[str, Any]:
-    """The settings as they are kept. A level that does not exist is no error: it becomes OFF.
+    """Return the settings as AWS stores them. A level that does not exist is no error: it becomes OFF.
 
-    Recorded of ``DEBUG``; that it goes for lower case too is inferred.
+    Recorded for ``DEBUG``; inferred for lower case.
     """
     fitted = dict(sent)
     if protocol == "HTTP":
@@ -211,5 +217,8 @@ def _fitted(protocol: str, sent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _no_route(key: str) -> AwsError:
-    """*Source:* terraform-aws-modules/terraform-aws-apigateway-v2 pull request 80."""
+    """Return the error for a route that does not exist.
+
+    *Source:* terraform-aws-modules/terraform-aws-apigateway-v2 pull request 80.
+    """
     return AwsError("NotFoundException", f"Unable to find Route by key {key} within the provided RouteSettings", 404)

@@ -1,4 +1,4 @@
-"""What an HTTP or WebSocket API has beyond moto's: stages, deployments, and which of its parts API Gateway manages."""
+"""State of HTTP and WebSocket APIs that moto does not have: stages, deployments, parts that API Gateway manages."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.call import Call
 
-#: GetApis, GetStages and their like give at most so many a page. The model names no number: v1's are taken.
+#: Default and highest number of items on a page of GetApis, GetStages and others. Not documented: those of v1.
 PAGE, LONGEST_PAGE = 25, 500
 
 
 @dataclass(slots=True)
 class Stage:
-    """A stage of an HTTP or WebSocket API; settings are under the SDK's names."""
+    """A stage of an HTTP or WebSocket API. Settings have the names of the SDK."""
 
     name: str
     created: datetime
     updated: datetime
     is_managed: bool = False
-    #: None where the caller never said: then the answer leaves it out.
+    #: None if no caller has set it: then answers do not have it.
     auto_deploy: bool | None = None
     deployment_id: str | None = None
     deployment_message: str | None = None
@@ -54,12 +54,12 @@ class Deployment:
 
 @dataclass(slots=True)
 class ApiExtras:
-    """What moto's Api has no room for."""
+    """Members of an API that moto's Api does not have."""
 
     created: datetime
     ip_address_type: str = "ipv4"
     deployments: dict[str, Deployment] = field(default_factory=dict)
-    #: Ids of the route and integration that quick create made.
+    #: Ids of the route and integration of quick create.
     managed: set[str] = field(default_factory=set)
 
 
@@ -75,12 +75,12 @@ def backend_of(account: Account, region: str) -> Any:
 
 
 def api_of(account: Account, call: Call) -> Any:
-    """moto's API that the call names, or AWS's refusal."""
+    """Return moto's API that the call names. Raise AwsError if it does not exist."""
     return api_by_id(account, call.region, call.params["ApiId"])
 
 
 def api_by_id(account: Account, region: str, api_id: str) -> Any:
-    """*Source:* the text: aws/aws-sam-cli issue 7030."""
+    """Return moto's API with the id. Raise AwsError. *Source* of its text: aws/aws-sam-cli issue 7030."""
     api = backend_of(account, region).apis.get(api_id)
     if api is None:
         raise AwsError("NotFoundException", f"Invalid API identifier specified {account.account_id}:{api_id}", 404)
@@ -92,7 +92,10 @@ def stage_of(account: Account, call: Call) -> Stage:
 
 
 def stage_by_name(api: Any, name: str) -> Stage:
-    """*Source:* the text is REST APIs' (hashicorp/terraform-provider-aws issue 12756); not recorded for these."""
+    """Return the stage of the name. Raise AwsError if it does not exist.
+
+    *Source* of its text: that of REST APIs (hashicorp/terraform-provider-aws issue 12756); not recorded for these.
+    """
     stage = api.stages.get(name)
     if stage is None:
         raise AwsError("NotFoundException", "Invalid stage identifier specified", 404)
@@ -101,7 +104,7 @@ def stage_by_name(api: Any, name: str) -> Stage:
 
 
 def page[T](items: Sequence[T], params: Mapping[str, Any], key: Callable[[T], str]) -> tuple[list[T], dict[str, str]]:
-    """One page of the items in the order of their keys, and the answer's ``NextToken`` if there are more.
+    """Return one page of the items, sorted by key, and ``NextToken`` for the answer if there are more.
 
     ``MaxResults`` is text in this API. The wording of the refusals is not recorded.
     """
@@ -123,12 +126,12 @@ def page[T](items: Sequence[T], params: Mapping[str, Any], key: Callable[[T], st
 
 
 def now(account: Account) -> datetime:
-    """The time as these APIs tell it, in whole seconds."""
+    """Return the time in whole seconds, as these APIs have it."""
     return account.now().replace(microsecond=0)
 
 
 def new_id(length: int) -> str:
-    """An identifier as API Gateway makes them: lower case letters and digits."""
+    """Return an identifier like those of API Gateway: lower case letters and digits."""
     return "".join(random.choices(string.ascii_lowercase + string.digits, k=length))  # noqa: S311 -- a name, no secret
 
 

@@ -1,4 +1,4 @@
-"""CloudWatch's calls about alarms, and the rules of composite ones."""
+"""CloudWatch's calls about alarms, and the rules of composite alarms."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def alarms_named(text: str) -> set[str]:
 
 
 def rule_holds(text: str, states: dict[str, str]) -> bool:
-    """*Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html"""
+    """Return whether the rule of a composite alarm is true for these states of alarms.
+
+    *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
+    """
 
     def holds(node: ast.AST) -> bool:
         match node:
@@ -76,7 +79,7 @@ def names_in(query: dict[str, Any]) -> set[str]:
 
 @rule("cloudwatch", "PutMetricAlarm")
 def put_metric_alarm(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The alarm exists; a new one has too little data, one that was there keeps its state.
+    """Create or replace the alarm. A new one has the state INSUFFICIENT_DATA; an existing one keeps its state.
 
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     """
@@ -86,14 +89,14 @@ def put_metric_alarm(account: Account, call: Call, proceed: Proceed) -> dict[str
 
 @rule("cloudwatch", "PutCompositeAlarm")
 def put_composite_alarm(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The alarm exists, and watches alarms that do."""
+    """Create or replace the composite alarm. Refuse a rule about alarms that do not exist."""
     backend, params = cloudwatch_backends[account.account_id][call.region], call.params
     unknown = alarms_named(params["AlarmRule"]) - backend.alarms.keys()
     if unknown:
         message = f"Could not save the composite alarm as alarms [{', '.join(sorted(unknown))}] do not exist"
         raise AwsError("ValidationError", message)  # the wording is not recorded
 
-    def put() -> None:  # moto has no such operation, but keeps such alarms
+    def put() -> None:  # moto has no such operation, but stores such alarms
         backend.put_metric_alarm(
             name=params["AlarmName"],
             namespace="",
@@ -135,7 +138,7 @@ def _put(account: Account, call: Call, put: Callable[[], object]) -> dict[str, A
 
 
 def _check_alarm(params: dict[str, Any]) -> None:
-    """Refusals, whose wording is not recorded except where CloudFormation's users quote it."""
+    """Refuse invalid parameters. The wordings are not recorded, except those that users of CloudFormation quote."""
     if params.get("ComparisonOperator") not in COMPARISONS:
         raise _invalid(f"The sandbox knows no ComparisonOperator {params.get('ComparisonOperator')}")
     if "Threshold" not in params:
@@ -189,7 +192,7 @@ def _check_queries(params: dict[str, Any]) -> list[int]:
 
 
 def periods_of(params: dict[str, Any]) -> list[int]:
-    """Return the length in seconds of each period that the alarm names; none: the period is a minute."""
+    """Return the length in seconds of each period in the alarm; empty if it names none, which means one minute."""
     if "Metrics" not in params:
         return [int(params.get("Period", 0))]
     stats = [each["MetricStat"] for each in params["Metrics"] if "MetricStat" in each]
@@ -202,7 +205,7 @@ def _invalid(message: str) -> AwsError:
 
 @rule("cloudwatch", "SetAlarmState")
 def set_alarm_state(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The alarm is in the state until it is evaluated; its actions run as ever."""
+    """Set the state of the alarm, until its next evaluation, and run its actions."""
     alarm = cloudwatch_backends[account.account_id][call.region].alarms.get(call.params["AlarmName"])
     if alarm is None:
         raise AwsError("ResourceNotFound", "", 404)
@@ -215,7 +218,7 @@ def set_alarm_state(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudwatch", "DescribeAlarmHistory")
 def describe_alarm_history(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """What happened to alarms, newest first unless asked otherwise, on one page."""
+    """Return the history of alarms, by default newest first, on one page."""
     params = call.params
     items = [
         item

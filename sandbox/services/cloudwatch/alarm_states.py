@@ -1,4 +1,4 @@
-"""What follows when an alarm's state changes: its history, an event on the bus, and its actions."""
+"""Changes of an alarm's state: the alarm's history, an event on the bus, and actions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEY_REFUSED = "CloudWatch Alarms does not have authorization to access the SNS 
 def change(
     account: Account, region: str, alarm: Any, state: str, reason: str, data: dict[str, Any], moment: datetime
 ) -> None:
-    """The alarm is in the state; if it was in another one, its actions and the event bus know.
+    """Set the state of the alarm. If it was another one, send an event and run the actions.
 
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
     """
@@ -62,7 +62,7 @@ def change(
 
 
 def _act(account: Account, alarm: Any, action: str, message: str, subject: str, moment: datetime) -> None:
-    """The topic has the message, or the alarm's history says why not: nobody else is told.
+    """Send the message to the topic. A failure is recorded only in the history of the alarm.
 
     *Source:* https://repost.aws/knowledge-center/cloudwatch-receive-sns-for-alarm-trigger
     """
@@ -94,7 +94,7 @@ def remember(alarm: Any, moment: datetime, kind: str, summary: str, data: dict[s
 
 
 def _message(account: Account, region: str, alarm: Any, before: str, reason: str, moment: datetime) -> dict[str, Any]:
-    """What a subscriber gets. *Source:* the example of the User Guide, "Amazon SNS message format"."""
+    """Return the message for subscribers. *Source:* the example of the User Guide, "Amazon SNS message format"."""
     params: dict[str, Any] = vars(alarm)["params"]
     if alarm.rule is None:
         names = (

@@ -1,14 +1,15 @@
-"""CloudWatch's alarms: evaluated every minute of the account's clock, and told to topics when their state changes.
+"""Evaluates CloudWatch alarms at each full minute of the account's clock; changes of state are sent to topics.
 
-moto keeps alarms and evaluates none. At each full minute the queues publish their metrics, and every alarm looks back
-from there over its periods. Clocks that are moved far are followed minute by minute for a day and an hour at most.
+moto stores alarms and does not evaluate them. At each full minute the queues publish their metrics, and every alarm is
+evaluated over its periods until then. If the clock is moved far, at most 25 hours are evaluated minute by minute.
 
-An alarm whose evaluation range is longer than a day is evaluated once an hour, and sees what metrics had at the full
-hour: a new one is evaluated at once all the same.
+An alarm with an evaluation range longer than a day is evaluated once an hour, with the metrics of the full hour; a new
+one is also evaluated at once.
 
-*Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html and the pages beside
-it, alarm-evaluation and alarm-warm-up. Not here: high-resolution alarms, anomaly detection, actions other than topics;
-and where AWS looks at samples older than the evaluation range to make up for missing ones, these are taken as missing.
+*Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html and the pages next
+to it, alarm-evaluation and alarm-warm-up. Not implemented: high-resolution alarms, anomaly detection, actions other
+than topics; where AWS uses samples older than the evaluation range in place of missing ones, these count as missing
+here.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MINUTE = timedelta(minutes=1)
-#: Minutes that are followed one by one when the clock is moved.
+#: Highest number of minutes that are evaluated one by one when the clock is moved.
 _FOLLOWED = 25 * 60
 _WORDS = {
     "GreaterThanOrEqualToThreshold": "greater than or equal to",
@@ -58,7 +59,7 @@ class Alarms:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """There are no alarms yet."""
+        """Start the thread."""
         self._ending.clear()
         self._seen = _minute(self.account.now())
         if isinstance(self.account.clock, MovableClock):
@@ -67,7 +68,7 @@ class Alarms:
         self._thread.start()
 
     def stop(self) -> None:
-        """No alarm is evaluated any more."""
+        """Stop the thread."""
         if isinstance(self.account.clock, MovableClock):
             self.account.clock.unwatch(self.follow)
         self._ending.set()
@@ -82,7 +83,7 @@ class Alarms:
                 self.follow()
 
     def follow(self) -> None:
-        """Every alarm was evaluated at each full minute that has passed."""
+        """Evaluate all alarms at each full minute since the last evaluation."""
         with self._evaluating:
             now = _minute(self.account.now())
             minutes = min(int((now - self._seen) / _MINUTE), _FOLLOWED)
@@ -90,7 +91,7 @@ class Alarms:
             self._evaluate([now - _MINUTE * back for back in reversed(range(minutes))])
 
     def evaluate(self) -> None:
-        """Every alarm was evaluated as at the end of the minute that runs, with what it has brought so far."""
+        """Evaluate all alarms as at the end of the current minute, with the metrics until now."""
         with self._evaluating:
             self._evaluate([_minute(self.account.now()) + _MINUTE])
 
@@ -107,18 +108,18 @@ class Alarms:
 
 
 class _Evaluation:
-    """All alarms of one region, at one moment."""
+    """The evaluation of all alarms of one region at one time."""
 
     def __init__(
         self, account: Account, region: str, samples: Metrics, moment: datetime, end: datetime | None = None
     ) -> None:
-        """``end``: of the newest period that alarms look at; the moment, if None."""
+        """``end``: end of the newest period; None for ``moment``."""
         self._account, self._region, self._samples, self._moment = account, region, samples, moment
         self._end = end or moment
         self._backend = cloudwatch_backends[account.account_id][region]
 
     def run(self) -> None:
-        """Every alarm is in the state that its metrics ask for; composite ones come after those they watch."""
+        """Set the state of every alarm by its metrics; composite alarms come after the alarms in their rules."""
         alarms = list(self._backend.alarms.values())
         for alarm in alarms:
             if alarm.rule is None:
@@ -133,16 +134,16 @@ class _Evaluation:
                 )  # fmt: skip
 
     def _evaluate_if_due(self, alarm: Any) -> None:
-        """Evaluate the alarm, unless it spans more than a day and has been evaluated in this hour."""
+        """Evaluate the alarm, unless its range is longer than a day and it was evaluated in this hour."""
         if not _spans_days(vars(alarm)["params"]):
-            self._judge(alarm)
+            self._set_state(alarm)
             return
         hour = self._moment.replace(minute=0)
         if vars(alarm).get("evaluated_at") != hour:
             vars(alarm)["evaluated_at"] = hour
-            _Evaluation(self._account, self._region, self._samples, self._moment, hour)._judge(alarm)
+            _Evaluation(self._account, self._region, self._samples, self._moment, hour)._set_state(alarm)
 
-    def _judge(self, alarm: Any) -> None:
+    def _set_state(self, alarm: Any) -> None:
         params: dict[str, Any] = vars(alarm)["params"]
         try:
             period, values = self._values(params)
@@ -164,7 +165,7 @@ class _Evaluation:
         change(self._account, self._region, alarm, state, reason, data, self._moment)
 
     def _values(self, params: dict[str, Any]) -> tuple[int, Series]:
-        """The length of a period, and the watched value in each, oldest first."""
+        """Return the length of a period in seconds, and the value of each period, oldest first."""
         count = int(params["EvaluationPeriods"])
         if "Metrics" not in params:
             period = int(params["Period"])
@@ -233,9 +234,9 @@ def _spans_days(params: dict[str, Any]) -> bool:
 
 
 def _is_warming_up(alarm: Any, values: Series, moment: datetime) -> bool:
-    """Return whether the alarm still waits for its metric to begin: it then keeps its state, INSUFFICIENT_DATA.
+    """Return whether the alarm is in its warm-up period and its metric has no data: it keeps INSUFFICIENT_DATA.
 
-    The time runs from the creation of the alarm. What it does when an alarm gets a warm-up period later on is not
+    The period begins with the creation of the alarm. What AWS does when an alarm gets a warm-up period later is not
     recorded, except that a period that has ended does not begin again.
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_WarmUpConfiguration.html
     """
@@ -246,7 +247,7 @@ def _is_warming_up(alarm: Any, values: Series, moment: datetime) -> bool:
 
 
 def _state(params: dict[str, Any], values: Series, before: str) -> tuple[str, str]:
-    """The state for these values, and why.
+    """Return the state for these values, and its reason.
 
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
@@ -258,17 +259,19 @@ def _state(params: dict[str, Any], values: Series, before: str) -> tuple[str, st
     missing = len(values) - len(known)
     if treatment == "breaching":
         breaching += missing
-    told = f"{len(known)} datapoint{'s' if len(known) != 1 else ''} {known}"
+    found = f"{len(known)} datapoint{'s' if len(known) != 1 else ''} {known}"
     if not known and treatment == "ignore":
         return before, ""
     if not known and treatment == "missing":
         return "INSUFFICIENT_DATA", f"Insufficient Data: {len(values)} datapoints were unknown."
     if not known:
-        told = f"no datapoints were received for {len(values)} periods and {missing} missing datapoints were treated as"
-        told += " [Breaching]" if treatment == "breaching" else " [NonBreaching]"
+        found = (
+            f"no datapoints were received for {len(values)} periods and {missing} missing datapoints were treated as"
+        )
+        found += " [Breaching]" if treatment == "breaching" else " [NonBreaching]"
     if breaching >= needed:
-        return "ALARM", f"Threshold Crossed: {told} was {_WORDS[comparison]} the threshold ({threshold})."
-    return "OK", f"Threshold Crossed: {told} was not {_WORDS[comparison]} the threshold ({threshold})."
+        return "ALARM", f"Threshold Crossed: {found} was {_WORDS[comparison]} the threshold ({threshold})."
+    return "OK", f"Threshold Crossed: {found} was not {_WORDS[comparison]} the threshold ({threshold})."
 
 
 def _minute(moment: datetime) -> datetime:

@@ -1,7 +1,7 @@
-"""Contributor Insights: rules over log groups, and who contributes most.
+"""Contributor Insights: rules about log groups, and their top contributors.
 
 *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/ContributorInsights-RuleSyntax.html ; the
-wording of refusals is not recorded. Not here: the common log format, log groups by ARN.
+wording of refusals is not recorded. Not implemented: the common log format, log groups by ARN.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-#: Filter's operator -> does the field (None if absent) fit what is wanted.
+#: Operator of a filter -> function that returns whether the field (None if absent) matches the value.
 _FILTERS: dict[str, Callable[[Any, Any], bool]] = {
     "In": lambda value, wanted: value is not None and str(value) in wanted,
     "NotIn": lambda value, wanted: value is not None and str(value) not in wanted,
@@ -53,7 +53,7 @@ _FILTERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def check(text: str) -> dict[str, Any]:
-    """The definition, if CloudWatch would take it."""
+    """Return the definition. Raise AwsError if CloudWatch would refuse it."""
     try:
         definition: Any = json.loads(text)
     except ValueError as error:
@@ -107,7 +107,7 @@ def _field(event: Any, path: str) -> Any:
 def _contributions(
     account: Account, region: str, rule_: Any, start: datetime, end: datetime
 ) -> Iterator[tuple[datetime, tuple[str, ...], float]]:
-    """(time, keys, value) of each log event that counts."""
+    """Yield (time, keys, value) of each log event that the rule counts."""
     definition = json.loads(rule_.definition)
     contribution = definition["Contribution"]
     first = max(start, vars(rule_).get("enabled_at", start))
@@ -125,7 +125,7 @@ def _contributions(
                 try:
                     event = json.loads(logged.message)
                 except ValueError:
-                    continue  # as CloudWatch passes over what is no JSON
+                    continue  # CloudWatch ignores lines that are not JSON
                 keys = [_field(event, path) for path in contribution["Keys"]]
                 fits = all(
                     _FILTERS[operation](_field(event, each["Match"]), wanted)
@@ -140,7 +140,7 @@ def _contributions(
 
 
 def datapoint(account: Account, region: str, name: str, start: datetime, end: datetime) -> dict[str, float]:
-    """The rule's metrics from *start* to before *end*; none where nobody contributed."""
+    """Return the metrics of the rule from *start* to before *end*; empty without contributors."""
     found = cloudwatch_backends[account.account_id][region].insight_rules.get(name)
     if found is None or found.state != "ENABLED":
         return {}
@@ -167,9 +167,9 @@ def datapoint(account: Account, region: str, name: str, start: datetime, end: da
 
 @rule("cloudwatch", "PutInsightRule")
 def put_insight_rule(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The rule exists, and counts what is logged from now on: nothing older.
+    """Create the rule, which counts log events from now on.
 
-    *Source:* .../ContributorInsights-CreateRule.html beside the page on syntax.
+    *Source:* .../ContributorInsights-CreateRule.html next to the page about the syntax.
     """
     check(call.params["RuleDefinition"])
     name = call.params["RuleName"]
@@ -184,7 +184,7 @@ def put_insight_rule(account: Account, call: Call, proceed: Proceed) -> dict[str
 
 @rule("cloudwatch", "GetInsightRuleReport")
 def get_insight_rule_report(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Who contributed most, and the rule's metrics period by period."""
+    """Return the top contributors, and the metrics of the rule for each period."""
     params = call.params
     found = cloudwatch_backends[account.account_id][call.region].insight_rules.get(params["RuleName"])
     if found is None:

@@ -1,4 +1,4 @@
-"""Dashboards, whose bodies CloudWatch reads before it takes them."""
+"""Dashboards, and the checks of their definitions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLUMNS = 24
 
 @rule("cloudwatch", "PutDashboard")
 def put_dashboard(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The dashboard is as given, or its body's faults are told one by one.
+    """Create or replace the dashboard. Raise AwsError that lists the faults of its body.
 
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
     (structure; the wording of single faults is not recorded), hashicorp/terraform-provider-aws (the error's code).
@@ -44,7 +44,7 @@ def put_dashboard(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def _faults(body: Any) -> Iterator[tuple[str, str]]:
-    """(path, fault) of everything that CloudWatch would refuse."""
+    """Yield (path, fault) for everything that CloudWatch would refuse."""
     widgets = body.get("widgets") if isinstance(body, dict) else None
     if not isinstance(widgets, list):
         yield "/", "Should have required property 'widgets'"

@@ -1,7 +1,8 @@
-"""Metric math, and the simplest of Metrics Insights: pure, from an expression and series of values to one series.
+"""Metric math and simple queries of Metrics Insights. Pure: an expression and series of values result in one series.
 
-*Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html ; not here: search
-(testing/metric_search.py has it), anomaly detection, functions of time.
+*Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+Not implemented: search
+(see testing/metric_search.py), anomaly detection, functions of time.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: A value for each period, oldest first; None where there is none.
+#: A value for each period, oldest first; None for a period without a value.
 type Series = list[float | None]
 #: A metric of a Contributor Insights rule: (rule name, metric) -> its series.
 type Insight = Callable[[str, str], Series]
 
 
 class ExpressionError(Exception):
-    """An expression that CloudWatch refuses, or that the sandbox does not know."""
+    """CloudWatch refuses the expression, or the sandbox does not implement it."""
 
 
 def parse(expression: str) -> ast.expr:
-    """The expression's tree; ExpressionError if it is none."""
+    """Return the tree of the expression. Raise ExpressionError if it is invalid."""
     text = re.sub(r"&&", " and ", re.sub(r"\|\|", " or ", expression.strip()))
     text = re.sub(r"\b(AND|OR)\b", lambda found: found[1].lower(), text)
     try:
@@ -37,7 +38,7 @@ def parse(expression: str) -> ast.expr:
 
 
 def names(expression: str) -> set[str]:
-    """The ids of other metrics that the expression uses."""
+    """Return the ids of other metrics in the expression."""
     tree = parse(expression)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
@@ -45,7 +46,7 @@ def names(expression: str) -> set[str]:
 
 
 def evaluate(expression: str, series: Mapping[str, Series], insight: Insight, periods: int) -> Series:
-    """The expression's value for each of the *periods*."""
+    """Return the value of the expression for each of the *periods*."""
     value = _Evaluation(series, insight, periods).value(parse(expression))
     if isinstance(value, list) and value and isinstance(value[0], list):
         raise ExpressionError("The expression must give one time series.")
@@ -151,7 +152,7 @@ class _Evaluation:
         return node.id if isinstance(node, ast.Name) else str(self.value(node))
 
     def _aggregated(self, reduce: Callable[[Sequence[float]], float], value: Any) -> Any:
-        """Of several series, one; of one series, one number."""
+        """Return one series for several, and one number for one series."""
         if not isinstance(value, list):
             return value
         if value and isinstance(value[0], list):
@@ -184,9 +185,12 @@ _STATISTICS = {"SUM": "Sum", "MAX": "Maximum", "MIN": "Minimum", "AVG": "Average
 
 
 def selected(query: str) -> tuple[str, str, str, frozenset[str] | None, dict[str, str]]:
-    """A query's (statistic, metric, namespace, dimensions if named, wanted values); without GROUP BY and ORDER BY.
+    """Return (statistic, metric, namespace, dimensions or None, required values) of a query.
 
-    *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-querylanguage.html
+    GROUP BY and ORDER BY are not implemented.
+
+    *Source:*
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-querylanguage.html
     """
     found = _SELECT.match(query)
     if found is None:

@@ -1,4 +1,4 @@
-"""CloudWatch's metrics: those that AWS's services publish by themselves, and statistics of any over time."""
+"""CloudWatch metrics: those that AWS services publish, and statistics of metrics over time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def put(
     dimensions: Mapping[str, str],
     moment: datetime | None = None,
 ) -> None:
-    """The metrics (name -> value, unit) have one more sample each, now or at the *moment*."""
+    """Add one sample to each metric (name -> value, unit), now or at the *moment*."""
     data = [
         {
             "MetricName": name,
@@ -46,10 +46,11 @@ def put(
 
 
 def put_queues(account: Account, region: str, moment: datetime) -> None:
-    """Every queue of the region has published its depth and age, which SQS does once a minute.
+    """Publish the depth and age of every queue of the region, as SQS does once a minute.
 
-    *Source:* https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-    (not here: a queue goes silent when it was not used for six hours).
+    *Source:*
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    (not implemented: a queue that was not used for six hours publishes nothing).
     """
     now = account.now()
     for queue in list(sqs_backends[account.account_id][region].queues.values()):
@@ -77,7 +78,7 @@ class _Sample:
 
 
 class Metrics:
-    """The samples of one region's metrics as they are now."""
+    """The current samples of the metrics of one region."""
 
     def __init__(self, account: Account, region: str) -> None:
         found: defaultdict[Key, list[_Sample]] = defaultdict(list)
@@ -95,11 +96,11 @@ class Metrics:
         self._times = {key: [each.time for each in samples] for key, samples in self._samples.items()}
 
     def keys(self) -> Iterable[Key]:
-        """Every metric that has samples."""
+        """Return the keys of all metrics that have samples."""
         return self._samples.keys()
 
     def statistic(self, key: Key, name: str, start: datetime, end: datetime, unit: str | None = None) -> float | None:
-        """The metric's statistic from *start* to before *end*; None where it has no samples."""
+        """Return the statistic of the metric from *start* to before *end*; None without samples."""
         times = self._times.get(key)
         if not times:
             return None
@@ -109,7 +110,7 @@ class Metrics:
 
 
 def key(metric: Mapping[str, Any]) -> Key:
-    """What tells a metric from all others: namespace, name, and all of its dimensions."""
+    """Return the identity of a metric: its namespace, name and dimensions."""
     dimensions = frozenset((each["Name"], str(each["Value"])) for each in metric.get("Dimensions") or [])
     return str(metric.get("Namespace")), str(metric["MetricName"]), dimensions
 

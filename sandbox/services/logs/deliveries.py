@@ -1,12 +1,12 @@
 """CloudWatch Logs' delivery of vended logs: sources, destinations, and the deliveries that connect them.
 
-Of API Gateway's logs the execution logs of REST stages (``EXECUTION_LOGS``) can be delivered, since 2026-09. While a
-stage has a delivery, API Gateway writes nothing to ``API-Gateway-Execution-Logs_*``; see ``rest_requests``.
+Of API Gateway's logs, execution logs of REST stages (``EXECUTION_LOGS``) can be delivered since 2026-09. While a stage
+has a delivery, API Gateway writes nothing to ``API-Gateway-Execution-Logs_*``; see ``rest_requests``.
 
 *Source:* botocore's service model of ``logs``; API Gateway developer guide, "Create a log delivery for REST API
-execution logs" and "Delete a log delivery for REST API execution logs". Wordings of refusals, where one is recorded:
+execution logs" and "Delete a log delivery for REST API execution logs". Recorded wordings of refusals:
 aws-cloudformation/cloudformation-coverage-roadmap issue 2513, aws-samples/sample-autonomous-cloud-coding-agents pull
-request 662, hashicorp/terraform-provider-aws; the others are moto's or are not recorded.
+request 662, hashicorp/terraform-provider-aws; the others are those of moto, or not recorded.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 #: The log type of a REST stage's execution logs.
 EXECUTION_LOGS = "EXECUTION_LOGS"
-#: The documented form of a stage's ARN has the account; that of API Gateway's own calls has none.
+#: The documented form of a stage's ARN has the account; the form in calls of API Gateway does not.
 _STAGE_ARN = re.compile(r"arn:aws:apigateway:([a-z0-9-]+):(\d{12})?:/restapis/([^/]+)/stages/([^/]+)")
 _NAME = re.compile(r"[\w-]{1,60}")
 _PAGE = 50
 _FORMATS = ("w3c", "raw", "json", "plain", "parquet")
-#: By the service in the ARN of what receives the logs.
+#: Type of a destination, by the service in the ARN of the resource that receives the logs.
 _TYPES = {"logs": "CWL", "s3": "S3", "firehose": "FH"}
 _ID = string.ascii_letters + string.digits
 
 
 @dataclass(slots=True)
 class _Deliveries:
-    """What a region has: sources and destinations by name, deliveries by id, each as the Describe calls show it."""
+    """Sources and destinations by name, and deliveries by id, of one region, as the Describe calls return them."""
 
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     destinations: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ def _of(account: Account, region: str) -> _Deliveries:
 
 
 def destinations_of_stage(account: Account, region: str, api_id: str, stage_name: str) -> list[str]:
-    """The ARNs of what receives the stage's execution logs; none: API Gateway writes them to the standard group."""
+    """Return the ARNs of the resources that receive the stage's execution logs; empty for the standard log group."""
     here = _of(account, region)
     names = {
         name
@@ -78,9 +78,9 @@ def destinations_of_stage(account: Account, region: str, api_id: str, stage_name
 
 @rule("logs", "PutDeliverySource")
 def _put_source(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Of one resource and log type there is one source, whose resource cannot be changed.
+    """Create or update the source. A resource has one source for each log type, whose resource cannot be changed.
 
-    A stage without execution logs is refused; the wording is not recorded.
+    Refuse a stage without execution logs; the wording is not recorded.
     """
     params, sources = call.params, _of(account, call.region).sources
     name, arn, log_type = params["name"], params["resourceArn"], params["logType"]
@@ -156,9 +156,9 @@ def _delete_source(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("logs", "PutDeliveryDestination")
 def _put_destination(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Another resource of the same type may take the place of the first: the parameters are overwritten.
+    """Create or replace the destination. The type of its resource cannot change.
 
-    What receives the logs is not looked for, here and when it is connected: nothing is recorded of either.
+    Whether AWS checks that the resource exists, here or when it is connected, is not recorded: it is not checked.
     """
     params, destinations = call.params, _of(account, call.region).destinations
     name = params["name"]
@@ -219,7 +219,7 @@ def _delete_destination(account: Account, call: Call, _: Proceed) -> dict[str, A
 
 @rule("logs", "CreateDelivery")
 def _create(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """A source has one delivery to each type of destination. Of destinations in other accounts there are none here."""
+    """Create the delivery. A source has one for each type of destination. Other accounts have no destinations here."""
     params, here = call.params, _of(account, call.region)
     source = _found(here.sources, params["deliverySourceName"], "Delivery Source")
     arn = params["deliveryDestinationArn"]
@@ -256,7 +256,7 @@ def _describe(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("logs", "UpdateDeliveryConfiguration")
 def _update(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """It changes what is delivered and how, never from where to where."""
+    """Change the fields and the format of the delivery. Its source and destination cannot change."""
     delivery = _found(_of(account, call.region).deliveries, call.params["id"], "Delivery")
     delivery |= _configuration(call.params)
     return {}
@@ -270,7 +270,7 @@ def _delete(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     return {}
 
 
-# ---- what they share
+# ---- shared
 
 
 def _page(call: Call, member: str, key: str, found: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -311,7 +311,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_format(output_format: str | None) -> None:
-    """*Source:* localstack/localstack ``test_logs_delivery.snapshot.json`` of 2026-02."""
+    """Refuse an unknown format. *Source:* localstack/localstack ``test_logs_delivery.snapshot.json`` of 2026-02."""
     if output_format is not None and output_format not in _FORMATS:
         raise _invalid(
             f"1 validation error detected: Value '{output_format}' at 'outputFormat' failed to satisfy constraint: "

@@ -1,8 +1,8 @@
-"""Metric and subscription filters of log groups: they belong to their group, and are deleted with it.
+"""Metric and subscription filters, which belong to a log group and are deleted with it.
 
-*Source*: localstack/localstack ``test_logs_{metric,subscription}_filters.snapshot.json`` of 2026-02; that a missing
-group is refused for metric filters too, and that filters are deleted with their group, is inferred from the service
-model (ResourceNotFoundException) and from what they are part of.
+*Source:* localstack/localstack ``test_logs_{metric,subscription}_filters.snapshot.json`` of 2026-02; that a missing
+group is also refused for metric filters, and that filters are deleted with their group, is inferred from the service
+model (ResourceNotFoundException).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def of_group(account: Account, region: str, group_name: str) -> list[dict[str, Any]]:
-    """Return the group's metric filters, as moto keeps them."""
+    """Return the group's metric filters, as moto stores them."""
     kept: list[dict[str, Any]] = logs_backends[account.account_id][region].filters.metric_filters
     return [each for each in kept if each["logGroupName"] == group_name]
 
@@ -34,8 +34,11 @@ def delete_of_group(account: Account, region: str, group_name: str) -> None:
 
 @rule("logs", "PutMetricFilter")
 def _put(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """A filter of the same name is replaced. *Source:* botocore's documentation ("Creates or updates"); of the
-    refusal: localstack ``test_logs_metric_filters.snapshot.json`` of 2026-02."""
+    """Create the filter, or replace the one of the same name.
+
+    *Source:* botocore's documentation ("Creates or updates"); of the refusal: localstack
+    ``test_logs_metric_filters.snapshot.json`` of 2026-02.
+    """
     _check_group(account, call)
     transformations = call.params["metricTransformations"]
     if len(transformations) > 1:
@@ -62,7 +65,7 @@ def _describe(account: Account, call: Call, _: Proceed) -> None:
 
 @rule("logs", "DescribeSubscriptionFilters")
 def _describe_subscriptions(_: Account, __: Call, proceed: Proceed) -> dict[str, Any]:
-    """Without a role there is no ``roleArn``."""
+    """Return the filters. One without a role has no ``roleArn``."""
     answer = proceed()
     shown = [{**each, "applyOnTransformedLogs": False} for each in answer["subscriptionFilters"]]
     return {**answer, "subscriptionFilters": [_without_none(each) for each in shown]}

@@ -1,4 +1,4 @@
-"""KMS keys of log groups: CloudWatch Logs takes one that exists, is enabled, and lets it in by the key's policy."""
+"""Checks of the KMS keys of log groups: a key must exist, be enabled, and allow CloudWatch Logs in its policy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.call import Call
 
-#: What the key's policy must allow. *Source:* Amazon CloudWatch Logs user guide, "Encrypt log data in CloudWatch Logs
-#: using AWS Key Management Service"; that each of them is tried is inferred.
+#: Actions that the key's policy must allow. *Source:* Amazon CloudWatch Logs user guide, "Encrypt log data in
+#: CloudWatch Logs using AWS Key Management Service"; that AWS checks each of them is inferred.
 _ACTIONS = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:GenerateDataKey", "kms:DescribeKey")
 
 
 def check(account: Account, call: Call, group_name: str, key_arn: str) -> None:
-    """The key is one that CloudWatch Logs can use for the group; otherwise AwsError. Of another account's keys the
-    sandbox knows nothing, and takes them all.
+    """Raise AwsError unless CloudWatch Logs can use the key for the group. Keys of other accounts are all accepted.
 
     *Source:* of the first text, of a key that is not found: hashicorp/terraform issue 24194, here for keys of other
     regions; of the second: hashicorp/terraform-provider-aws issue 29282, ministryofjustice/modernisation-platform

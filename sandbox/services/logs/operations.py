@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 512
 _NAME = re.compile(r"[.\-_/#A-Za-z0-9]+")
-#: What DescribeLogGroups shows of a group that was found by a name pattern.
-#: *Source:* aws/aws-sdk issues 448 and 608; localstack/localstack ``test_logs_groups.snapshot.json`` of 2026-02. Of
-#: ``kmsKeyId`` and ``retentionPolicyName`` nothing is recorded; the API reference names three members and neither.
+#: Members of a group in an answer of DescribeLogGroups by a name pattern.
+#: *Source:* aws/aws-sdk issues 448 and 608; localstack/localstack ``test_logs_groups.snapshot.json`` of 2026-02.
+#: Nothing is recorded about ``kmsKeyId`` and ``retentionPolicyName``; the API reference names three other members.
 _SHOWN_BY_PATTERN = frozenset(
     {"arn", "creationTime", "logGroupArn", "logGroupClass", "logGroupName", "metricFilterCount"}
 )
 _MOST_TAGS = 50
 _TAG_KEY, _TAG_VALUE = re.compile(r"[\w\s.:/=+\-@]{1,128}"), re.compile(r"[\w\s.:/=+\-@]{0,256}")
-#: The retentions PutRetentionPolicy takes, in days.
+#: The retentions that PutRetentionPolicy accepts, in days.
 RETENTIONS = frozenset(
     {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 )
@@ -41,7 +41,10 @@ RETENTIONS = frozenset(
 
 @rule("logs", "CreateLogGroup")
 def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """*Source* of the text on the length: localstack/localstack ``test_logs_groups.snapshot.json`` of 2026-02."""
+    """Create the group.
+
+    *Source* of the text about the length: localstack/localstack ``test_logs_groups.snapshot.json`` of 2026-02.
+    """
     name = call.params["logGroupName"]
     if len(name) > _LONGEST_NAME:
         raise _invalid(f"Invalid LogGroup or LogStream, both must have length less than or equal to {_LONGEST_NAME}.")
@@ -58,14 +61,14 @@ def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
         keys.check(account, call, name, key)
     proceed()
     group = logs_backends[account.account_id][call.region].groups[name]
-    group.creation_time = account.now().astimezone(UTC).replace(tzinfo=None)  # moto keeps times of UTC without a zone
+    group.creation_time = account.now().astimezone(UTC).replace(tzinfo=None)  # moto stores UTC without a zone
     vars(group)["log_group_class"] = call.params.get("logGroupClass", "STANDARD")
     vars(group)["deletion_protection"] = call.params.get("deletionProtectionEnabled", False)
     return {}
 
 
 def _check_tags(call: Call) -> None:
-    """Refuse tags that the model does not take, and AWS's own unless a service sets them. Wordings not recorded."""
+    """Refuse tags against the model, and tags of AWS unless a service sets them. The wordings are not recorded."""
     tags = call.params.get("tags")
     if tags is None:
         return
@@ -112,7 +115,7 @@ def _put_retention(_: Account, call: Call, proceed: Proceed) -> dict[str, Any] |
 
 @rule("logs", "PutLogEvents")
 def _put_events(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Events of the last 14 days and the next 2 hours of the account's clock are kept, where moto asks the machine's.
+    """Store events of the last 14 days and the next 2 hours, by the account's clock; moto uses the machine's clock.
 
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
     """
@@ -159,12 +162,12 @@ def _group(account: Account, call: Call) -> Any:
 
 @rule("logs", "DescribeLogGroups")
 def _describe(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """By prefix, by pattern (a part of the name, as it is spelled), or by identifiers, of which no page is made.
+    """Return groups by prefix, by pattern (a part of the name, case-sensitive), or by identifiers (without pages).
 
-    Identifiers are names: outside a monitoring account the model allows no ARNs. What happens to one that does not
-    exist is not known: the model names no error for it, so it is left out, unless the sandbox is told to refuse.
+    Identifiers are names: outside a monitoring account the model allows no ARNs. The answer for one that does not exist
+    is not recorded: the model has no error for it, so it is left out, unless a switch makes the sandbox refuse it.
 
-    A pattern's answer lacks the groups' retention and size, and has a token as long as there are groups in it.
+    An answer for a pattern has no retention and size of the groups, and has a token as long as it has groups.
     *Source:* localstack/localstack ``test_logs_groups.snapshot.json`` (one group and a token; no group and none);
     aws/aws-sdk-go-v2 issue 2102.
     """
@@ -194,7 +197,7 @@ def _describe(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     return answer
 
 
-#: The classes that a class asked for stands for. *Source:* botocore's documentation of DescribeLogGroups.
+#: The log group classes that each value of the filter selects. *Source:* botocore's documentation of DescribeLogGroups.
 _CLASSES = {
     "STANDARD": ("STANDARD",),
     "INFREQUENT_ACCESS": ("INFREQUENT_ACCESS", "ESSENTIALS"),
@@ -232,7 +235,7 @@ def _class_of(group: Any) -> str:
 
 
 def _described(account: Account, region: str, group: Any) -> dict[str, Any]:
-    """``arn`` ends in ``:*``, ``logGroupArn`` does not. An account-level retention hides the group's own.
+    """Return the group. ``arn`` ends in ``:*``, ``logGroupArn`` does not. Account-level retention replaces its own.
 
     *Source:* radkawar/stackd ``testdata/aws/logs/ingestion.json`` of 2026-09.
     """
@@ -256,7 +259,7 @@ def _described(account: Account, region: str, group: Any) -> dict[str, Any]:
 
 @rule("logs", "PutAccountPolicy")
 def _put_account_policy(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Kept for retention; the other types of account policy do not concern this account."""
+    """Store a retention policy. Other types of account policies are not implemented."""
     params = call.params
     if params["policyType"] != "RETENTION_POLICY":
         raise AwsError("NotImplemented", f"The sandbox has no account policies of type {params['policyType']}", 501)
@@ -291,7 +294,7 @@ def _delete_account_policy(account: Account, call: Call, _: Proceed) -> dict[str
 
 
 def _prefixes(policy: dict[str, Any]) -> list[str]:
-    """The name prefixes a policy is limited to; without criteria it means every group."""
+    """Return the name prefixes of the policy's groups; a policy without criteria is for every group."""
     criteria = policy.get("selectionCriteria")
     return re.findall(r'"([^"]*)"', criteria) if criteria else [""]
 

@@ -1,4 +1,4 @@
-"""The text of a resource policy as AWS's policy library writes it: CloudWatch Logs shows this and not what was sent.
+"""The text of a resource policy as AWS's policy library writes it. CloudWatch Logs returns this text, not the one sent.
 
 *Source:* localstack/localstack ``test_logs_resource_policies.snapshot.json`` of 2026-02 (a list of one becomes its
 member, a missing Version becomes 2008-10-17) and radkawar/stackd ``testdata/aws/eventbridge/logs_destination.json`` of
@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 _DEFAULT_VERSION = "2008-10-17"
-#: Members of a statement in the order in which they are written.
+#: Members of a statement in their order in the text.
 _MEMBERS = (
     "Sid",
     "Effect",
@@ -23,12 +23,12 @@ _MEMBERS = (
     "NotResource",
     "Condition",
 )
-#: Condition operators in the order in which they are written. Recorded of StringEquals and ArnEquals alone.
+#: Condition operators in their order in the text. Recorded only for StringEquals and ArnEquals.
 _OPERATORS = ("String", "Numeric", "Date", "Bool", "Binary", "IpAddress", "NotIpAddress", "Arn", "Null")
 
 
 def rewritten(text: str) -> str:
-    """Return the policy as a service shows it that keeps the parsed document and not the text. ``text`` is JSON."""
+    """Return the policy as a service returns it that stores the parsed document, not the text. ``text``: JSON."""
     document: dict[str, Any] = json.loads(text)
     statements = document.get("Statement", [])
     written: dict[str, Any] = {"Version": document.get("Version", _DEFAULT_VERSION)}

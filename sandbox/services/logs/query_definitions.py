@@ -27,7 +27,7 @@ _COMMANDS = frozenset(
 
 
 def check(query: str) -> None:
-    """Every command of the query is one, and its brackets and quotes are closed."""
+    """Refuse a query with an unknown command, or with brackets or quotes that are not closed."""
     bare = _without_literals(query)
     for opening, closing in ("()", "[]"):
         if bare.count(opening) != bare.count(closing):
@@ -46,7 +46,7 @@ def check(query: str) -> None:
 
 
 def _without_literals(query: str) -> str:
-    """The query without comments, and with every string and regular expression empty."""
+    """Return the query without comments, and with empty strings and regular expressions."""
     kept: list[str] = []
     rest = query
     while rest:
@@ -72,12 +72,12 @@ def _malformed(message: str) -> AwsError:
 
 
 class SavedQueries(dict[str, dict[str, Any]]):
-    """Saved queries of one region by id, as DescribeQueryDefinitions shows them."""
+    """Saved queries of one region by id, as DescribeQueryDefinitions returns them."""
 
 
 @rule("logs", "PutQueryDefinition")
 def put_query_definition(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The query is saved, as a new one or in the place of the one named by its id."""
+    """Save the query as a new one, or replace the one with the id."""
     params, saved = call.params, account.state(SavedQueries, call.region)
     identifier = params.get("queryDefinitionId") or str(uuid.uuid4())
     if "queryDefinitionId" in params and identifier not in saved:
@@ -97,7 +97,7 @@ def put_query_definition(account: Account, call: Call, _: Proceed) -> dict[str, 
 
 @rule("logs", "DescribeQueryDefinitions")
 def describe_query_definitions(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The saved queries by name, on one page."""
+    """Return the saved queries, sorted by name, on one page."""
     prefix = call.params.get("queryDefinitionNamePrefix", "")
     saved = account.state(SavedQueries, call.region).values()
     found = sorted((each for each in saved if each["name"].startswith(prefix)), key=lambda each: str(each["name"]))
@@ -106,7 +106,7 @@ def describe_query_definitions(account: Account, call: Call, _: Proceed) -> dict
 
 @rule("logs", "DeleteQueryDefinition")
 def delete_query_definition(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The query is gone."""
+    """Delete the query."""
     saved = account.state(SavedQueries, call.region)
     if saved.pop(call.params["queryDefinitionId"], None) is None:
         raise AwsError("ResourceNotFoundException", "The query definition does not exist.")

@@ -1,4 +1,4 @@
-"""Resource policies of CloudWatch Logs: ten of the account in a region, and one of each log group.
+"""Resource policies of CloudWatch Logs: up to ten of the account in a region, and one of each log group.
 
 *Source:* botocore's service model and its documentation of ``logs``; answers and refusals as recorded in
 radkawar/stackd, ``testdata/aws/{apigateway/http_logs,eventbridge/logs_destination}.json`` of 2026-09.
@@ -28,12 +28,12 @@ MOST_IN_ACCOUNT = 10
 class ResourcePolicy:
     document: str
     updated_ms: int
-    #: Of a log group's policy alone: counts its changes.
+    #: Number of changes; only for the policy of a log group.
     revision: int = 0
 
 
 class _AccountPolicies(dict[str, ResourcePolicy]):
-    """The account's policies of one region by name."""
+    """Policies of the account in one region, by name."""
 
 
 def of_account(account: Account, region: str) -> dict[str, ResourcePolicy]:
@@ -42,13 +42,13 @@ def of_account(account: Account, region: str) -> dict[str, ResourcePolicy]:
 
 
 def of_group(group: Any) -> ResourcePolicy | None:
-    """The policy of one of moto's log groups, which goes with the group."""
+    """Return the policy of a log group of moto, which is deleted with the group; None if it has none."""
     found = vars(group).get("sandbox_resource_policy")
     return found if isinstance(found, ResourcePolicy) else None
 
 
 def documents(account: Account, region: str, group: Any) -> list[str]:
-    """Every policy that decides who may write to the group."""
+    """Return the documents of all policies that decide who may write to the group."""
     own = of_group(group)
     return [policy.document for policy in of_account(account, region).values()] + ([own.document] if own else [])
 
@@ -68,7 +68,7 @@ def put_for_group(account: Account, group: Any, document: str) -> ResourcePolicy
 
 @rule("logs", "PutResourcePolicy")
 def _put(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Answer with the document as it was sent; DescribeResourcePolicies shows it rewritten."""
+    """Store the policy. Return the document as it was sent; DescribeResourcePolicies returns it rewritten."""
     params = call.params
     document, name, arn = params.get("policyDocument") or "", params.get("policyName"), params.get("resourceArn")
     if not 1 <= len(document) <= account.behaviour.resource_policy_limit:
@@ -96,8 +96,11 @@ def _put(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def _check_grammar(document: str) -> None:
-    """Refuse what is no policy. Recorded of text that is no JSON and of ``{}``; that a statement needs an effect, a
-    principal and an action is inferred. Any action is taken."""
+    """Refuse an invalid policy. Any action is accepted.
+
+    Recorded for text that is not JSON and for ``{}``; that a statement needs an effect, a principal and an action is
+    inferred.
+    """
     try:
         statements = json.loads(document)["Statement"]
     except (json.JSONDecodeError, TypeError, KeyError):
@@ -119,8 +122,10 @@ def _check_grammar(document: str) -> None:
 
 @rule("logs", "DescribeResourcePolicies")
 def _describe(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Return the policies of the account unless ``policyScope`` is RESOURCE; then that of the log group that is named,
-    or what the sandbox is told to answer where none is."""
+    """Return the policies of the account; with ``policyScope`` RESOURCE, the policy of the named log group.
+
+    Without a named group, a switch of the sandbox decides the answer.
+    """
     params = call.params
     arn = params.get("resourceArn")
     if params.get("policyScope", "ACCOUNT") == "ACCOUNT":
@@ -170,7 +175,7 @@ def _group(account: Account, call: Call, arn: str) -> Any:
 
 
 def _check_revision(policy: ResourcePolicy | None, expected: str | None) -> None:
-    """A log group's policy changes only for a caller that names its current revision; the first needs none."""
+    """Refuse a change of a log group's policy without its current revision; a new policy needs none."""
     if expected is not None and not expected.isdigit():
         raise _invalid("Invalid ExpectedRevisionId")
     if (str(policy.revision) if policy else None) != expected:

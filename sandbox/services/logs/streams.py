@@ -1,4 +1,4 @@
-"""Log streams of CloudWatch Logs, where moto answers otherwise than AWS.
+"""Log streams of CloudWatch Logs, where moto's answers differ from those of AWS.
 
 *Source:* localstack/localstack ``test_logs_streams.snapshot.json``, ``test_logs_events.snapshot.json`` and
 ``test_logs_queries.snapshot.json`` of 2026-02.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @rule("logs", "CreateLogStream")
 def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Create the stream; refuse one that exists, and say so of the stream."""
+    """Create the stream. Refuse one that exists, with a text about the stream."""
     group = _groups(account, call).get(call.params["logGroupName"])
     if group is not None and call.params["logStreamName"] in group.streams:
         raise AwsError("ResourceAlreadyExistsException", "The specified log stream already exists")
@@ -30,7 +30,7 @@ def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 
 @rule("logs", "DescribeLogStreams")
 def _describe(_: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Describe the streams of a group, which is named in one way."""
+    """Return the streams of a group, which the call must name either by name or by identifier."""
     if call.params.get("logGroupName") and call.params.get("logGroupIdentifier"):
         message = "LogGroup name and LogGroup ARN are mutually exclusive parameters."
         raise AwsError("ValidationException", message)
@@ -39,7 +39,7 @@ def _describe(_: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 
 @rule("logs", "GetLogEvents")
 def _get_events(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Return events of a stream; say of a missing stream that it, and not its group, does not exist."""
+    """Return events of a stream. The refusal of a missing stream is about the stream, not about its group."""
     group = _groups(account, call).get(call.params.get("logGroupName", ""))
     if group is not None and call.params["logStreamName"] not in group.streams:
         raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
@@ -48,7 +48,7 @@ def _get_events(account: Account, call: Call, proceed: Proceed) -> dict[str, Any
 
 @rule("logs", "StartQuery")
 def _start_query(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Start a query; name a missing group in the words of the Java client that AWS's answer shows."""
+    """Start a query. Refuse a missing group with the text of a Java client, as AWS does."""
     params, groups = call.params, _groups(account, call)
     names = [params["logGroupName"]] if params.get("logGroupName") else params.get("logGroupNames", [])
     for name in names:

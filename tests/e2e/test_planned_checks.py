@@ -134,7 +134,7 @@ def test_destination_that_stays_missing_is_replaced_after_an_hour(stack: Deploye
     api_id = make_stack(
         stack.sandbox, "shop", AccessLogSetting={"DestinationArn": chosen, "Format": "$context.requestId"}
     )
-    stack.wait_until_logged("partly remediated", api_id, "no access log is kept")
+    stack.wait_until_logged("partly remediated", api_id, "access logs are lost")
     stack.sandbox.wait_until(lambda: len(schedules(stack, api_id)) == 1)
     clock.advance(timedelta(minutes=59))
     stack.wait_until_quiet()

@@ -95,7 +95,7 @@ def test_link_with_a_filter_opens_filtered(page: Path, chromium: Callable[..., s
     """Its script runs under its own content security policy, and what is chosen is in the link."""
     everything = shown(page.read_text())
     assert len(everything) == 7
-    dom = chromium("--dump-dom", f"{page.as_uri()}#q=shop&region=us-east-1&outcome=would+change")
+    dom = chromium("--dump-dom", f"{page.as_uri()}#q=shop&region=us-east-1&outcome=would+be+remediated")
     assert shown(dom) == ["shop/prod"] * 2
     assert "2 of 7 stages shown, filtered by: shop, would be remediated, us-east-1" in dom
     assert shown(chromium("--dump-dom", f"{page.as_uri()}#sort=-stage")) == sorted(everything, reverse=True)

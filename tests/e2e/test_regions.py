@@ -157,7 +157,7 @@ def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed, 
     events.put_rule(Name=names[1], EventPattern='{"source": ["somebody.elses"]}', State="DISABLED")
     parameters = {"SettleSeconds": "0", "SweepRate": "10"}
     deployment.deploy(stack.sandbox, parameters | {"Regions": f"{kept},{failing}"}, **STACK)
-    [detail] = stack.sandbox.wait_until(lambda: findings(stack, "its forwarder is incomplete"))
+    [detail] = stack.sandbox.wait_until(lambda: findings(stack, "the forwarder of the region is incomplete"))
     missing, command = detail.split(" To create them: ")
     assert missing == f"{failing}: {', '.join(names)}, {STACK['stack_name']}-undelivered."
 
@@ -171,7 +171,7 @@ def test_region_whose_forwarder_cannot_be_deployed_is_reported(stack: Deployed, 
     swept = log(stack).count('"message":"Swept"')
     sweep(stack)
     stack.sandbox.wait_until(lambda: log(stack).count('"message":"Swept"') >= swept + 3)
-    assert len(findings(stack, "its forwarder is incomplete")) == 1
+    assert len(findings(stack, "the forwarder of the region is incomplete")) == 1
 
 
 def sweep(stack: Deployed) -> None:

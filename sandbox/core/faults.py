@@ -1,6 +1,6 @@
 """What goes wrong on demand: any call can be refused, lost before it is done, or done without an answer.
 
-``sandbox.faults.add(Fault(Kind.THROTTLED, "apigateway", "UpdateStage"))`` and the next such call meets it.
+``sandbox.faults.add(Fault(FaultType.THROTTLED, "apigateway", "UpdateStage"))`` and the next such call meets it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.core.call import Answer, Call, Caller
 
 
-class Kind(StrEnum):
+class FaultType(StrEnum):
     """What a call meets."""
 
     THROTTLED = "429"
@@ -38,11 +38,11 @@ class Kind(StrEnum):
     KILLED_AFTER = "killed after the call"
 
 
-_BEFORE = {Kind.TIMEOUT: Silence.TIMEOUT, Kind.DROPPED: Silence.DROPPED, Kind.KILLED: Silence.KILLED}
+_BEFORE = {FaultType.TIMEOUT: Silence.TIMEOUT, FaultType.DROPPED: Silence.DROPPED, FaultType.KILLED: Silence.KILLED}
 _AFTER = {
-    Kind.TIMEOUT_AFTER: Silence.TIMEOUT,
-    Kind.DROPPED_AFTER: Silence.DROPPED,
-    Kind.KILLED_AFTER: Silence.KILLED,
+    FaultType.TIMEOUT_AFTER: Silence.TIMEOUT,
+    FaultType.DROPPED_AFTER: Silence.DROPPED,
+    FaultType.KILLED_AFTER: Silence.KILLED,
 }
 
 #: How the services say that there were too many calls, with their HTTP statuses.
@@ -84,7 +84,7 @@ class Fault:
     sandbox's own administrator.
     """
 
-    kind: Kind
+    kind: FaultType
     service: str | None = None
     operation: str | None = None
     times: int | None = 1
@@ -153,27 +153,27 @@ class Faults:
         return None
 
 
-def can_meet(kind: Kind, service: str) -> bool:
+def can_meet(kind: FaultType, service: str) -> bool:
     """Whether the service has such an error."""
-    if kind is Kind.CONFLICT:
+    if kind is FaultType.CONFLICT:
         return service in _CONFLICTS
-    return kind is not Kind.THROTTLED_WITHOUT_CODE or service in ("apigateway", "apigatewayv2")
+    return kind is not FaultType.THROTTLED_WITHOUT_CODE or service in ("apigateway", "apigatewayv2")
 
 
-def refusal(kind: Kind, call: Call) -> AwsError:
+def refusal(kind: FaultType, call: Call) -> AwsError:
     """The error that the call's service answers with."""
     service = call.service
     match kind:
-        case Kind.THROTTLED:
+        case FaultType.THROTTLED:
             return AwsError(*_THROTTLES.get(service, _OTHER_THROTTLE))
-        case Kind.THROTTLED_WITHOUT_CODE:
+        case FaultType.THROTTLED_WITHOUT_CODE:
             return AwsError("", "Too Many Requests", 429)
-        case Kind.CONFLICT:
+        case FaultType.CONFLICT:
             return AwsError(*_CONFLICTS[service])
-        case Kind.ACCESS_DENIED:
+        case FaultType.ACCESS_DENIED:
             message = f"User: {call.caller.arn} is not authorized to perform: {service}:{call.operation}"
             return AwsError(_DENIED.get(service, "AccessDeniedException"), message, 403)
-        case Kind.UNAVAILABLE:
+        case FaultType.UNAVAILABLE:
             return AwsError("ServiceUnavailableException", "Service Unavailable", 503)
         case _:
             return AwsError("InternalFailure", "Internal server error", 500)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sandbox.core.faults import Kind, refusal
+from sandbox.core.faults import FaultType, refusal
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account
@@ -66,7 +66,7 @@ class Quotas:
         self._clock = clock
         self._buckets: dict[tuple[str, str, str], _Bucket] = {}
         self._lock = threading.Lock()
-        self._turns = itertools.cycle((Kind.THROTTLED, Kind.THROTTLED_WITHOUT_CODE))
+        self._turns = itertools.cycle((FaultType.THROTTLED, FaultType.THROTTLED_WITHOUT_CODE))
 
     def interpose(self, account: Account, call: Call, answer: Callable[[], Answer]) -> Answer:
         """The account's answer, or that there were too many calls. A call made by AWS itself counts like another."""
@@ -74,18 +74,18 @@ class Quotas:
             if not self._take(buckets, account.behaviour):
                 self.throttled[call.caller.arn] += 1
                 of_api_gateway = call.service in ("apigateway", "apigatewayv2")
-                raise refusal(self._kind(account.behaviour) if of_api_gateway else Kind.THROTTLED, call)
+                raise refusal(self._kind(account.behaviour) if of_api_gateway else FaultType.THROTTLED, call)
             self.taken[call.caller.arn] += 1
         return answer()
 
-    def _kind(self, behaviour: Behaviour) -> Kind:
+    def _kind(self, behaviour: Behaviour) -> FaultType:
         match behaviour.throttles_without_code:
             case "every other":
                 return next(self._turns)
             case "all":
-                return Kind.THROTTLED_WITHOUT_CODE
+                return FaultType.THROTTLED_WITHOUT_CODE
             case "none":
-                return Kind.THROTTLED
+                return FaultType.THROTTLED
 
     def _buckets_of(self, call: Call, behaviour: Behaviour) -> list[_Bucket]:
         wanted = []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox.core.faults import Fault, Kind
+from sandbox.core.faults import Fault, FaultType
 from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
 from testing.accounts import levels, make_rest_api, make_rest_stage
 from testing.stacks import Deployed
@@ -27,19 +27,19 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 @pytest.mark.parametrize(
     ("kind", "operation"),
     [
-        (Kind.THROTTLED, "GetStage"),
-        (Kind.THROTTLED_WITHOUT_CODE, "UpdateStage"),
-        (Kind.INTERNAL_ERROR, "UpdateStage"),
-        (Kind.UNAVAILABLE, "GetStage"),
-        (Kind.CONFLICT, "UpdateStage"),
-        (Kind.ACCESS_DENIED, "UpdateStage"),
-        (Kind.DROPPED, "GetStage"),
-        (Kind.DROPPED_AFTER, "UpdateStage"),
-        (Kind.KILLED, "UpdateStage"),
-        (Kind.KILLED_AFTER, "UpdateStage"),
+        (FaultType.THROTTLED, "GetStage"),
+        (FaultType.THROTTLED_WITHOUT_CODE, "UpdateStage"),
+        (FaultType.INTERNAL_ERROR, "UpdateStage"),
+        (FaultType.UNAVAILABLE, "GetStage"),
+        (FaultType.CONFLICT, "UpdateStage"),
+        (FaultType.ACCESS_DENIED, "UpdateStage"),
+        (FaultType.DROPPED, "GetStage"),
+        (FaultType.DROPPED_AFTER, "UpdateStage"),
+        (FaultType.KILLED, "UpdateStage"),
+        (FaultType.KILLED_AFTER, "UpdateStage"),
     ],
 )
-def test_one_fault_is_not_the_end_of_it(stack: Deployed, kind: Kind, operation: str) -> None:
+def test_one_fault_is_not_the_end_of_it(stack: Deployed, kind: FaultType, operation: str) -> None:
     faults, runtime = stack.sandbox.faults, stack.sandbox.service(LambdaRuntime)
     met, invoked = len(faults.met), len(runtime.invoked)
     faults.add(Fault(kind, "apigateway", operation))
@@ -48,12 +48,12 @@ def test_one_fault_is_not_the_end_of_it(stack: Deployed, kind: Kind, operation: 
     assert stack.wait_until_quiet() == 0
     assert len(faults.met) == met + 1
     errors = [ended.error for ended in runtime.invoked[invoked:]]
-    assert ("Unhandled" in errors) is (kind in (Kind.KILLED, Kind.KILLED_AFTER))
+    assert ("Unhandled" in errors) is (kind in (FaultType.KILLED, FaultType.KILLED_AFTER))
 
 
 def test_call_that_hangs_is_tried_again(stack: Deployed) -> None:
     """After the ten seconds that one try may take; the function is not cut off."""
-    stack.sandbox.faults.add(Fault(Kind.TIMEOUT_AFTER, "apigateway", "UpdateStage"))
+    stack.sandbox.faults.add(Fault(FaultType.TIMEOUT_AFTER, "apigateway", "UpdateStage"))
     before = len(stack.sandbox.service(LambdaRuntime).invoked)
     stack.set_queue(VisibilityTimeout="60")  # or another environment would take the message meanwhile
     began = time.monotonic()

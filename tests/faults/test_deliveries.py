@@ -9,7 +9,7 @@ import pytest
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Hook, Interposer
 from sandbox.core.call import Answer, AwsError, Call, NoAnswerError
-from sandbox.core.faults import Fault, Kind
+from sandbox.core.faults import Fault, FaultType
 from testing.accounts import get_stage, levels, make_rest_stage, patch_stage
 from testing.builders import record, updated
 from testing.scenarios import SCENARIOS, Scenario
@@ -95,7 +95,7 @@ def test_api_that_hangs_is_given_up_before_the_invocation_is_cut_off() -> None:
     with world() as here:
         apis = [make_rest_stage(here.sandbox) for _ in range(5)]
         here.sandbox.interposers.insert(0, _takes_ten_seconds(here))
-        here.sandbox.faults.add(Fault(Kind.TIMEOUT, "apigateway", "GetStage", times=12))
+        here.sandbox.faults.add(Fault(FaultType.TIMEOUT, "apigateway", "GetStage", times=12))
         for api_id in apis:
             here.send(updated(api_id))
         here.settle()
@@ -120,7 +120,7 @@ def test_api_that_a_sweep_cannot_read_hides_no_other() -> None:
     """It is tried again by itself, and at last kept: alone in its message."""
     with world() as here:
         apis = [make_rest_stage(here.sandbox) for _ in range(3)]
-        here.sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "apigateway", "GetStages", times=None, skip=2))
+        here.sandbox.faults.add(Fault(FaultType.ACCESS_DENIED, "apigateway", "GetStages", times=None, skip=2))
         here.begin_sweep()
         here.settle()
         compliant = [api_id for api_id in apis if levels(get_stage(here.sandbox, api_id)) == {"*/*": "ERROR"}]
@@ -138,7 +138,7 @@ def test_stages_of_an_api_do_not_wait_for_the_one_that_fails() -> None:
         api_id = client.create_api(Name="web", ProtocolType="HTTP", Target="https://example.com")["ApiId"]
         for name in ("alpha", "beta"):
             client.create_stage(ApiId=api_id, StageName=name)
-        here.sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "apigatewayv2", "UpdateStage"))
+        here.sandbox.faults.add(Fault(FaultType.ACCESS_DENIED, "apigatewayv2", "UpdateStage"))
         here.send(record("CreateApi", {}, responseElements={"apiId": api_id}))
         here.enforce.take()
 
@@ -154,7 +154,7 @@ def test_stages_of_an_api_do_not_wait_for_the_one_that_fails() -> None:
 def test_change_that_could_not_be_published_is_made_all_the_same() -> None:
     with world() as here:
         api_id = make_rest_stage(here.sandbox)
-        here.sandbox.faults.add(Fault(Kind.TIMEOUT, "events", "PutEvents", times=None))
+        here.sandbox.faults.add(Fault(FaultType.TIMEOUT, "events", "PutEvents", times=None))
         here.send(updated(api_id))
         here.enforce.take()
         assert here.enforce.is_idle()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sandbox.core.faults import Fault, Kind, can_meet
+from sandbox.core.faults import Fault, FaultType, can_meet
 from testing.accounts import make_rest_stage
 from testing.interference import INTERFERENCES, Interference
 from testing.scenarios import SCENARIOS, Scenario
@@ -56,7 +56,7 @@ def calls() -> tuple[tuple[Scenario, str, str], ...]:
 def cells(whats: list[tuple[str, int | None]]) -> list[Cell]:
     made = []
     for number, (scenario, service, operation) in enumerate(calls()):
-        fit = [what for what in whats if what[0] not in Kind or can_meet(Kind(what[0]), service)]
+        fit = [what for what in whats if what[0] not in FaultType or can_meet(FaultType(what[0]), service)]
         if not IS_WHOLE:
             fit = [fit[(number * _EACH_CALL_MEETS + step) % len(fit)] for step in range(_EACH_CALL_MEETS)]
         made += [Cell(scenario, service, operation, *what) for what in fit]
@@ -70,7 +70,7 @@ def _part(found: list[Cell], *, first: int) -> list[Cell]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        found = _part(cells([(kind.value, times) for times in (1, None) for kind in Kind]), first=0)
+        found = _part(cells([(kind.value, times) for times in (1, None) for kind in FaultType]), first=0)
         metafunc.parametrize("fault", found, ids=[cell.name for cell in found])
     if "meddling" in metafunc.fixturenames:
         found = _part(cells([(name, 1) for name in INTERFERENCES]), first=1)
@@ -88,7 +88,7 @@ def test_fault_at_a_call(fault: Cell) -> None:
     """The stage is compliant in the end, or the message is kept and has its effect once the fault is repaired."""
     with world() as here:
         is_compliant, before = begun(here, fault.scenario)
-        here.sandbox.faults.add(Fault(Kind(fault.what), fault.service, fault.operation, fault.times))
+        here.sandbox.faults.add(Fault(FaultType(fault.what), fault.service, fault.operation, fault.times))
         here.settle()
         assert here.sandbox.faults.met
         assert here.enforce.cut_off == 0

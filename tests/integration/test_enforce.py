@@ -11,7 +11,7 @@ from handlers import enforce
 from log_keeper.aws.account_role import AccountRoleError
 from log_keeper.stages import Protocol
 from sandbox.assembly import Sandbox
-from sandbox.core.faults import Fault, Kind
+from sandbox.core.faults import Fault, FaultType
 from testing.accounts import (
     PUSH_POLICY,
     TRUST,
@@ -280,7 +280,7 @@ class TestLogRole:
         environment.setenv("REGIONS", "eu-west-1,us-east-1")
         make_role(sandbox, "APIGatewayCloudWatchLogs")
         fault = Fault(
-            Kind.ACCESS_DENIED, "apigateway", "GetAccount", of=lambda _: True
+            FaultType.ACCESS_DENIED, "apigateway", "GetAccount", of=lambda _: True
         )  # the error is raised at the first call
         sandbox.faults.add(fault)
         deleted = record("DeleteRole", {"roleName": "APIGatewayCloudWatchLogs"}, eventSource="iam.amazonaws.com")

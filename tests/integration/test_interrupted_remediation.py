@@ -9,7 +9,7 @@ import pytest
 from log_keeper.policy.findings import Problem
 from sandbox.assembly import Sandbox
 from sandbox.core.call import AwsError, Call
-from sandbox.core.faults import Fault, Kind
+from sandbox.core.faults import Fault, FaultType
 from testing.accounts import (
     get_stage,
     levels,
@@ -241,7 +241,7 @@ def test_change_of_a_route_is_published_although_its_settings_cannot_be_restored
     client.update_stage(
         ApiId=api_id, StageName="prod", RouteSettings={"send": {"ThrottlingBurstLimit": 7, "LoggingLevel": "INFO"}}
     )
-    sandbox.faults.add(Fault(Kind.DROPPED, "apigatewayv2", "UpdateStage", times=None, skip=1, of=lambda _: True))
+    sandbox.faults.add(Fault(FaultType.DROPPED, "apigatewayv2", "UpdateStage", times=None, skip=1, of=lambda _: True))
     since = len(sandbox.calls)
     deliver(record("UpdateStage", {"apiId": api_id, "stageName": "prod"}))
     assert "execution logging level" in published_changes(sandbox, since)

@@ -21,7 +21,7 @@ from preview.model import count
 from preview.reading import read_region, show_no_progress
 from preview.words import role_in_words
 from sandbox.assembly import Sandbox
-from sandbox.core.faults import Fault, Kind
+from sandbox.core.faults import Fault, FaultType
 from testing.accounts import log_role, make_rest_stage, make_role, set_log_role
 from testing.builders import record, settings_with, updated
 from testing.deliveries import Deliver
@@ -95,7 +95,7 @@ def test_preview_shows_the_limits_of_the_role(sandbox: Sandbox, settings: Settin
 def test_stages_are_swept_although_the_role_cannot_be_read(sandbox: Sandbox, settings: Settings) -> None:
     set_log_role(sandbox, make_role(sandbox))
     make_rest_stage(sandbox)
-    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "iam", "GetRole", of=lambda _: True))
+    sandbox.faults.add(Fault(FaultType.ACCESS_DENIED, "iam", "GetRole", of=lambda _: True))
     part, found = swept(settings)
     assert len(part.errors) == 1
     assert len(found) == 1

@@ -20,7 +20,7 @@ from log_keeper.settings import Settings
 from log_keeper.stages import Api, Protocol
 from log_keeper.sweep import Sweep, Swept
 from sandbox.assembly import Sandbox
-from sandbox.core.faults import Fault, Kind
+from sandbox.core.faults import Fault, FaultType
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage, v2_arn
 from testing.builders import sample, settings_with
 from testing.published import Refusal
@@ -180,7 +180,7 @@ def test_region_from_which_nothing_can_be_forwarded_has_no_finding(sandbox: Sand
 
 def test_region_whose_rules_cannot_be_read_is_swept_again(sandbox: Sandbox, settings: Settings) -> None:
     settings = settings_with(settings, regions=("us-east-1", "eu-west-1"))
-    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, "events", "DescribeRule", of=lambda _: True))
+    sandbox.faults.add(Fault(FaultType.ACCESS_DENIED, "events", "DescribeRule", of=lambda _: True))
     part = swept(settings, Work("eu-west-1"), Clock())
     assert [isinstance(error, ClientError) for error in part.errors] == [True]
     assert Problem.NO_FORWARDERS not in [finding.problem for finding in part.findings]
@@ -190,7 +190,7 @@ def test_region_whose_rules_cannot_be_read_is_swept_again(sandbox: Sandbox, sett
 def test_region_that_denies_the_lists_is_swept_again(sandbox: Sandbox, settings: Settings, operation: str) -> None:
     """The role's permissions may not be in effect yet, or a policy of the organisation denies the call."""
     service = {"GetRestApis": "apigateway", "GetApis": "apigatewayv2"}[operation]
-    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, service, operation, of=lambda _: True))
+    sandbox.faults.add(Fault(FaultType.ACCESS_DENIED, service, operation, of=lambda _: True))
     with pytest.raises(ClientError, match=operation):
         swept(settings, Work("us-east-1"), Clock())
 

@@ -11,8 +11,7 @@ from tools.glossary import Piece
 CLEAN: tuple[str, ...] = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "samconfig.toml"),
     *("README.md", "docs", "Makefile", "template.yaml", "forwarders.yaml", "events", "preview", "tools", "verify"),
-    *("fuzz", "testing", "tests/applications", "tests/e2e", "tests/faults", "tests/recorded", "tests/template"),
-    *("tests/sandbox", "tests/unit"),
+    *("benchmarks", "fuzz", "sandbox", "src", "testing", "tests"),
 )
 
 

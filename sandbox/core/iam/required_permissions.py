@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.core.call import Call
 
 
-#: Finds a role's, user's or policy's path, which IAM's parameters do not carry: (kind, name) -> ARN.
+#: Finds the path of a role, user or policy, which IAM's parameters do not have: (resource type, name) -> ARN.
 type ArnOf = Callable[[str, str], str]
 
 

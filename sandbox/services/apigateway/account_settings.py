@@ -132,7 +132,7 @@ def _write_welcome(account: Account, region: str, role_arn: str) -> None:
     """Create a log group with the role, without tags, which shows in CloudTrail as the role's own call.
 
     *Source:* a field report of 2026-10 (session name, group name); not recorded. A service control policy that demands
-    tags on log groups makes UpdateAccount say that the role lacks permissions (a field report of 2026-11).
+    tags on log groups makes UpdateAccount refuse the role for missing permissions (a field report of 2026-11).
     """
     session = identity.new_session(account, role_arn, "BackplaneAssumeRoleSession", region)
     caller = identity.assumed_role(account, session)

@@ -30,8 +30,7 @@ def write_access_log(
     The line is the stage's format with ``values``, by variable without ``$context.``.
 
     A log group that is missing is created by API Gateway itself, with the account's role and without retention, unless
-    the sandbox is told otherwise (switch ``recreates_rest_access_log_groups``). Whatever stands in the way, the stage's
-    clients see nothing of it.
+    switch ``recreates_rest_access_log_groups`` is off. Clients of the stage do not see any failure of it.
 
     *Source:* serverless/serverless issue 6906 of 2020, aws/serverless-application-model issue 2502; the session's name:
     a field report of 2026-10. None of it is recorded.

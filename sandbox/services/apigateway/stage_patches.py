@@ -86,7 +86,7 @@ _NO_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable l
 
 @dataclass(slots=True)
 class StageExtras:
-    """What moto's Stage has no room for."""
+    """Members of a stage that moto's Stage does not have."""
 
     created: datetime
     updated: datetime

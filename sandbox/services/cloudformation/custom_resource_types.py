@@ -1,7 +1,7 @@
 """Custom resources: a function, or whoever reads a topic, creates, updates and deletes them.
 
 *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html and the pages beside it; reasons
-as users' reports quote them, for an answer that is missing, failed, or lacks an attribute.
+as users' reports quote them, for an answer that is missing, that failed, or that has no such attribute.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class CustomResource(ResourceType):
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         try:
             _ask(context, "Delete", properties, physical_id)
-        except ClientError as error:  # a function that is gone is a failure, where other types would be done
+        except ClientError as error:  # a deleted function is a failure here, unlike for other types
             raise HandlerError(str(error)) from error
 
     def missing_attribute(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What a stack's history and EventBridge are told: of its resources, of its status, and of what failed."""
+"""Publish what happens to a stack, to its history and to EventBridge: resources, status, failures."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Stack:
     updated: datetime | None = None
     #: When the deletion or the rollback of the creation began.
     deletion: datetime | None = None
-    #: When the stack was gone.
+    #: When the stack was deleted; None while it exists.
     deleted: datetime | None = None
     #: The change set that the last operation executed, None if it was no change set.
     change_set_id: str | None = None

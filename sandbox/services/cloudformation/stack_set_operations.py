@@ -84,7 +84,7 @@ def update_stack_set(account: Account, call: Call, _: Proceed) -> dict[str, str]
 
 @rule("cloudformation", "DeleteStackSet")
 def delete_stack_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The set is gone, if it had no instances."""
+    """Delete the stack set. Refuse one that has instances."""
     sets = account.service(StackSets)
     stack_set = sets.named(call)
     if stack_set.instances:

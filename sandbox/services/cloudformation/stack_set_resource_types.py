@@ -51,8 +51,8 @@ class StackSet(ResourceType):
         client = context.client("cloudformation")
         self._settle(context, new)
         before, wanted = _instances(old), _instances(new)
-        gone: _Instances = {target: [] for target in before if target not in wanted}
-        self._delete_instances(context, physical_id, new, gone)
+        removed: _Instances = {target: [] for target in before if target not in wanted}
+        self._delete_instances(context, physical_id, new, removed)
         if changed_properties(old, new) - {"StackInstancesGroup", "OperationPreferences", "CallAs"}:
             parameters = without(self._parameters(context, new), "StackSetName")
             parameters |= {"StackSetName": physical_id} | _preferences(new)
@@ -95,9 +95,9 @@ class StackSet(ResourceType):
             answer = client.create_stack_instances(**shaped(client, "create_stack_instances", parameters))
             self._stabilize(context, identity, answer["OperationId"])
 
-    def _delete_instances(self, context: Context, identity: str, properties: Properties, gone: _Instances) -> None:
+    def _delete_instances(self, context: Context, identity: str, properties: Properties, removed: _Instances) -> None:
         client = context.client("cloudformation")
-        for account, regions, _ in _grouped(gone):
+        for account, regions, _ in _grouped(removed):
             parameters = _call(identity, properties, account, regions) | {"RetainStacks": False}
             answer = client.delete_stack_instances(**shaped(client, "delete_stack_instances", parameters))
             self._stabilize(context, identity, answer["OperationId"])

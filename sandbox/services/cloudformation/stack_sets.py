@@ -133,8 +133,8 @@ class StackSets:
         try:
             step(instance)
         except (InstanceFailedError, ClientError) as failure:
-            told = failure.response["Error"].get("Message", "") if isinstance(failure, ClientError) else str(failure)
-            instance.status, instance.detailed, instance.reason = broken, "FAILED", told
+            reason = failure.response["Error"].get("Message", "") if isinstance(failure, ClientError) else str(failure)
+            instance.status, instance.detailed, instance.reason = broken, "FAILED", reason
             return False
         instance.status, instance.detailed = "CURRENT", "SUCCEEDED"
         return True
@@ -170,12 +170,12 @@ class StackSets:
         *Source:* AWS's managed policy AWSQuickSetupPatchPolicyDeploymentRolePolicy, which allows these on everything
         """
         needs = [Need(f"cloudformation:{action}", "*") for action in _READS]
-        lacks = authorization.missing_permission(
+        missing = authorization.missing_permission(
             self.account, execution, needs, service=PRINCIPAL, operation="cloudformation:ListStacks",
             region=instance.region,
         )  # fmt: skip
-        if lacks is not None:
-            raise InstanceFailedError(f"The execution role is not authorized to perform: {lacks.action}")
+        if missing is not None:
+            raise InstanceFailedError(f"The execution role is not authorized to perform: {missing.action}")
 
     def _client(self, stack_set: StackSet, instance: Instance) -> Any:
         caller = self._execution_session(stack_set, instance)
@@ -240,8 +240,8 @@ class StackSets:
         if found["StackStatus"] != wanted:
             events = client.describe_stack_events(StackName=stack_id)["StackEvents"]
             reasons = [each.get("ResourceStatusReason", "") for each in events if "FAILED" in each["ResourceStatus"]]
-            told = "; ".join(reversed(reasons)) or found.get("StackStatusReason", "")
-            raise InstanceFailedError(f"ResourceLogicalId:{_failed(events)}, ResourceStatusReason:{told}")
+            reason = "; ".join(reversed(reasons)) or found.get("StackStatusReason", "")
+            raise InstanceFailedError(f"ResourceLogicalId:{_failed(events)}, ResourceStatusReason:{reason}")
 
 
 def _failed(events: list[dict[str, Any]]) -> str:

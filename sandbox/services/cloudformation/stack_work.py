@@ -123,7 +123,7 @@ class Work:
         leftover: list[tuple[StackResource, str]] = []
         declared = {name: each for name, each in desired.template["Resources"].items() if scope.wanted(each)}
         order = in_order(scope, declared)
-        gone = [before[name] for name in before if name not in declared]
+        removed = [before[name] for name in before if name not in declared]
         for name in order:
             declaration = declared[name]
             kind = declaration["Type"]
@@ -150,7 +150,7 @@ class Work:
         stack.outputs = outputs_of(self._cloudformation, self._stack, scope, desired)
         # In order of making, so that the reverse is the order of removal.
         stack.resources = {name: stack.resources[name] for name in order}
-        return [*((each, each.deletion_policy) for each in reversed(gone)), *reversed(leftover)]
+        return [*((each, each.deletion_policy) for each in reversed(removed)), *reversed(leftover)]
 
     def scope(self, desired: Desired) -> Scope:
         """What the template's names mean, given the resources that the stack has so far."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sandbox.core.call import Call, Caller
 
 #: A call that starts work on a stack answers when the work is done, or after this many seconds (AWS: at once). Waiters
-#: look every 5 to 30 seconds: so they are content with their first look.
+#: of the clients ask every 5 to 30 seconds; so their first question is enough.
 ANSWER_AFTER_SECONDS = 20.0
 
 

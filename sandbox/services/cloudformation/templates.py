@@ -79,7 +79,7 @@ def _loaded(body: str, loader: type[_SourceLoader]) -> Any:
     """Return what the text says: as JSON if it begins with a brace, as YAML otherwise.
 
     *Source* of the refusals: localstack/localstack ``cloudformation/api/test_templates.snapshot.json`` of 2024 and
-    2025. Which line and column AWS tells of a text is recorded once, of JSON.
+    2025. The line and column that AWS names in a text are recorded once, for JSON.
     """
     if body.lstrip().startswith("{"):
         try:

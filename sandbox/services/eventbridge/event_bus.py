@@ -102,7 +102,7 @@ def _deliver(account: Account, delivery: Delivery) -> None:
         account.dropped_events.append(Dropped(delivery.rule_arn, delivery.arn, str(undelivered), delivery.event))
         dead_letters = delivery.target.get("DeadLetterConfig", {}).get("Arn")
         if dead_letters and dead_letters != delivery.arn:
-            # The other attributes there are tell of retries, of which the sandbox makes none.
+            # AWS's other attributes describe retries, which the sandbox does not make.
             # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
             why = {
                 "RULE_ARN": delivery.rule_arn,

@@ -28,7 +28,7 @@ def _create(_: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 
 @rule("events", "RemovePermission")
 def _remove_permission(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
-    """Remove a statement; a bus without any lacks the statement too, in the same words."""
+    """Remove a statement. A bus without a policy is refused with the same text as one without the statement."""
     name = call.params.get("EventBusName", "default").rsplit("/", 1)[-1]
     bus = events_backends[account.account_id][call.region].event_buses.get(name)
     if bus is not None and not bus.policy and not call.params.get("RemoveAllPermissions"):

@@ -59,15 +59,15 @@ class Rule(ResourceType):
         events, bus = context.client("events"), self._bus(new)
         events.describe_rule(Name=name, **bus)
         arn = self._put(context, name, new)
-        put, gone_keys = retag(context.tags(old, system=False), context.tags(new, system=False))
+        put, removed_keys = retag(context.tags(old, system=False), context.tags(new, system=False))
         if put:
             events.tag_resource(ResourceARN=arn, Tags=key_values(put))
-        if gone_keys:
-            events.untag_resource(ResourceARN=arn, TagKeys=gone_keys)
+        if removed_keys:
+            events.untag_resource(ResourceARN=arn, TagKeys=removed_keys)
         wanted = {each["Id"] for each in new.get("Targets") or []}
         found = {each["Id"] for each in events.list_targets_by_rule(Rule=name, **bus)["Targets"]}
-        if gone := found - wanted:
-            events.remove_targets(Rule=name, **bus, Ids=sorted(gone))
+        if removed := found - wanted:
+            events.remove_targets(Rule=name, **bus, Ids=sorted(removed))
         self._put_targets(context, name, new)
         self._read(context, name, new, arn)
         return {"Arn": arn}

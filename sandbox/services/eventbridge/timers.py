@@ -29,7 +29,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Timer:
-    """When one of moto's schedules or rules is due; kept on moto's object, and gone with it."""
+    """When one of moto's schedules or rules is due. It is kept on moto's object, and is deleted with it."""
 
     expression: Expression
     #: The next occurrence, if there is one.

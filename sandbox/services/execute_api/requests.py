@@ -2,7 +2,7 @@
 
 The address is ``/_aws/execute-api/{api id}/{stage}/{path}``, as in LocalStack, since hosts such as
 ``{api id}.execute-api.{region}.amazonaws.com`` do not lead here. Nothing is executed, of a WebSocket API only the
-connection is made, and no method, route or deployment is looked for.
+connection is made, and methods, routes and deployments are not read.
 """
 
 from __future__ import annotations

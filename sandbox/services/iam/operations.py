@@ -149,7 +149,7 @@ def _result(policies: Policies, action: str, resources: list[str], context: Cont
 
 
 def _policies_of(account: Account, arn: str) -> Policies:
-    """Those of the role or user of that name: the path is not looked at.
+    """Return the policies of the role or user of that name; its path is ignored.
 
     *Source:* radkawar/stackd, docs/iam-simulation.md: "Principal source ARNs resolve by entity name".
     """

@@ -77,7 +77,7 @@ class EventSources:
             poller.end()
 
     def wake(self, queue_arn: str) -> None:
-        """The pollers of the queue look at it now."""
+        """Make the pollers of the queue read it now."""
         with self._lock:
             pollers = list(self._pollers.values())
         for poller in pollers:
@@ -151,15 +151,15 @@ def _check(account: Account, function: Function, queue: Any, params: dict[str, A
     role = authorization.role_by_arn(account, function.role)
     needs = [Need(f"sqs:{action}", queue.queue_arn) for action in _NEEDED]
     operation, region = "lambda:CreateEventSourceMapping", function.region
-    lacks = (
+    missing = (
         needs[0]
         if role is None
         else authorization.missing_permission(
             account, role, needs, service="lambda.amazonaws.com", operation=operation, region=region
         )
     )
-    if lacks is not None:
-        action = lacks.action.removeprefix("sqs:")
+    if missing is not None:
+        action = missing.action.removeprefix("sqs:")
         _invalid(f"The provided execution role does not have permissions to call {action} on SQS")
 
 
@@ -179,7 +179,7 @@ def update_event_source_mapping(account: Account, call: Call, proceed: Proceed) 
 
 @rule("lambda", "DeleteEventSourceMapping")
 def delete_event_source_mapping(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The mapping is gone; a batch that runs is finished."""
+    """Delete the mapping; a batch that is running is finished."""
     answer = proceed()
     account.service(EventSources).end(call.params["UUID"])
     return answer

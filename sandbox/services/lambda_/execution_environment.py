@@ -152,7 +152,7 @@ class ExecutionEnvironment:
 
     @property
     def pid(self) -> int:
-        """The process, for whoever wants to look at it or end it."""
+        """Return the process, to inspect or to end it."""
         return self._process.pid
 
     @property
@@ -215,8 +215,8 @@ class ExecutionEnvironment:
         return _error("Runtime.ExitError", message)
 
     def kill(self) -> None:
-        """The process and what it started are gone, whatever they were doing."""
-        with contextlib.suppress(ProcessLookupError):  # it may have gone by itself
+        """Kill the process and what it started, whatever they are doing."""
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         with self._changed:
@@ -307,7 +307,7 @@ class _RuntimeApi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _RuntimeApiRequest)
 
     def serve(self) -> None:
-        """Answers until it is closed; between requests it sleeps, where serve_forever looks twice a second."""
+        """Answer requests until it is closed. Sleep in between, unlike serve_forever, which wakes twice a second."""
         while not self._closing:
             self.handle_request()
         self.server_close()

@@ -69,7 +69,7 @@ def invoke(account: Account, call: Call, _: Proceed) -> Answer:
 
 @rule("lambda", "CreateFunction", "UpdateFunctionConfiguration", "GetFunctionConfiguration", "GetFunction")
 def configure(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """As moto does it, but LoggingConfig is kept and told."""
+    """Create the function as moto does; keep LoggingConfig too, and return it."""
     runtime = account.service(LambdaRuntime)
     answer = proceed()
     configuration = answer.get("Configuration", answer)
@@ -88,7 +88,7 @@ def configure(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 
 @rule("lambda", "DeleteFunction", blocking=True)
 def delete_function(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The function is gone, and its environments with it."""
+    """Delete the function and its environments."""
     answer = proceed()
     name = Arn.parse(unqualified(call.params["FunctionName"])).name
     account.service(LambdaRuntime).retire(name, call.region)
@@ -115,6 +115,6 @@ def check_may_invoke(account: Account, function_arn: str, principal: str, source
         raise event_bus.Undeliverable(f"there is no function {function_arn}") from error
     document = {"Statement": [{**statement, "Resource": "*"} for statement in found.policy.statements]}
     context = {"aws:SourceArn": source_arn, "aws:SourceAccount": account.account_id}
-    verdict = evaluate([document], "lambda:InvokeFunction", function_arn, context, {"Service": principal})
-    if verdict is not Decision.ALLOWED:
+    decision = evaluate([document], "lambda:InvokeFunction", function_arn, context, {"Service": principal})
+    if decision is not Decision.ALLOWED:
         raise event_bus.Undeliverable(f"the policy of {name} does not let {principal} invoke it for {source_arn}")

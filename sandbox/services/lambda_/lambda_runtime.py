@@ -1,7 +1,8 @@
 """The execution environments of Lambda functions: created, used again, killed; invocations that are retried.
 
-moto keeps the functions; it runs them in Docker only, or not at all. Not told apart from AWS here: processor
-architecture. Not here: layers, container images, runtimes other than Python, destinations of asynchronous calls.
+moto stores the functions; it runs them in Docker only, or not at all. Functions of both processor architectures run on
+the one of this machine. Not implemented: layers, container images, runtimes other than Python, destinations of
+asynchronous calls.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class LambdaRuntime:
         self._dispatcher.start()
 
     def halt(self) -> None:
-        """Every environment is gone, in mid-work or not, and no new one is made."""
+        """End every environment, also while it works; start no new one."""
         with self._lock:
             self._stopping = True
             self._pending.clear()
@@ -102,7 +103,7 @@ class LambdaRuntime:
         self._end(self._taken(lambda _: True) + busy)
 
     def stop(self) -> None:
-        """Every environment is gone, and so is what was unpacked."""
+        """End every environment, and delete the unpacked packages."""
         self.halt()
         if self._dispatcher is not None:
             self._dispatcher.join()
@@ -130,7 +131,7 @@ class LambdaRuntime:
         self._end(self._taken(lambda warm: warm.function.name == name and warm.function.region == region))
 
     def kill(self, name: str, region: str = "us-east-1") -> int:
-        """The function's environments are gone, in mid-work; their invocations end with an error. Returns how many."""
+        """End the function's environments while they work; their invocations end with an error. Return how many."""
         self.retire(name, region)
         with self._lock:
             busy = [warm for warm in self._busy if (warm.function.name, warm.function.region) == (name, region)]

@@ -32,8 +32,8 @@ DEFAULT_CONCURRENCY = 5
 #: ReceiveMessage gives ten at most.
 RECEIVE_LIMIT = 10
 
-#: A poller that nothing wakes looks again after this many seconds, and after the second where its role is refused.
-_LOOK_AGAIN, _LOOK_AGAIN_REFUSED = 20.0, 1.0
+#: A poller that nothing wakes reads its queue again after this many seconds; after the second if its role is refused.
+_READ_AGAIN, _READ_AGAIN_REFUSED = 20.0, 1.0
 
 
 class Poller:
@@ -49,7 +49,7 @@ class Poller:
         self._ending = False
         #: Batches that run now.
         self.running = 0
-        #: Why the last look at the queue gave nothing, in AWS's words; None if all is well.
+        #: Why the last read of the queue failed, in AWS's words; None if it succeeded.
         self.problem: str | None = None
         self._threads: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._poll, name=f"poller-{mapping[:8]}", daemon=True)
@@ -70,13 +70,13 @@ class Poller:
             thread.join()
 
     def wake(self) -> None:
-        """It looks again: a message, a free place, or its mapping may have changed."""
+        """Read the queue again: a message, a free place, or the mapping may have changed."""
         with self._changed:
             self._wakes += 1
             self._changed.notify_all()
 
     def queue(self) -> Any | None:
-        """moto's queue behind the mapping; None if it is gone."""
+        """Return moto's queue of the mapping, or None if it was deleted."""
         return queue_by_arn(self._account, self.queue_arn)
 
     def backlog(self) -> int:
@@ -87,7 +87,7 @@ class Poller:
     def _configuration(self) -> Any | None:
         return lambda_backends[self._account.account_id][self._region].get_event_source_mapping(self._mapping)
 
-    # ---- looking
+    # ---- reading the queue
 
     def _poll(self) -> None:
         while not self._ending:
@@ -95,12 +95,12 @@ class Poller:
                 seen = self._wakes
             wait = self._seconds_until_visible()
             if wait is None:
-                wait = _LOOK_AGAIN
+                wait = _READ_AGAIN
             elif wait <= 0:
                 try:
-                    wait = 0.0 if self._take() else _LOOK_AGAIN_REFUSED
+                    wait = 0.0 if self._take() else _READ_AGAIN_REFUSED
                 except AwsError as error:
-                    self.problem, wait = str(error), _LOOK_AGAIN_REFUSED
+                    self.problem, wait = str(error), _READ_AGAIN_REFUSED
             with self._changed:
                 self._changed.wait_for(lambda: self._wakes != seen or self._ending, wait)  # noqa: B023
 

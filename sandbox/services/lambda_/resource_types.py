@@ -89,11 +89,11 @@ class Function(ResourceType):
             )
         self._reserve(context, physical_id, old, new)
         arn = context.arn("lambda", f"function:{physical_id}")
-        put, gone = retag(context.tags(old), context.tags(new))
+        put, removed = retag(context.tags(old), context.tags(new))
         if put:
             client.tag_resource(Resource=arn, Tags=put)
-        if gone:
-            client.untag_resource(Resource=arn, TagKeys=gone)
+        if removed:
+            client.untag_resource(Resource=arn, TagKeys=removed)
         return {}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sandbox.assembly import Sandbox
 from sandbox.core.behaviour import DEFAULTS, Behaviour, other_positions
 from sandbox.core.behaviour_points import Position
-from sandbox.core.faults import Fault, Kind
+from sandbox.core.faults import Fault, FaultType
 from testing.accounts import make_role, set_log_role
 from testing.verify_account import traces
 from verify.__main__ import main
@@ -59,7 +59,7 @@ def switches(answer: dict[str, Any], status: str) -> set[str | None]:
 
 def deny(sandbox: Sandbox, service: str, operation: str) -> None:
     """Deny the operation to everybody until the denial is removed."""
-    sandbox.faults.add(Fault(Kind.ACCESS_DENIED, service, operation, times=None, of=lambda _: True))
+    sandbox.faults.add(Fault(FaultType.ACCESS_DENIED, service, operation, times=None, of=lambda _: True))
 
 
 def test_sandbox_agrees_with_itself_and_is_left_as_it_was(
@@ -229,7 +229,7 @@ def test_run_at_a_terminal_asks_first(
 
 def test_api_whose_answer_was_lost_is_deleted_too(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     before = traces(sandbox)
-    sandbox.faults.add(Fault(Kind.DROPPED_AFTER, "apigateway", "CreateRestApi", of=lambda _: True))
+    sandbox.faults.add(Fault(FaultType.DROPPED_AFTER, "apigateway", "CreateRestApi", of=lambda _: True))
     verify(sandbox, capsys, "--only", "method-setting-keys")
     assert sum(record.call.operation == "CreateRestApi" for record in sandbox.calls) == 2
     assert traces(sandbox) == before
@@ -361,9 +361,9 @@ def test_minutes_that_never_end_are_wrong_usage(option: str, minutes: str, capsy
 
 
 @pytest.mark.parametrize("operation", ["GetRestApis", "DeleteRestApi", "DescribeLogGroups"])
-@pytest.mark.parametrize("kind", [Kind.THROTTLED, Kind.THROTTLED_WITHOUT_CODE])
+@pytest.mark.parametrize("kind", [FaultType.THROTTLED, FaultType.THROTTLED_WITHOUT_CODE])
 def test_everything_is_deleted_although_calls_are_throttled(
-    kind: Kind,
+    kind: FaultType,
     operation: str,
     sandbox: Sandbox,
     capsys: pytest.CaptureFixture[str],

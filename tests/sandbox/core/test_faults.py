@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from sandbox.assembly import Sandbox
 from sandbox.core.clients import KilledError
 from sandbox.core.clock import MovableClock
-from sandbox.core.faults import Fault, Kind
+from sandbox.core.faults import Fault, FaultType
 from testing.accounts import give_log_role, make_rest_api, make_rest_stage, set_log_role
 from testing.clients import refusal
 
@@ -59,15 +59,15 @@ def over_http(sandbox: Sandbox, service: str = "apigateway", timeout: float = 60
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
     [
-        (Kind.THROTTLED, 429, "TooManyRequestsException"),
-        (Kind.THROTTLED_WITHOUT_CODE, 429, "429"),  # botocore uses the status if there is no code
-        (Kind.INTERNAL_ERROR, 500, "InternalFailure"),
-        (Kind.UNAVAILABLE, 503, "ServiceUnavailableException"),
-        (Kind.CONFLICT, 409, "ConflictException"),
-        (Kind.ACCESS_DENIED, 403, "AccessDeniedException"),
+        (FaultType.THROTTLED, 429, "TooManyRequestsException"),
+        (FaultType.THROTTLED_WITHOUT_CODE, 429, "429"),  # botocore uses the status if there is no code
+        (FaultType.INTERNAL_ERROR, 500, "InternalFailure"),
+        (FaultType.UNAVAILABLE, 503, "ServiceUnavailableException"),
+        (FaultType.CONFLICT, 409, "ConflictException"),
+        (FaultType.ACCESS_DENIED, 403, "AccessDeniedException"),
     ],
 )
-def test_fault_has_the_message_of_the_service(sandbox: Sandbox, kind: Kind, status: int, code: str) -> None:
+def test_fault_has_the_message_of_the_service(sandbox: Sandbox, kind: FaultType, status: int, code: str) -> None:
     sandbox.faults.add(Fault(kind, **READ))
     with pytest.raises(ClientError) as caught:
         over_http(sandbox).get_account()
@@ -78,12 +78,12 @@ def test_fault_has_the_message_of_the_service(sandbox: Sandbox, kind: Kind, stat
 
 def test_fault_is_raised_as_often_as_configured(sandbox: Sandbox) -> None:
     client = over_http(sandbox)
-    sandbox.faults.add(Fault(Kind.CONFLICT, **READ, times=2, skip=1))
+    sandbox.faults.add(Fault(FaultType.CONFLICT, **READ, times=2, skip=1))
     client.get_account()
     for _ in range(2):
         refusal(client.get_account)
     client.get_account()
-    sandbox.faults.add(Fault(Kind.CONFLICT, **READ, times=None))
+    sandbox.faults.add(Fault(FaultType.CONFLICT, **READ, times=None))
     for _ in range(3):
         refusal(client.get_account)
     sandbox.faults.lift()
@@ -92,12 +92,12 @@ def test_fault_is_raised_as_often_as_configured(sandbox: Sandbox) -> None:
 
 
 def test_administrator_gets_no_fault_unless_it_is_configured(sandbox: Sandbox) -> None:
-    sandbox.faults.add(Fault(Kind.CONFLICT, "apigateway", "GetAccount"))
+    sandbox.faults.add(Fault(FaultType.CONFLICT, "apigateway", "GetAccount"))
     over_http(sandbox).get_account()
 
 
-@pytest.mark.parametrize(("kind", "is_done"), [(Kind.DROPPED, False), (Kind.DROPPED_AFTER, True)])
-def test_connection_can_be_dropped(sandbox: Sandbox, kind: Kind, is_done: bool) -> None:
+@pytest.mark.parametrize(("kind", "is_done"), [(FaultType.DROPPED, False), (FaultType.DROPPED_AFTER, True)])
+def test_connection_can_be_dropped(sandbox: Sandbox, kind: FaultType, is_done: bool) -> None:
     sandbox.faults.add(Fault(kind, "logs", "CreateLogGroup", of=lambda _: True))
     began = time.monotonic()
     with pytest.raises(ConnectionClosedError):
@@ -107,8 +107,8 @@ def test_connection_can_be_dropped(sandbox: Sandbox, kind: Kind, is_done: bool) 
     assert bool(found) is is_done
 
 
-@pytest.mark.parametrize(("kind", "is_done"), [(Kind.TIMEOUT, False), (Kind.TIMEOUT_AFTER, True)])
-def test_answer_can_be_withheld_until_the_callers_timeout(sandbox: Sandbox, kind: Kind, is_done: bool) -> None:
+@pytest.mark.parametrize(("kind", "is_done"), [(FaultType.TIMEOUT, False), (FaultType.TIMEOUT_AFTER, True)])
+def test_answer_can_be_withheld_until_the_callers_timeout(sandbox: Sandbox, kind: FaultType, is_done: bool) -> None:
     sandbox.faults.add(Fault(kind, "logs", "CreateLogGroup", of=lambda _: True))
     with pytest.raises(ReadTimeoutError):
         over_http(sandbox, "logs", timeout=0.2).create_log_group(logGroupName="a")
@@ -117,7 +117,7 @@ def test_answer_can_be_withheld_until_the_callers_timeout(sandbox: Sandbox, kind
 
 
 def test_caller_in_this_process_is_ended_by_an_error_that_nothing_catches(sandbox: Sandbox) -> None:
-    sandbox.faults.add(Fault(Kind.KILLED_AFTER, "logs", "CreateLogGroup", of=lambda _: True))
+    sandbox.faults.add(Fault(FaultType.KILLED_AFTER, "logs", "CreateLogGroup", of=lambda _: True))
     client = sandbox.session().client("logs")
     with pytest.raises(KilledError):
         client.create_log_group(logGroupName="a")

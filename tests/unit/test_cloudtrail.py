@@ -260,6 +260,13 @@ def test_cause_of_an_event_is_read(event: dict[str, Any], cause: Cause) -> None:
     assert cause_of(event) == cause
 
 
+@pytest.mark.parametrize("detail_type", [["a list"], {}, None, 7])
+def test_cause_of_a_record_does_not_depend_on_its_detail_type(detail_type: object) -> None:
+    event = record("CreateStage") | {"detail-type": detail_type}
+    assert cause_of(event) == cause_of(record("CreateStage"))
+    assert cause_of(event).event_name == "CreateStage"
+
+
 def test_age_of_an_event_is_known_if_its_time_is() -> None:
     assert Cause("UpdateStage", None, NOW).seconds_until(NOW + timedelta(seconds=90)) == 90
     assert Cause("UpdateStage", None, None).seconds_until(NOW) is None

@@ -58,8 +58,8 @@ _EVENT_ID = re.compile(r"[0-9a-fA-F-]{36}")
 def cause_of(event: Mapping[str, Any]) -> Cause:
     """Return name, id and time of an event that ``read_event`` can read, as far as the event has them."""
     detail_type, detail = event.get("detail-type"), event["detail"]
-    if detail_type in OWN_DETAIL_TYPES:
-        return Cause(str(detail_type), None, None)
+    if isinstance(detail_type, str) and detail_type in OWN_DETAIL_TYPES:
+        return Cause(detail_type, None, None)
     event_id = detail.get("eventID")
     try:
         happened = datetime.fromisoformat(detail["eventTime"])

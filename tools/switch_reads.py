@@ -63,9 +63,9 @@ class SwitchReads:
 
     def pytest_unconfigure(self) -> None:
         Behaviour.__getattribute__ = self._plain_read  # type: ignore[method-assign]
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         answer = {file: sorted(names) for file, names in self._reads.items()}
-        (self._folder / f"{worker}.json").write_text(json.dumps(answer), encoding="utf-8")
+        # Not by the worker's name: pytest that a worker of another pytest starts inherits the name from it.
+        (self._folder / f"{os.getpid()}.json").write_text(json.dumps(answer), encoding="utf-8")
 
 
 def pytest_configure(config: pytest.Config) -> None:

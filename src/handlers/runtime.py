@@ -6,9 +6,8 @@ import functools
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
@@ -20,8 +19,7 @@ logger = Logger(service="log-keeper", location=None)
 metrics = Metrics(namespace="LogKeeper", service="log-keeper")
 
 
-@dataclass(frozen=True, slots=True)
-class Time:
+class Time(NamedTuple):
     """The clocks of a function. Tests use simulated time.
 
     ``now``: returns the time with its zone. ``monotonic``: returns seconds that never decrease.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from log_keeper.policy.access_log_format import FormatName
 from log_keeper.policy.policy import Policy
@@ -14,8 +14,8 @@ class SettingsError(ValueError):
     """An environment variable is missing or has a wrong value; the message names it and the values that it can have."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogRoleSettings:
+# Named tuples, because a cold start creates these classes: creating a frozen data class takes six times as long.
+class LogRoleSettings(NamedTuple):
     """The CloudWatch log role that Log Keeper sets where the account's is invalid.
 
     ``arn``: of a role that the owner created; None: ``name`` is created and repaired as needed, on ``path``.
@@ -28,8 +28,7 @@ class LogRoleSettings:
     boundary_arn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Queues:
+class Queues(NamedTuple):
     """The queues of the stack, in the stack's own region."""
 
     stage_queue_arn: str
@@ -37,16 +36,14 @@ class Queues:
     sweep_queue_url: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleSettings:
+class ScheduleSettings(NamedTuple):
     """The schedule group of one-time schedules, and the role with which they send to StageQueue."""
 
     group: str
     role_arn: str
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarding:
+class Forwarding(NamedTuple):
     """What sends events of other regions to the stack's own region.
 
     ``rules``: names of the rules in each other region; empty where EventBridge has no cross-region event buses.
@@ -59,8 +56,7 @@ class Forwarding:
     stack_set: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(NamedTuple):
     """How Log Keeper is deployed in the account.
 
     ``regions``: the managed regions, the stack's own region first. ``own_role_arn``: the role of this function.
@@ -82,8 +78,7 @@ class Deployment:
     missing_log_group_minutes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All parameters of the template that a function needs."""
 
     policy: Policy

@@ -36,6 +36,7 @@ class Work:
         self._account = cloudformation.account
         self._stack = stack
         self._deployer = deployer
+        self._resource_event = partial(add_event, cloudformation, stack)
 
     # ---- the three operations
 
@@ -353,17 +354,6 @@ class Work:
         self._resource_event(stack.name, "AWS::CloudFormation::Stack", stack.stack_id, status, reason)
         with self._account.lock:
             put_status(self._account, stack)
-
-    def _resource_event(
-        self,
-        name: str,
-        kind: str,
-        physical_id: str,
-        status: str,
-        reason: str | None = None,
-        properties: Mapping[str, Any] | None = None,
-    ) -> None:
-        add_event(self._cloudformation, self._stack, name, kind, physical_id, status, reason, properties)
 
 
 def _check_type(old: StackResource | None, kind: str, name: str) -> None:

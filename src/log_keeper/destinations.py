@@ -47,7 +47,7 @@ def is_lost(
         return False
     stack_id = stage.tags.get("aws:cloudformation:stack-id")
     if is_stack_changing(partial(clients.cloudformation, stage.ref.region), stack_id):
-        again = replace(missing, attempt=missing.attempt + 1)
+        again = missing._replace(attempt=missing.attempt + 1)
         schedules.set_check(stage.ref, again, now + _CHECK_AGAIN, now)
         return False
     return True
@@ -55,7 +55,7 @@ def is_lost(
 
 def without_destination(stage: Stage) -> Stage:
     """Return the stage with its destination marked as lost, so that the policy replaces it."""
-    return replace(stage, access_log=replace(stage.access_log, is_lost=True))
+    return replace(stage, access_log=stage.access_log._replace(is_lost=True))
 
 
 def missing_stream(clients: Clients, stage: Stage) -> tuple[Finding, ...]:

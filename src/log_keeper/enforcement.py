@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -33,8 +34,7 @@ from log_keeper.stages import ApiVersion, Stage, StageRef
 _PAUSES = (1, 2, 4)
 
 
-@dataclass(frozen=True, slots=True)
-class _Try:
+class _Try(NamedTuple):
     """One try to remediate a stage. ``role_error``: why the account's log role could not be checked or repaired."""
 
     hint: StageNamed

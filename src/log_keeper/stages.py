@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 _NAME_PATTERNS = {
     "account": re.compile(r"[0-9]{12}"),
@@ -55,8 +56,7 @@ def check_name(part: str, name: object) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """An AWS account. ``partition``: ``aws``, ``aws-cn`` or ``aws-us-gov``, as in its ARNs."""
 
     account_id: str
@@ -97,8 +97,7 @@ class Api:
     name: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLogSettings:
+class AccessLogSettings(NamedTuple):
     """The destination and the format of access logs.
 
     ``destination_arn``: of a log group (without ``:*``) or a Firehose stream; None if there is none.
@@ -111,8 +110,7 @@ class AccessLogSettings:
     is_lost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MethodSettings:
+class MethodSettings(NamedTuple):
     """The settings of a method (REST) or a route (WebSocket, HTTP) for execution logs and metrics.
 
     ``data_trace``: whether request and response bodies are written to the execution log.
@@ -122,6 +120,10 @@ class MethodSettings:
     level: LoggingLevel = LoggingLevel.OFF
     data_trace: bool = False
     detailed_metrics: bool = False
+
+
+#: Of a stage on which nobody has set anything.
+_DEFAULT_SETTINGS = MethodSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Stage:
     protocol: Protocol
     tags: Mapping[str, str]
     access_log: AccessLogSettings
-    settings: MethodSettings = MethodSettings()
+    settings: MethodSettings = _DEFAULT_SETTINGS
     overrides: Mapping[str, MethodSettings] = field(default_factory=dict)
     has_canary: bool = False
     is_managed: bool = False

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 _ONE_BY_ONE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _GroupPolicy:
+class _GroupPolicy(NamedTuple):
     document: str | None = None
     revision: str | None = None
 

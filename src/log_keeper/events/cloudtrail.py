@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from log_keeper.events.delivery_events import DELIVERY_EVENTS, read_delivery_event
 from log_keeper.events.hints import (
@@ -106,8 +105,7 @@ def _is_blocked_creation(name: str, error: object) -> bool:
     return name == "CreateLogGroup" and error == _ALREADY_EXISTS
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):
     """A CloudTrail record. ``regions``: the managed ones; ``any_region``: the record's, whether managed or not."""
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from log_keeper.stages import StageRef
 
@@ -19,8 +20,7 @@ class IgnoreReason(StrEnum):
     OTHER_REGION = "region is not managed"
 
 
-@dataclass(frozen=True, slots=True)
-class MissingLogGroup:
+class MissingLogGroup(NamedTuple):
     """An access log destination that was found missing at ``since``. ``attempt``: the number of checks after the first.
 
     ``name``: of the log group.
@@ -101,8 +101,7 @@ class Ignored:
 type Hint = StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed | Ignored
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """The event that led to an evaluation. ``event_id``: CloudTrail's; None for Log Keeper's own events.
 
     ``happened``: when, to the second, as CloudTrail records it; None if the event does not say.

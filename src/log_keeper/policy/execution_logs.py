@@ -10,13 +10,12 @@ REST API execution logs"; botocore's model of ``logs``.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Set
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from log_keeper.stages import Protocol, Stage, execution_log_group
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One delivery of a stage's execution logs.
 
     ``receiver``: the ARN of what receives the logs, or of the delivery's destination if that is not known.

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 #: The policy of the account to which API Gateway added log groups until 2026. Its statements are still in use.
 ACCOUNT_POLICY = "AWSLogDeliveryWrite20150319"
@@ -33,8 +32,7 @@ class DeliveryPermission(StrEnum):
     DENIED = "denied"
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryFacts:
+class DeliveryFacts(NamedTuple):
     """What was read about log delivery to a log group.
 
     ``document``, ``revision``: the group's own resource policy; None if it has none.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from log_keeper.policy.plan import uses_own_access_log_group
 from log_keeper.policy.policy import Policy
@@ -19,8 +19,7 @@ _GROUP_NAME = re.compile(r"(?!(?i:aws)/)[.\-_/#A-Za-z0-9]{1,512}")
 _STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
 
 
-@dataclass(frozen=True, slots=True)
-class LogGroup:
+class LogGroup(NamedTuple):
     """A log group as it should be.
 
     ``retention``: days. ``kms_key_arn``: used only when Log Keeper creates the log group.
@@ -33,8 +32,7 @@ class LogGroup:
     is_owners: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LogGroupFacts:
+class LogGroupFacts(NamedTuple):
     """A log group as it is. ``expires``: by its own retention or by an account-level policy."""
 
     created: datetime

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 from log_keeper.policy.policy import Policy
 from log_keeper.stages import LoggingLevel
@@ -14,8 +14,7 @@ from log_keeper.stages import LoggingLevel
 _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}(?P<time>[T ].+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class OptIn:
+class OptIn(NamedTuple):
     """What the tags of a stage ask for, at one moment.
 
     ``level``: INFO while the stage is opted in, ERROR otherwise. ``until``: when the opt-in ends, in whole seconds;

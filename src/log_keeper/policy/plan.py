@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from log_keeper.policy.opt_in import OptIn, read_opt_in
 from log_keeper.policy.policy import Policy
@@ -27,8 +28,7 @@ class Setting(StrEnum):
     LOG_DELIVERY = "log delivery"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One setting of one stage, with its value now and the value that the policy requires.
 
     ``override``: the key of the method or route whose own setting it is; None for the stage's setting.
@@ -66,8 +66,7 @@ class Plan:
         return not self.changes
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """What UpdateStage did with a plan.
 
     ``made``: the changes that were made. ``left_out``: changes to settings of routes that could not be made because of
@@ -105,7 +104,7 @@ def plan(stage: Stage, policy: Policy, now: datetime) -> Plan:
 def at_error(plan: Plan) -> Plan:
     """Return the plan of an opted-in stage with ERROR in place of INFO, for an opt-in that cannot begin yet."""
     level, wanted = Setting.LOGGING_LEVEL, LoggingLevel.ERROR
-    at_most = [replace(change, after=wanted) if change.setting is level else change for change in plan.changes]
+    at_most = [change._replace(after=wanted) if change.setting is level else change for change in plan.changes]
     return replace(plan, changes=tuple(change for change in at_most if change.before != change.after))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.stages import Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What every stage of the account should look like.
 
     ``partition``: of the ARNs of log groups: ``aws``, ``aws-cn``, ``aws-us-gov``.

@@ -59,7 +59,8 @@ def page(results: list[Result]) -> str:
         "# Results of the benchmarks",
         "",
         (
-            f"By `make bench` on {datetime.now(UTC):%Y-%m-%d}: Python {platform.python_version()}, {os.cpu_count()} "
+            f"Last run of `make bench`, of some or all benchmarks: {datetime.now(UTC):%Y-%m-%d}, with "
+            f"Python {platform.python_version()}, {os.cpu_count()} "
             "cores, the sandbox account on the same machine. Times depend on the machine; ratios compare runs that "
             "alternated on it. A value with brackets is the median, with the smallest and the largest value."
         ),

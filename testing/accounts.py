@@ -154,6 +154,12 @@ def v2_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod") -> dict[st
     return stage
 
 
+def tag_rest_stage(sandbox: Sandbox, api_id: str, tags: dict[str, str]) -> None:
+    """Add tags to stage ``prod`` of a REST API."""
+    arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
+    sandbox.client("apigateway").tag_resource(resourceArn=arn, tags=tags)
+
+
 def v2_arn(api_id: str, stage_name: str) -> str:
     """Return the ARN of a stage of an HTTP or WebSocket API."""
     return f"arn:aws:apigateway:us-east-1::/apis/{api_id}/stages/{stage_name}"

@@ -8,7 +8,30 @@ from datetime import timedelta
 from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
+from sandbox.services.lambda_.event_sources import EventSources
 from testing.accounts import get_stage, levels, log_role
+
+FURTHER_REGION = "eu-west-1"
+#: Parameters of a stack that has every optional part. It waits and limits its calls as little as possible.
+ALL_PARTS = {
+    "SettleSeconds": "0",
+    "SweepRate": "10",
+    "Regions": FURTHER_REGION,
+    "AlarmEmail": "ops@example.com",
+    "CreateTrail": "Yes",
+}
+
+
+def pass_time_until_idle(sandbox: Sandbox) -> None:
+    """Advance the clock until no function runs and no queue has a message. Log Keeper's pace needs that time."""
+    clock = sandbox.clock
+    assert isinstance(clock, MovableClock)
+
+    def is_idle() -> bool:
+        clock.advance(timedelta(seconds=1))
+        return sandbox.service(EventSources).is_idle()
+
+    sandbox.wait_until(is_idle, timeout=120)
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,18 @@ class Deployed:
     def set_queue(self, **attributes: str) -> None:
         """Set attributes of StageQueue."""
         self.sandbox.client("sqs").set_queue_attributes(QueueUrl=self.outputs["StageQueueUrl"], Attributes=attributes)
+
+    def count_dead_letters(self) -> dict[str, int]:
+        """Return the number of messages in each dead-letter queue."""
+        sqs, name = self.sandbox.client("sqs"), "ApproximateNumberOfMessages"
+        return {
+            queue: int(
+                sqs.get_queue_attributes(QueueUrl=self.outputs[f"{queue}Url"], AttributeNames=[name])["Attributes"][
+                    name
+                ]
+            )
+            for queue in ("StageDeadLetterQueue", "SweepDeadLetterQueue")
+        }
 
     def dead_letters(self) -> list[str]:
         """Return the messages of StageQueue's dead-letter queue, and delete them."""

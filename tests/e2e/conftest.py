@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What compares all modules comes last."""
     items.sort(key=lambda item: item.path.name == "test_permissions.py")
     # Of the others what takes longest comes first, so that no process waits long for the other in the end.
-    longest = ("test_upgrade_and_removal.py", "test_regions.py", "test_tools.py")
+    longest = ("test_removal.py", "test_upgrade.py", "test_regions.py", "test_tools.py")
     ours = [item for item in items if item.path.parent.name == "e2e"]
     ordered = iter(sorted(ours, key=lambda item: item.path.name not in longest))
     items[:] = [next(ordered) if item.path.parent.name == "e2e" else item for item in items]

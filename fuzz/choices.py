@@ -28,7 +28,7 @@ class OfBytes:
     """Takes the values from the bytes of one input. After its last byte, every choice is the first possible one."""
 
     def __init__(self, provider: Any) -> None:
-        """``provider``: atheris.FuzzedDataProvider of the input."""
+        """Take the values from ``provider``: atheris.FuzzedDataProvider of the input."""
         self._provider = provider
 
     def flip(self) -> bool:

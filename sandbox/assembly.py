@@ -57,10 +57,11 @@ class Sandbox(Account):
         behaviour: Behaviour | None = None,
         **switches: Any,
     ) -> None:
-        """``port`` 0 takes a free one. The settings are those of ``AccountSettings``.
+        """Create an account, which ``start`` starts. ``port``: 0 takes a free one. Other settings: see ``AccountSettings``.
 
-        ``behaviour`` is what AWS does where that is not recorded (``default_behaviour``, if None); each of ``switches``
-        replaces the position of one switch in it: ``Sandbox(log_delivery_policy="account")``.
+        ``behaviour``: what AWS does where no recording shows it (None: ``default_behaviour``). Each of ``switches``
+        replaces
+        the position of one switch in it: ``Sandbox(log_delivery_policy="account")``.
         """
         settings = AccountSettings(
             iam_propagation_seconds=iam_propagation_seconds,

@@ -43,7 +43,7 @@ run_process: RunProcess = run_cold
 
 
 def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path = ROOT) -> str:
-    """The command has run in the sandbox as its administrator; gives what it printed. Raises ToolFailedError."""
+    """Run the command as the account's administrator and return its output. Raise ToolFailedError if it fails."""
     path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
     # Nothing of the user's own AWS configuration may leak in, and no tool may wait for an answer.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -62,7 +62,7 @@ def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path
 
 
 def build(sandbox: Sandbox) -> None:
-    """The functions' packages stand in ``.aws-sam/build``, of the source as it is now, as by ``make build``."""
+    """Build the packages of the functions in ``.aws-sam/build`` from the current source, as ``make build`` does."""
     run(sandbox, "sam", "build")
     run(sandbox, sys.executable, "-m", "tools.package")
 
@@ -76,9 +76,9 @@ def deploy(
     tags: Mapping[str, str] | None = None,
     folder: Path = ROOT,
 ) -> dict[str, str]:
-    """The application built in the folder is deployed, with these parameters of the template; gives its outputs.
+    """Deploy the application that is built in ``folder``, with these parameters of the template. Return the outputs.
 
-    ``tags`` are the stack's, and so of all its resources.
+    ``tags``: tags of the stack, which all its resources get.
     """
     overrides = [f"{name}={value}" for name, value in (parameters or {}).items()]
     run(
@@ -95,7 +95,10 @@ def deploy(
 
 
 def wait_until_quiet(sandbox: Sandbox, stack: Mapping[str, str], timeout: float = 60, region: str = "us-east-1") -> int:
-    """No message is on its way to the function or in its hands; gives how many lie in the dead-letter queue."""
+    """Wait until StageQueue is empty. Return the number of messages in the dead-letter queue.
+
+    ``timeout``: in seconds.
+    """
     sqs = sandbox.client("sqs", region)
 
     def count(queue_url: str, *states: str) -> int:

@@ -73,11 +73,11 @@ class VirtualTime:
         return _START + timedelta(seconds=self._seconds)
 
     def monotonic(self) -> float:
-        """Seconds since the beginning."""
+        """Return the seconds since the beginning."""
         return self._seconds
 
     def sleep(self, seconds: float) -> None:
-        """So much time has passed, for everybody. An actor lets those run who wake before it."""
+        """Let this time pass for all actors. While an actor sleeps, the actors that wake before it run."""
         mine: threading.Semaphore | None = getattr(self._mine, "turn", None)
         if mine is None:
             self._seconds += max(0.0, seconds)
@@ -89,7 +89,7 @@ class VirtualTime:
             raise _EndedError
 
     def start(self, actor: Callable[[], None]) -> None:
-        """The actor begins now, once ``run`` lets it."""
+        """Add an actor. It begins at the current time, when ``run`` is called."""
         turn = threading.Semaphore(0)
 
         def live() -> None:
@@ -111,7 +111,10 @@ class VirtualTime:
         heapq.heappush(self._waiting, (self._seconds, next(self._order), turn))
 
     def run(self, until: Callable[[], bool], limit: float) -> None:
-        """It has come about; TimeoutError after ``limit`` seconds of this time. Raises what an actor raised."""
+        """Run the actors until the condition holds. Raise TimeoutError after ``limit`` simulated seconds.
+
+        An error of an actor is raised too.
+        """
         end = self._seconds + limit
         while not until():
             if not self._waiting or self._waiting[0][0] > end:
@@ -132,7 +135,7 @@ class Latency:
     seconds: float
 
     def interpose(self, _sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
-        """The account's answer, later. The sandbox's own administrator does not wait."""
+        """Return the account's answer after the delay. The account's own administrator does not wait."""
         if not call.caller.is_trusted:
             self.time.sleep(self.seconds)
         return answer()
@@ -189,7 +192,7 @@ class Function:
         return True
 
     def _invoke(self, event: dict[str, Any]) -> tuple[str | None, bytes]:
-        """The error, if there was one, and the answer."""
+        """Invoke the function. Return the error, or None, and the answer."""
         self.invocations += 1
         context = Context(self.time, self.time.monotonic() + self.timeout)
         if self._handler is None:
@@ -207,11 +210,11 @@ class Function:
         return None, json.dumps(answer).encode()
 
     def is_idle(self) -> bool:
-        """The queue is empty: no message waits, or is in somebody's hands."""
+        """Tell whether the queue is empty: no message waits, and none is being processed."""
         return self._wait() is None
 
     def drain(self) -> None:
-        """The queue is empty, with all the waits that it took."""
+        """Process messages until the queue is empty. Let the time pass that this needs."""
         while (wait := self._wait()) is not None:
             self.time.sleep(wait)
             self.take()
@@ -223,12 +226,12 @@ class Function:
                 self.time.sleep(_POLL_SECONDS)
 
     def _wait(self) -> float | None:
-        """Seconds until a message can be seen; None for an empty queue."""
+        """Return the seconds until a message is visible, or None if the queue is empty."""
         return seconds_until_visible(self.sandbox, self.queue_arn)
 
 
 def caller_of_new_role(sandbox: Sandbox, name: str) -> Caller:
-    """A session of a new role that may do anything: for who is tested elsewhere for what they may do."""
+    """Return a session of a new role that may call everything, for tests that do not examine permissions."""
     iam = sandbox.client("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}

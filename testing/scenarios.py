@@ -199,7 +199,7 @@ def stage_that_logs_to_a_firehose_stream(world: World) -> Callable[[], bool]:
 
 @scenario
 def stage_whose_access_logs_go_to_a_missing_log_group(world: World) -> Callable[[], bool]:
-    """The log group has been missing for an hour, and no stack is being updated."""
+    """Create a stage whose log group has been missing for an hour, while no stack is being updated."""
     api_id = make_rest_stage(world.sandbox)
     _set_valid_role(world)
     patch_stage(
@@ -227,7 +227,10 @@ def http_api(world: World) -> Callable[[], bool]:
 
 @scenario
 def http_api_whose_log_group_was_deleted(world: World) -> Callable[[], bool]:
-    """With the group, the permission to deliver to it was deleted. An update without changes does not renew it."""
+    """Create an HTTP API, then delete its log group, and with it the permission to deliver logs to the group.
+
+    An update without changes does not renew the permission.
+    """
     world.sandbox.turn(unchanged_update_runs_log_delivery_admission=False)
     api_id = make_http_stage(world.sandbox)
     world.send(record("CreateStage", {"apiId": api_id, "stageName": "%24default"}))

@@ -171,7 +171,7 @@ def _files(paths: Iterable[str]) -> list[str]:
 
 
 def _has_user_strings(path: str) -> bool:
-    """Whether users read strings of the module. Those of the sandbox are AWS's words, and those of tests are data."""
+    """Tell whether users read strings of the module. The sandbox's strings are AWS's words; those of tests are data."""
     if path in ("sandbox/demo.py", "sandbox/__main__.py"):
         return True
     return path.split("/")[0] in ("src", "preview", "tools", "verify", "benchmarks")

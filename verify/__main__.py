@@ -179,7 +179,7 @@ def _ask(arguments: argparse.Namespace, where: str) -> None:
 
 @contextmanager
 def _stopping(account: Account, *, is_clean_up: bool) -> Iterator[None]:
-    """On Ctrl-C, SIGTERM and a closed terminal, let the run end before its next call, and then delete."""
+    """Handle Ctrl-C, SIGTERM and a closed terminal: end the run before its next call, then delete what it created."""
 
     def stop(*_: object) -> None:
         account.is_stopping = True

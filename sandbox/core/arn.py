@@ -31,12 +31,12 @@ class Arn:
 
     @property
     def name(self) -> str:
-        """What follows the last ``/`` or ``:``, such as the name of a role, a queue or a topic."""
+        """Return the text after the last ``/`` or ``:``, such as the name of a role, a queue or a topic."""
         return re.split(r"[/:]", self.resource)[-1]
 
     @property
     def log_group(self) -> str:
-        """The name of a log group, of an ARN with ``:*`` or without."""
+        """Return the name of a log group, for an ARN with or without ``:*``."""
         return self.resource.removeprefix("log-group:").removesuffix(":*")
 
     def __str__(self) -> str:

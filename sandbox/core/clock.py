@@ -31,7 +31,7 @@ class MovableClock:
 
     @property
     def offset(self) -> timedelta:
-        """How far this clock is ahead of the machine's."""
+        """Return how far this clock is ahead of the machine's clock."""
         return self._offset
 
     def advance(self, by: timedelta) -> None:

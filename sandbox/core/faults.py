@@ -114,17 +114,17 @@ class Faults:
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
-        """The next call that fits meets it."""
+        """Add a fault. The next call that matches it fails."""
         with self._lock:
             self._pending.append(_Pending(fault, fault.skip, fault.times))
 
     def lift(self) -> None:
-        """No call meets a fault any more."""
+        """Remove all faults."""
         with self._lock:
             self._pending.clear()
 
     def interpose(self, account: Account, call: Call, answer: Callable[[], Answer]) -> Answer:
-        """The answer of the account, or what the call's fault makes of it."""
+        """Return the answer of the account, or raise the fault that matches the call."""
         if (fault := self._take(call)) is None:
             return answer()
         kind = fault.kind
@@ -154,14 +154,14 @@ class Faults:
 
 
 def can_meet(kind: FaultType, service: str) -> bool:
-    """Whether the service has such an error."""
+    """Tell whether the service has such an error."""
     if kind is FaultType.CONFLICT:
         return service in _CONFLICTS
     return kind is not FaultType.THROTTLED_WITHOUT_CODE or service in ("apigateway", "apigatewayv2")
 
 
 def refusal(kind: FaultType, call: Call) -> AwsError:
-    """The error that the call's service answers with."""
+    """Return the error with which the call's service answers."""
     service = call.service
     match kind:
         case FaultType.THROTTLED:

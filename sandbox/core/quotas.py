@@ -69,7 +69,7 @@ class Quotas:
         self._turns = itertools.cycle((FaultType.THROTTLED, FaultType.THROTTLED_WITHOUT_CODE))
 
     def interpose(self, account: Account, call: Call, answer: Callable[[], Answer]) -> Answer:
-        """The account's answer, or that there were too many calls. A call made by AWS itself counts like another."""
+        """Return the account's answer, or raise the error for too many calls. Calls that AWS itself makes count too."""
         if self.are_on and (buckets := self._buckets_of(call, account.behaviour)):
             if not self._take(buckets, account.behaviour):
                 self.throttled[call.caller.arn] += 1

@@ -54,7 +54,10 @@ class Context:
         return name.lower() if lower else name
 
     def tags(self, properties: Mapping[str, Any], *, system: bool = True) -> dict[str, str]:
-        """The resource's tags: its own, its stack's and, where services take them, CloudFormation's."""
+        """Return the tags of the resource and of its stack.
+
+        ``system``: also CloudFormation's own tags, if the service accepts them.
+        """
         declared = properties.get("Tags") or {}
         own = declared if isinstance(declared, dict) else {tag["Key"]: str(tag["Value"]) for tag in declared}
         identity = {
@@ -65,7 +68,7 @@ class Context:
         return {**self.stack_tags, **own, **(identity if system else {})}
 
     def arn(self, service: str, resource: str, *, region: bool = True) -> str:
-        """An ARN of this account, in this region unless the service is global."""
+        """Return an ARN of this account. ``region``: False for a global service."""
         return f"arn:{self.partition}:{service}:{self.region if region else ''}:{self.account}:{resource}"
 
 
@@ -120,12 +123,12 @@ class ResourceType:
 
     @property
     def replaced_by(self) -> frozenset[str]:
-        """The properties whose change replaces the resource, where the type has an update."""
+        """Return the properties whose change replaces the resource, if the type has an update."""
         return registry_schemas.create_only(self.name) | self.also_replaced_by
 
     @property
     def has_update(self) -> bool:
-        """Whether the sandbox can update a resource of the type. If not, any change replaces it."""
+        """Tell whether the sandbox can update a resource of the type. If not, any change replaces it."""
         return type(self).update is not ResourceType.update
 
     def missing_attribute(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
@@ -146,40 +149,40 @@ CUSTOM = "AWS::CloudFormation::CustomResource"
 
 
 def is_known(kind: str) -> bool:
-    """Whether the sandbox has the type."""
+    """Tell whether the sandbox has the resource type."""
     return kind in TYPES or kind.startswith("Custom::")
 
 
 def type_of(kind: str) -> ResourceType:
-    """The type of this name; all custom types are one."""
+    """Return the resource type of this name. All custom types share one."""
     return TYPES[CUSTOM if kind.startswith("Custom::") else kind]
 
 
 def resource_type(cls: type[ResourceType]) -> type[ResourceType]:
-    """Makes the type known to stacks."""
+    """Register the resource type."""
     TYPES[cls.name] = cls()
     return cls
 
 
 def changed_properties(old: Properties, new: Properties) -> frozenset[str]:
-    """The top-level properties that differ."""
+    """Return the names of the top-level properties that differ."""
     return frozenset(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
 
 
 def key_values(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as the services that list them want them."""
+    """Return tags as a list of keys and values, the form that most services use."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def without(properties: Properties, *names: str) -> Properties:
-    """*properties* less those that the call does not take."""
+    """Return *properties* without the ones that the call does not accept."""
     return {key: value for key, value in properties.items() if key not in names}
 
 
 def shaped(client: Any, method: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """*properties* as the parameters of the client's method: names in the API's case, values in its types.
+    """Return *properties* as parameters of the client's method: names in the API's case, values of its types.
 
-    CloudFormation's properties mirror the API's parameters; parameters of a template are text, whatever they are for.
+    CloudFormation's properties have the names of the API's parameters. A template's parameters are always text.
     """
     operation = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
     fitted = _fitted(operation.input_shape, dict(properties), method)
@@ -223,7 +226,7 @@ def _number(kind: type[int] | type[float], value: Any, where: str) -> int | floa
 
 
 def text(value: Any) -> str:
-    """A value as CloudFormation passes it on where the API takes text: documents as JSON."""
+    """Return a value as CloudFormation passes it to an API that accepts text: documents as JSON."""
     if isinstance(value, (dict, list)):
         return json.dumps(value)
     if isinstance(value, bool):
@@ -232,7 +235,7 @@ def text(value: Any) -> str:
 
 
 def true(value: Any) -> bool:
-    """Whether a property that a template gave as a boolean or as text holds."""
+    """Tell whether a property is true. A template may give it as a boolean or as text."""
     return value is True or value == "true"
 
 
@@ -306,11 +309,11 @@ class Simple(ResourceType):
         return self.update_call is not None or type(self).update is not Simple.update
 
     def parameters(self, context: Context, properties: Properties) -> Properties:
-        """The properties that the calls take."""
+        """Return the properties that the API's calls accept."""
         return without(properties, *self.ignored)
 
     def known(self, context: Context, physical_id: str, answer: Mapping[str, Any]) -> Properties:
-        """Attributes that the answer does not spell out."""
+        """Return attributes that the answer does not contain."""
         return {}
 
 
@@ -332,5 +335,5 @@ def if_there(call: Callable[..., Any], **parameters: Any) -> None:
 
 
 def is_not_found(error: ClientError) -> bool:
-    """Whether a delete was refused because there is nothing to delete: then CloudFormation counts it as done."""
+    """Tell whether a deletion failed because the resource does not exist. CloudFormation counts it as deleted then."""
     return error.response.get("Error", {}).get("Code", "") in _NOT_FOUND

@@ -49,7 +49,7 @@ def with_body(environ: dict[str, Any], body: bytes) -> dict[str, Any]:
 
 
 def credential(environ: dict[str, Any]) -> tuple[str, str, str] | None:
-    """(access key, region, signing name) of a signed request; None for an unsigned one."""
+    """Return access key, region and signing name of a signed request, or None for an unsigned one."""
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     if "Credential=" in authorization:
         scope = authorization.split("Credential=", 1)[1].split(",")[0].strip()

@@ -93,7 +93,7 @@ def method(resource: Any, verb: str) -> dict[str, Any]:
 
 
 def template(deployment: str, *, burst: int, greeting: str, can_post: bool) -> dict[str, Any]:
-    """The synthesised template. *deployment*: its logical id, which changes with everything that it deploys."""
+    """Return the synthesised template. *deployment*: its logical id, which changes with everything that it deploys."""
     posts = {"ApipetsPOST2B5C1A77": method(ref(PETS), "POST")} if can_post else {}
     return {
         "Resources": {**_common(greeting), **_rest(deployment, burst, posts), **_http(), **_websocket()},

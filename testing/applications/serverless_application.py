@@ -32,7 +32,7 @@ WEBSOCKET_FORMAT = (
 
 
 def package(**files: str) -> bytes:
-    """A zip archive of these modules."""
+    """Return a zip archive of these modules."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:
         for name, text in files.items():
@@ -61,7 +61,7 @@ INVOKED = join(
 
 
 def core() -> dict[str, Any]:
-    """The first template: the bucket for what will be deployed."""
+    """Return the first template, which has only the bucket for the artifacts."""
     bucket = "ServerlessDeploymentBucket"
     encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     address = ("arn:", PARTITION, ":s3:::", ref(bucket))
@@ -90,7 +90,7 @@ def core() -> dict[str, Any]:
 
 
 def compiled(folder: str, number: int, *, rest_logs: bool) -> dict[str, Any]:
-    """The second template. *folder*: of the artifacts in the bucket; *number*: of the deployment, a time in reality."""
+    """Return the second template. *folder*: folder of the artifacts. *number*: number in the name of the deployment."""
     template = core()
     exported = {"Export": {"Name": f"sls-{STACK}-ServerlessDeploymentBucketName"}}
     template["Outputs"]["ServerlessDeploymentBucketName"] |= exported

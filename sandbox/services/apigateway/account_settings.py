@@ -36,7 +36,7 @@ def _get_account(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def described(account: Account, region: str) -> dict[str, Any]:
-    """The account settings as GetAccount answers. Without a role the key ``cloudwatchRoleArn`` is absent.
+    """Return the account settings as GetAccount answers. Without a role the key ``cloudwatchRoleArn`` is absent.
 
     *Source:* cloud-custodian's recording ``test_rest_account_rate_limit``.
     """

@@ -61,7 +61,7 @@ def _get(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigateway", "UpdateRestApi")
 def _update(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Alone of all answers, that of an update shows that there are no tags."""
+    """Update an API. Of all answers, only that of an update contains an empty ``tags``."""
     proceed()
     return {"tags": {}, **described(api_of(account, call))}
 

@@ -26,7 +26,7 @@ _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", 
 
 @hook
 def _api_exists(account: Account, call: Call) -> None:
-    """Every call that names a REST API is refused alike if there is none, but those about a method miss its resource.
+    """Refuse a call about a REST API that does not exist. For calls about a method the resource is checked instead.
 
     *Source:* localstack/localstack ``test_apigateway_api.snapshot.json``.
     """
@@ -36,9 +36,9 @@ def _api_exists(account: Account, call: Call) -> None:
 
 @rule("apigateway", "GetRestApis")
 def _get_all(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """One page: 25 unless ``limit`` says otherwise, at most 500; ``position`` is an opaque token.
+    """Return one page of APIs: as many as ``limit`` (default 25, at most 500) after the opaque token ``position``.
 
-    *Source:* botocore's service model. What a limit beyond 500 does is not recorded: here it counts as 500.
+    *Source:* botocore's service model. No recording shows a limit beyond 500. Here it counts as 500.
     """
     limit = min(call.params.get("limit") or 25, 500)
     after = ""
@@ -60,10 +60,11 @@ def _get_all(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigateway", "CreateDeployment")
 def _create_deployment(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """A stage that exists is pointed to the new deployment and keeps its settings, tags and logging.
+    """Create a deployment. An existing stage then uses it, and keeps its settings, tags and logging.
 
-    *Source:* https://docs.aws.amazon.com/apigateway/latest/api/API_CreateDeployment.html for the repointing; that its
-    method settings stay is inferred (deploying from the console does not reset logging).
+    *Source:* https://docs.aws.amazon.com/apigateway/latest/api/API_CreateDeployment.html for the change of deployment.
+    That
+    the method settings stay is inferred: a deployment from the console does not reset logging.
     """
     api = api_of(account, call)
     params = call.params
@@ -103,14 +104,17 @@ def _described(params: dict[str, Any]) -> dict[str, str]:
 
 @rule("apigateway", "GetDeployment")
 def _get_deployment(account: Account, call: Call, _: Proceed) -> None:
-    """*Source* of the text: as for DeleteDeployment; not recorded for this call."""
+    """Refuse the call if the deployment does not exist.
+
+    *Source* of the text: the recording of DeleteDeployment. No recording shows it for this call.
+    """
     if call.params["deploymentId"] not in api_of(account, call).deployments:
         raise AwsError("NotFoundException", "Invalid Deployment identifier specified", 404)
 
 
 @rule("apigateway", "UpdateDeployment")
 def _update_deployment(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The description, the only thing of a deployment that can change.
+    """Change the description of a deployment. Nothing else of a deployment can change.
 
     *Source:* https://docs.aws.amazon.com/apigateway/latest/api/patch-operations.html#UpdateDeployment-Patch
     """
@@ -131,7 +135,7 @@ def _update_deployment(account: Account, call: Call, _: Proceed) -> dict[str, An
 
 @rule("apigateway", "DeleteDeployment")
 def _delete_deployment(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """A deployment that a stage points to stays, whatever stage it was made with.
+    """Delete a deployment. Refuse the call if any stage uses the deployment.
 
     *Source:* localstack/localstack ``test_apigateway_api.snapshot.json``.
     """
@@ -149,7 +153,7 @@ def _delete_deployment(account: Account, call: Call, _: Proceed) -> dict[str, An
 
 
 def _tagged(account: Account, call: Call) -> Any:
-    """moto's object with ``tags`` behind the ARN of an API or a stage."""
+    """Return moto's object for the ARN of an API or a stage. It has the attribute ``tags``."""
     arn = call.params["resourceArn"]
     found = re.fullmatch(r"arn:aws[a-z-]*:apigateway:([a-z0-9-]+)::/restapis/([^/]+)(?:/stages/([^/]+))?", arn)
     if found is None:
@@ -184,7 +188,7 @@ def _untag(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigateway", "GetTags")
 def _get_tags(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The resource's own tags: what a stage inherits from its API is not among them.
+    """Return the resource's own tags. Tags that a stage inherits from its API are left out.
 
     *Source:* https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-supported-resources.html
     """
@@ -196,7 +200,7 @@ def _get_tags(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigateway", "ImportRestApi")
 def _import(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """A REST API with the document's methods. No stage is made."""
+    """Create a REST API with the methods of the document, without a stage."""
     document = _document(call)
     info = document.get("info") or {}
     backend = apigateway_backends[account.account_id][call.region]
@@ -215,7 +219,7 @@ def _import(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigateway", "PutRestApi")
 def _put(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The API has the document's methods, merged into its own or in their place (``mode``)."""
+    """Replace the methods of the API by those of the document, or merge both (``mode``)."""
     api = api_of(account, call)
     document = _document(call)
     mode = call.params.get("mode", "merge")
@@ -233,7 +237,7 @@ def _put(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def _document(call: Call) -> dict[str, Any]:
-    """The body as OpenAPI 3 or Swagger 2, in JSON or YAML."""
+    """Return the body as an OpenAPI 3 or Swagger 2 document. The body is JSON or YAML."""
     body = call.params.get("body") or b""
     text = body.decode("utf-8-sig") if isinstance(body, bytes) else body
     try:

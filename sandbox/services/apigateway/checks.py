@@ -41,13 +41,19 @@ def method_of_key(key: str) -> str:
 
 
 def check_stage_name(name: str) -> None:
-    """*Source:* Miserlou/Zappa issue 356. Hyphens are taken today, which the text does not say."""
+    """Refuse a stage name with other characters than letters, digits, underscores and hyphens.
+
+    *Source:* Miserlou/Zappa issue 356. AWS accepts hyphens today, which the text of the refusal does not mention.
+    """
     if not _STAGE_NAME.fullmatch(name):
         raise _bad("Stage name only allows a-zA-Z0-9_")
 
 
 def _check_operations(call: Call) -> None:
-    """*Source:* localstack/localstack ``test_apigateway_api.snapshot.json``, of UpdateRestApi and others."""
+    """Refuse patch operations with an unknown ``op``.
+
+    *Source:* localstack/localstack ``test_apigateway_api.snapshot.json``, of UpdateRestApi and others.
+    """
     given: Iterable[dict[str, Any]] = call.params.get("patchOperations") or []
     body = f"{call.operation[0].lower()}{call.operation[1:]}Input"
     wrong = [
@@ -62,8 +68,10 @@ def _check_operations(call: Call) -> None:
 
 
 def _check_tags(call: Call) -> None:
-    """AWS's own tags are for services such as CloudFormation. *Source:* serverless/serverless issue 9223,
-    aws/aws-cdk issue 23738 (of version 2)."""
+    """Refuse tags that start with ``aws:``, unless a service such as CloudFormation makes the call.
+
+    *Source:* serverless/serverless issue 9223, aws/aws-cdk issue 23738 (of version 2).
+    """
     if call.caller.invoked_by is not None:
         return
     tags = call.params.get("tags") or call.params.get("Tags") or {}
@@ -83,7 +91,10 @@ def _variables(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _check_variable(name: str, value: str) -> None:
-    """*Source* of the text on names: serverless/serverless issue 6133; that on values is not recorded."""
+    """Refuse a stage variable with a wrong name or value.
+
+    *Source* of the text on names: serverless/serverless issue 6133. The text on values is not recorded.
+    """
     if not re.fullmatch(r"\w+", name, re.ASCII):
         raise _bad(f"Invalid stage variable name: {name}.  Please use names with only word characters.")
     if not _VARIABLE_VALUE.fullmatch(value):

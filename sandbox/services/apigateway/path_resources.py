@@ -25,7 +25,7 @@ _VARIABLE, _GREEDY = re.compile(r"\{.+\}"), re.compile(r"\{.+\+\}")
 
 @hook
 def _resource_exists(account: Account, call: Call) -> None:
-    """Every call about a method is refused alike if its resource is missing, or its API."""
+    """Refuse a call about a method if its API or its resource does not exist."""
     if call.service == "apigateway" and "httpMethod" in call.params:
         _resource(account, call)
 

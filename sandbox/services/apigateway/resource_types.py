@@ -187,7 +187,7 @@ class Account(ResourceType):
         return {}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """Nothing changes."""
+        """Do nothing: the account keeps its log role."""
 
 
 class _OfApi(Simple):

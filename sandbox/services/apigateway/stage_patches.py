@@ -196,7 +196,10 @@ class Draft:
         self.stage.access_log_settings = (self.stage.access_log_settings or {}) | {leaf: value}
 
     def _check_destination(self, arn: str) -> None:
-        """Whether the group exists is not asked: a wrong name is accepted, and nothing is ever logged."""
+        """Refuse a destination that is not a valid ARN of a log group or a delivery stream.
+
+        Do not check whether the log group exists: AWS accepts any name, and then writes no logs.
+        """
         parsed = Arn.parse(arn)
         if not parsed.partition:
             # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json.
@@ -211,9 +214,9 @@ class Draft:
             self._needs_role()
 
     def _needs_role(self) -> None:
-        """Logging to CloudWatch is refused while the account has no log role in the region.
+        """Refuse logging to CloudWatch while the account has no log role in the region.
 
-        *Source:* the text: serverless-stack/sst issue 4663.
+        *Source* of the text: serverless-stack/sst issue 4663.
         """
         if not self._backend.account.cloudwatch_role_arn:
             raise _bad(_NO_ROLE)

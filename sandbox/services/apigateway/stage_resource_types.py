@@ -58,7 +58,7 @@ def _setting_path(setting: Properties) -> str:
 
 
 def _stage_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
-    """The patch operations that turn a stage's logging and method settings from *old* to *new*."""
+    """Return the patch operations that change a stage's logging and method settings from *old* to *new*."""
     patches: list[dict[str, str]] = []
     access, had = new.get("AccessLogSetting") or {}, old.get("AccessLogSetting") or {}
     if had and not access:

@@ -33,7 +33,7 @@ def extras(account: Account, stage: Stage) -> StageExtras:
 
 
 def api_of(account: Account, call: Call) -> Any:
-    """moto's REST API that the call names, or the refusal that AWS words with account and id."""
+    """Return moto's REST API that the call names. Raise AWS's error, with account and id, if it does not exist."""
     api_id = call.params["restApiId"]
     api = apigateway_backends[account.account_id][call.region].apis.get(api_id)
     if api is None:
@@ -50,7 +50,10 @@ def stage_of(account: Account, call: Call) -> Stage:
 
 
 def described(account: Account, stage: Stage) -> dict[str, Any]:
-    """The stage as GetStage answers: what is not set is absent, except methodSettings, which is ``{}``."""
+    """Return the stage as GetStage answers.
+
+    Values that are not set are absent, except methodSettings, which is ``{}``.
+    """
     more = extras(account, stage)
     enabled = bool(stage.cache_cluster_enabled)
     answer: dict[str, Any] = {
@@ -82,7 +85,7 @@ def _get_stage(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigateway", "GetStages")
 def _get_stages(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Every stage in one answer; there is no paging."""
+    """Return all stages in one answer, since GetStages has no paging."""
     wanted = call.params.get("deploymentId")
     stages = [stage for stage in api_of(account, call).stages.values() if wanted in (None, stage.deployment_id)]
     return {"item": [described(account, stage) for stage in stages]}
@@ -90,7 +93,7 @@ def _get_stages(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigateway", "CreateStage")
 def _create_stage(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """A new stage has no logging: CreateStage has no parameter for it. *Source:* botocore's service model."""
+    """Create a stage without logging, since CreateStage has no parameter for it. *Source:* botocore's service model."""
     api = api_of(account, call)
     name = call.params["stageName"]
     check_stage_name(name)
@@ -115,7 +118,7 @@ def _delete_stage(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("apigateway", "UpdateStage")
 def _update_stage(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """All operations, in order, or none of them."""
+    """Apply all operations in order, or none of them."""
     stage = stage_of(account, call)
     operations = call.params.get("patchOperations", [])
     if len(operations) > MOST_OPERATIONS:

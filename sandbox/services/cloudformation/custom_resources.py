@@ -26,12 +26,12 @@ _LIMIT = 4096
 
 
 def bucket(region: str) -> str:
-    """The name of CloudFormation's bucket in the region."""
+    """Return the name of CloudFormation's bucket in the region."""
     return f"cloudformation-custom-resource-response-{region.replace('-', '')}"
 
 
 def key(stack_id: str, logical_id: str, request_id: str) -> str:
-    """The name of one request's answer in the bucket."""
+    """Return the key of the object in the bucket that holds the answer to one request."""
     return f"{stack_id}|{logical_id}|{request_id}"
 
 

@@ -40,7 +40,7 @@ def _check_updatable(stack: Stack) -> None:
 
 @rule("cloudformation", "CreateChangeSet", blocking=True)
 def create_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The change set exists: available, or failed and saying why. A CREATE makes the stack, in review."""
+    """Create a change set, available or failed with a reason. The type CREATE also creates the stack, in review."""
     cloudformation, params = account.service(CloudFormation), call.params
     kind = params.get("ChangeSetType", "UPDATE")
     try:
@@ -109,9 +109,9 @@ def create_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any
 
 @rule("cloudformation", "DescribeChangeSet")
 def describe_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The change set with all its changes on one page.
+    """Return the change set with all its changes on one page.
 
-    *Source* of what is empty and what is left out: 430 answers recorded in LocalStack's CloudFormation snapshots.
+    *Source* of which members are empty and which are left out: 430 answers in LocalStack's CloudFormation snapshots.
     """
     change_set = account.service(CloudFormation).change_set(
         call.region, call.params["ChangeSetName"], call.params.get("StackName")
@@ -148,7 +148,7 @@ def _change_set_summary(change_set: ChangeSet) -> dict[str, Any]:
 
 @rule("cloudformation", "ListChangeSets")
 def list_change_sets(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The change sets of one stack."""
+    """Return the change sets of one stack."""
     cloudformation = account.service(CloudFormation)
     stack = cloudformation.stack(call.region, call.params["StackName"])
     found = [each for each in cloudformation.change_sets.values() if each.stack is stack]
@@ -174,7 +174,7 @@ def delete_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any
 
 @rule("cloudformation", "ExecuteChangeSet", blocking=True)
 def execute_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The stack is being made, or changed, as the change set says."""
+    """Start to create or update the stack as the change set describes."""
     cloudformation = account.service(CloudFormation)
     with cloudformation.lock:
         change_set = cloudformation.change_set(call.region, call.params["ChangeSetName"], call.params.get("StackName"))
@@ -201,7 +201,7 @@ def execute_change_set(account: Account, call: Call, _: Proceed) -> dict[str, An
 
 @rule("cloudformation", "CreateStack", blocking=True)
 def create_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The stack is being made."""
+    """Start to create a stack."""
     cloudformation, params = account.service(CloudFormation), call.params
     if any(
         each.name == params["StackName"] and each.region == call.region and each.deleted is None
@@ -225,7 +225,7 @@ def create_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudformation", "UpdateStack", blocking=True)
 def update_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The stack is being changed."""
+    """Start to update the stack."""
     cloudformation, params = account.service(CloudFormation), call.params
     stack = cloudformation.stack(call.region, params["StackName"])
     _check_updatable(stack)
@@ -246,7 +246,7 @@ def update_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudformation", "DeleteStack", blocking=True)
 def delete_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The stack is being removed; of a stack that does not exist nothing is said."""
+    """Start to delete the stack. Answer without an error if the stack does not exist."""
     cloudformation, params = account.service(CloudFormation), call.params
     try:
         stack = cloudformation.stack(call.region, params["StackName"])
@@ -275,7 +275,7 @@ def delete_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudformation", "UpdateTerminationProtection")
 def update_termination_protection(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The stack may be deleted, or may not."""
+    """Set whether the stack is protected from deletion."""
     stack = account.service(CloudFormation).stack(call.region, call.params["StackName"])
     stack.termination_protection = bool(call.params["EnableTerminationProtection"])
     return {"StackId": stack.stack_id}

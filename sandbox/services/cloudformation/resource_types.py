@@ -15,7 +15,7 @@ class _Nothing(ResourceType):
         return {}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """Nothing was made."""
+        """Do nothing: no resource was created."""
 
 
 @resource_type

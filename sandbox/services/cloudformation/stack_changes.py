@@ -18,7 +18,7 @@ _TO_BE_KNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 
 
 def dependencies(scope: Scope, declared: Mapping[str, Any]) -> dict[str, set[str]]:
-    """The declared resources that each of them depends on."""
+    """Return, for each declared resource, the names of the declared resources that it depends on."""
     needs: dict[str, set[str]] = {}
     for name, declaration in declared.items():
         explicit = declaration.get("DependsOn") or []
@@ -28,7 +28,7 @@ def dependencies(scope: Scope, declared: Mapping[str, Any]) -> dict[str, set[str
 
 
 def in_order(scope: Scope, declared: Mapping[str, Any]) -> list[str]:
-    """The declared resources, each after those it depends on."""
+    """Return the names of the declared resources. Each name follows those that its resource depends on."""
     needs = dependencies(scope, declared)
     order: list[str] = []
     while needs:
@@ -102,7 +102,7 @@ def changes(
 
 
 def differs(stack: Stack, desired: Desired, found: Iterable[Any]) -> bool:
-    """Whether an update has anything to do: resources, outputs or tags."""
+    """Tell whether an update has something to change: resources, outputs or tags."""
     before = stack.desired
     if before is None or list(found):
         return True

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def refused(error: TemplateError) -> AwsError:
-    """The answer to a call whose template or parameters CloudFormation refuses."""
+    """Return the error with which CloudFormation refuses a template or its parameters."""
     return AwsError("ValidationError", str(error))
 
 
 def without_none(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer without the members that have no value."""
+    """Return the answer without members whose value is None."""
     return {key: value for key, value in answer.items() if value is not None}
 
 
 def shown_parameters(desired: Desired) -> list[dict[str, str]]:
-    """The parameters with their values, those with NoEcho masked."""
+    """Return the parameters with their values. A value with NoEcho is masked."""
     declared = desired.template.get("Parameters") or {}
     hidden = {key for key, each in declared.items() if str(each.get("NoEcho", "")).lower() == "true"}
     return [
@@ -44,7 +44,7 @@ def shown_parameters(desired: Desired) -> list[dict[str, str]]:
 
 @rule("cloudformation", "DescribeStacks")
 def describe_stacks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """One stack, or all that are not deleted."""
+    """Return one stack, or all that are not deleted."""
     cloudformation = account.service(CloudFormation)
     if call.params.get("StackName"):
         return {"Stacks": [_described(cloudformation.stack(call.region, call.params["StackName"]))]}
@@ -53,7 +53,10 @@ def describe_stacks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def _described(stack: Stack) -> dict[str, Any]:
-    """*Source* of what is empty and what is left out: 344 stacks recorded in LocalStack's CloudFormation snapshots."""
+    """Return the description of a stack.
+
+    *Source* of which members are empty and which are left out: 344 stacks in LocalStack's CloudFormation snapshots.
+    """
     desired = stack.desired
     return without_none(
         {
@@ -82,7 +85,7 @@ def _described(stack: Stack) -> dict[str, Any]:
 
 @rule("cloudformation", "ListStacks")
 def list_stacks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Every stack, deleted ones too, or those of the given statuses."""
+    """Return summaries of all stacks, also of deleted ones, or of those with the given statuses."""
     wanted = call.params.get("StackStatusFilter")
     summaries = [
         without_none(
@@ -105,7 +108,10 @@ def list_stacks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudformation", "DescribeStackEvents")
 def describe_stack_events(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The stack's history, newest first, on one page. *Source* of the refusal: LocalStack's ``test_name_conflicts``."""
+    """Return the events of the stack on one page, the newest first.
+
+    *Source* of the refusal: LocalStack's ``test_name_conflicts``.
+    """
     name = call.params["StackName"]
     try:
         return {"StackEvents": account.service(CloudFormation).stack(call.region, name).events[::-1]}
@@ -121,7 +127,7 @@ def _resources(account: Account, call: Call) -> tuple[Stack, list[StackResource]
 
 @rule("cloudformation", "ListStackResources")
 def list_stack_resources(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The stack's resources."""
+    """Return summaries of the stack's resources."""
     return {
         "StackResourceSummaries": [
             without_none(
@@ -142,14 +148,14 @@ def list_stack_resources(account: Account, call: Call, _: Proceed) -> dict[str, 
 
 @rule("cloudformation", "DescribeStackResources")
 def describe_stack_resources(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The stack's resources, in another shape."""
+    """Return the stack's resources in the form of DescribeStackResources."""
     stack, resources = _resources(account, call)
     return {"StackResources": [{**_resource_detail(stack, each), "Timestamp": each.updated} for each in resources]}
 
 
 @rule("cloudformation", "DescribeStackResource")
 def describe_stack_resource(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """One resource of the stack."""
+    """Return one resource of the stack."""
     stack, resources = _resources(account, call)
     if not resources:
         raise AwsError(
@@ -177,7 +183,7 @@ def _resource_detail(stack: Stack, resource: StackResource) -> dict[str, Any]:
 
 @rule("cloudformation", "GetTemplate")
 def get_template(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The template as it was given, or with its macros expanded."""
+    """Return the template: the original one, or the one with its macros expanded."""
     stack = account.service(CloudFormation).stack(call.region, call.params["StackName"])
     if stack.desired is None:
         raise AwsError("ValidationError", f"Stack with id {stack.name} has no template")
@@ -188,7 +194,7 @@ def get_template(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 @rule("cloudformation", "GetTemplateSummary", "ValidateTemplate")
 def get_template_summary(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """What a template declares."""
+    """Return what a template declares."""
     cloudformation, params = account.service(CloudFormation), call.params
     body = params.get("TemplateBody")
     if params.get("StackName"):
@@ -236,7 +242,7 @@ def get_template_summary(account: Account, call: Call, _: Proceed) -> dict[str, 
 
 @rule("cloudformation", "ListExports")
 def list_exports(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """The region's exports."""
+    """Return the exports of the region."""
     return {
         "Exports": [
             {"ExportingStackId": stack.stack_id, "Name": name, "Value": value}

@@ -32,7 +32,10 @@ def put_status(account: Account, stack: Stack) -> None:
 
 
 def _status_event(account: Account, stack: Stack) -> dict[str, Any]:
-    """*Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-event-eventbridge.html"""
+    """Return the event that EventBridge receives when the status of a stack changes.
+
+    *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-event-eventbridge.html
+    """
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -60,7 +63,7 @@ class Reported:
     deleting: bool
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Do nothing: there is nothing to prepare."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         if error is None:

@@ -96,7 +96,10 @@ class Work:
         self._end_deletion("DELETE", rollback=False)
 
     def _end_deletion(self, operation: str, *, rollback: bool) -> None:
-        """*Source* of the reason: LocalStack's recording ``test_blocked_stack_deletion``."""
+        """Delete all resources and set the status of the stack.
+
+        *Source* of the reason: LocalStack's recording ``test_blocked_stack_deletion``.
+        """
         failed = self._delete_all(rollback=rollback)
         if failed:
             self._status(f"{operation}_FAILED", f"The following resource(s) failed to delete: [{', '.join(failed)}]. ")
@@ -154,7 +157,7 @@ class Work:
         return [*((each, each.deletion_policy) for each in reversed(removed)), *reversed(leftover)]
 
     def scope(self, desired: Desired) -> Scope:
-        """What the template's names mean, given the resources that the stack has so far."""
+        """Return the scope in which the template's names refer to the resources that the stack has so far."""
         stack = self._stack
 
         def resource(name: str) -> StackResource:

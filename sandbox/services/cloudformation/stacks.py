@@ -45,12 +45,12 @@ class CloudFormation:
         self._work: list[threading.Thread] = []
 
     def start(self) -> None:
-        """There are no stacks."""
+        """Start without stacks and change sets."""
         self.stacks.clear()
         self.change_sets.clear()
 
     def stop(self) -> None:
-        """No stack is being worked on."""
+        """Wait until the work on all stacks has ended."""
         for thread in self._work:
             thread.join()
         self._work.clear()
@@ -58,7 +58,7 @@ class CloudFormation:
     # ---- finding
 
     def stack(self, region: str, name_or_id: str) -> Stack:
-        """The stack; a deleted one only by its id. Refused as AWS does if there is none."""
+        """Return the stack, a deleted one only by its id. Raise AWS's error if there is none."""
         for stack in self.stacks.values():
             if stack.region != region:
                 continue
@@ -67,9 +67,9 @@ class CloudFormation:
         raise AwsError("ValidationError", f"Stack with id {name_or_id} does not exist")
 
     def change_set(self, region: str, name_or_id: str, stack_name: str | None) -> ChangeSet:
-        """The change set, by ARN, or by name together with its stack.
+        """Return the change set by its ARN, or by its name and the name of its stack.
 
-        *Source* of the refusals: LocalStack's ``test_delete_change_set_exception`` and beside.
+        *Source* of the refusals: LocalStack's ``test_delete_change_set_exception`` and its neighbours.
         """
         found = self.change_sets.get(name_or_id)
         if found is None and not name_or_id.startswith("arn:"):
@@ -88,7 +88,7 @@ class CloudFormation:
         return found
 
     def exports(self, region: str) -> dict[str, tuple[str, Stack]]:
-        """Each export's value and stack, by name."""
+        """Return the region's exports: name, and a pair of value and exporting stack."""
         return {
             output["ExportName"]: (output["OutputValue"], stack)
             for stack in self.stacks.values()
@@ -100,7 +100,7 @@ class CloudFormation:
     # ---- making
 
     def new_stack(self, call: Call, status: str) -> Stack:
-        """A stack of the call's name that has no resources yet."""
+        """Create a stack with the name that the call gives, without resources."""
         name, region = call.params["StackName"], call.region
         if not re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", name):
             raise AwsError(
@@ -117,7 +117,10 @@ class CloudFormation:
         return stack
 
     def desired(self, call: Call, stack: Stack | None) -> Desired:
-        """What the call asks a stack to become; raises TemplateError or AwsError where AWS refuses it."""
+        """Return the state that the call requests for a stack.
+
+        Raise TemplateError or AwsError where AWS refuses the call.
+        """
         params, before = call.params, stack.desired if stack else None
         body = params.get("TemplateBody")
         if params.get("UsePreviousTemplate") and before:
@@ -190,7 +193,7 @@ class CloudFormation:
             ) from error
 
     def fetch(self, call: Call, location: str) -> str:
-        """A template or a fragment kept in S3, by its ``s3://`` or ``https://`` address."""
+        """Return a template, or a part of one, from S3. ``location``: an ``s3://`` or ``https://`` address."""
         url = urlsplit(location)
         path = unquote(url.path).lstrip("/")
         if url.scheme == "s3":
@@ -207,7 +210,7 @@ class CloudFormation:
     # ---- working
 
     def run(self, work: Callable[[], None]) -> None:
-        """*work* is done, or goes on beside the caller after ``ANSWER_AFTER_SECONDS``."""
+        """Run *work* in a thread. Return when it ends, or after ``ANSWER_AFTER_SECONDS`` while it continues."""
         thread = threading.Thread(target=work, name="cloudformation", daemon=True)
         with self.lock:
             self._work = [each for each in self._work if each.is_alive()]
@@ -216,7 +219,7 @@ class CloudFormation:
         thread.join(ANSWER_AFTER_SECONDS)
 
     def deployer(self, caller: Caller, role_arn: str | None) -> Caller:
-        """Who makes the stack's resources: the stack's service role, or the caller."""
+        """Return the caller that creates the stack's resources: its service role, or the caller of the operation."""
         if role_arn is None:
             return caller
         credentials = identity.credentials_of_role(self.account, role_arn, "AWSCloudFormation")

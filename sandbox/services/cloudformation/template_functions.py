@@ -18,7 +18,7 @@ _SUBSTITUTION = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 def references(value: Any, branches: Callable[[list[Any]], list[Any]]) -> Iterator[str]:
-    """The names that *value* refers to; *branches* gives those of an ``Fn::If``'s values that count."""
+    """Return the names that *value* refers to. *branches* chooses which values of an ``Fn::If`` are searched."""
     if isinstance(value, list):
         for each in value:
             yield from references(each, branches)
@@ -62,7 +62,7 @@ class Scope:
     _conditions: dict[str, bool] = field(default_factory=dict)
 
     def condition(self, name: str) -> bool:
-        """Whether the template's condition holds."""
+        """Tell whether the condition with this name holds."""
         if name not in self._conditions:
             declared = self.template.get("Conditions") or {}
             if name not in declared:
@@ -71,11 +71,11 @@ class Scope:
         return self._conditions[name]
 
     def wanted(self, declaration: Mapping[str, Any]) -> bool:
-        """Whether this resource or output is to exist."""
+        """Tell whether the conditions of the template include this resource or output."""
         return "Condition" not in declaration or self.condition(declaration["Condition"])
 
     def holds(self, expression: Any) -> bool:
-        """Whether a condition's or a rule's expression is true."""
+        """Tell whether the expression of a condition or a rule is true."""
         if isinstance(expression, dict) and len(expression) == 1:
             ((function, argument),) = expression.items()
             if function == "Condition":
@@ -104,12 +104,15 @@ class Scope:
         return bool(self.evaluate(expression) in (True, "true"))
 
     def dependencies(self, value: Any) -> set[str]:
-        """The logical ids that *value* refers to, in the branches its conditions choose."""
+        """Return the logical ids that *value* refers to, in the branches that the conditions choose."""
         chosen = references(value, lambda choice: [choice[1] if self.condition(choice[0]) else choice[2]])
         return {name for name in chosen if name in self.template["Resources"]}
 
     def evaluate(self, value: Any) -> Any:
-        """*value* with every function replaced by its result; members that are ``AWS::NoValue`` are left out."""
+        """Return *value* with each function replaced by its result.
+
+        Members with the value ``AWS::NoValue`` are left out.
+        """
         if isinstance(value, list):
             return [item for item in map(self.evaluate, value) if item is not NO_VALUE]
         if not isinstance(value, dict):

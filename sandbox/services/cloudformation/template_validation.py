@@ -97,7 +97,7 @@ def check_conditions(template: Mapping[str, Any], values: Mapping[str, Any]) -> 
 
 
 def check_names(template: Mapping[str, Any]) -> None:
-    """Every name that the template uses is declared in it; TemplateError otherwise."""
+    """Check that the template declares every name that it uses. Raise TemplateError if it does not."""
     resources, conditions = template["Resources"], template.get("Conditions") or {}
     known = resources.keys() | (template.get("Parameters") or {}).keys()
     outputs = template.get("Outputs") or {}

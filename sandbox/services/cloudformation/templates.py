@@ -120,7 +120,7 @@ def _checked(template: Any) -> dict[str, Any]:
 
 
 def transforms(template: Mapping[str, Any]) -> list[str]:
-    """The macros that the whole template names."""
+    """Return the names of the macros that apply to the whole template."""
     declared = template.get("Transform") or []
     named = declared if isinstance(declared, list) else [declared]
     return [each["Name"] if isinstance(each, dict) else str(each) for each in named]
@@ -137,10 +137,10 @@ def expand(
     managed_policies: Callable[[], dict[str, str]],
     fetch: Callable[[str], str],
 ) -> dict[str, Any]:
-    """The template with its macros expanded.
+    """Return the template with its macros expanded.
 
-    *managed_policies* gives the ARNs of AWS's policies by name, as the serverless transform looks them up;
-    *fetch* reads an ``s3://`` location for ``AWS::Include``.
+    *managed_policies* returns the ARNs of AWS managed policies by name, for the serverless transform.
+    *fetch* reads an ``s3://`` location, for ``AWS::Include``.
     """
     expanded: dict[str, Any] = _included(copy.deepcopy(dict(template)), parameters, fetch)
     for name in transforms(template):
@@ -195,7 +195,7 @@ def _included(value: Any, parameters: Mapping[str, Any], fetch: Callable[[str], 
 def parameter_values(
     template: Mapping[str, Any], given: Mapping[str, str], parameter_store: Callable[[str], str]
 ) -> dict[str, Any]:
-    """Each of the template's parameters with its value: as given or by default, checked, lists as lists."""
+    """Return the value of each parameter, given or by default. Check the values; a list parameter becomes a list."""
     declared: dict[str, Any] = template.get("Parameters") or {}
     unknown = [name for name in given if name not in declared]
     if unknown:
@@ -218,7 +218,7 @@ def parameter_values(
 
 
 def as_text(value: Any) -> str:
-    """A value where CloudFormation wants text: booleans in lower case."""
+    """Return a value as the text that CloudFormation uses: booleans are in lower case."""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
@@ -247,7 +247,7 @@ def _check_parameter(name: str, value: str, rule: Mapping[str, Any], kind: str) 
 
 
 def pseudo_parameters(account: str, region: str, stack_name: str, stack_id: str) -> dict[str, Any]:
-    """CloudFormation's own parameters, right for the region's partition."""
+    """Return the pseudo parameters, with the values of the region's partition."""
     partition = BotocoreSession().get_partition_for_region(region)
     return {
         "AWS::AccountId": account,

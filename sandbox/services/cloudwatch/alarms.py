@@ -113,7 +113,7 @@ class _Evaluation:
     def __init__(
         self, account: Account, region: str, samples: Metrics, moment: datetime, end: datetime | None = None
     ) -> None:
-        """``end``: end of the newest period; None for ``moment``."""
+        """Store the data of the evaluation. ``end``: end of the newest period; None for ``moment``."""
         self._account, self._region, self._samples, self._moment = account, region, samples, moment
         self._end = end or moment
         self._backend = cloudwatch_backends[account.account_id][region]

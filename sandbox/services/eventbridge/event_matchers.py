@@ -165,7 +165,7 @@ def _address(text: str) -> _Address | None:
 
 
 def _numeric(operand: Any) -> Test:
-    """One comparison, or a lower and an upper bound in this order."""
+    """Return the test for one comparison, or for a lower and an upper bound in this order."""
     if not isinstance(operand, list) or isinstance(operand, Members):
         raise PatternError("Value of numeric must be an array.")
     if not operand or not _is_string(operand[0]):
@@ -218,7 +218,7 @@ def _written(value: Any) -> str:
 
 
 def _anything_but(operand: Any) -> Test:
-    """Every value but these. The field must be there; null, booleans and numbers are values too."""
+    """Return the test for every value except these. The field must exist. Null, booleans and numbers are values too."""
     if isinstance(operand, Members):
         return _not(_anything_but_set(operand))
     if isinstance(operand, list):

@@ -102,7 +102,7 @@ def rule_of(account: Account, call: Call, name: str) -> Any:
 
 
 def _keep_cadence(before: Any, now: Any) -> None:
-    """An enabled rule that is put with the same schedule again goes on as it was."""
+    """Keep the timer of an enabled rule if the rule is put again with the same schedule."""
     was_enabled = before is not None and before.state != "DISABLED" and "timer" in vars(before)
     if was_enabled and before.scheduled_expression == now.scheduled_expression and now.state != "DISABLED":
         vars(now)["timer"] = vars(before)["timer"]

@@ -103,7 +103,7 @@ def _check_log_group(target: dict[str, Any], resource: str) -> None:
 
 
 def _check_bus(target: dict[str, Any], bus_arn: str) -> None:
-    """A bus gets the event as it is, by a role, also within one account; never the rule's own bus."""
+    """Check a target that is a bus. It needs a role, must not be the rule's own bus, and gets the event unchanged."""
     arn = target["Arn"]
     if not target.get("RoleArn"):
         raise _invalid(f"RoleArn is required for target {arn}.")

@@ -37,7 +37,7 @@ class At:
     moment: datetime
 
     def first(self, _: datetime, __: datetime | None = None) -> datetime:
-        """The one occurrence, be it past or not."""
+        """Return the only occurrence, whether it has passed or not."""
         return self.moment
 
     def following(self, _: datetime) -> None:
@@ -51,7 +51,7 @@ class Rate:
     every: timedelta
 
     def first(self, now: datetime, start: datetime | None = None) -> datetime:
-        """At once, or at *start*, from which later ones are counted too."""
+        """Return *now*, or the first occurrence after it that is counted from *start*."""
         if start is None or start >= now:
             return start or now
         return start - (start - now) // self.every * self.every
@@ -74,11 +74,14 @@ class Cron:
     zone: tzinfo
 
     def first(self, now: datetime, start: datetime | None = None) -> datetime | None:
-        """Not before *now*, nor before *start*."""
+        """Return the first occurrence that is not before *now* and not before *start*, or None."""
         return self.following(max(now, start or now) - timedelta(microseconds=1))
 
     def following(self, occurrence: datetime) -> datetime | None:
-        """The next one after that time; None if there is none. Local times that a clock skips are skipped."""
+        """Return the next occurrence after the given time, or None.
+
+        Local times that a change of the clock skips are left out.
+        """
         begin = occurrence.astimezone(self.zone).date()
         # The calendar repeats after 400 years.
         for year in range(begin.year, min(begin.year + 400, MAXYEAR) + 1):
@@ -172,9 +175,11 @@ class _Reader:
         return range(begin, end + 1, step) if step else range(begin, begin + 1)
 
     def day_of_month(self, field: str) -> Callable[[date], bool]:
-        """Numbers, ``L`` (the last day), ``L-3``, ``15W`` and ``LW`` (the working day nearest to it in its month).
+        """Return the test for days: numbers, ``L`` (the last day), ``L-3``, ``15W``, ``LW`` (the last working day).
 
-        A rule takes ``W`` after a range and ignores it, as recorded for ``1-5W``.
+        ``15W`` is the working day of the month nearest to the 15th. A rule accepts ``W`` after a range and ignores it,
+        as
+        recorded for ``1-5W``.
         """
         day, w, rest = field.partition("W")
         is_nearest = bool(w)
@@ -194,7 +199,10 @@ class _Reader:
         return lambda given: given.day == _day(given, wanted, True)
 
     def day_of_week(self, field: str) -> Callable[[date], bool]:
-        """Numbers (1 is Sunday) and names, ``L`` (Saturday), ``6L`` (the month's last Friday), ``3#2``."""
+        """Return the test for weekdays: numbers (1 is Sunday), names, ``L`` (Saturday), ``6L``, ``3#2``.
+
+        ``6L`` is the last Friday of the month, ``3#2`` the second Tuesday.
+        """
         day, hash_, ordinal = field.partition("#")
         if hash_:
             if "#" in ordinal or "," in field:
@@ -210,7 +218,7 @@ class _Reader:
         return lambda given: _weekday(given) == last and given.day + 7 > _length(given)
 
     def _number(self, text: str, low: int, high: int, names: tuple[str, ...] = ()) -> int:
-        """A rule ignores what follows a number or a name, as in ``MONDAY``."""
+        """Return the number that the text means. A rule ignores what follows a number or a name, as in ``MONDAY``."""
         for number, name in enumerate(names, low):
             if text == name or (self._is_rule and text.startswith(name)):
                 return number
@@ -238,5 +246,5 @@ def _length(day: date) -> int:
 
 
 def _weekday(day: date) -> int:
-    """1 is Sunday."""
+    """Return the number of the weekday: 1 is Sunday."""
     return day.isoweekday() % 7 + 1

@@ -43,11 +43,11 @@ class Timer:
 
     @property
     def due(self) -> datetime | None:
-        """When the next attempt is made."""
+        """Return the time of the next attempt, or None."""
         return min((each.due for each in self._coming()), default=None)
 
     def take(self) -> Attempt:
-        """The attempt that is due first, which is not to come any more."""
+        """Remove the attempt that is due first, and return it."""
         attempt = min(self._coming(), key=lambda each: each.due)
         if attempt in self.retries:
             self.retries.remove(attempt)

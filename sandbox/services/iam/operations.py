@@ -35,7 +35,7 @@ _CHANGES = (
 
 @rule("iam", *_CHANGES)
 def _change_role(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
-    """What changes a role is remembered with its time; a call that changes nothing is not."""
+    """Change a role. Record the time of the change, unless the call changed nothing."""
     name = call.params["RoleName"]
     boundary = call.params.get("PermissionsBoundary")
     if boundary and boundary not in iam_backends[account.account_id]["aws"].managed_policies:
@@ -54,13 +54,19 @@ def _change_role(account: Account, call: Call, proceed: Proceed) -> dict[str, An
 
 @rule("iam", "CreatePolicy")
 def _create_policy(_: Account, __: Call, proceed: Proceed) -> dict[str, Any]:
-    """*Source:* localstack/localstack ``test_iam.snapshot.json`` of 2025."""
+    """Create a policy, and answer with ``PermissionsBoundaryUsageCount``.
+
+    *Source:* localstack/localstack ``test_iam.snapshot.json`` of 2025.
+    """
     return {"Policy": {**proceed()["Policy"], "PermissionsBoundaryUsageCount": 0}}
 
 
 @rule("iam", "DeletePolicy")
 def _delete_policy(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
-    """*Source* of the text: localstack/localstack ``test_iam.snapshot.json`` of 2025."""
+    """Delete a policy.
+
+    *Source* of the text of the refusal: localstack/localstack ``test_iam.snapshot.json`` of 2025.
+    """
     arn = call.params["PolicyArn"]
     if arn not in iam_backends[account.account_id]["aws"].managed_policies:
         raise AwsError("NoSuchEntity", f"Policy {arn} was not found.", 404)
@@ -85,10 +91,11 @@ def _shape(account: Account, name: str) -> object:
 
 @rule("iam", "SimulatePrincipalPolicy")
 def _simulate(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """One result for each action; with resources, the decision about each is inside it, and the strictest at the top.
+    """Return one result for each action. It contains the decision on each resource, and the strictest one at the top.
 
-    *Source:* radkawar/stackd, testdata/aws/iam/simulation.json (245 cases, 2026-09), for the shape, the missing context
-    keys and the refusal of what is no ARN; the text of OrganizationsDecisionDetail in botocore's model.
+    *Source:* radkawar/stackd, testdata/aws/iam/simulation.json (245 cases, 2026-09), for the form, the missing context
+    keys and the refusal of a text that is not an ARN. The description of OrganizationsDecisionDetail is from botocore's
+    model.
     """
     params = call.params
     policies = _policies_of(account, params["PolicySourceArn"])
@@ -116,7 +123,10 @@ _STRICTNESS = (Decision.EXPLICIT_DENY, Decision.IMPLICIT_DENY, Decision.ALLOWED)
 
 
 def _result(policies: Policies, action: str, resources: list[str], context: Context) -> dict[str, Any]:
-    """A denial by a service control policy ends the simulation: nothing is said of the resources then."""
+    """Return the result for one action.
+
+    If a service control policy denies it, the result has no decisions on resources.
+    """
     asked = resources or ["*"]
     decisions = [policies.decide(action, resource, context) for resource in asked]
     result: dict[str, Any] = {

@@ -50,8 +50,11 @@ def _check(account: Account, call: Call) -> None:
 
 
 def _check_entity(account: Account, call: Call) -> None:
-    """*Source* of the text: radkawar/stackd ``testdata/aws/iam/role_acquisition.json``, localstack/localstack
-    ``test_iam.snapshot.json``."""
+    """Refuse a call about a role, user or group that does not exist, and the read of an inline policy that does not.
+
+    *Source* of the text: radkawar/stackd ``testdata/aws/iam/role_acquisition.json``, localstack/localstack
+    ``test_iam.snapshot.json``.
+    """
     for kind in _KINDS:
         name = call.params.get(f"{kind.capitalize()}Name")
         if not name or call.operation == f"Create{kind.capitalize()}":
@@ -64,8 +67,10 @@ def _check_entity(account: Account, call: Call) -> None:
 
 
 def _check_inline_size(account: Account, call: Call) -> None:
-    """All inline policies of a role, user or group count together. *Source* of the text:
-    serverless/serverless issue 12167, awslabs/aws-deployment-framework issue 474."""
+    """Refuse an inline policy that exceeds the limit for all inline policies of a role, user or group together.
+
+    *Source* of the text: serverless/serverless issue 12167, awslabs/aws-deployment-framework issue 474.
+    """
     kind = call.operation.removeprefix("Put").removesuffix("Policy").lower()
     name = call.params[f"{kind.capitalize()}Name"]
     others = {**_held(account, kind, name).policies, call.params["PolicyName"]: call.params["PolicyDocument"]}
@@ -75,8 +80,11 @@ def _check_inline_size(account: Account, call: Call) -> None:
 
 
 def _check_attachment(account: Account, call: Call) -> None:
-    """*Source* of the texts: localstack/localstack ``test_iam.snapshot.json``;
-    ministryofjustice/cloud-platform-environments pull request 14118 (the quota)."""
+    """Refuse the attachment of a wrong ARN, or of more policies than the quota allows.
+
+    *Source* of the texts: localstack/localstack ``test_iam.snapshot.json``;
+    ministryofjustice/cloud-platform-environments pull request 14118 (the quota).
+    """
     arn = call.params["PolicyArn"]
     if not re.fullmatch(r"arn:[^:]+:iam::[^:]*:.+", arn):
         raise AwsError("ValidationError", "Invalid ARN:  Could not be parsed!")
@@ -94,12 +102,15 @@ def _entity(account: Account, kind: str, name: str) -> Any | None:
 
 
 def _held(account: Account, kind: str, name: str) -> Any:
-    """The role, user or group, which is there: the call has been refused otherwise."""
+    """Return moto's role, user or group. It exists, since the call was refused otherwise."""
     return _entity(account, kind, name)
 
 
 def _exists(account: Account, arn: str) -> bool:
-    """Whether there is such a role or user; of other accounts the sandbox knows nothing, and takes all to exist."""
+    """Tell whether the role or user exists.
+
+    Those of other accounts, which the sandbox does not know, count as existing.
+    """
     parsed = Arn.parse(arn)
     kind, _, path = parsed.resource.partition("/")
     if arn == account.administrator.arn:

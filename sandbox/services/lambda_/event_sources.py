@@ -37,13 +37,13 @@ class EventSources:
         self._ended: list[Poller] = []
 
     def start(self) -> None:
-        """There are no mappings yet."""
+        """Start to follow new messages and the account's clock. There are no mappings yet."""
         moto_patches.on_message(self._message_added)
         if isinstance(self.account.clock, MovableClock):
             self.account.clock.watch(self._wake_all)
 
     def stop(self) -> None:
-        """Nothing is polled; batches that ran were cut off."""
+        """End all pollers, together with the batches that still run."""
         moto_patches.no_longer_on_message(self._message_added)
         if isinstance(self.account.clock, MovableClock):
             self.account.clock.unwatch(self._wake_all)
@@ -58,17 +58,17 @@ class EventSources:
             poller.join()
 
     def poll(self, region: str, mapping: str, queue_arn: str) -> None:
-        """The mapping has a poller."""
+        """Start a poller for the mapping."""
         with self._lock:
             poller = self._pollers[mapping] = Poller(self.account, region, mapping, queue_arn)
         poller.start()
 
     def poller(self, mapping: str) -> Poller | None:
-        """The mapping's poller, if it has one."""
+        """Return the poller of the mapping, or None."""
         return self._pollers.get(mapping)
 
     def end(self, mapping: str) -> None:
-        """The mapping's poller takes no more messages."""
+        """End the poller of the mapping. It takes no further messages; batches that run continue."""
         with self._lock:
             poller = self._pollers.pop(mapping, None)
             if poller is not None:
@@ -85,7 +85,7 @@ class EventSources:
                 poller.wake()
 
     def _wake_all(self) -> None:
-        """Time has passed: messages may be due."""
+        """Wake every poller. The clock was moved, so messages may be visible."""
         with self._lock:
             pollers = list(self._pollers.values())
         for poller in pollers:
@@ -97,7 +97,7 @@ class EventSources:
         self.wake(queue.queue_arn)
 
     def is_idle(self) -> bool:
-        """Nothing runs, and no mapped queue has a message: delayed, waiting or taken."""
+        """Tell whether no batch runs and no mapped queue has a message (delayed, waiting or received)."""
         with self.account.lock:
             pollers = list(self._pollers.values())
             return all(poller.running == 0 and not poller.backlog() for poller in pollers)
@@ -108,10 +108,10 @@ SERVICES.append(EventSources)
 
 @rule("lambda", "CreateEventSourceMapping")
 def create_event_source_mapping(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The mapping exists and its queue is polled; or AWS's reason why it cannot be.
+    """Create the mapping and start to poll its queue. Refuse the mapping where AWS does.
 
     *Source:* https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html (visibility timeout, permissions,
-    batching window); the texts are those that CloudFormation users report.
+    batching window). CloudFormation users report the texts of the refusals.
     """
     params = call.params
     arn = params.get("EventSourceArn", "")
@@ -169,7 +169,7 @@ def _invalid(message: str) -> None:
 
 @rule("lambda", "UpdateEventSourceMapping")
 def update_event_source_mapping(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """The mapping is as asked from its next batch on."""
+    """Change the mapping. The new values apply from its next batch on."""
     answer = proceed()
     poller = account.service(EventSources).poller(call.params["UUID"])
     if poller is not None:
@@ -187,7 +187,7 @@ def delete_event_source_mapping(account: Account, call: Call, proceed: Proceed) 
 
 @rule("sqs", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch")
 def change_message_visibility(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """As moto does it; a message given back is seen at once."""
+    """Change the visibility as moto does. Wake the pollers, since the message may be visible at once."""
     answer = proceed()
     name = call.params["QueueUrl"].rsplit("/", 1)[-1]
     queue = sqs_backends[account.account_id][call.region].queues.get(name)

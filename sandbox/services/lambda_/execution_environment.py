@@ -62,7 +62,7 @@ class Outcome:
 
 
 def link_runtime(into: Path) -> Path:
-    """A directory with links to the runtime's own modules, and nothing else of this Python's installation."""
+    """Fill a directory with links to the modules of the Lambda runtime only. Return the directory."""
     into.mkdir(parents=True, exist_ok=True)
     for name in _RUNTIME_MODULES:
         spec = importlib.util.find_spec(name)
@@ -83,7 +83,7 @@ class MovedClock:
         self.follow()
 
     def follow(self) -> float:
-        """The process's clock is moved as the account's is now; gives the seconds."""
+        """Move the clock of the process to the account's time. Return the difference to the real time, in seconds."""
         seconds = self._clock.offset.total_seconds()
         # In place: the process has the file mapped.
         with self._file.open("r+b" if self._file.exists() else "wb") as opened:
@@ -91,7 +91,7 @@ class MovedClock:
         return seconds
 
     def starter(self) -> tuple[str, str]:
-        """What Python runs in place of ``-m awslambdaric``."""
+        """Return the arguments of Python that replace ``-m awslambdaric``."""
         return function_clock.__file__, str(self._file)
 
 
@@ -107,9 +107,9 @@ class ExecutionEnvironment:
         write_lines: Callable[[list[str]], None],
         clock: MovedClock | None = None,
     ) -> None:
-        """The process is starting. *write_lines* gets its output; it may be called from any thread.
+        """Start the process. *write_lines* gets its output, from any thread.
 
-        With a *clock*, the function's own is moved as that one was when the invocation began.
+        If *clock* is given, the process sees the time that *clock* shows when each invocation begins.
         """
         self._clock = clock
         self._write_lines = write_lines
@@ -157,11 +157,11 @@ class ExecutionEnvironment:
 
     @property
     def is_alive(self) -> bool:
-        """Whether another invocation may be given to it."""
+        """Tell whether the environment can take another invocation."""
         return not self._has_exited
 
     def max_memory_mb(self) -> int:
-        """The most memory the process has had, as far as could be seen (Linux tells; others: 0)."""
+        """Return the most memory that the process has used, in MB: 0 on systems other than Linux."""
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
             for line in status.splitlines():
@@ -170,7 +170,10 @@ class ExecutionEnvironment:
         return self._max_memory_mb
 
     def invoke(self, invocation: Invocation, timeout: float) -> Outcome:
-        """The handler has answered, failed, run out of time, or died; in the last two cases so has the process."""
+        """Run the handler on one invocation. Wait until it answers, fails, exceeds *timeout* or ends.
+
+        In the last two cases the process has ended too.
+        """
         waited_for_init = not self._is_ready
         with self._changed:
             self._changed.wait_for(lambda: self._is_ready or self._has_exited, INIT_SECONDS)
@@ -225,7 +228,7 @@ class ExecutionEnvironment:
         self._server.close()
 
     def _watch(self) -> None:
-        """Waits until the process ends, and says so to whoever waits for an answer."""
+        """Wait until the process ends. Then wake the thread that waits for an answer."""
         self._process.wait()
         with self._changed:
             self._has_exited = True
@@ -234,7 +237,10 @@ class ExecutionEnvironment:
     # ---- what the Runtime API asks
 
     def next_invocation(self) -> tuple[Invocation, int] | None:
-        """The next invocation and its deadline, once there is one; None when the process should go."""
+        """Wait for the next invocation and return it with its deadline (in ms).
+
+        Return None when the process must end.
+        """
         with self._changed:
             if not self._is_ready:
                 self._is_ready = True
@@ -245,13 +251,13 @@ class ExecutionEnvironment:
             return None if invocation is None else (invocation, self._deadline_ms)
 
     def answer(self, kind: Kind, payload: bytes) -> None:
-        """The handler has answered."""
+        """Store the answer of the handler, and wake the thread that waits for it."""
         with self._changed:
             self._answer = kind, payload
             self._changed.notify_all()
 
     def fail_init(self, error: bytes) -> None:
-        """The handler could not be loaded."""
+        """Store the error that prevented the handler from being loaded."""
         with self._changed:
             self._init_error = error
 
@@ -272,14 +278,14 @@ class _Output:
         self._ended = False
 
     def read_to_end(self) -> None:
-        """The process has closed its output, and all of it was handed on."""
+        """Read the output until the process closes it, and pass all lines on."""
         while not self._ended:
             select.select([self._pipe], [], [])
             self.drain()
         self._pipe.close()
 
     def drain(self) -> None:
-        """Everything written so far was handed on."""
+        """Pass on all output that was written so far."""
         with self._lock:
             while not self._ended:
                 try:
@@ -313,12 +319,12 @@ class _RuntimeApi(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that was ended in mid-request is no error here."""
+        """Ignore the error of a process that ended during a request."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     def close(self) -> None:
-        """Nothing answers any more."""
+        """Stop answering requests."""
         if not self._closing:
             self._closing = True
             # Any connection ends the wait; the loop itself closes the socket.
@@ -333,7 +339,7 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
     server: _RuntimeApi
 
     def do_GET(self) -> None:
-        """``/invocation/next``: waits until there is one."""
+        """Answer ``/invocation/next``. Wait until there is an invocation."""
         found = self.server.environment.next_invocation()
         if found is None:
             self._send(410, b"")
@@ -351,7 +357,7 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
         self._send(200, invocation.payload, headers)
 
     def do_POST(self) -> None:
-        """``/invocation/ID/response``, ``/invocation/ID/error``, ``/init/error``."""
+        """Answer ``/invocation/ID/response``, ``/invocation/ID/error`` and ``/init/error``."""
         body = self._body()
         if self.path.endswith("/init/error"):
             self.server.environment.fail_init(body)
@@ -381,4 +387,4 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
             self.close_connection = True  # the process was ended while it waited
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """The function's log is what counts."""
+        """Write nothing: requests of the runtime are not part of the function's log."""

@@ -20,7 +20,7 @@ OFFSET = struct.Struct("d")
 
 
 def move(clock_file: str) -> None:
-    """``time`` and ``datetime`` tell the moved time, to whoever imports them from now on."""
+    """Replace the functions of ``time`` and ``datetime``. Modules that import them afterwards see the moved time."""
     with open(clock_file, "rb") as opened:  # noqa: PTH123 -- pathlib would be imported before the clock is moved
         shared = mmap.mmap(opened.fileno(), OFFSET.size, access=mmap.ACCESS_READ)
     machine_time, machine_time_ns, machine_monotonic = time.time, time.time_ns, time.monotonic
@@ -38,7 +38,7 @@ def move(clock_file: str) -> None:
     latest = machine_monotonic()
 
     def moved_monotonic() -> float:
-        """What passed on the moved clock has passed; set back, that clock seems to stand."""
+        """Return a time that advances with the moved clock. It stands still while that clock is set back."""
         nonlocal latest
         latest = max(latest, machine_monotonic() + offset())
         return latest
@@ -53,7 +53,10 @@ def move(clock_file: str) -> None:
 
 
 def _moved(machine: type[datetime.datetime]) -> type:
-    """A datetime that differs in what is now. Modules written in C still make the machine's, which must pass for it."""
+    """Return a datetime type whose ``now`` is moved.
+
+    Modules written in C still create objects of the original type, which are instances of this one too.
+    """
 
     class Meta(type):
         def __instancecheck__(cls, instance: Any) -> bool:

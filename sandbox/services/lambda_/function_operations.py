@@ -29,7 +29,7 @@ _TAIL_BYTES = 4096
 
 @rule("lambda", "Invoke", blocking=True)
 def invoke(account: Account, call: Call, _: Proceed) -> Answer:
-    """The function's answer (RequestResponse), or that it will be run (Event), or could be (DryRun)."""
+    """Run the function and return its answer (RequestResponse), run it later (Event), or check the call (DryRun)."""
     runtime, params = account.service(LambdaRuntime), call.params
     kind = params.get("InvocationType", "RequestResponse")
     payload = params.get("Payload") or b"{}"
@@ -97,7 +97,7 @@ def delete_function(account: Account, call: Call, proceed: Proceed) -> dict[str,
 
 @event_bus.target("lambda")
 def to_function(account: Account, delivery: event_bus.Delivery) -> None:
-    """The function runs on the event, if its own policy lets the rule invoke it.
+    """Run the function on the event later, if the function's policy lets the rule invoke it.
 
     *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-lambda-permissions
     """
@@ -107,7 +107,10 @@ def to_function(account: Account, delivery: event_bus.Delivery) -> None:
 
 
 def check_may_invoke(account: Account, function_arn: str, principal: str, source_arn: str) -> None:
-    """The function's policy lets the service invoke it for this source; Undeliverable otherwise."""
+    """Check that the function's policy lets the service invoke it for this source.
+
+    Raise Undeliverable if it does not.
+    """
     region, name = Arn.parse(function_arn).region, Arn.parse(unqualified(function_arn)).name
     try:
         found = lambda_backends[account.account_id][region].get_function(name)

@@ -56,7 +56,7 @@ class Invoked:
 
 
 def unqualified(arn: str) -> str:
-    """A function's ARN without version or alias."""
+    """Return the ARN of a function without its version or alias."""
     return ":".join(arn.split(":")[:7])
 
 

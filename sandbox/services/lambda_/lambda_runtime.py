@@ -82,7 +82,7 @@ class LambdaRuntime:
     # ---- life
 
     def start(self) -> None:
-        """No function has run yet."""
+        """Start the runtime without any execution environment."""
         self._stopping = False
         self.account.kill = self._kill_caller
         self.invoked.clear()
@@ -127,7 +127,7 @@ class LambdaRuntime:
             warm.process.kill()
 
     def retire(self, name: str, region: str) -> None:
-        """No environment of the function waits for another invocation."""
+        """End the execution environments of the function that wait for another invocation."""
         self._end(self._taken(lambda warm: warm.function.name == name and warm.function.region == region))
 
     def kill(self, name: str, region: str = "us-east-1") -> int:
@@ -139,13 +139,16 @@ class LambdaRuntime:
         return len(busy)
 
     def _kill_caller(self, caller: Caller) -> None:
-        """A session is named after its function. Of two environments of one function, both go."""
+        """End the environments of the function that made the call. The name of the session is the name of the function.
+
+        If the function has two environments, both end.
+        """
         self.kill(Arn.parse(caller.arn).name)
 
     # ---- functions
 
     def function(self, region: str, name: str, qualifier: str | None = None) -> Function:
-        """The function as it is configured now; refused as AWS does if there is none."""
+        """Return the function as it is configured now. Raise AWS's error if it does not exist."""
         if name.startswith("arn:"):
             parts = name.split(":")
             region, name, qualifier = parts[3], parts[6], parts[7] if len(parts) > 7 else qualifier
@@ -159,7 +162,7 @@ class LambdaRuntime:
     def invoke(
         self, function: Function, payload: bytes, *, request_id: str | None = None, client_context: str | None = None
     ) -> Invoked:
-        """The function has run on *payload*, to whatever end. Waits; call it without ``gateway.lock``."""
+        """Run the function on *payload* and wait for the end. The caller must not hold ``gateway.lock``."""
         if not function.runtime.startswith("python") or function.layers:
             raise AwsError(
                 "InvalidRuntimeException",
@@ -208,11 +211,14 @@ class LambdaRuntime:
         return ended
 
     def _publish(self, function: Function, values: dict[str, tuple[float, str]]) -> None:
-        """*Source:* https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
+        """Put metrics of the function into CloudWatch.
+
+        *Source:* https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+        """
         metrics.put(self.account, function.region, "AWS/Lambda", values, {"FunctionName": function.name})
 
     def invoke_later(self, function: Function, payload: bytes, *, request_id: str | None = None) -> str:
-        """The function will run on *payload*, up to three times if it fails. Returns the request id at once."""
+        """Queue an asynchronous invocation, which is tried up to three times. Return its request id at once."""
         identifier = request_id or str(uuid.uuid4())
         with self._lock:
             self._pending.append((time.monotonic(), 0, function, payload, identifier))
@@ -339,7 +345,7 @@ class LambdaRuntime:
         return MovedClock(clock, self._root / f"clock-{uuid.uuid4()}") if isinstance(clock, MovableClock) else None
 
     def session(self, function: Function) -> Caller:
-        """The function's role, as the service itself acts in it: for the function's log and its queues."""
+        """Return the session of the function's role in which Lambda writes the function's log and polls its queues."""
         with self.account.lock:
             role = authorization.role_by_arn(self.account, function.role)
             key = (function.region, function.name, "" if role is None else role.id)
@@ -359,7 +365,7 @@ class LambdaRuntime:
         return identity.credentials_of_role(self.account, function.role, function.name.ljust(2, "_"))
 
     def _unpacked(self, function: Function) -> Path:
-        """The function's package, unpacked once for each content."""
+        """Return the directory with the unpacked package. Each content is unpacked once."""
         assert self._root is not None
         target = self._root / hashlib.sha256(function.package).hexdigest()
         with self._unpacking:

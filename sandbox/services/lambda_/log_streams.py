@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def closing_lines(invocation: Invocation, function: Function, outcome: Outcome, memory_mb: int) -> list[str]:
-    """What the platform adds to an invocation's log.
+    """Return the lines that Lambda adds to the log at the end of an invocation.
 
     *Source:* https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
     """
@@ -67,17 +67,17 @@ class LogStream:
         self._made = False
 
     def write(self, lines: list[str]) -> None:
-        """The lines are part of the invocation that runs, or of the next."""
+        """Add lines to the current invocation, or to the next one if none runs."""
         now = int(self._account.now().timestamp() * 1000)
         with self._lock:
             self._lines += [(now, line) for line in lines if line]
 
     def begin(self, line: str) -> None:
-        """An invocation starts; what the environment said while it was made comes first."""
+        """Add the first line of an invocation, after the lines that the environment wrote during its start."""
         self.write([line])
 
     def end(self, lines: list[str]) -> list[str]:
-        """The invocation's lines are in the log. Returns them."""
+        """Write all lines of the invocation to the log, and return them."""
         self.write(lines)
         with self._lock:
             written, self._lines = self._lines, []
@@ -108,7 +108,7 @@ class LogStream:
 
 
 def publish_metrics(account: Account, region: str, lines: Iterable[str]) -> None:
-    """The metrics that log lines carry in the embedded metric format are in CloudWatch.
+    """Put into CloudWatch the metrics that log lines contain in the embedded metric format.
 
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """

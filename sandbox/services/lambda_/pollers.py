@@ -55,16 +55,16 @@ class Poller:
         self._thread = threading.Thread(target=self._poll, name=f"poller-{mapping[:8]}", daemon=True)
 
     def start(self) -> None:
-        """It polls."""
+        """Start to poll."""
         self._thread.start()
 
     def end(self) -> None:
-        """It takes no more messages."""
+        """Stop taking messages."""
         self._ending = True
         self.wake()
 
     def join(self) -> None:
-        """It and its batches are done."""
+        """Wait until the poller and its batches have ended."""
         self._thread.join()
         for thread in self._threads:
             thread.join()
@@ -80,7 +80,7 @@ class Poller:
         return queue_by_arn(self._account, self.queue_arn)
 
     def backlog(self) -> int:
-        """Messages in the queue, in whatever state."""
+        """Return the number of messages in the queue: delayed, waiting and received."""
         queue = self.queue()
         return 0 if queue is None else len(queue._messages)
 
@@ -105,7 +105,7 @@ class Poller:
                 self._changed.wait_for(lambda: self._wakes != seen or self._ending, wait)  # noqa: B023
 
     def _seconds_until_visible(self) -> float | None:
-        """Until a message can be taken: 0 if one can be now, None if only an event can change that."""
+        """Return the seconds until the poller can take a message: 0 if now, None if only an event can change that."""
         with self._account.lock:
             mapping, queue = self._configuration(), self.queue()
             if mapping is None or queue is None or not mapping.enabled or self.running >= self._concurrency(mapping):
@@ -117,7 +117,7 @@ class Poller:
         return int((mapping.scaling_config or {}).get("MaximumConcurrency", DEFAULT_CONCURRENCY))
 
     def _take(self) -> bool:
-        """Whether the queue could be asked; a batch runs if it gave one."""
+        """Receive messages and start a batch with them, if there are any. Return whether SQS allowed the call."""
         with self._account.lock:
             mapping = self._configuration()
             if mapping is None:
@@ -201,7 +201,7 @@ class Poller:
 
 
 def record(message: dict[str, Any], source_arn: str) -> dict[str, Any]:
-    """A received message as the function gets it.
+    """Return a received message in the form that the function receives.
 
     *Source:* the example event of https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
@@ -234,10 +234,14 @@ def record(message: dict[str, Any], source_arn: str) -> dict[str, Any]:
 
 
 def succeeded(error: str | None, payload: bytes, message_ids: Sequence[str], reports_items: bool) -> frozenset[str]:
-    """The messages to delete: all, none, or all but those the function reports. ``error``: None if it answered.
+    """Return the ids of the messages that Lambda deletes: all, none, or those that are not reported as failed.
 
-    *Source:* https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
-    (an empty or null list, or answer: all succeeded; an answer that is no JSON, or an item without a known id: none).
+    ``error``: None if the function answered.
+
+    *Source:*
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+    (An empty or null answer or list means that all succeeded. An answer that is not JSON, or an item without a known
+    id, means that none did.)
     """
     everything, nothing = frozenset(message_ids), frozenset[str]()
     if error is not None:
@@ -260,7 +264,7 @@ def succeeded(error: str | None, payload: bytes, message_ids: Sequence[str], rep
 
 
 def seconds_until_visible(account: Account, queue_arn: str) -> float | None:
-    """Until a message of the queue can be taken, on the account's clock; None if the queue has none."""
+    """Return the seconds, on the account's clock, until a message of the queue is visible, or None if it has none."""
     with account.lock:
         queue = queue_by_arn(account, queue_arn)
         times = [max(message.visible_at, message.delayed_until) for message in queue._messages] if queue else []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @hook
 def _bucket_policy(account: Account, call: Call) -> None:
-    """An explicit deny of the bucket's policy counts for every caller of the account.
+    """Refuse the call if the bucket's policy denies it explicitly. Such a deny applies to every caller of the account.
 
     *Source:* https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-language-overview.html
     """

@@ -72,7 +72,7 @@ class TopicPolicy(ResourceType):
         return {}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """Nothing changes: the topic keeps its last policy until it goes."""
+        """Do nothing: the topic keeps its last policy until the topic is deleted."""
 
 
 @resource_type

@@ -26,10 +26,10 @@ class PolicyRefusedError(Exception):
 
 
 def publish(account: Account, arn: str, principal: str, source_arn: str, message: str, subject: str | None) -> None:
-    """The topic's subscribers have the message, which *principal* sends for *source_arn*.
+    """Publish the message to the topic's subscribers. *principal* sends it for *source_arn*.
 
-    A topic's default policy is for callers of its own account: CloudWatch's alarms count as such, EventBridge's rules
-    do not.
+    The default policy of a topic allows callers of the topic's own account. It allows CloudWatch's alarms, but not
+    EventBridge's rules.
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html and
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
     """
@@ -49,7 +49,7 @@ def publish(account: Account, arn: str, principal: str, source_arn: str, message
 
 
 def _may_encrypt(account: Account, topic: Any, principal: str, source_arn: str) -> bool:
-    """``alias/aws/sns``, whose policy nobody can change, serves no other service.
+    """Tell whether the service may use the topic's key. ``alias/aws/sns`` allows no other service; its policy is fixed.
 
     *Source:* https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
     """

@@ -57,11 +57,12 @@ class Sandbox(Account):
         behaviour: Behaviour | None = None,
         **switches: Any,
     ) -> None:
-        """Create an account, which ``start`` starts. ``port``: 0 takes a free one. Other settings: see ``AccountSettings``.
+        """Create an account, which ``start`` starts. ``port``: 0 takes a free one.
 
         ``behaviour``: what AWS does where no recording shows it (None: ``default_behaviour``). Each of ``switches``
         replaces
-        the position of one switch in it: ``Sandbox(log_delivery_policy="account")``.
+        the position of one switch in it: ``Sandbox(log_delivery_policy="account")``. The other settings are those of
+        ``AccountSettings``.
         """
         settings = AccountSettings(
             iam_propagation_seconds=iam_propagation_seconds,

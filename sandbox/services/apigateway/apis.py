@@ -63,8 +63,7 @@ def _create_deployment(account: Account, call: Call, proceed: Proceed) -> dict[s
     """Create a deployment. An existing stage then uses it, and keeps its settings, tags and logging.
 
     *Source:* https://docs.aws.amazon.com/apigateway/latest/api/API_CreateDeployment.html for the change of deployment.
-    That
-    the method settings stay is inferred: a deployment from the console does not reset logging.
+    That the method settings stay is inferred: a deployment from the console does not reset logging.
     """
     api = api_of(account, call)
     params = call.params

@@ -178,8 +178,7 @@ class _Reader:
         """Return the test for days: numbers, ``L`` (the last day), ``L-3``, ``15W``, ``LW`` (the last working day).
 
         ``15W`` is the working day of the month nearest to the 15th. A rule accepts ``W`` after a range and ignores it,
-        as
-        recorded for ``1-5W``.
+        as recorded for ``1-5W``.
         """
         day, w, rest = field.partition("W")
         is_nearest = bool(w)

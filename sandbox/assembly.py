@@ -16,7 +16,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox.core import moto_patches
-from sandbox.core.account import ACCOUNT_ID, Account, AccountSettings
+from sandbox.core.account import ACCOUNT_ID, Account, Accounts, AccountSettings
 from sandbox.core.behaviour import Behaviour
 from sandbox.core.clients import Clients
 from sandbox.core.clock import machine_time
@@ -73,17 +73,40 @@ class Sandbox(Account):
             clock=clock,
         )
         positions = replace(behaviour or Sandbox.default_behaviour, **switches)
-        super().__init__(settings, positions, Clients(self._answer))
-        self.port = port
-        self.gateway = Gateway(self)
+        super().__init__(settings, Accounts(positions, Clients(self._answer)))
+        self.accounts.port = port
+        self.gateway = Gateway(self.accounts)
         #: What calls meet on demand.
         self.faults = Faults()
         #: How many calls the account takes; off until asked for.
         self.quotas = Quotas(clock)
         self.interposers += [self.faults.interpose, self.quotas.interpose]
         self.services += [new_service(self) for new_service in SERVICES]
+        self._others: list[Account] = []
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """Return the port of 127.0.0.1 at which the accounts answer."""
+        return self.accounts.port
+
+    def add_account(self, account_id: str, **settings: Any) -> Account:
+        """Return a new account beside this one, with these settings (``AccountSettings``). It runs with it.
+
+        Requests to deployed APIs, and custom resources, exist in the first account only.
+
+        Raise ValueError for an ID that an account has. Raise RuntimeError if this account does not run.
+        """
+        if self._server is None:
+            raise RuntimeError("The sandbox does not run; start it first.")
+        account = Account(AccountSettings(account_id=account_id, clock=self.clock, **settings), self.accounts)
+        account.iam_propagation_seconds = settings.get("iam_propagation_seconds", self.iam_propagation_seconds)
+        account.services += [new_service(account) for new_service in SERVICES]
+        self._others.append(account)
+        for service in account.services:
+            service.start()
+        return account
 
     def _answer(self, environ: dict[str, Any], speaker: Caller) -> Answer:
         return self.gateway.answer(environ, speaker)
@@ -96,7 +119,7 @@ class Sandbox(Account):
             raise RuntimeError("A sandbox runs already in this process; stop it first.")
         _empty_moto()
         self._server = make_server("127.0.0.1", self.port, self.gateway, threaded=True, request_handler=_Handler)
-        self.port = self._server.server_port
+        self.accounts.port = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="sandbox", daemon=True
         )
@@ -112,8 +135,11 @@ class Sandbox(Account):
         if self._server is None or self._thread is None:
             return
         self.is_stopping.set()
-        for service in reversed(self.services):
-            service.stop()
+        for account in (*reversed(self._others), self):
+            for service in reversed(account.services):
+                service.stop()
+        self.accounts.forget_others(self)
+        self._others.clear()
         self._shut_down(self._server)
         self._thread.join()
         self._server.server_close()

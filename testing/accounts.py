@@ -26,7 +26,7 @@ def turned(sandbox: Sandbox, **switches: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        sandbox.behaviour = usual
+        sandbox.accounts.behaviour = usual
 
 
 def make_rest_api(sandbox: Sandbox, region: str = "us-east-1") -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from sandbox.assembly import Sandbox
+from sandbox.core.clients import ACCESS_KEY, SECRET_KEY
 from testing import warm_processes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +29,7 @@ _IMPORTED = (
 )
 PAST = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 DEFAULT = "[default]\nregion = us-east-1\n"
-KEY, SECRET = Sandbox.access_key, Sandbox.secret_key
+KEY, SECRET = ACCESS_KEY, SECRET_KEY
 ENVIRONMENT_KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
 FUTURE = (datetime.now(UTC) + timedelta(hours=8)).strftime("%Y-%m-%dT%H:%M:%SZ")
 START_URL = "https://example.awsapps.com/start"

@@ -1,4 +1,4 @@
-"""The state that all services of an account share: its identity, its clock, its lock, its calls, its clients."""
+"""The accounts of one process, and the state that all services of an account share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.core.behaviour import POINTS, Behaviour
 from sandbox.core.call import Answer, AwsError, Call, Caller, CallRecord, Dropped
@@ -15,6 +15,7 @@ from sandbox.core.clients import ACCESS_KEY, SECRET_KEY, Clients
 from sandbox.core.clock import machine_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     import boto3
@@ -47,8 +48,11 @@ class Service(Protocol):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AccountSettings:
-    """What differs between accounts. All but the clock may be changed while the account runs."""
+    """What differs between accounts. All but the ID and the clock may be changed while the account runs."""
 
+    account_id: str = ACCOUNT_ID
+    #: Of the organization that the account is a member of; empty: of none.
+    organization_id: str = ""
     #: How long other services do not see a changed role.
     iam_propagation_seconds: float = 3.0
     #: EventBridge gets "AWS API Call via CloudTrail" only where a trail logs. True: an organization's trail of
@@ -66,22 +70,53 @@ class AccountSettings:
     clock: Callable[[], datetime] = machine_time
 
 
+class Accounts:
+    """The accounts of one process, and what they share. The first is the one that ``assembly.Sandbox`` starts."""
+
+    def __init__(self, behaviour: Behaviour, clients: Clients) -> None:
+        self.behaviour = behaviour
+        self.clients = clients
+        #: Held while a call is answered, since moto's state is not safe between threads. Blocking rules run without it.
+        self.lock = threading.RLock()
+        #: The first stands nearest to the caller.
+        self.interposers: list[Interposer] = []
+        #: Set while the accounts stop, so that whatever waits for something gives up.
+        self.is_stopping = threading.Event()
+        #: Port of 127.0.0.1 at which the accounts answer; 0 until it is known.
+        self.port = 0
+        self._by_id: dict[str, Account] = {}
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(tuple(self._by_id.values()))
+
+    def get(self, account_id: str) -> Account | None:
+        """Return the account with this ID, or None."""
+        return self._by_id.get(account_id)
+
+    def add(self, account: Account) -> None:
+        """Add an account. Raise ValueError if there is one with its ID."""
+        if account.account_id in self._by_id:
+            raise ValueError(f"there is an account {account.account_id} already")
+        self._by_id[account.account_id] = account
+
+    def forget_others(self, account: Account) -> None:
+        """Remove all accounts but this one."""
+        self._by_id = {account.account_id: account}
+
+
 class Account(AccountSettings):
     """One AWS account: what rules and services are given. ``assembly.Sandbox`` is one that can be started."""
 
-    account_id: ClassVar[str] = ACCOUNT_ID
-    access_key: ClassVar[str] = ACCESS_KEY
-    secret_key: ClassVar[str] = SECRET_KEY
-
-    def __init__(self, settings: AccountSettings, behaviour: Behaviour, clients: Clients) -> None:
+    def __init__(self, settings: AccountSettings, accounts: Accounts) -> None:
         super().__init__(**vars(settings))
-        self.behaviour = behaviour
-        #: Held while a call is answered, since moto's state is not safe between threads. Blocking rules run without it.
-        self.lock = threading.RLock()
+        self.accounts = accounts
+        accounts.add(self)
+        self.lock, self.interposers, self.is_stopping = accounts.lock, accounts.interposers, accounts.is_stopping
+        #: The administrator's.
+        self.access_key = ACCESS_KEY if self.account_id == ACCOUNT_ID else f"{ACCESS_KEY[:8]}{self.account_id}"
+        self.secret_key = SECRET_KEY
         #: Called in this order after the hooks of every sandbox.
         self.hooks: list[Hook] = []
-        #: The first stands nearest to the caller.
-        self.interposers: list[Interposer] = []
         #: Path prefix -> what answers requests below it that no AWS client signed.
         self.routes: dict[str, Route] = {}
         #: Path prefix -> what serves requests below it, signed or not.
@@ -98,11 +133,6 @@ class Account(AccountSettings):
         self.dropped_events: list[Dropped] = []
         #: Role name -> when it, its trust or its policies were last created or changed.
         self.role_changes: dict[str, datetime] = {}
-        #: Set while the account stops, so that whatever waits for something gives up.
-        self.is_stopping = threading.Event()
-        #: Port of 127.0.0.1 at which the account answers; 0 until it is known.
-        self.port = 0
-        self._clients = clients
         self._states: dict[tuple[type, str], Any] = {}
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -111,9 +141,14 @@ class Account(AccountSettings):
             raise AttributeError(f"{name} is a behaviour switch: turn({name}={value!r})")
         super().__setattr__(name, value)
 
+    @property
+    def behaviour(self) -> Behaviour:
+        """Return the positions of the behaviour switches."""
+        return self.accounts.behaviour
+
     def turn(self, **switches: Any) -> None:
-        """Change the positions of these switches from now on. Raise TypeError or ValueError for what is none."""
-        self.behaviour = replace(self.behaviour, **switches)
+        """Change the positions of these switches, for all accounts. Raise TypeError or ValueError for what is none."""
+        self.accounts.behaviour = replace(self.accounts.behaviour, **switches)
 
     def service[T](self, wanted: type[T]) -> T:
         """Return the account's service of this class. Raise LookupError if it has none."""
@@ -138,7 +173,7 @@ class Account(AccountSettings):
     @property
     def endpoint(self) -> str:
         """``localhost`` and not the IP address: with it the clients address S3 by path."""
-        return f"http://localhost:{self.port}"
+        return f"http://localhost:{self.accounts.port}"
 
     @property
     def administrator(self) -> Caller:
@@ -170,11 +205,11 @@ class Account(AccountSettings):
         if invoked_by is not None:
             speaker = speaker.on_behalf_of(invoked_by)
         with self.lock:
-            return self._clients.client(service, region, speaker, self.endpoint)
+            return self.accounts.clients.client(service, region, speaker, self.endpoint)
 
     def session(self, caller: Caller | None = None, region: str = "us-east-1") -> boto3.Session:
         """Return a boto3 session whose clients call the account in process, on the caller's thread, as ``caller``."""
-        return self._clients.session(region, caller or self.administrator)
+        return self.accounts.clients.session(region, caller or self.administrator)
 
     def environment(self, region: str = "us-east-1") -> dict[str, str]:
         """Return the variables that point ``aws``, ``sam`` and boto3 at this account, and at no other."""

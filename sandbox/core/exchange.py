@@ -84,7 +84,7 @@ class Exchange:
         """Return moto's answer to the call, or to the call with other parameters. Raise AwsError if moto refuses it."""
         request = self._request if parameters is None else self._request.with_parameters(parameters)
         with self._account.lock:
-            answer = moto_app.ask(self._call, request)
+            answer = moto_app.ask(self._account.account_id, self._call, request)
         if answer.error:
             raise answer.error
         self._moto_answer = answer

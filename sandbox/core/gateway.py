@@ -21,17 +21,17 @@ from sandbox.core.exchange import Exchange
 from sandbox.core.iam import identity
 
 if TYPE_CHECKING:
-    from sandbox.core.account import Account
+    from sandbox.core.account import Account, Accounts
 
 #: Services that answer whatever the region.
 _GLOBAL = frozenset({"iam", "s3"})
 
 
 class Gateway:
-    """Answers every request to the account, over HTTP (it is a WSGI application) or in process."""
+    """Answers every request to one of the accounts, over HTTP (it is a WSGI application) or in process."""
 
-    def __init__(self, account: Account) -> None:
-        self.account = account
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:
@@ -56,11 +56,12 @@ class Gateway:
         body = wire.read_body(environ)
         signed = wire.credential(environ)
         path = environ.get("PATH_INFO", "/")
-        for prefix, server in self.account.servers.items():
+        first = next(iter(self._accounts))
+        for prefix, server in first.servers.items():
             if path.startswith(prefix):
                 return server(environ, body)
         if signed is None:
-            for prefix, route in self.account.routes.items():
+            for prefix, route in first.routes.items():
                 if path.startswith(prefix):
                     status, text = route(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), body)
                     return Answer(status, [("Content-Type", "application/json")], text)
@@ -81,13 +82,14 @@ class Gateway:
                 ) from None
             except Exception as error:  # botocore knows no such service, or moto no such protocol
                 raise AwsError("NotImplemented", f"The sandbox has no service {service}: {error}", 501) from error
-            if region in self.account.disabled_regions and service not in _GLOBAL:
+            account, caller = self._speaker(caller, access_key, service)
+            if region in account.disabled_regions and service not in _GLOBAL:
                 raise identity.unknown_key(service)
             call = Call(
                 service=service,
                 operation=operation.name,
                 region=region,
-                caller=caller or identity.caller(self.account, access_key, service),
+                caller=caller,
                 params=wire.parameters(protocol, operation, request, uri_params),
                 request_id=request_id,
                 user_agent=environ.get("HTTP_USER_AGENT", ""),
@@ -98,11 +100,20 @@ class Gateway:
             )
         except AwsError as error:
             return wire.error_answer(protocol, error, request_id)
-        return Exchange(self.account, call, moto_app.Request(operation, protocol, environ, body)).answer()
+        return Exchange(account, call, moto_app.Request(operation, protocol, environ, body)).answer()
+
+    def _speaker(self, caller: Caller | None, access_key: str, service: str) -> tuple[Account, Caller]:
+        """Return the caller, by the access key if it is not known, and the account whose caller it is."""
+        if caller is None:
+            caller = identity.caller(self._accounts, access_key, service)
+        account = self._accounts.get(caller.account)
+        if account is None:
+            raise identity.unknown_key(service)
+        return account, caller
 
     def _wait_until_closed(self, connection: socket.socket) -> None:
-        """Wait until the caller closes the connection, or the account stops."""
-        while not self.account.is_stopping.is_set():
+        """Wait until the caller closes the connection, or the accounts stop."""
+        while not self._accounts.is_stopping.is_set():
             readable, _, _ = select.select([connection], [], [], 0.2)
             if readable:
                 return

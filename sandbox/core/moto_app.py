@@ -39,8 +39,8 @@ class Request:
         return replace(self, environ=environ, body=body)
 
 
-def ask(call: Call, request: Request) -> Answer:
-    """Return moto's answer; its ``error`` is set where moto refuses the call, or has no such operation."""
+def ask(account_id: str, call: Call, request: Request) -> Answer:
+    """Return moto's answer in this account. ``error`` is set where moto refuses the call, or has no such operation."""
     started: dict[str, Any] = {}
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -49,7 +49,8 @@ def ask(call: Call, request: Request) -> Answer:
         started.update(status=int(status.split()[0]), headers=headers)
 
     try:
-        chunks = _MOTO(wire.with_body(request.environ, request.body), start_response)
+        environ = wire.with_body(request.environ, request.body) | {"HTTP_X_MOTO_ACCOUNT_ID": account_id}
+        chunks = _MOTO(environ, start_response)
         text = b"".join(chunks)
     except NotImplementedError as error:
         log.exception("moto has no %s %s", call.service, call.operation)

@@ -139,7 +139,7 @@ def default_version(policy: Any) -> str:
 
 
 def role_by_arn(account: Account, arn: str) -> Any | None:
-    """moto's role behind the ARN, None if there is none."""
+    """Return moto's role behind the ARN, None if the account has none."""
     return next((role for role in iam_backends[account.account_id]["aws"].get_roles() if role.arn == arn), None)
 
 
@@ -149,7 +149,7 @@ def role_by_name(account: Account, name: str) -> Any | None:
 
 
 def request_context(account: Account, call: Call) -> Context:
-    """The condition keys every request has.
+    """Return the condition keys that every request has. ``account``: the caller's.
 
     *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
@@ -169,6 +169,8 @@ def request_context(account: Account, call: Call) -> Context:
         "aws:ViaAWSService": "true" if caller.invoked_by else "false",
         "aws:CurrentTime": account.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+    if account.organization_id:
+        context["aws:PrincipalOrgID"] = account.organization_id
     if caller.invoked_by:
         context["aws:CalledVia"] = [caller.invoked_by]
     if caller.role_arn is None:

@@ -10,7 +10,7 @@ from moto.sts.models import sts_backends
 from sandbox.core.call import AwsError, Caller
 
 if TYPE_CHECKING:
-    from sandbox.core.account import Account
+    from sandbox.core.account import Account, Accounts
 
 #: Services of the query and REST-XML protocols name an unknown key differently from the JSON ones.
 _QUERY_SERVICES = frozenset({"iam", "sts", "cloudformation", "sns", "sqs"})
@@ -36,11 +36,19 @@ def service(account: Account, principal: str) -> Caller:
     return Caller(account.account_id, principal, None, identity, is_trusted=True)
 
 
-def caller(account: Account, access_key: str, called_service: str) -> Caller:
-    """The owner of ``access_key``: the administrator, an IAM user, or an assumed role's session.
+def caller(accounts: Accounts, access_key: str, called_service: str) -> Caller:
+    """Return the owner of ``access_key`` in any account: the administrator, an IAM user, or an assumed role's session.
 
-    A key nobody owns is refused as AWS does.
+    Refuse a key that nobody owns, as AWS does.
     """
+    for account in accounts:
+        if (found := _owner(account, access_key)) is not None:
+            return found
+    raise unknown_key(called_service)
+
+
+def _owner(account: Account, access_key: str) -> Caller | None:
+    """Return the owner of the key in this account, or None."""
     if access_key == account.access_key:
         return account.administrator
     account_id = account.account_id
@@ -49,7 +57,7 @@ def caller(account: Account, access_key: str, called_service: str) -> Caller:
             return assumed_role(account, session)
     user = iam_backends[account_id]["aws"].get_user_from_access_key_id(access_key)
     if user is None:
-        raise unknown_key(called_service)
+        return None
     identity = {
         "type": "IAMUser",
         "principalId": user.id,
@@ -85,7 +93,7 @@ def credentials_of_role(account: Account, role_arn: str, session_name: str) -> d
 def caller_of_key(account: Account, access_key: str) -> Caller:
     """Return the Caller that signs with ``access_key``, to be handed to ``account.client``."""
     with account.lock:
-        return caller(account, access_key, "sts")
+        return caller(account.accounts, access_key, "sts")
 
 
 def unknown_key(called_service: str) -> AwsError:

@@ -157,16 +157,20 @@ def _to_queue(account: Account, delivery: Delivery) -> None:
 
 @target("events")
 def _to_bus(account: Account, delivery: Delivery) -> None:
-    """A bus, also of another region, is reached with the target's role, or by leave of the bus's own policy.
+    """Put the event on a bus, also of another region, with the target's role, or by leave of the bus's own policy.
 
-    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    A bus of another account requires both. An event of another account is not sent on to a third one.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html and eb-cross-account.html
     """
     region, name = Arn.parse(delivery.arn).region, Arn.parse(delivery.arn).name
     if is_out_of_reach(delivery.arn, Arn.parse(delivery.rule_arn).region):
         raise Undeliverable(f"the bus {delivery.arn} is in another region, which this partition's rules do not reach")
-    bus = events_backends[account.account_id][region].event_buses.get(name)
-    if bus is None:
+    owner = account.accounts.get(Arn.parse(delivery.arn).account)
+    bus = None if owner is None else events_backends[owner.account_id][region].event_buses.get(name)
+    if owner is None or bus is None:
         raise Undeliverable(f"there is no bus {delivery.arn}")
+    documents = [load(bus.policy)] if bus.policy else []
     role_arn = delivery.target.get("RoleArn")
     if role_arn:
         role = authorization.role_by_arn(account, role_arn)
@@ -179,12 +183,25 @@ def _to_bus(account: Account, delivery: Delivery) -> None:
             account, role, needs, service="events.amazonaws.com", operation="events:PutEvents", region=region
         ):
             raise Undeliverable(f"{role_arn} may not put events on {delivery.arn}")
+        if owner is not account:
+            if delivery.event["account"] != account.account_id:
+                raise Undeliverable("an event of another account is not sent on to a third one")
+            if not _lets_in(account, bus, role_arn):
+                raise Undeliverable(f"the policy of {bus.arn} does not let {role_arn} in")
     else:
-        documents = [load(bus.policy)] if bus.policy else []
         principal = {"Service": "events.amazonaws.com"}
         if evaluate(documents, "events:PutEvents", delivery.arn, {}, principal) is not Decision.ALLOWED:
             raise Undeliverable("the target has no role, and the bus's policy does not let EventBridge in")
-    put(account, region, json.loads(delivery.payload), name)
+    put(owner, region, json.loads(delivery.payload), name)
+
+
+def _lets_in(account: Account, bus: Any, principal_arn: str) -> bool:
+    """Return whether the policy of a bus in another account lets this principal of the account put events on it."""
+    context = {"aws:PrincipalArn": principal_arn, "aws:PrincipalAccount": account.account_id}
+    if account.organization_id:
+        context["aws:PrincipalOrgID"] = account.organization_id
+    documents = [load(bus.policy)] if bus.policy else []
+    return evaluate(documents, "events:PutEvents", bus.arn, context, {"AWS": principal_arn}) is Decision.ALLOWED
 
 
 def is_out_of_reach(bus_arn: str, region: str) -> bool:
@@ -227,7 +244,7 @@ def _put_events(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     if sum(_size(entry) for entry in entries) >= _TOO_LARGE:
         raise AwsError("ValidationException", "Total size of the entries in the request is over the limit.")
     answers: list[dict[str, Any]] = []
-    accepted: list[tuple[Event, str]] = []
+    accepted: list[tuple[Event, Account, str]] = []
     for entry in entries:
         refused = _refusal(entry)
         if refused:
@@ -244,11 +261,30 @@ def _put_events(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
             "resources": entry.get("Resources", []),
             "detail": json.loads(entry["Detail"]),
         }
-        accepted.append((event, str(entry.get("EventBusName", "default")).rsplit("/", 1)[-1]))
+        bus = str(entry.get("EventBusName", "default"))
+        accepted.append((event, _owner(account, call, bus), bus.rsplit("/", 1)[-1]))
         answers.append({"EventId": event["id"]})
-    for event, bus in accepted:
-        put(account, call.region, event, bus)
+    for event, owner, name in accepted:
+        put(owner, call.region, event, name)
     return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
+
+
+def _owner(account: Account, call: Call, bus: str) -> Account:
+    """Return the account of a bus, which is given by name or ARN. Refuse one that does not let the caller in.
+
+    *Source:* EventBridge user guide, "Permissions for Amazon EventBridge event buses"; the text is IAM's.
+    """
+    if not bus.startswith("arn:") or Arn.parse(bus).account == account.account_id:
+        return account
+    owner, caller, name = account.accounts.get(Arn.parse(bus).account), call.caller, Arn.parse(bus).name
+    found = None if owner is None else events_backends[owner.account_id][call.region].event_buses.get(name)
+    if owner is None or found is None or not _lets_in(account, found, caller.role_arn or caller.arn):
+        message = (
+            f"User: {caller.arn} is not authorized to perform: events:PutEvents on resource: {bus} because no "
+            "resource-based policy allows the events:PutEvents action"
+        )
+        raise AwsError("AccessDeniedException", message)
+    return owner
 
 
 def _size(entry: dict[str, Any]) -> int:

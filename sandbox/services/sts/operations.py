@@ -40,10 +40,11 @@ def _assume_role(account: Account, call: Call, proceed: Proceed) -> dict[str, An
     """
     _check_parameters(call)
     arn = call.params["RoleArn"]
-    role = authorization.role_by_arn(account, arn)
-    if role is None or not account.is_propagated(role.name):
+    owner = account.accounts.get(Arn.parse(arn).account)
+    role = None if owner is None else authorization.role_by_arn(owner, arn)
+    if role is None or owner is None or not owner.is_propagated(role.name):
         raise _denied(call, arn)
-    _authorise(account, call, role)
+    _authorise(account, call, role, owner)
     asked = call.params.get("DurationSeconds")
     if asked is not None and call.caller.role_arn and asked > _LONGEST_CHAINED:
         raise _invalid(
@@ -78,11 +79,18 @@ def _check_parameters(call: Call) -> None:
         raise _constraint(f"'{seconds}' at 'durationSeconds'", f"have value less than or equal to {_LONGEST}")
 
 
-def _authorise(account: Account, call: Call, role: Any) -> None:
-    """A caller of the account is let in by a trust policy that names it, or by one that names the account and by its
-    own policies. Nothing is denied in either."""
+def _authorise(account: Account, call: Call, role: Any, owner: Account) -> None:
+    """Refuse a caller whom the role does not trust, or whose own policies do not allow the call.
+
+    In one account a trust policy that names the caller itself is enough. Across accounts both must allow the call.
+
+    *Source:* IAM user guide, "Cross-account policy evaluation logic"
+    """
     caller = call.caller
     need = Need("sts:AssumeRole", role.arn, {"sts:RoleSessionName": call.params["RoleSessionName"]})
+    need.context["aws:ResourceAccount"] = owner.account_id
+    if owner.organization_id:
+        need.context["aws:ResourceOrgID"] = owner.organization_id
     if call.params.get("ExternalId"):
         need.context["sts:ExternalId"] = call.params["ExternalId"]
     call.further_needs.append(need)
@@ -95,7 +103,8 @@ def _authorise(account: Account, call: Call, role: Any) -> None:
     held = authorization.policies_of(account, caller).decide(need.action, need.resource, context)
     if held is Decision.EXPLICIT_DENY:
         raise _denied(call, role.arn, " with an explicit deny in an identity-based policy")
-    if held is not Decision.ALLOWED and not trust.names(role, own, context):
+    is_enough = owner is account and trust.names(role, own, context)
+    if held is not Decision.ALLOWED and not is_enough:
         raise _denied(call, role.arn, " because no identity-based policy allows the sts:AssumeRole action")
 
 

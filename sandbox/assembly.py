@@ -1,4 +1,4 @@
-"""The account, assembled: state, gateway, services, faults, quotas; started on one port of 127.0.0.1."""
+"""Assemble the account from state, gateway, services, faults and quotas, and serve it on one port of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 moto_patches.apply()
 catalogue.load()
 
-#: How often the server checks whether it must end, in seconds. A connection makes it check at once.
+#: Seconds between two checks of the server whether it must end. It also checks at each connection.
 _POLL_SECONDS = 0.5
 
 
 class Sandbox(Account):
-    """An AWS account on this machine. moto's state is per process, so one Sandbox runs at a time; each starts empty."""
+    """An AWS account on this machine, which starts empty. One runs at a time, because moto's state is per process."""
 
-    #: Of every sandbox that is given none. The tests set it once, before they start any.
+    #: The behaviour of a sandbox that is created without one. The tests set it once, before they start a sandbox.
     default_behaviour: ClassVar[Behaviour] = Behaviour()
     _running: ClassVar[Sandbox | None] = None
 
@@ -60,9 +60,8 @@ class Sandbox(Account):
         """Create an account, which ``start`` starts. ``port``: 0 takes a free one.
 
         ``behaviour``: what AWS does where no recording shows it (None: ``default_behaviour``). Each of ``switches``
-        replaces
-        the position of one switch in it: ``Sandbox(log_delivery_policy="account")``. The other settings are those of
-        ``AccountSettings``.
+        replaces the position of one switch in it: ``Sandbox(log_delivery_policy="account")``. The other settings are
+        those of ``AccountSettings``.
         """
         settings = AccountSettings(
             iam_propagation_seconds=iam_propagation_seconds,
@@ -76,9 +75,9 @@ class Sandbox(Account):
         super().__init__(settings, Accounts(positions, Clients(self._answer)))
         self.accounts.port = port
         self.gateway = Gateway(self.accounts)
-        #: What calls meet on demand.
+        #: The faults that tests add.
         self.faults = Faults()
-        #: How many calls the account takes; off until asked for.
+        #: The quotas of calls, which are off at the start.
         self.quotas = Quotas(clock)
         self.interposers += [self.faults.interpose, self.quotas.interpose]
         self.services += [new_service(self) for new_service in SERVICES]
@@ -131,7 +130,7 @@ class Sandbox(Account):
         return self
 
     def stop(self) -> None:
-        """Stop the account: nothing listens or polls any more, and its state is deleted."""
+        """Stop the account: stop to listen and to poll, and delete its state."""
         if self._server is None or self._thread is None:
             return
         self.is_stopping.set()
@@ -169,19 +168,19 @@ class Sandbox(Account):
         return identity.credentials_of_role(self, role_arn, session_name)
 
     def caller_of_key(self, access_key: str) -> Caller:
-        """Return the Caller that signs with ``access_key``, to be handed to ``client``."""
+        """Return the Caller that signs with ``access_key``, for ``client``."""
         return identity.caller_of_key(self, access_key)
 
 
 def _empty_moto() -> None:
-    """Delete moto's state, and its list of every object ever created, which would grow from account to account."""
+    """Delete moto's state, also its list of all objects, which would grow with every account."""
     BackendDict.reset()
     reset_model_data()
 
 
 class _Handler(MotoRequestHandler):
-    # An answer is two writes on one kept connection; Nagle's algorithm would hold the second for 40 ms.
+    # An answer is written in two parts. On a reused connection, Nagle's algorithm would delay the second by 40 ms.
     disable_nagle_algorithm = True
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 -- werkzeug's name
-        """Print nothing: a line for each request would hide what matters; ``Sandbox.calls`` has all calls."""
+        """Print nothing: one line per request would hide important output. ``Sandbox.calls`` has all calls."""

@@ -1,4 +1,4 @@
-"""Log Keeper in the sandbox: built and deployed by the real ``sam``, as an account's owner would."""
+"""Build and deploy Log Keeper in the sandbox with the real ``sam``, as the owner of an account does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOOLS = ROOT / ".venv-tools" / "bin"
 
 
 class ToolFailedError(Exception):
-    """A command line tool ended with an error; the message holds all that it printed."""
+    """A command line tool ended with an error. The message contains its output."""
 
 
 def run_cold(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -38,14 +38,15 @@ def run_cold(command: Sequence[str], folder: Path, environment: Mapping[str, str
     )
 
 
-#: Runs a command in a folder, without input; its errors are part of its output. The tests have a quicker way.
+#: Runs a command in a folder, without input, and returns output and errors. The tests replace it with a quicker
+#: function.
 run_process: RunProcess = run_cold
 
 
 def run(sandbox: Sandbox, *command: str, region: str = "us-east-1", folder: Path = ROOT) -> str:
     """Run the command as the account's administrator and return its output. Raise ToolFailedError if it fails."""
     path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    # Nothing of the user's own AWS configuration may leak in, and no tool may wait for an answer.
+    # The command must not read the user's own AWS configuration, and must not wait for input.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     ended = run_process(
         [shutil.which(command[0], path=path) or command[0], *command[1:]],

@@ -1,7 +1,7 @@
-"""Time that passes only where somebody waits: hours of floods and retries in seconds, the same in each run.
+"""Simulated time, which passes only while an actor waits: hours of load and retries take seconds, equal in each run.
 
-``VirtualTime`` is the clock of a Sandbox and of whoever calls it; ``Function`` is a handler with the messages of its
-queue, in this process. What is measured in it is AWS's time: waits, quotas, delays; a call takes ``latency``.
+``VirtualTime`` is the clock of a Sandbox and of its callers. ``Function`` is a handler in this process with the
+messages of its queue. The time includes waits, quotas and delays of AWS; a call takes the time of ``Latency``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sandbox.assembly import Sandbox
     from sandbox.core.call import Answer, Call, Caller
 
-#: Seconds after which a poller reads its queue again. Lambda's own pollers wait at the queue and miss nothing.
+#: Seconds after which a poller reads its queue again. (Lambda's own pollers use long polling.)
 _POLL_SECONDS = 0.1
 
 _START = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -38,13 +38,13 @@ class _EndedError(BaseException):
 
 
 class VirtualTime:
-    """The clock, and who waits for which moment of it. One actor runs at a time, the others wait.
+    """The clock, and the actors that wait. One actor runs at a time, the others wait.
 
-    In its ``with`` block botocore's waits between tries pass in it too.
+    In its ``with`` block, botocore's waits between retries use this time too.
     """
 
     def __init__(self) -> None:
-        #: The moment at which it began.
+        #: The start of the simulated time.
         self.start_of_time = _START
         self._seconds = 0.0
         self._waiting: list[tuple[float, int, threading.Semaphore]] = []
@@ -129,7 +129,7 @@ class VirtualTime:
 
 @dataclass(slots=True)
 class Latency:
-    """Each call takes its time; an interposer of the gateway."""
+    """An interposer of the gateway that makes each call take some time."""
 
     time: VirtualTime
     seconds: float
@@ -143,7 +143,7 @@ class Latency:
 
 @dataclass(slots=True)
 class Context:
-    """Lambda's, as far as it is used: the time that is left."""
+    """The part of Lambda's context that the handlers use: the remaining time."""
 
     time: VirtualTime
     deadline: float
@@ -158,10 +158,10 @@ class Context:
 
 @dataclass(slots=True)
 class Function:
-    """A handler with its queue, as an event source mapping would call it.
+    """A handler that is called with batches of its queue, as by an event source mapping.
 
-    ``new``: makes a cold handler; again after it was killed. ``timeout``: in seconds; an invocation that takes longer
-    counts as failed, since Lambda would have cut it off.
+    ``new``: creates a handler, at the start and after each kill. ``timeout``: in seconds; an invocation that takes
+    longer counts as failed, since Lambda would have ended it.
     """
 
     sandbox: Sandbox
@@ -177,7 +177,7 @@ class Function:
     _handler: Callable[[dict[str, Any], Context], Any] | None = None
 
     def take(self) -> bool:
-        """Run one batch, and delete the messages that succeeded. Return False if the queue gave none."""
+        """Run one batch, and delete the messages that succeeded. Return False if the queue returned no message."""
         sqs = self.sandbox.client("sqs")
         batch = sqs.receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=self.batch_size, AttributeNames=["All"], WaitTimeSeconds=0
@@ -220,7 +220,7 @@ class Function:
             self.take()
 
     def live(self) -> None:
-        """Take batches without end: an actor, one for each environment that runs at once."""
+        """Process batches until the simulation ends. Each concurrent environment is one actor that runs this."""
         while True:
             if not self.take():
                 self.time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""ARNs, taken apart: ``arn:partition:service:region:account:resource``.
+"""The parts of an ARN: ``arn:partition:service:region:account:resource``.
 
 *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 """
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Arn:
-    """One ARN. Of a text that is none, every part is empty but ``resource``, which is the text."""
+    """One ARN. For a text that is not an ARN, ``resource`` is the text, and every other part is empty."""
 
     partition: str
     service: str
     #: Empty for global services.
     region: str
     account: str
-    #: All the rest: ``function:name:version``, ``role/path/name``, ``log-group:name:*``.
+    #: Everything after the account: ``function:name:version``, ``role/path/name``, ``log-group:name:*``.
     resource: str
 
     @classmethod

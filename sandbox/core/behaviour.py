@@ -1,11 +1,11 @@
-"""The points about AWS that nobody recorded, as switches: how the sandbox behaves at each can be chosen and changed.
+"""Switches for behaviour of AWS that no recording shows. Each switch chooses how the sandbox behaves.
 
-A point that is recorded is no switch: the sandbox does as AWS did, and the rule's docstring names the source.
+Behaviour that is recorded has no switch: the sandbox does as AWS did, and the rule's docstring names the source.
 ``docs/aws-behaviour.md`` is generated from this module; ``make worlds`` runs the product's tests in every position.
 
-To add a switch: a field here, ``sandbox.behaviour.NAME`` in the rule that it governs, a test that turns it, and the
-page anew (``python -m tools.behaviour_page``). Once a point is recorded, the rule does as AWS did and the switch is
-deleted.
+To add a switch: add a field here, read ``sandbox.behaviour.NAME`` in the rule that it controls, add a test that
+changes it, and generate the page again (``python -m tools.behaviour_page``). When the behaviour is recorded, change
+the rule to what AWS did and delete the switch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sandbox.core.behaviour_points import Point, Position, point_of, switch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How AWS behaves, as far as that is not recorded. Raise ValueError for what is no position of its switch."""
+    """How AWS behaves where no recording shows it. Raise ValueError for a value that a switch does not have."""
 
     # ---- API Gateway: access logs
 
@@ -343,7 +343,7 @@ class Behaviour:
         return {name: getattr(self, name) for name in POINTS}
 
 
-#: Switch -> what is known of it, in the order of the page.
+#: Name of the switch -> what is known about it, in the order of the page.
 POINTS: dict[str, Point] = {each.name: point_of(each) for each in fields(Behaviour)}
 DEFAULTS: dict[str, Position] = Behaviour().positions()
 

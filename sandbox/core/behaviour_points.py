@@ -1,4 +1,4 @@
-"""What is known of a point about AWS that nobody recorded: the metadata of a behaviour switch."""
+"""The metadata of a behaviour switch: what is known about behaviour of AWS that no recording shows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _POINT = "point"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What is known of one point about AWS that is not recorded.
+    """What is known about one behaviour of AWS that no recording shows.
 
-    ``positions``: all values of the switch, and what Log Keeper does where AWS is like that. A switch between numbers
-    also accepts other positive numbers: tests take small ones. ``harsher``: the value with which Log Keeper has more to
-    do or can do less; the one that is not the default where neither is. ``reason``: why the default is what it is.
+    ``positions``: all values of the switch, each with what Log Keeper does if AWS behaves so. A switch between numbers
+    also accepts other positive numbers: tests use small ones. ``harsher``: the value that gives Log Keeper more work or
+    fewer possibilities; if the values do not differ in this, the one that is not the default. ``reason``: why the
+    default was chosen.
     """
 
     question: str
@@ -47,7 +48,7 @@ def switch[T: Position](
 
 
 def point_of(field: Field[Any]) -> Point:
-    """Return what is known of the switch that a field is."""
+    """Return the metadata of the switch that the field defines."""
     point = field.metadata[_POINT]
     assert isinstance(point, Point)
     return point

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a call, as AWS would know them from the access key they signed with."""
+    """The caller of an operation, as AWS identifies it by the access key."""
 
     account: str
     #: IAM user, root or STS assumed-role ARN.
@@ -22,13 +22,13 @@ class Caller:
     role_arn: str | None
     #: CloudTrail's ``userIdentity`` block, without ``invokedBy``.
     user_identity: dict[str, Any] = field(repr=False)
-    #: A service that calls on the caller's behalf, such as ``cloudformation.amazonaws.com``; None for a direct call.
+    #: The service that makes the call for the caller, such as ``cloudformation.amazonaws.com``; None for a direct call.
     invoked_by: str | None = None
-    #: Nothing is checked for this caller: the sandbox's own administrator, and AWS's services in their own name.
+    #: True if no permissions are checked: for the sandbox's own administrator and for AWS's services in their own name.
     is_trusted: bool = False
 
     def on_behalf_of(self, service: str) -> Caller:
-        """Return this caller with ``service`` (``cloudformation.amazonaws.com``) calling in its place."""
+        """Return this caller for calls that ``service``, such as ``cloudformation.amazonaws.com``, makes for it."""
         return replace(self, invoked_by=service)
 
 
@@ -39,7 +39,7 @@ class Need:
     action: str
     resource: str
     context: dict[str, str | list[str]] = field(default_factory=dict)
-    #: An older action that is as good.
+    #: An older action that is sufficient too.
     or_action: str | None = None
 
 
@@ -49,7 +49,7 @@ class Call:
 
     #: boto3's name of the service: ``apigateway``, ``apigatewayv2``, ``logs``, ``iam`` ...
     service: str
-    #: The operation as the model and CloudTrail spell it: ``UpdateStage``.
+    #: The operation as in the model and in CloudTrail: ``UpdateStage``.
     operation: str
     region: str
     caller: Caller
@@ -61,28 +61,28 @@ class Call:
     #: HTTP verb and decoded path, from which API Gateway derives action and resource.
     http_method: str = "POST"
     http_path: str = "/"
-    #: The ``Host`` header; CloudTrail tells it of REST calls.
+    #: The ``Host`` header, which CloudTrail's records of REST calls contain.
     host: str = ""
-    #: What was asked of the caller beyond what every such call needs, as it came up while the call was answered.
+    #: Permissions that this call needed besides those of every such call. They are added while the call is answered.
     further_needs: list[Need] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A call that was answered, and how."""
+    """A call and its answer."""
 
     call: Call
     time: datetime
     #: HTTP status of the answer.
     status: int
-    #: None for a call that succeeded; may be "" where AWS answers without a code.
+    #: None for a call that succeeded; "" if AWS answers without a code.
     error_code: str | None
-    #: The permissions that were asked for, whether or not the caller was checked, and whether they were had.
+    #: The permissions that the call needs, also if the caller was not checked, each with whether the caller has it.
     needs: tuple[Need, ...]
 
 
 class AwsError(Exception):
-    """An answer of 4xx or 5xx, as the named service would word it.
+    """An error answer (4xx or 5xx) with the code and text of the service.
 
     ``code`` may be empty: API Gateway answers some 429s without one.
     """
@@ -97,29 +97,29 @@ class AwsError(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """An HTTP answer; ``error`` is set where the call was refused."""
+    """An HTTP answer. ``error`` is set if the call was refused."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
     error: AwsError | None = None
-    #: What the SDK would make of the body; None for answers that are not parsed (streams) and errors.
+    #: The body as the SDK parses it; None for errors, and for answers that are not parsed (streams).
     result: dict[str, Any] | None = None
 
 
 class Silence(StrEnum):
-    """What a caller sees who gets no answer."""
+    """What happens to a caller that gets no answer."""
 
-    #: The connection ends.
+    #: The connection is closed.
     DROPPED = "dropped"
-    #: The connection stays open, and no answer comes.
+    #: The connection stays open without an answer.
     TIMEOUT = "timeout"
-    #: Nothing: the caller's own process was killed.
+    #: The process of the caller is killed.
     KILLED = "killed"
 
 
 class NoAnswerError(Exception):
-    """A call that gets no answer, whether it was done or not."""
+    """A call that gets no answer, whether the account processed it or not."""
 
     def __init__(self, silence: Silence) -> None:
         super().__init__(silence)
@@ -128,7 +128,7 @@ class NoAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """An event EventBridge could not deliver."""
+    """An event that EventBridge could not deliver."""
 
     rule_arn: str
     target_arn: str

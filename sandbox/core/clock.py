@@ -1,4 +1,4 @@
-"""The account's time as a clock that tests can move: ``Sandbox(clock=MovableClock())``."""
+"""The clock of the account, which tests can move: ``Sandbox(clock=MovableClock())``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def machine_time() -> datetime:
 
 
 class MovableClock:
-    """The machine's clock plus an offset: it runs on by itself, and can be set to any time."""
+    """The machine's clock plus an offset. It continues to run, and can be set to any time."""
 
     def __init__(self) -> None:
         self._offset = timedelta()
@@ -35,9 +35,9 @@ class MovableClock:
         return self._offset
 
     def advance(self, by: timedelta) -> None:
-        """Move the clock forward, and start what became due, in the order of its times.
+        """Move the clock forward, and start everything that is due by then, in the order of the due times.
 
-        Do not call it while you hold ``account.lock``: what becomes due needs it.
+        The caller must not hold ``account.lock``, which the started work needs.
         """
         with self._lock:
             self._offset += by
@@ -46,7 +46,7 @@ class MovableClock:
             watcher()
 
     def set(self, moment: datetime) -> None:
-        """Set the clock to the moment, and start what became due, as ``advance`` does."""
+        """Set the clock to the moment, and start everything that is due by then, as ``advance`` does."""
         self.advance(moment - self.now())
 
     def watch(self, watcher: Callable[[], None]) -> None:

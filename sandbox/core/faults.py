@@ -1,6 +1,6 @@
-"""What goes wrong on demand: any call can be refused, lost before it is done, or done without an answer.
+"""Faults for tests: a call is refused, lost before the account processes it, or processed without an answer.
 
-``sandbox.faults.add(Fault(FaultType.THROTTLED, "apigateway", "UpdateStage"))`` and the next such call meets it.
+``sandbox.faults.add(Fault(FaultType.THROTTLED, "apigateway", "UpdateStage"))`` makes the next such call fail.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 class FaultType(StrEnum):
-    """What a call meets."""
+    """The type of a fault."""
 
     THROTTLED = "429"
-    #: As API Gateway answers at times. *Source:* awslabs/nx-plugin-for-aws, pull request 924.
+    #: An answer that API Gateway sometimes gives. *Source:* awslabs/nx-plugin-for-aws, pull request 924.
     THROTTLED_WITHOUT_CODE = "429 without an error code"
     INTERNAL_ERROR = "500"
     UNAVAILABLE = "503"
     CONFLICT = "conflict"
     ACCESS_DENIED = "access denied"
-    #: The call did not arrive.
+    #: The account did not process the call.
     TIMEOUT = "timeout"
     DROPPED = "dropped connection"
     KILLED = "killed before the call"
-    #: The call was done.
+    #: The account processed the call.
     TIMEOUT_AFTER = "timeout after the call"
     DROPPED_AFTER = "dropped connection after the call"
     KILLED_AFTER = "killed after the call"
@@ -45,7 +45,7 @@ _AFTER = {
     FaultType.KILLED_AFTER: Silence.KILLED,
 }
 
-#: How the services say that there were too many calls, with their HTTP statuses.
+#: The errors for too many calls by service, with the HTTP status.
 #: *Source:* botocore's models (exceptions of the operations) and, where these name none, its list of throttling codes.
 _THROTTLES = {
     "apigateway": ("TooManyRequestsException", "Too Many Requests", 429),
@@ -56,7 +56,7 @@ _THROTTLES = {
 }
 _OTHER_THROTTLE = ("ThrottlingException", "Rate exceeded", 400)
 
-#: How the services say that somebody else is changing the same thing. Those left out have no such error.
+#: The errors for concurrent changes of one resource by service. Other services have no such error.
 _CONFLICTS = {
     "apigateway": (
         "ConflictException",
@@ -77,10 +77,10 @@ _DENIED = {"iam": "AccessDenied", "sqs": "AccessDenied", "sts": "AccessDenied"}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault, and the calls that meet it.
+    """A fault, and the calls that it affects.
 
-    ``service``, ``operation``: as boto3 and the model name them; None: any. ``times``: how many calls; None: all, until
-    it is lifted. ``skip``: how many such calls go well before. ``of``: of which callers; by default all but the
+    ``service``, ``operation``: the names in boto3 and in the model; None: any. ``times``: number of calls; None: all,
+    until ``lift``. ``skip``: number of such calls that succeed before. ``of``: the callers; by default all except the
     sandbox's own administrator.
     """
 
@@ -105,10 +105,10 @@ class _Pending:
 
 
 class Faults:
-    """The faults that the calls of one account meet."""
+    """The faults of one account."""
 
     def __init__(self) -> None:
-        #: What was met so far, oldest first: the fault and the call.
+        #: The faults that occurred, oldest first, each with its call.
         self.met: list[tuple[Fault, Call]] = []
         self._pending: list[_Pending] = []
         self._lock = threading.Lock()

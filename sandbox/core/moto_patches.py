@@ -1,7 +1,7 @@
-"""Every change of moto's own code, in one place. ``apply`` states the order; ``assembly`` calls it before any account.
+"""All changes of moto's own code. ``apply`` makes them in order; ``assembly`` calls it before it creates an account.
 
-A patch is for what no rule can reach: code of moto that runs inside moto's answer, or outside of every call. What a
-service contributes to one is registered here (``on_message``), so this module imports no service.
+A patch is needed where no rule can help: for code of moto that runs within moto's answer, or outside of any call. A
+service registers its part of a patch here (``on_message``), so that this module imports no service.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _read_managed_policies = IAMBackend._init_aws_policies
 _add_message = Queue.add_message
 
-#: Called with each message that a queue of moto gets, in the order of registration.
+#: Functions that are called with each message that a queue of moto gets, in the order of registration.
 _LISTENERS: list[Callable[[Queue, Any], None]] = []
 #: AWS's managed policies, read once.
 _POLICIES: list[ManagedPolicy] = []
 
 
 def apply() -> None:
-    """Change moto's code. The order is that of the lines below; a second call changes nothing more."""
+    """Change moto's code, in the order of the lines below. A second call changes nothing."""
     default_user_config["iam"]["load_aws_managed_policies"] = True
     IAMBackend._init_aws_policies = _managed_policies  # type: ignore[method-assign,assignment]
     IAMPolicyDocumentValidator._validate_version = _accept_any_version  # type: ignore[method-assign,assignment]
@@ -42,7 +42,7 @@ def apply() -> None:
 
 
 def _managed_policies(backend: IAMBackend) -> list[ManagedPolicy]:
-    """Return AWS's managed policies. moto would read its 4.7 MB of them anew for every partition and reset.
+    """Return AWS's managed policies. moto would read 4.7 MB again for every partition and every reset.
 
     Each account gets copies, since a policy counts its attachments; the documents never change.
     """
@@ -61,7 +61,7 @@ def _copy(policy: ManagedPolicy) -> ManagedPolicy:
 
 
 def _accept_any_version(_: IAMPolicyDocumentValidator) -> None:
-    """Accept a document without Version: it is one of 2008-10-17. moto refuses it, and the SAM transform writes such.
+    """Accept a document without Version, which means 2008-10-17. moto refuses it, but the SAM transform creates it.
 
     *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
     """
@@ -70,20 +70,20 @@ def _accept_any_version(_: IAMPolicyDocumentValidator) -> None:
 def _accept_any_trust_policy(_: IAMTrustPolicyDocumentValidator) -> None:
     """Accept every trust policy: ``services.iam.policy_documents`` checks them first.
 
-    moto words its refusals in its own way, and knows only some of STS's actions.
+    The texts of moto's refusals differ from AWS's, and moto knows only some of the actions of STS.
     """
 
 
 def _decide_nothing(*_: object) -> PermissionResult:
-    """Leave a bucket's policy to ``services.s3``: moto evaluates it without conditions.
+    """Ignore a bucket's policy, which ``services.s3`` evaluates: moto evaluates it without conditions.
 
-    For moto, ``Deny unless aws:SecureTransport`` denies every call.
+    With moto's evaluation, ``Deny unless aws:SecureTransport`` would deny every call.
     """
     return PermissionResult.NEUTRAL
 
 
 def _add_message_and_notify(queue: Queue, message: Any) -> None:
-    """Add a message as moto does, however it got here; note on it which queues it was in; call the listeners."""
+    """Add a message as moto does, record on it the queues that it was in, and call the listeners."""
     vars(message).setdefault("queues", []).append(queue.queue_arn)
     _add_message(queue, message)
     for listener in tuple(_LISTENERS):
@@ -91,7 +91,7 @@ def _add_message_and_notify(queue: Queue, message: Any) -> None:
 
 
 def queues_of(message: Any) -> list[str]:
-    """Return the ARNs of the queues that a message of moto has been in, the present one last."""
+    """Return the ARNs of the queues that a message of moto has been in, the current one last."""
     queues: list[str] = vars(message)["queues"]
     return queues
 
@@ -107,7 +107,7 @@ def no_longer_on_message(listener: Callable[[Queue, Any], None]) -> None:
 
 
 def run_queues_on_clock_of(account: Account) -> None:
-    """Make delays, visibility and retention of moto's queues pass with the account's time."""
+    """Use the account's clock for delays, visibility and retention of moto's queues."""
     vars(sqs_models).update(
         unix_time=lambda: account.now().timestamp(), unix_time_millis=lambda: account.now().timestamp() * 1000
     )

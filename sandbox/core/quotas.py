@@ -1,10 +1,10 @@
-"""How many calls AWS takes: token buckets of the account, off until ``sandbox.quotas.are_on`` is set.
+"""The quotas of API calls: token buckets of the account. They are off until ``sandbox.quotas.are_on`` is set.
 
 *Source:* "Amazon API Gateway quotas" (docs.aws.amazon.com/apigateway/latest/developerguide/limits.html): 10 calls a
-second with a burst of 40 over the whole control plane, and less for some calls; "Amazon CloudWatch Logs endpoints and
-quotas" (docs.aws.amazon.com/general/latest/gr/cwl_region.html). Not recorded, and switches: whether V1 and V2 share the
-10 (``api_versions_share_quota``), which throttled calls carry no error code (``throttles_without_code``), and whether a
-throttled call counts (``throttled_calls_use_quota``).
+second with a burst of 40 for the whole control plane, and fewer for some calls; "Amazon CloudWatch Logs endpoints and
+quotas" (docs.aws.amazon.com/general/latest/gr/cwl_region.html). No recording shows whether V1 and V2 share the 10
+(switch ``api_versions_share_quota``), which throttled calls have no error code (``throttles_without_code``), and
+whether a throttled call counts (``throttled_calls_use_quota``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.core.behaviour import Behaviour
     from sandbox.core.call import Answer, Call
 
-#: Calls a second and burst, of all that share a bucket.
+#: Calls per second, and burst, of all calls that share a bucket.
 CONTROL_PLANE = 10.0, 40
 _OWN = {
     ("apigateway", "UpdateAccount"): (1 / 20, 1),
@@ -39,7 +39,7 @@ _OWN = {
 
 @dataclass(slots=True)
 class _Bucket:
-    """``tokens`` at the time ``filled``."""
+    """A token bucket, which had ``tokens`` tokens at the time ``filled``."""
 
     rate: float
     burst: int
@@ -60,7 +60,7 @@ class Quotas:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.are_on = False
-        #: Caller's ARN -> calls that were taken, and that were not.
+        #: ARN of the caller -> number of calls that were accepted, and that were throttled.
         self.taken: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
         self._clock = clock
@@ -101,7 +101,7 @@ class Quotas:
             return [self._buckets.setdefault(key, _Bucket(rate, burst, burst, now)) for key, (rate, burst) in wanted]
 
     def _take(self, buckets: list[_Bucket], behaviour: Behaviour) -> bool:
-        """Take a token from each bucket. Where one has none, none is taken, unless throttled calls count."""
+        """Take a token from each bucket. If one is empty, take none, unless throttled calls count."""
         now = self._clock()
         with self._lock:
             for bucket in buckets:

@@ -1,4 +1,4 @@
-"""The registries to which modules add what they contribute on import: rules, hooks, recorders and services."""
+"""The registries of rules, hooks, recorders and services, to which modules add theirs on import."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import Any
 from sandbox.core.account import Account, Hook, Recorder, Service
 from sandbox.core.call import Answer, Call
 
-#: Answers a call with the operation's result as the SDK would give it, or with None: "as moto answers".
+#: Answers a call with the operation's result as the SDK returns it, or with None, which means moto's answer.
 #: The third argument calls moto: ``proceed()`` with the caller's parameters, ``proceed(params)`` with others.
-#: An Answer is sent as it is: for response bodies and statuses that the result's shape does not contain.
+#: An Answer is sent unchanged, for bodies and statuses that the shape of the result cannot express.
 type Rule = Callable[[Account, Call, Proceed], dict[str, Any] | Answer | None]
 type Proceed = Callable[..., dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredRule:
-    """A rule, and whether it may wait."""
+    """A rule, and whether it may block."""
 
     answer: Rule
-    #: The rule may wait: it runs without ``account.lock`` and takes it itself where it touches state.
+    #: True if the rule may block. It then runs without ``account.lock``, and takes the lock itself to use state.
     blocking: bool
 
 
 #: boto3's name of a service and an operation -> the rule that answers it.
 RULES: dict[tuple[str, str], RegisteredRule] = {}
-#: Hooks of every sandbox, called before those of one (``account.hooks``).
+#: Hooks of all sandboxes, which are called before the hooks of one account (``account.hooks``).
 HOOKS: list[Hook] = []
-#: Called with every answered call of every sandbox.
+#: Functions that are called with every answered call of every sandbox.
 RECORDERS: list[Recorder] = []
-#: Each creates one service of a new account. Lowest service first; they are stopped in the reverse order.
+#: Each function creates one service of a new account, lowest service first. Services stop in the reverse order.
 SERVICES: list[Callable[[Account], Service]] = []
 
 
 def rule(service: str, *operations: str, blocking: bool = False) -> Callable[[Rule], Rule]:
-    """Register the decorated function as what answers these operations of ``service`` (boto3's names).
+    """Register the decorated function, which answers these operations of ``service`` (boto3's names).
 
-    It may call ``proceed()`` for moto's answer, return a result dict (the SDK's shape), None for "what moto answers",
-    or raise AwsError. Raise ValueError if an operation has a rule already.
+    The function may call ``proceed()`` for moto's answer. It returns a result (in the SDK's form) or None (moto's
+    answer), or raises AwsError. Raise ValueError if an operation has a rule already.
     """
 
     def register(answer: Rule) -> Rule:

@@ -1,7 +1,7 @@
-"""The schemas of CloudFormation's public registry, as cfn-lint ships them: which changes replace a resource.
+"""The schemas of CloudFormation's public registry, from cfn-lint: which changes replace a resource.
 
-cfn-lint comes with moto; only its data files are read. A schema holds ``createOnlyProperties``, the properties whose
-change makes CloudFormation create a new resource, and ``readOnlyProperties``, which ``Fn::GetAtt`` reads.
+cfn-lint is a dependency of moto; only its data files are read. A schema has ``createOnlyProperties``, the properties
+whose change makes CloudFormation create a new resource, and ``readOnlyProperties``, which ``Fn::GetAtt`` reads.
 
 *Source:* https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html
 """
@@ -50,7 +50,7 @@ def _files() -> dict[str, str]:
 
 @cache
 def _folder() -> Path:
-    # Found without an import of cfn-lint, which takes more than a second.
+    # The folder is found without an import of cfn-lint, which takes more than a second.
     spec = importlib.util.find_spec("cfnlint")
     assert spec is not None, "moto[server] installs cfn-lint"
     assert spec.submodule_search_locations

@@ -1,4 +1,4 @@
-"""What every type of resource has: its context, its properties as parameters of calls, and a life in one call each."""
+"""The base of all resource types: context, properties as parameters of calls, and types with one call per change."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Properties = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where and for whom one resource is made."""
+    """The account, region and stack of one resource, and what its type needs to create it."""
 
-    #: A boto3 client of the service, which calls as the deployer through CloudFormation.
+    #: Returns a boto3 client of the service, with which CloudFormation calls for the deployer.
     client: Callable[[str], Any]
     account: str
     region: str
@@ -32,17 +32,17 @@ class Context:
     stack_name: str
     stack_id: str
     logical_id: str
-    #: The template's name of the type, such as ``Custom::Seed``.
+    #: The type as the template names it, such as ``Custom::Seed``.
     resource_type: str
     stack_tags: Mapping[str, str]
-    #: Notes the physical id as soon as the resource exists, for types that take further calls to create: if one of
-    #: these fails, the rollback deletes the resource.
+    #: Records the physical id as soon as the resource exists, for types that need further calls: if one of these fails,
+    #: the rollback deletes the resource.
     created: Callable[[str], None]
-    #: Waits until a role's last change has spread.
+    #: Waits until the last change of a role is effective.
     settle: Callable[[str], None]
-    #: What the condition gives, as soon as that is true.
+    #: Waits until the condition returns a true value, and returns it.
     wait_until: Callable[..., Any]
-    #: Where custom resources answer.
+    #: The answers of custom resources.
     responses: Responses
 
     def generated_name(self, limit: int = 128, *, lower: bool = False) -> str:
@@ -74,31 +74,31 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A resource that now exists: what ``Ref`` and ``Fn::GetAtt`` give."""
+    """A resource that was created: the values of ``Ref`` and ``Fn::GetAtt``."""
 
     physical_id: str
     attributes: Properties = field(default_factory=dict)
 
 
 class TemplateError(Exception):
-    """A template, or a value given to it, that CloudFormation refuses; the text is what it answers."""
+    """CloudFormation refuses the template or a parameter. The text is that of the refusal."""
 
 
 class Responses(Protocol):
-    """Where custom resources answer."""
+    """The answers of custom resources."""
 
     def expect(self, region: str, stack_id: str, logical_id: str) -> tuple[str, str]:
-        """Return a new request's id, and the address that takes its answer."""
+        """Return the id of a new request, and the URL for the answer to it."""
 
     def wait(self, request_id: str, seconds: float) -> bytes | None:
-        """Return the answer to the request; None if there is none after so many seconds, or if the account stops."""
+        """Return the answer to the request, or None if there is none after so many seconds or if the account stops."""
 
 
 class ResourceType:
-    """How one type's resources live. Every call that fails raises botocore's ClientError."""
+    """Creates, updates and deletes the resources of one type. A call that fails raises botocore's ClientError."""
 
     name: ClassVar[str]
-    #: Properties whose change replaces the resource here, though the registry's schema does not say so.
+    #: Properties whose change replaces the resource here, although the registry's schema does not list them.
     also_replaced_by: ClassVar[frozenset[str]] = frozenset()
 
     def create(self, context: Context, properties: Properties) -> Made:
@@ -106,9 +106,9 @@ class ResourceType:
         raise NotImplementedError
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties | Made:
-        """Make the resource what *new* says. Return the attributes that changed; a Made if its id may have changed too.
+        """Update the resource to *new*. Return the attributes that changed; a Made if the id may have changed too.
 
-        *old* may never have existed: a rollback updates from what failed to what was.
+        *old* may be a state that the resource never had: a rollback updates from the failed state to the former one.
         """
         raise NotImplementedError
 
@@ -137,11 +137,11 @@ class ResourceType:
 
 
 class HandlerError(Exception):
-    """What a type refuses by itself, without a call that failed; the text is the reason that its event gives."""
+    """The type refuses a change without a failed call. The text is the reason in the stack's event."""
 
 
 class RefusedError(HandlerError):
-    """A change that the type refuses before anything was done: there is nothing to undo."""
+    """The type refuses a change before it has changed anything, so that nothing has to be undone."""
 
 
 TYPES: dict[str, ResourceType] = {}
@@ -240,10 +240,10 @@ def true(value: Any) -> bool:
 
 
 def without_star(destination: Any) -> Any:
-    """Return a log group's ARN as CloudFormation hands it to API Gateway: without the ``:*`` of ``Fn::GetAtt``.
+    """Return a log group's ARN as CloudFormation passes it to API Gateway: without the ``:*`` of ``Fn::GetAtt``.
 
-    API Gateway itself refuses such an ARN. *Source:* go-to-k/cdkd ``apigateway-provider.ts``, seen live on 2026-08-11;
-    AWS CDK and SAM applications everywhere write ``!GetAtt LogGroup.Arn``.
+    API Gateway itself refuses such an ARN. Applications of AWS CDK and SAM use ``!GetAtt LogGroup.Arn``.
+    *Source:* go-to-k/cdkd ``apigateway-provider.ts``, observed on AWS on 2026-08-11.
     """
     return destination.removesuffix(":*") if isinstance(destination, str) else destination
 
@@ -254,19 +254,19 @@ def retag(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[dict[str, str
 
 
 class Simple(ResourceType):
-    """A type whose life is one call each: its properties are the parameters of ``create`` (and of ``update``)."""
+    """A type with one call each to create, update and delete. Its properties are the parameters of these calls."""
 
     service: ClassVar[str]
     create_call: ClassVar[str]
-    #: Called with the whole new properties; None: any change replaces.
+    #: The method that updates; it gets all new properties. None: any change replaces the resource.
     update_call: ClassVar[str | None] = None
     delete_call: ClassVar[str | None]
-    #: The property that CloudFormation makes a value for where the template has none.
+    #: The property for which CloudFormation generates a value if the template has none.
     generated: ClassVar[str | None] = None
     limit: ClassVar[int] = 64
-    #: The answer's member that is the physical id; the generated property otherwise.
+    #: The member of the answer that is the physical id. Without one, it is the generated property.
     identity: ClassVar[str | None] = None
-    #: Parameter of ``update`` and ``delete`` that takes the physical id, and properties they take besides.
+    #: Parameter of ``update`` and ``delete`` for the physical id, and the properties that they need too.
     identity_parameter: ClassVar[str | None] = None
     keys: ClassVar[tuple[str, ...]] = ()
     #: Attribute of the resource: member of the answer to ``create``.
@@ -317,7 +317,7 @@ class Simple(ResourceType):
         return {}
 
 
-#: Error codes that say that there is no resource to delete.
+#: Error codes of a deletion whose resource does not exist.
 _NOT_FOUND = frozenset({
     "NoSuchEntity", "NoSuchEntityException", "NotFoundException", "ResourceNotFoundException", "NoSuchBucket",
     "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "ResourceNotFound",
@@ -326,7 +326,7 @@ _NOT_FOUND = frozenset({
 
 
 def if_there(call: Callable[..., Any], **parameters: Any) -> None:
-    """Delete something; if it is not there, there is nothing to do."""
+    """Make a call that deletes. Ignore the error if the resource does not exist."""
     try:
         call(**parameters)
     except ClientError as error:

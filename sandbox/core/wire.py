@@ -1,4 +1,4 @@
-"""Calls and answers on the wire, by the protocol of the service: parsed by moto, serialised by botocore."""
+"""HTTP requests and answers in the protocol of each service: moto parses the calls, botocore serialises the answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from moto.core.model import OperationModel
     from moto.core.request import Request
 
-#: Name under which a request is signed -> boto3's name of the service, where they differ.
+#: Signing name -> boto3's name of the service, if they differ.
 SIGNING_NAMES = {
     "monitoring": "cloudwatch",
     "states": "stepfunctions",
@@ -63,7 +63,7 @@ def credential(environ: dict[str, Any]) -> tuple[str, str, str] | None:
 
 
 def service_of(signing_name: str, path: str, environ: dict[str, Any]) -> str:
-    if signing_name == "apigateway":  # both versions sign and address as apigateway
+    if signing_name == "apigateway":  # both versions have the signing name and host of apigateway
         return "apigatewayv2" if path.startswith("/v2/") else "apigateway"
     if signing_name == "dynamodb" and environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDBStreams"):
         return "dynamodbstreams"
@@ -97,7 +97,7 @@ def reserialized(
     serializer = botocore.serialize.create_serializer(parser_protocol(protocol), include_validation=False)
     request = serializer.serialize_to_request(params, operation)
     body = request["body"]
-    if isinstance(body, dict):  # the query protocol leaves the encoding to the HTTP client
+    if isinstance(body, dict):  # in the query protocol the HTTP client encodes the text
         body = "&".join(f"{quote(str(k), safe='')}={quote(str(v), safe='')}" for k, v in body.items())
     body = body.encode() if isinstance(body, str) else body
     query = request["query_string"]

@@ -1,7 +1,7 @@
 """The list of AWS services, lowest first. Only ``assembly`` imports this module.
 
-A module of a service registers on import what it contributes: rules and hooks (``core.registry``), services that run
-beside the account, targets of EventBridge, resource types of CloudFormation.
+A module of a service registers its parts on import: rules and hooks (``core.registry``), background services,
+targets of EventBridge, resource types of CloudFormation.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-#: The folders beside this module. A service imports ``core``, its own modules, and services that stand before it here.
+#: The folders next to this module. A service imports ``core``, its own modules, and services before it in this list.
 ORDER = (
     "iam",
     "sts",
@@ -34,7 +34,7 @@ ORDER = (
 
 
 def load() -> None:
-    """Import every module of every service, in this order and within a service by name."""
+    """Import every module of every service: services in the order of the list, modules by name."""
     for service in ORDER:
         package = importlib.import_module(f"sandbox.services.{service}")
         for module in sorted(each.name for each in pkgutil.iter_modules(package.__path__)):

@@ -1,6 +1,6 @@
 """The access log line that API Gateway writes for a request: a format with its ``$context`` variables filled in.
 
-The sandbox serves no requests; this is for whoever wants to know what a line of a format looks like.
+It shows what a line in a given format looks like. The sandbox runs no integrations.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _VARIABLE = re.compile(r"\$context((?:\.[A-Za-z0-9]+)+)")
-#: What stands for a variable without a value, also for ``error.messageString``, then without quotes of its own.
+#: The text for a variable without a value. For ``error.messageString`` it has no additional quotes.
 #: *Source:* a line quoted in DataBiosphere/azul, issue 4348 (2024-07-10).
 ABSENT = "-"
 
 
 class Escaping(StrEnum):
-    """What API Gateway escapes in the values of a line (switch ``access_log_escaping``): one of these was recorded.
+    """What API Gateway escapes in the values of a line (switch ``access_log_escaping``). One of the values is recorded.
 
-    ``QUOTES``: quotes and backslashes, by a backslash. Recorded for the user agent of a REST API in a JSON format
+    ``QUOTES``: quotes and backslashes, with a backslash. Recorded for the user agent of a REST API in a JSON format
     (DataBiosphere/azul, issue 4348, 2024-07-10); nobody recorded control characters, other variables, HTTP APIs,
-    WebSocket APIs or other notations. A slash is not escaped (same line): it is not JavaScript's escaping.
+    WebSocket APIs or other notations. A slash is not escaped (same line), so this is not JavaScript's escaping.
     ``JSON``: control characters too, so that each value is a JSON string.
-    ``NOTHING``: the harshest; assumed for every notation but JSON.
+    ``NOTHING``: the harshest value; assumed for every notation except JSON.
     """
 
     NOTHING = "nothing"
@@ -43,7 +43,7 @@ _ESCAPES: dict[Escaping, dict[int, str]] = {
 
 
 def access_log_line(log_format: str, values: Mapping[str, str], escaping: Escaping) -> str:
-    """Return the line for one request. ``values``: by variable, without ``$context.``; one that is not there is absent.
+    """Return the line for one request. ``values``: by variable, without ``$context.``. Others have no value.
 
     *Source* of the quotes around ``error.messageString``: API Gateway developer guide, "Variables for access logging
     for API Gateway".

@@ -1,4 +1,4 @@
-"""The account settings of API Gateway: a CloudWatch log role per region, tried before it is taken."""
+"""The account settings of API Gateway: a CloudWatch log role per region, which is tested before it is accepted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PERMISSIONS = (
     "Please grant trust permission for API Gateway and add the required role policy."
 )
 _CANNOT_WRITE = "API Gateway could not successfully write to CloudWatch Logs using the ARN specified"
-#: What the managed policy AmazonAPIGatewayPushToCloudWatchLogs grants, so far as API Gateway tries it.
+#: The actions of the managed policy AmazonAPIGatewayPushToCloudWatchLogs that API Gateway tests.
 _WRITES = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 WELCOME_GROUP = "/aws/apigateway/welcome"
 
@@ -60,7 +60,7 @@ def _update_account(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
             if path != "/features":
                 raise AwsError("BadRequestException", f"Invalid patch path {path}")  # the wording is not recorded
             continue
-        # Clearing it is accepted. Source: go-to-k/cdkd deleteAccount; a blank in the console, aws/aws-cdk issue 6194.
+        # An empty role is accepted. Source: go-to-k/cdkd deleteAccount; a blank in the console, aws/aws-cdk issue 6194.
         role_arn, is_named = None if op == "remove" else operation.get("value") or None, True
     if (
         role_arn
@@ -73,12 +73,12 @@ def _update_account(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 
 
 def try_role(account: Account, region: str, role_arn: str) -> None:
-    """Assume the role and write with it; raise AwsError with the texts API Gateway is known for where that fails.
+    """Assume the role and write a log with it. If that fails, raise AwsError with API Gateway's text.
 
-    A role is not seen at once after it, its trust or its policies were made or changed.
+    A new role, and a change of its trust or policies, is not effective at once.
 
     *Source:* radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json (2026-09): a role with all seven actions
-    of the managed policy on four log groups was refused three times, and with the managed policy taken. Which groups
+    of the managed policy on four log groups was refused three times, and accepted with the managed policy. Which groups
     the test needs is not recorded; a role limited to its own groups and to ``/aws/apigateway/welcome`` is what
     dod-iac/terraform-aws-api-gateway-cloudwatch-role sets (switch ``update_account_tests_all_groups``). The other text:
     hashicorp/terraform-provider-aws ``internal/service/apigateway/account.go``; aws-cloudformation/rain issue 163.
@@ -95,10 +95,10 @@ def try_role(account: Account, region: str, role_arn: str) -> None:
 
 
 def writes_to(account: Account, region: str, group: str) -> bool:
-    """Return whether lines that API Gateway writes with the region's log role arrive in the group: no error tells.
+    """Return whether lines that API Gateway writes with the region's log role reach the group.
 
-    *Source:* API Gateway developer guide, "Set up CloudWatch logging for REST APIs", for what the role needs. That the
-    lines are lost without an error is inferred from it, and not recorded.
+    *Source:* API Gateway developer guide, "Set up CloudWatch logging for REST APIs", for the permissions of the role.
+    That other lines are lost without an error is inferred from the guide, and not recorded.
     """
     role_arn = apigateway_backends[account.account_id][region].account.cloudwatch_role_arn
     role = authorization.role_by_arn(account, role_arn) if role_arn else None
@@ -129,10 +129,11 @@ def _may(account: Account, region: str, role: Any, action: str, group: str) -> b
 
 
 def _write_welcome(account: Account, region: str, role_arn: str) -> None:
-    """Create a log group with the role, without tags, which shows in CloudTrail as the role's own call.
+    """Create a log group with the role, without tags. CloudTrail shows it as a call of the role.
 
-    *Source:* a field report of 2026-10 (session name, group name); not recorded. A service control policy that demands
-    tags on log groups makes UpdateAccount refuse the role for missing permissions (a field report of 2026-11).
+    *Source:* a field report of 2026-10 (session name, group name); not recorded. If a service control policy
+    requires tags on log groups, UpdateAccount refuses the role because of missing permissions (a field report of
+    2026-11).
     """
     session = identity.new_session(account, role_arn, "BackplaneAssumeRoleSession", region)
     caller = identity.assumed_role(account, session)

@@ -1,6 +1,6 @@
-"""REST APIs themselves: what they are created with, and what AWS shows of them.
+"""REST APIs themselves: the parameters of their creation, and the members that AWS returns.
 
-*Source*, where nothing else is said: localstack/localstack ``test_apigateway_api.snapshot.json`` of 2025-07, and
+*Source*, if no other one is named: localstack/localstack ``test_apigateway_api.snapshot.json`` of 2025-07, and
 radkawar/stackd ``testdata/aws/apigateway/rest_websocket_logs.json`` of 2026-09.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def described(api: Any) -> dict[str, Any]:
-    """Return the API as GetRestApi does: what is not set is absent, tags too."""
+    """Return the API as GetRestApi does: members that are not set are absent, also tags."""
     answer = {name: value for name, value in api.to_dict().items() if value not in (None, "", [], {})}
     answer["tags"] = dict(api.tags) if api.tags else None
     types = list(answer.get("endpointConfiguration", {}).get("types") or ["EDGE"])
@@ -47,7 +47,7 @@ def _create(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
     call.params = {**params, "restApiId": proceed()["id"]}
     api = api_of(account, call)
     call.params = params
-    api.version = params.get("version")  # moto gives each the version V1
+    api.version = params.get("version")  # moto sets the version V1
     return described(api)
 
 

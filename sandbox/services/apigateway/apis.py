@@ -249,7 +249,7 @@ def _document(call: Call) -> dict[str, Any]:
 
 
 def _read_into(backend: Any, api: Any, document: dict[str, Any]) -> None:
-    # A Swagger document's basePath is ignored unless the caller asks otherwise (parameter "basepath").
+    # The basePath of a Swagger document is ignored, unless the parameter "basepath" requests it.
     for path, item in (document.get("paths") or {}).items():
         resource = _resource(backend, api, path.rstrip("/") or "/")
         for verb, method in (item or {}).items():
@@ -281,7 +281,7 @@ def _read_method(
             backend.put_method_response(api.id, resource.id, name, str(status), None, None)
     integration = method.get("x-amazon-apigateway-integration")
     if not integration:
-        return  # the method stands without one, and CreateDeployment refuses the API
+        return  # the method has no integration, so CreateDeployment refuses the API
     resource.add_integration(
         name,
         str(integration.get("type", "")).upper(),

@@ -1,4 +1,4 @@
-"""Canaries of REST stages: how one is created, changed and promoted.
+"""Canaries of REST stages: creation, change and promotion.
 
 *Source:* recordings of AWS of 2025-05 in localstack/localstack,
 ``tests/aws/services/apigateway/test_apigateway_canary.snapshot.json``.
@@ -13,7 +13,7 @@ from sandbox.core.call import AwsError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-#: Where a copy operation may write, and from where.
+#: Target of a copy operation -> its source.
 _COPIES = {
     "/deploymentId": "/canarySettings/deploymentId",
     "/variables": "/canarySettings/stageVariableOverrides",
@@ -22,7 +22,7 @@ _OVERRIDES = "stageVariableOverrides/"
 
 
 def new_canary(deployment_id: str | None, given: Mapping[str, Any], deployments: Collection[str]) -> dict[str, Any]:
-    """Return a canary with the given settings; ``deployment_id`` is where it points unless they say otherwise."""
+    """Return a canary with the given settings. ``deployment_id``: its deployment, unless the settings name one."""
     canary = {"deploymentId": deployment_id, "percentTraffic": 0.0, "useStageCache": False, **given}
     if canary["deploymentId"] not in deployments:
         raise _bad("Deployment id does not exist")
@@ -30,14 +30,14 @@ def new_canary(deployment_id: str | None, given: Mapping[str, Any], deployments:
 
 
 def deployed_canary(deployment_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the canary that CreateDeployment with these settings leaves: an earlier one is replaced whole."""
+    """Return the canary that CreateDeployment creates from these settings. It replaces an earlier one completely."""
     return new_canary(deployment_id, given, [deployment_id])
 
 
 def check_deployment(stage_name: str | None, *, stage_exists: bool, has_canary: bool, given: Mapping[str, Any]) -> None:
-    """Refuse a canary deployment without a stage, and one without a canary to a stage that has one.
+    """Refuse a canary deployment without a stage, and a deployment without a canary to a stage that has a canary.
 
-    *Source:* of the latter: serverless/serverless, issue 11518.
+    *Source* of the second refusal: serverless/serverless, issue 11518.
     """
     problem = None
     if given:
@@ -54,7 +54,7 @@ def check_deployment(stage_name: str | None, *, stage_exists: bool, has_canary: 
             "Provide CanarySettings in deploymentInput."
         )
     if problem:
-        raise _bad(f"Invalid deployment content specified.{problem}")  # AWS writes no blank
+        raise _bad(f"Invalid deployment content specified.{problem}")  # AWS's text has no space here
 
 
 def patched(
@@ -65,14 +65,14 @@ def patched(
     deployment_id: str | None,
     deployments: Collection[str],
 ) -> dict[str, Any] | None:
-    """Return the canary after one patch operation under ``/canarySettings``; None is a stage without one.
+    """Return the canary after one patch operation under ``/canarySettings``, or None if the stage has none.
 
-    The first operation that replaces a setting creates the canary, which points to the stage's deployment
-    ``deployment_id`` then. ``op`` and ``path`` are such as ``is_setting`` accepts.
+    The first operation that replaces a setting creates the canary with ``deployment_id``, the deployment of the stage.
+    The caller has checked ``op`` and ``path`` with ``is_setting``.
     """
     if op == "add":
         raise _bad(f"Invalid add operation with path: {path}")
-    if path == "/canarySettings":  # removed: nothing else is allowed
+    if path == "/canarySettings":  # the operation is remove: nothing else is allowed
         return None
     changed = dict(canary or new_canary(deployment_id, {}, deployments))
     leaf = path.removeprefix("/canarySettings/")
@@ -99,7 +99,7 @@ def is_setting(op: str, path: str) -> bool:
 def promoted(canary: dict[str, Any] | None, path: str, source: str) -> Any:
     """Return what a ``copy`` operation writes to ``path``: the canary's deployment, or its stage variables.
 
-    The canary itself stays; it is removed by an operation of its own.
+    The canary itself stays. Another operation removes it.
     """
     if _COPIES.get(path) != source:
         raise _bad(

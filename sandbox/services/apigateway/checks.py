@@ -1,4 +1,4 @@
-"""What API Gateway refuses alike in many calls: operations of a patch, tags, names of stages and variables."""
+"""Checks that many calls of API Gateway share: patch operations, tags, names of stages and of variables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.call import Call
 
-#: The operations of a patch, in AWS's order.
+#: The operations of a patch, in the order of AWS's text.
 _OPERATIONS = ("add", "remove", "move", "test", "replace", "copy")
 _STAGE_NAME = re.compile(r"[A-Za-z0-9_-]+")
-#: More parts make it the path of a method setting, of a resource that is called ``variables``.
+#: A path with more parts is that of a method setting, for a resource with the name ``variables``.
 _VARIABLE_PATH = re.compile("/variables/([^/]+)")
 #: *Source:* botocore's documentation of CreateStage.
 _VARIABLE_VALUE = re.compile(r"[A-Za-z0-9\-._~:/?#&=,]*")
@@ -36,7 +36,7 @@ def _check(_: Account, call: Call) -> None:
 
 
 def method_of_key(key: str) -> str:
-    """Return a method setting's key in one spelling, whether its path was written with ``~1`` or with slashes."""
+    """Return a method setting's key in one spelling, for a path with ``~1`` and for one with slashes."""
     return key.replace("~1", "/").lstrip("/")
 
 

@@ -1,7 +1,7 @@
-"""Resources, methods and integrations of REST APIs, where moto answers otherwise than AWS.
+"""Resources, methods and integrations of REST APIs, where moto's answers differ from AWS's.
 
-*Source:* localstack/localstack ``test_apigateway_api.snapshot.json`` of 2024-04 and 2025-11 for what is refused;
-radkawar/stackd ``testdata/aws/apigateway/rest_websocket_logs.json`` of 2026-09 for what new ones show.
+*Source:* localstack/localstack ``test_apigateway_api.snapshot.json`` of 2024-04 and 2025-11 for refusals;
+radkawar/stackd ``testdata/aws/apigateway/rest_websocket_logs.json`` of 2026-09 for new objects.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _resource_exists(account: Account, call: Call) -> None:
 
 @rule("apigateway", "CreateResource")
 def _create_resource(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Create a resource: one variable among the children of a parent, and none below a greedy one."""
+    """Create a resource. Refuse a second variable among the children of a parent, and children of a greedy variable."""
     resources = api_of(account, call).resources
     parent, part = resources.get(call.params["parentId"]), call.params["pathPart"]
     if parent is None:
@@ -48,7 +48,7 @@ def _create_resource(account: Account, call: Call, proceed: Proceed) -> dict[str
 
 @rule("apigateway", "DeleteResource", "GetMethod", "DeleteMethod")
 def _of_resource(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
-    """Find the resource, and the method if the call is about one."""
+    """Refuse a call about a resource or a method that does not exist."""
     _method(account, call)
     proceed()
     return None
@@ -56,14 +56,14 @@ def _of_resource(account: Account, call: Call, proceed: Proceed) -> dict[str, An
 
 @rule("apigateway", "PutMethod")
 def _put_method(_: Account, __: Call, proceed: Proceed) -> dict[str, Any]:
-    """Put a method; responses that it has not are not shown."""
+    """Create a method. The answer has no empty responses."""
     answer = proceed()
     return {name: value for name, value in answer.items() if (name, value) != ("methodResponses", {})}
 
 
 @rule("apigateway", "PutIntegration", "GetIntegration")
 def _integration(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Answer with the integration and what AWS fills in."""
+    """Return the integration with the defaults of AWS."""
     method = _method(account, call)
     if call.operation == "GetIntegration" and method.method_integration is None:
         raise _missing("Integration")
@@ -79,7 +79,7 @@ def _integration(account: Account, call: Call, proceed: Proceed) -> dict[str, An
 
 
 def _method(account: Account, call: Call) -> Any:
-    """Return the method that the call names, None if it names only a resource. Raise AwsError for a missing one."""
+    """Return the method that the call names, or None if it names a resource only. Raise AwsError if it is missing."""
     resource = _resource(account, call)
     name = call.params.get("httpMethod")
     if name is not None and name not in resource.resource_methods:
@@ -88,7 +88,7 @@ def _method(account: Account, call: Call) -> Any:
 
 
 def _resource(account: Account, call: Call) -> Any:
-    """Return the resource that the call names. One of an API that is missing is missing in the same words."""
+    """Return the resource that the call names. Raise AwsError, with one text, if it or its API does not exist."""
     api = apigateway_backends[account.account_id][call.region].apis.get(call.params["restApiId"])
     resource = None if api is None else api.resources.get(call.params["resourceId"])
     if resource is None:

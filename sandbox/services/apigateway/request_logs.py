@@ -1,6 +1,6 @@
-"""Requests to a REST stage, so far as they reach CloudWatch Logs: access logs and execution logs.
+"""The lines that requests to a REST stage write to CloudWatch Logs: access logs and execution logs.
 
-Nothing is executed; a test asks for a line of either log and sees what becomes of its group.
+No integration runs. A test writes a line to either log and checks what happens to the log group.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _PRINCIPAL = "apigateway.amazonaws.com"
 def write_access_log(
     account: Account, api_id: str, stage_name: str, *, region: str = "us-east-1", **values: str
 ) -> str | None:
-    """Serve one request: write its line to the stage's access log. Return the log group's name, None if none got it.
+    """Write the line of one request to the stage's access log. Return the log group's name, or None if no group got it.
 
-    The line is the stage's format with ``values``, by variable without ``$context.``.
+    The line is the stage's format with ``values`` (by variable, without ``$context.``).
 
-    A log group that is missing is created by API Gateway itself, with the account's role and without retention, unless
-    switch ``recreates_rest_access_log_groups`` is off. Clients of the stage do not see any failure of it.
+    API Gateway creates a missing log group itself, with the account's role and without retention, unless switch
+    ``recreates_rest_access_log_groups`` is off. Clients of the stage see no failure.
 
-    *Source:* serverless/serverless issue 6906 of 2020, aws/serverless-application-model issue 2502; the session's name:
-    a field report of 2026-10. None of it is recorded.
+    *Source:* serverless/serverless issue 6906 of 2020, aws/serverless-application-model issue 2502; for the name of the
+    session a field report of 2026-10. Nothing of this is recorded.
     """
     backend = apigateway_backends[account.account_id][region]
     settings = backend.apis[api_id].stages[stage_name].access_log_settings or {}
@@ -50,14 +50,14 @@ def write_access_log(
 def write_execution_log(
     account: Account, api_id: str, stage_name: str, line: str = "{}", *, region: str = "us-east-1"
 ) -> list[str]:
-    """Serve one request: write a line to the stage's execution log. Return the names of the log groups that got it.
+    """Write a line of one request to the stage's execution log. Return the names of the log groups that got it.
 
-    A stage that has log deliveries writes to their destinations, of which only log groups get the line here, and not to
-    ``API-Gateway-Execution-Logs_*``; any other stage writes there with the account's role, and creates the group,
+    A stage with log deliveries writes to their destinations (here only to log groups), and not to
+    ``API-Gateway-Execution-Logs_*``. Any other stage writes to that group with the account's role, and creates it,
     without retention, if it is missing.
 
-    *Source:* API Gateway developer guide, "Delete a log delivery for REST API execution logs"; of a delivery whose log
-    group is missing nothing is recorded: its lines are lost here.
+    *Source:* API Gateway developer guide, "Delete a log delivery for REST API execution logs"; no recording shows
+    a delivery whose log group is missing: here its lines are lost.
     """
     settings = apigateway_backends[account.account_id][region].apis[api_id].stages[stage_name].method_settings or {}
     if not any((each.get("loggingLevel") or "OFF").upper() != "OFF" for each in settings.values()):
@@ -72,9 +72,9 @@ def write_execution_log(
 
 
 def client_of_log_role(account: Account, region: str, group: str) -> Any:
-    """Return a client that speaks as API Gateway with the account's role.
+    """Return a client with which API Gateway writes, with the account's role.
 
-    None where it has no role to speak with, or one whose lines for the group are lost (``account_settings.writes_to``).
+    Return None if the region has no log role, or if its lines for the group are lost (``account_settings.writes_to``).
     """
     backend = apigateway_backends[account.account_id][region]
     role = authorization.role_by_arn(account, backend.account.cloudwatch_role_arn or "")

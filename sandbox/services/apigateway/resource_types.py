@@ -1,4 +1,4 @@
-"""REST APIs and what belongs to them, stages apart."""
+"""CloudFormation types of REST APIs, except stages and deployments."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Resource(ResourceType):
 
 @resource_type
 class Method(ResourceType):
-    """A change removes the method and makes it again, where CloudFormation patches it."""
+    """A method. A change deletes it and creates it again, while CloudFormation patches it."""
 
     name = "AWS::ApiGateway::Method"
 
@@ -166,9 +166,9 @@ class Method(ResourceType):
 class Account(ResourceType):
     """The region's CloudWatch log role. Removing the resource leaves the setting as it is.
 
-    *Source:* the CloudFormation reference of AWS::ApiGateway::Account; Terraform and CDK warn of the same. That a role
-    of the same stack works at once, as templates everywhere expect (CDK's ``cloudWatchRole``), is inferred to be
-    CloudFormation waiting until it has spread.
+    *Source:* the CloudFormation reference of AWS::ApiGateway::Account; Terraform and CDK warn of the same.
+    Templates expect that a role of the same stack works at once (CDK's ``cloudWatchRole``). It is inferred that
+    CloudFormation waits until the role is effective.
     """
 
     name = "AWS::ApiGateway::Account"

@@ -1,6 +1,6 @@
 """The patch operations of UpdateStage on REST stages: what they accept, refuse and do.
 
-Where nothing else is said, *Source:* recordings of AWS in localstack/localstack,
+*Source*, if no other one is named: recordings of AWS in localstack/localstack,
 ``tests/aws/services/apigateway/test_apigateway_{api,common}.snapshot.json``.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
 
 
-#: What API Gateway lists in its refusal, typing errors included.
+#: The list of paths in API Gateway's refusal, with its spelling errors.
 _PATHS = (
     "/deploymentId, /description, /cacheClusterEnabled, /cacheClusterSize, /clientCertificateId, /accessLogSettings, "
     "/accessLogSettings/destinationArn, /accessLogSettings/format, /{resourcePath}/{httpMethod}/metrics/enabled, "
@@ -40,7 +40,7 @@ _PATHS = (
     "/variables/{variable_name}, /tracingEnabled"
 )
 
-#: A fresh ``*/*`` entry. It has no ``loggingLevel``.
+#: A new ``*/*`` entry. It has no ``loggingLevel``.
 DEFAULT_METHOD_SETTINGS: dict[str, Any] = {
     "metricsEnabled": False,
     "dataTraceEnabled": False,
@@ -53,7 +53,7 @@ DEFAULT_METHOD_SETTINGS: dict[str, Any] = {
     "unauthorizedCacheControlHeaderStrategy": "SUCCEED_WITH_RESPONSE_HEADER",
 }
 
-#: End of a method setting's path -> its field and type.
+#: End of a method setting's path -> field and type.
 _SETTINGS: dict[str, tuple[str, type]] = {
     "metrics/enabled": ("metricsEnabled", bool),
     "logging/loglevel": ("loggingLevel", str),
@@ -73,7 +73,8 @@ _ENTRY = r"/(?P<key>\*/\*|.*/(?:GET|PUT|POST|DELETE|PATCH|HEAD|OPTIONS))"
 
 _ENTRY_PATH = re.compile(_ENTRY)
 
-# What is no name of a stage variable is a method of a resource named "variables"; AWS's answer is not recorded.
+# A path that is not valid for a stage variable is that of a method of a resource "variables". AWS's answer is not
+# recorded.
 # Source: of the names: API Gateway developer guide, "Amazon API Gateway stage variables reference".
 _VARIABLE_PATH = re.compile(r"/variables/(?P<name>[A-Za-z0-9_]+)")
 
@@ -96,7 +97,7 @@ class StageExtras:
 
 
 class Draft:
-    """The stage as it will be if every operation is accepted."""
+    """The stage as it is after the operations so far. It replaces the stage if AWS accepts all of them."""
 
     def __init__(
         self, account: Account, region: str, stage: Stage, more: StageExtras, deployments: Mapping[str, Any]
@@ -184,7 +185,7 @@ class Draft:
         if leaf == "destinationArn":
             self._check_destination(value)
         elif "\n" in value.rstrip("\n"):
-            # The wording is not recorded; that the format is one line: SetUpLogging in the developer guide.
+            # The wording is not recorded. The developer guide says that the format is one line (SetUpLogging).
             raise _bad(f"Access Log format must be single line, new line character is allowed only at end: {value}")
         elif not (
             self._account.behaviour.accepts_formats_without_request_id or any(name in value for name in _REQUEST_IDS)
@@ -205,7 +206,7 @@ class Draft:
             # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json.
             raise _bad(f"Invalid ARN specified in the request. ARNs must start with 'arn:': {arn}")
         if parsed.service == "logs":
-            # The quoted part is what follows the account. Source: serverless/serverless issue 6304.
+            # The quoted text is the part of the ARN after the account. Source: serverless/serverless issue 6304.
             if not re.fullmatch(r"log-group:[A-Za-z0-9_\-/.]+", parsed.resource):
                 raise _bad(
                     "Access log destination must only contain characters a-z, A-Z, 0-9, '_', '-', '/', '.': "
@@ -227,7 +228,7 @@ class Draft:
         settings = self.stage.method_settings
         whole = _ENTRY_PATH.fullmatch(path)
         if op == "remove":
-            # Only a whole entry can be removed; of a field AWS says there is no such entry.
+            # Only a whole entry can be removed. For a field, AWS answers that the entry does not exist.
             # Source: go-to-k/cdkd, verified against AWS in 2026-07.
             if whole and path[1:] in settings:
                 del settings[path[1:]]
@@ -237,12 +238,13 @@ class Draft:
         found = _SETTING_PATH.fullmatch(path)
         if found is None:
             raise _no_path(path)
-        # The key is the path as it was addressed, less its first slash: ~1pets/GET and pets/GET are two entries.
+        # The key is the path in the call without its first slash: ~1pets/GET and pets/GET are two entries.
         # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json (~1quiet/GET), localstack's snapshot
         # of test_create_update_stages (test/GET), hashicorp/terraform-provider-aws issue 9738 (/tenant/.../GET).
         key, (name, kind) = found["key"], _SETTINGS[found["setting"]]
         if name == "loggingLevel":
-            # Lower case is accepted and stored in upper. Source: cloud-custodian's recording test_rest_stage_update.
+            # Lower case is accepted and stored in upper case. Source: cloud-custodian's recording
+            # test_rest_stage_update.
             operation_value, value = value, str(value).upper()
             if value not in ("OFF", "ERROR", "INFO"):
                 # Source: radkawar/stackd testdata/aws/apigateway/rest_websocket_logs.json; for no value at all:
@@ -253,7 +255,7 @@ class Draft:
         if key not in settings and self._account.behaviour.unifies_method_keys:
             key = next((there for there in settings if method_of_key(there) == method_of_key(key)), key)
         if key not in settings:
-            # A new entry is a copy of */* as it is now, and does not follow it later.
+            # A new entry is a copy of the current */* entry. Later changes of */* do not affect it.
             # Source: DianaIonita/serverless-api-gateway-caching pull request 99;
             # hashicorp/terraform-provider-aws issue 13612.
             settings[key] = dict(settings.get("*/*", DEFAULT_METHOD_SETTINGS))
@@ -295,6 +297,6 @@ def _no_path(path: str) -> AwsError:
 
 
 def _no_entry(path: str) -> AwsError:
-    # The blank at the end is AWS's.
+    # The space at the end is in AWS's text.
     name = path.removeprefix("/")
     return _bad(f"Cannot remove method setting {name} because there is no method setting for this method ")

@@ -45,10 +45,9 @@ _METHOD_SETTINGS = {
 
 
 def _setting_path(setting: Properties) -> str:
-    """Return the path that patches the entry of a method setting: its resource path and method as the template has
-    them.
+    """Return the path of a method setting's entry in a patch, from the resource path and method in the template.
 
-    The root is ``/`` in a template and ``/~1`` in a patch. A property that is missing becomes the word ``null``, which
+    The root is ``/`` in a template and ``/~1`` in a patch. A missing property becomes the text ``null``, which
     API Gateway refuses. *Source:* aws/serverless-application-model, issue 399 (``null/null/logging/dataTrace``) and
     ``integration/combination/test_api_settings.py`` (``/one`` gives the key ``one/GET``); of the root:
     go-to-k/cdkd, verified against AWS in 2026-07.
@@ -78,7 +77,7 @@ def _stage_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
 
 
 def _removable(client: Any, api_id: str, name: str, patches: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the operations without those that remove what the stage does not have, as in the rollback of an update."""
+    """Return the operations without those that remove something that the stage does not have, as in a rollback."""
     if not any(each["op"] == "remove" for each in patches):
         return patches
     stage = client.get_stage(restApiId=api_id, stageName=name)
@@ -90,7 +89,7 @@ def _removable(client: Any, api_id: str, name: str, patches: list[dict[str, str]
 
 @resource_type
 class Stage(ResourceType):
-    """CreateStage, which cannot set logging, and then one UpdateStage for what it cannot set."""
+    """A stage: one CreateStage, which cannot set logging, and then one UpdateStage for the other settings."""
 
     name = "AWS::ApiGateway::Stage"
     _patched: ClassVar[tuple[str, ...]] = ("AccessLogSetting", "MethodSettings")
@@ -150,10 +149,10 @@ class Stage(ResourceType):
 
 @resource_type
 class Deployment(ResourceType):
-    """A deployment; with ``StageName`` also the stage that it makes or moves."""
+    """A deployment. With ``StageName`` it also creates or updates a stage."""
 
     name = "AWS::ApiGateway::Deployment"
-    # A stage that a deployment creates is not taken over by another one.
+    # A deployment cannot take over a stage that another deployment created.
     also_replaced_by = frozenset({"StageName"})
 
     def create(self, context: Context, properties: Properties) -> Made:
@@ -185,8 +184,8 @@ class Deployment(ResourceType):
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         client, api = context.client("apigateway"), properties["RestApiId"]
         if properties.get("StageName"):
-            # A deployment that a stage uses cannot be removed; the stage came with this resource and goes with it
-            # (inferred: stacks that only declare Deployment with StageName are deleted without error).
+            # A deployment that a stage uses cannot be deleted. So the stage, which this resource created, is deleted
+            # first (inferred: stacks that only declare Deployment with StageName are deleted without error).
             for stage in client.get_stages(restApiId=api, deploymentId=physical_id)["item"]:
                 if stage["stageName"] == properties["StageName"]:
                     client.delete_stage(restApiId=api, stageName=stage["stageName"])

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.registry import Proceed
 
-#: UpdateStage takes no more than this many operations.
-#: *Source:* likely: the constant in DianaIonita/serverless-api-gateway-caching; no AWS page says it.
+#: The most operations that UpdateStage accepts.
+#: *Source:* the constant in DianaIonita/serverless-api-gateway-caching. It is not certain: no page of AWS has it.
 MOST_OPERATIONS = 80
 
 
@@ -122,7 +122,7 @@ def _update_stage(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     stage = stage_of(account, call)
     operations = call.params.get("patchOperations", [])
     if len(operations) > MOST_OPERATIONS:
-        # Source: of the text: DianaIonita/serverless-api-gateway-caching issue 46.
+        # Source of the text: DianaIonita/serverless-api-gateway-caching issue 46.
         message = "Update size too large. Try updating stage in multiple UpdateStage operations"
         raise AwsError("BadRequestException", message)
     copied = deepcopy(stage)

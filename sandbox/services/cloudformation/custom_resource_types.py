@@ -1,7 +1,7 @@
-"""Custom resources: a function, or whoever reads a topic, creates, updates and deletes them.
+"""Custom resources, which a function or a subscriber of a topic creates, updates and deletes.
 
-*Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html and the pages beside it; reasons
-as users' reports quote them, for an answer that is missing, that failed, or that has no such attribute.
+*Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html and the pages
+next to it. Users' reports quote the reasons for an answer that is missing, failed or lacks an attribute.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _NO_ANSWER = (
 
 @resource_type
 class CustomResource(ResourceType):
-    """All types whose name begins with ``Custom::`` are this one.
+    """The type of all resources whose type name begins with ``Custom::``.
 
-    The request is sent as an asynchronous invocation, so a function that raises is run twice more; who never answers
-    is waited for as long as ``ServiceTimeout`` says, an hour by default.
+    The request is sent as an asynchronous invocation, so a function that fails runs up to three times. CloudFormation
+    waits for an answer until ``ServiceTimeout``, by default an hour.
     """
 
     name = CUSTOM
@@ -52,12 +52,12 @@ class CustomResource(ResourceType):
         try:
             return _ask(context, "Create", properties)
         except _NoAnswerError as error:
-            # A rollback sends Delete for what may have been made; by which id nobody has recorded for certain.
+            # A rollback sends Delete for a resource that may exist. No recording shows for certain with which id.
             context.created(error.physical_id or generated)
             raise
 
     def replaces(self, old: Properties, new: Properties) -> bool:
-        """Return False: the answer to an update says whether there is a new resource, by its physical id."""
+        """Return False: the physical id in the answer to an update shows whether there is a new resource."""
         return False
 
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Made:
@@ -68,7 +68,7 @@ class CustomResource(ResourceType):
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         try:
             _ask(context, "Delete", properties, physical_id)
-        except ClientError as error:  # a deleted function is a failure here, unlike for other types
+        except ClientError as error:  # unlike for other types, it is a failure here that the function was deleted
             raise HandlerError(str(error)) from error
 
     def missing_attribute(self, kind: str, attribute: str, stack_id: str, logical_id: str) -> str:
@@ -152,7 +152,7 @@ def _timeout(properties: Properties) -> int:
 
 
 def _as_sent(value: Any) -> Any:
-    """Return a property as requests carry it: every number and boolean is text."""
+    """Return a property as requests contain it: numbers and booleans are text."""
     if isinstance(value, dict):
         return {key: _as_sent(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -161,7 +161,7 @@ def _as_sent(value: Any) -> Any:
 
 
 def _attributes(data: Mapping[str, Any], prefix: str = "") -> Properties:
-    """Return the attributes that ``Fn::GetAtt`` may name; nested members by their path with dots."""
+    """Return the attributes for ``Fn::GetAtt``. The name of a nested member is its path, with dots."""
     found: Properties = {}
     for name, value in data.items():
         found[f"{prefix}{name}"] = value

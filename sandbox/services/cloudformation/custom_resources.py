@@ -1,7 +1,7 @@
-"""Where custom resources answer CloudFormation: one address for each request, which takes one PUT.
+"""The URLs to which custom resources send their answers: one for each request, for one PUT.
 
-On AWS it is a presigned address of a bucket of CloudFormation's own; here it is one of the gateway, without a signature
-but with an id that nobody guesses.
+On AWS it is a presigned URL of a bucket that belongs to CloudFormation. Here it is a URL of the gateway, without a
+signature but with a random id.
 
 *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
@@ -36,25 +36,25 @@ def key(stack_id: str, logical_id: str, request_id: str) -> str:
 
 
 class Responses:
-    """The answers that custom resources have given, each by its request."""
+    """The answers of custom resources, by request."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._lock = threading.Lock()
-        #: None until the answer is there.
+        #: None until the answer has arrived.
         self._answers: dict[str, bytes | None] = {}
 
     def start(self) -> None:
-        """Take answers from now on."""
+        """Start to accept answers."""
         self._answers.clear()
         self._account.routes[_PREFIX] = self._take
 
     def stop(self) -> None:
-        """Take no more answers."""
+        """Stop accepting answers."""
         self._account.routes.pop(_PREFIX, None)
 
     def expect(self, region: str, stack_id: str, logical_id: str) -> tuple[str, str]:
-        """Return a new request's id, and the address that takes its answer."""
+        """Return the id of a new request, and the URL for the answer to it."""
         request_id = str(uuid.uuid4())
         with self._lock:
             self._answers[request_id] = None
@@ -62,7 +62,7 @@ class Responses:
         return request_id, f"{self._account.endpoint}/{bucket(region)}/{name}"
 
     def wait(self, request_id: str, seconds: float) -> bytes | None:
-        """Return the answer to the request; None if there is none after so many seconds, or if the account stops."""
+        """Return the answer to the request, or None if there is none after so many seconds or if the account stops."""
 
         def is_over() -> bool:
             return self._answers[request_id] is not None or self._account.is_stopping.is_set()
@@ -82,9 +82,9 @@ class Responses:
 
 
 def parsed(answer: bytes, about: str, region: str) -> tuple[dict[str, Any], str | None]:
-    """Return the answer as an object, and what is wrong with it, if anything; *about* is its name in the bucket.
+    """Return the answer as an object, and its error or None. *about*: the key of the answer in the bucket.
 
-    *Source* of the words: reports of users; those for answers that are no JSON are this module's own.
+    *Source* of the texts: reports of users. The text for an answer that is not JSON is not recorded.
     """
     if len(answer) > _LIMIT:
         return {}, "Response object is too long."

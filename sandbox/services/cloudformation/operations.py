@@ -1,4 +1,4 @@
-"""CloudFormation's API that changes: change sets and stacks, asked for and worked on.
+"""Operations of CloudFormation that change something: change sets and stacks.
 
 *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/ ; refusals as deployment tools quote them.
 """
@@ -157,7 +157,7 @@ def list_change_sets(account: Account, call: Call, _: Proceed) -> dict[str, Any]
 
 @rule("cloudformation", "DeleteChangeSet")
 def delete_change_set(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Delete the change set; the stack stays as it was. One that is not there is nothing to refuse.
+    """Delete the change set and leave the stack as it is. Answer without an error if the change set does not exist.
 
     *Source:* Serverless Framework 3 deletes its change set before each update, whether or not there is one.
     """
@@ -189,7 +189,7 @@ def execute_change_set(account: Account, call: Call, _: Proceed) -> dict[str, An
         stack.role_arn = change_set.role_arn or stack.role_arn
         stack.disable_rollback = bool(call.params.get("DisableRollback"))
         stack.updated, stack.change_set_id = account.now(), change_set.change_set_id
-        # What a stack becomes ends the change sets made from what it was.
+        # A change of the stack invalidates the change sets that were computed from its former state.
         for other in list(cloudformation.change_sets.values()):
             if other.stack is stack and other is not change_set:
                 del cloudformation.change_sets[other.change_set_id]

@@ -1,4 +1,4 @@
-"""Resources that exist in the stack alone."""
+"""Types whose resources exist only in the stack."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sandbox.core.resource_types import Context, Made, Properties, ResourceType,
 
 
 class _Nothing(ResourceType):
-    """A resource that exists in the stack alone."""
+    """A type whose resources exist only in the stack."""
 
     def create(self, context: Context, properties: Properties) -> Made:
         return Made(context.generated_name())

@@ -1,4 +1,4 @@
-"""What an operation on a stack would change: order of resources, change sets, capabilities that it needs."""
+"""What an operation would change in a stack: order of resources, change sets, required capabilities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sandbox.services.cloudformation.stack_models import Desired, Stack
 
-#: Stands in a change set for what a resource that is still to be made will be called.
+#: Value in a change set for the physical id of a resource that does not exist yet.
 _TO_BE_KNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 
 
@@ -48,7 +48,7 @@ def changes(
 ) -> list[dict[str, Any]]:
     """Return how the stack's resources would change, as DescribeChangeSet shows it.
 
-    ``values``: of parameters and pseudo parameters; ``imported``: what ``Fn::ImportValue`` gives for a name.
+    ``values``: values of parameters and pseudo parameters. ``imported``: returns the value of ``Fn::ImportValue``.
     """
     unknown: set[str] = set()
 
@@ -109,7 +109,7 @@ def differs(stack: Stack, desired: Desired, found: Iterable[Any]) -> bool:
     return before.template.get("Outputs") != desired.template.get("Outputs") or before.tags != desired.tags
 
 
-#: IAM's types, and the property that names one: naming needs a further capability.
+#: Types of IAM, each with the property for its name. A template that sets a name needs CAPABILITY_NAMED_IAM.
 IAM_NAMES = {
     "AWS::IAM::Role": "RoleName",
     "AWS::IAM::User": "UserName",

@@ -1,4 +1,4 @@
-"""CloudFormation's API that reads: stacks, their events and resources, templates, exports."""
+"""Operations of CloudFormation that read: stacks, their events and resources, templates, exports."""
 
 from __future__ import annotations
 

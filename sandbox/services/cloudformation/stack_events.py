@@ -1,4 +1,4 @@
-"""Publish what happens to a stack, to its history and to EventBridge: resources, status, failures."""
+"""Add events about resources, status and failures to a stack's history, and send them to EventBridge."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class ResourceFailedError(Exception):
-    """A resource could not be created, updated or deleted; the text says which and why."""
+    """A resource could not be created, updated or deleted. The text has its name and the reason."""
 
 
 def put_status(account: Account, stack: Stack) -> None:
-    """Put the stack's status on the event bus, unless its own rules miss that it was created."""
+    """Send the stack's status to the event bus, unless a switch decides that the stack's own rules miss the event."""
     if stack.status != "CREATE_COMPLETE" or account.behaviour.rules_see_their_stack_created:
         event_bus.put(account, stack.region, _status_event(account, stack))
 
@@ -55,7 +55,7 @@ def _status_event(account: Account, stack: Stack) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Turns what a resource's calls raise into an event and a ResourceFailedError."""
+    """Reports an error of a resource's calls as an event, and raises ResourceFailedError."""
 
     event: Callable[[str], None]
     name: str
@@ -94,7 +94,7 @@ def add_event(
     reason: str | None = None,
     properties: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an entry to the stack's history, later than all before it by what the API's clock can show.
+    """Add an entry to the stack's history, at least a millisecond later than the entry before.
 
     *Source:* LocalStack's recorded ``describe_stack_events``: ids and properties of the resources' events.
     """

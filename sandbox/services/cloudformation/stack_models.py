@@ -1,4 +1,4 @@
-"""What a stack is: its resources, what it is to become, its change sets."""
+"""A stack, its resources, its desired state and its change sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_CHANGES = "The submitted information didn't contain changes. Submit different
 
 @dataclass(slots=True)
 class StackResource:
-    """A resource that a stack has made."""
+    """A resource that a stack has created."""
 
     logical_id: str
     type: str
@@ -30,7 +30,7 @@ class StackResource:
 
 
 def with_policies(resource: StackResource, declaration: Mapping[str, Any]) -> StackResource:
-    """Give the resource the policies that its declaration has for deletion and replacement."""
+    """Set the policies for deletion and replacement that the resource's declaration has."""
     resource.deletion_policy = str(declaration.get("DeletionPolicy", "Delete"))
     resource.replace_policy = str(declaration.get("UpdateReplacePolicy", "Delete"))
     return resource
@@ -38,14 +38,14 @@ def with_policies(resource: StackResource, declaration: Mapping[str, Any]) -> St
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What a stack is to become."""
+    """The desired state of a stack."""
 
     body: str
-    #: With macros expanded.
+    #: The template with macros expanded.
     template: dict[str, Any]
-    #: As given; defaults are not in here.
+    #: Parameters as they were given, without defaults.
     parameters: dict[str, str]
-    #: With defaults, lists as lists.
+    #: Parameters with defaults. List parameters are lists.
     values: dict[str, Any]
     tags: dict[str, str]
     capabilities: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Desired:
 
 @dataclass(slots=True)
 class Stack:
-    """One stack, deleted ones included."""
+    """One stack, which may be deleted."""
 
     stack_id: str
     name: str
@@ -71,19 +71,19 @@ class Stack:
     deletion: datetime | None = None
     #: When the stack was deleted; None while it exists.
     deleted: datetime | None = None
-    #: The change set that the last operation executed, None if it was no change set.
+    #: The change set that the last operation executed, or None.
     change_set_id: str | None = None
     role_arn: str | None = None
     notification_arns: list[str] = field(default_factory=list)
     disable_rollback: bool = False
-    #: A stack that cannot be made is deleted, and not only rolled back.
+    #: True: if the creation fails, the stack is deleted and not only rolled back.
     deletes_on_failure: bool = False
     termination_protection: bool = False
 
 
 @dataclass(slots=True)
 class ChangeSet:
-    """A change set: what a stack would become, and how that differs."""
+    """A change set: the desired state of a stack, and the differences to its current state."""
 
     change_set_id: str
     name: str

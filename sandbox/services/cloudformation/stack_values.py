@@ -1,4 +1,4 @@
-"""The values of a stack: of parameters and pseudo parameters, of other stacks' exports, and its outputs."""
+"""The values of a stack: parameters, pseudo parameters, imported values, outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One operation on one stack: its resources are created, updated and deleted, and undone if it fails."""
+"""One operation on one stack: create, update and delete its resources, and roll back after a failure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.services.cloudformation.stack_models import Desired, Stack
     from sandbox.services.cloudformation.stacks import CloudFormation
 
-#: The longest that a resource is waited for, in seconds.
+#: The longest time to wait for a resource, in seconds.
 LONGEST_RESOURCE = 600.0
 
 
@@ -41,7 +41,7 @@ class Work:
     # ---- the three operations
 
     def create(self, desired: Desired) -> None:
-        """Create the stack as desired. If that fails, delete its resources again, unless rollback is disabled."""
+        """Create the stack. If that fails, delete its resources again, unless rollback is disabled."""
         stack = self._stack
         stack.desired = desired
         self._status("CREATE_IN_PROGRESS", "User Initiated")
@@ -62,7 +62,7 @@ class Work:
         self._status("CREATE_COMPLETE")
 
     def update(self, desired: Desired) -> None:
-        """Update the stack to what is desired. If that fails, put it back as it was, unless rollback is disabled."""
+        """Update the stack to the desired state. If that fails, restore the former one, unless rollback is disabled."""
         stack, before = self._stack, self._stack.desired
         stack.updated = self._now()
         self._status("UPDATE_IN_PROGRESS", "User Initiated")
@@ -88,7 +88,7 @@ class Work:
         self._status("UPDATE_COMPLETE")
 
     def delete(self) -> None:
-        """Delete the stack and all of its resources that are not to be retained, or report which could not be."""
+        """Delete the stack and its resources, except those to retain. Report the resources whose deletion failed."""
         stack = self._stack
         stack.deletion = self._now()
         stack.change_set_id = None
@@ -114,7 +114,7 @@ class Work:
             try:
                 step()
             except ResourceFailedError:
-                clean = False  # its event says which resource, and why
+                clean = False  # the event contains the resource and the reason
         return clean
 
     # ---- resources
@@ -152,7 +152,7 @@ class Work:
                     leftover.append((old, old.replace_policy))
                 stack.resources[name] = with_policies(updated, declaration)
         stack.outputs = outputs_of(self._cloudformation, self._stack, scope, desired)
-        # In order of making, so that the reverse is the order of removal.
+        # In the order of their creation, so that they can be deleted in the reverse order.
         stack.resources = {name: stack.resources[name] for name in order}
         return [*((each, each.deletion_policy) for each in reversed(removed)), *reversed(leftover)]
 
@@ -203,7 +203,7 @@ class Work:
 
     def _settle(self, role_arn: str) -> None:
         name = Arn.parse(role_arn).name
-        with suppress(TimeoutError):  # then the call that needs the role says what is wrong
+        with suppress(TimeoutError):  # then the call that needs the role reports the error
             self._account.wait_until(lambda: self._account.is_propagated(name))
 
     def _create(
@@ -216,7 +216,7 @@ class Work:
         *,
         replaced: StackResource | None = None,
     ) -> None:
-        """Create one resource. One that fails after it exists stays in the stack, for the rollback to delete."""
+        """Create one resource. If it exists but fails later, it stays in the stack, so that the rollback deletes it."""
         kind = declaration["Type"]
         status = "CREATE" if replaced is None else "UPDATE"
         started: list[StackResource] = []
@@ -252,7 +252,7 @@ class Work:
     def _update(
         self, desired: Desired, old: StackResource, properties: dict[str, Any], undo: list[Callable[[], None]]
     ) -> StackResource:
-        """Update one resource. Its undoing is noted before, since an update that fails may have done a part."""
+        """Update one resource. First record how to undo it, since a failed update may have made some changes."""
         name, kind = old.logical_id, old.type
         updated = replace(old, properties=properties, attributes=dict(old.attributes), updated=self._now())
         undo.append(partial(self._restore, updated, old))
@@ -265,7 +265,7 @@ class Work:
             if isinstance(failure.__cause__, RefusedError):
                 undo.pop()
             raise
-        if isinstance(result, Made):  # custom resources say by the id that they replaced themselves
+        if isinstance(result, Made):  # a new id in the answer of a custom resource means that it was replaced
             updated.physical_id = result.physical_id
             updated.attributes = dict(result.attributes)
         else:
@@ -286,9 +286,9 @@ class Work:
         self._delete(made, "Retain" if made.deletion_policy == "Retain" else "Delete", strict=True)
 
     def _delete_all(self, *, rollback: bool) -> list[str]:
-        """Delete every resource that is not to be retained. Return those that could not be.
+        """Delete every resource, except those to retain. Return the names of those that could not be deleted.
 
-        What a resource that could not be deleted depends on is left alone, as CloudFormation does.
+        If a resource could not be deleted, the resources that it depends on are kept, as CloudFormation does.
         """
         stack, failed = self._stack, list[str]()
         needs: Mapping[str, set[str]] = {}
@@ -310,7 +310,7 @@ class Work:
         return failed
 
     def _delete(self, resource: StackResource, policy: str, *, strict: bool = False) -> bool:
-        """Delete the resource, or leave it alone by its policy. Return False if it failed, or raise if *strict*."""
+        """Delete the resource, or keep it if its policy says so. On failure return False, or raise if *strict*."""
         name, kind, physical_id = resource.logical_id, resource.type, resource.physical_id
         if policy.startswith("Retain"):
             self._resource_event(name, kind, physical_id, "DELETE_SKIPPED", None, resource.properties)

@@ -1,7 +1,7 @@
-"""Stacks and change sets. Each resource is made by ordinary API calls in the name of the deployer.
+"""Stacks and change sets. CloudFormation creates each resource with ordinary API calls for the deployer.
 
-moto's own engine makes resources behind the account's back: no caller, no records, no permissions, no rollback. So this
-one takes its place. Resources are made one after the other in the order of their dependencies.
+This module replaces moto's own engine, which creates resources without a caller, records, permissions and rollback.
+Resources are created one after the other, in the order of their dependencies.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.call import Call, Caller
 
-#: A call that starts work on a stack answers when the work is done, or after this many seconds (AWS: at once). Waiters
-#: of the clients ask every 5 to 30 seconds; so their first question is enough.
+#: A call that starts work on a stack answers after the work, at the latest after this many seconds (AWS: at once).
+#: Waiters of the clients poll every 5 to 30 seconds. This way their first call usually finds the work ended.
 ANSWER_AFTER_SECONDS = 20.0
 
 
@@ -40,7 +40,7 @@ class CloudFormation:
         self.account = account
         self.stacks: dict[str, Stack] = {}
         self.change_sets: dict[str, ChangeSet] = {}
-        #: Guards the two above, and each stack's status.
+        #: Guards ``stacks``, ``change_sets`` and the status of each stack.
         self.lock = threading.RLock()
         self._work: list[threading.Thread] = []
 
@@ -131,8 +131,8 @@ class CloudFormation:
             raise AwsError("ValidationError", "Either Template URL or Template Body must be specified.")
         if params.get("TemplateBody"):
             template_validation.check_length(body)
-        # sam writes the address at which it reached S3 into TemplateURL, and reads it again in `sam delete`, which
-        # requires an address of AWS. Source: samcli 1.170, ``S3Uploader.to_path_style_s3_url`` and ``parse_s3_url``.
+        # sam writes the address of S3 that it used into TemplateURL, and reads it again in `sam delete`, which requires
+        # an address of AWS. Source: samcli 1.170, ``S3Uploader.to_path_style_s3_url`` and ``parse_s3_url``.
         body = body.replace(f"{self.account.endpoint}/", f"https://s3.{call.region}.amazonaws.com/")
         given: dict[str, str] = {}
         for parameter in params.get("Parameters") or []:
@@ -141,7 +141,7 @@ class CloudFormation:
                 if before is None or key not in before.parameters:
                     if before is None:
                         raise AwsError("ValidationError", f"Parameters: [{key}] must have values")
-                    continue  # it had its default, and keeps it
+                    continue  # the parameter had its default value, and keeps it
                 given[key] = before.parameters[key]
             else:
                 given[key] = parameter.get("ParameterValue", "")

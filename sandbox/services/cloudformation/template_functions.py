@@ -1,4 +1,4 @@
-"""The functions of a template: what its names refer to, and what they evaluate to."""
+"""The intrinsic functions of a template: the names that they refer to, and their results."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def references(value: Any, branches: Callable[[list[Any]], list[Any]]) -> Iterat
 
 @dataclass(slots=True)
 class Scope:
-    """What the names in one template mean while one stack is made or changed."""
+    """The values of the names in one template, during the creation or update of one stack."""
 
     template: Mapping[str, Any]
     #: Parameters and pseudo parameters.
     values: Mapping[str, Any]
-    #: Physical id of a resource that exists, by logical id.
+    #: Returns the physical id of a resource that exists, by its logical id.
     reference: Callable[[str], str]
-    #: An attribute of a resource that exists.
+    #: Returns an attribute of a resource that exists.
     attribute: Callable[[str, str], Any]
-    #: Value of an export of another stack in this account and region.
+    #: Returns the value of an export of another stack in this account and region.
     imported: Callable[[str], str]
     _conditions: dict[str, bool] = field(default_factory=dict)
 

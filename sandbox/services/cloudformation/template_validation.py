@@ -1,6 +1,6 @@
-"""What CloudFormation refuses in a template before it creates anything.
+"""Checks of a template that CloudFormation makes before it creates anything.
 
-*Source* of the refusals, where none is named: LocalStack's recordings ``test_validations``, ``test_templates``,
+*Source* of the refusals without another source: LocalStack's recordings ``test_validations``, ``test_templates``,
 ``test_conditions``, ``test_mappings``, ``test_references`` and ``test_change_set_fn_*``; of the quotas
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 """
@@ -16,7 +16,7 @@ from sandbox.services.cloudformation.template_functions import Scope, references
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: The longest template that a call carries itself, in bytes. One in a bucket may be longer.
+#: The longest template in a call, in bytes. A template in a bucket may be longer.
 LONGEST_BODY = 51_200
 _MOST = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
 _OF_A_RESOURCE = frozenset({
@@ -26,7 +26,7 @@ _OF_A_RESOURCE = frozenset({
 
 
 def check_length(body: str) -> None:
-    """Check a template that came with the call itself."""
+    """Check the length of a template in a call."""
     if len(body.encode()) > LONGEST_BODY:
         raise TemplateError(
             f"1 validation error detected: Value '{body}' at 'templateBody' failed to satisfy constraint: "
@@ -35,7 +35,7 @@ def check_length(body: str) -> None:
 
 
 def check_structure(template: Mapping[str, Any]) -> None:
-    """Check the sections of a template whose macros are expanded: their size, their names, what they may hold."""
+    """Check the sections of a template with expanded macros: their sizes, names and contents."""
     for section, most in _MOST.items():
         if len(template.get(section) or {}) > most:
             number = len(template[section])
@@ -72,7 +72,7 @@ def _nulls(value: Any, path: str) -> Iterator[str]:
 
 
 def check_conditions(template: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Check that nothing that will exist refers to a resource that its condition leaves out."""
+    """Check that no included resource or output refers to a resource that its condition excludes."""
 
     def nothing(name: str, *_: str) -> str:
         raise TemplateError(f"Template error: {name} is not known yet")
@@ -122,10 +122,10 @@ def check_names(template: Mapping[str, Any]) -> None:
 
 
 def check_rules(template: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Check the parameters' values against the template's rules; TemplateError where an assertion does not hold.
+    """Check the parameters' values against the template's rules. Raise TemplateError if an assertion does not hold.
 
-    *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html ; that the
-    refusal carries the assertion's description is documented, the words before it are not recorded.
+    *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html ; it documents
+    that the refusal contains the assertion's description. The text before the description is not recorded.
     """
 
     def nothing(name: str, *_: str) -> str:

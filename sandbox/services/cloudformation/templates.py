@@ -1,4 +1,4 @@
-"""CloudFormation templates: read from JSON or YAML, macros expanded, intrinsic functions evaluated. Calls nothing."""
+"""CloudFormation templates: read JSON or YAML, expand macros, check parameters. This module makes no API calls."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SERVERLESS_TRANSFORM = "AWS::Serverless-2016-10-31"
-#: Transforms that need no work here: their functions are understood in every template.
+#: Transforms that are ignored, since their functions work in every template here.
 _PASSED_OVER = {"AWS::LanguageExtensions", "AWS::CodeDeployBlueGreen"}
 
 
 class _NoValue:
-    """What ``AWS::NoValue`` stands for: the property that refers to it is left out."""
+    """The value of ``AWS::NoValue``. A property with this value is left out."""
 
 
 NO_VALUE = _NoValue()
 
 
 class _SourceLoader(yaml.SafeLoader):
-    """YAML as sam reads it: short function tags, dates that stay text, and aliases replaced by their values."""
+    """Reads YAML as sam does: short function tags, dates as text, aliases replaced by their values."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -63,7 +63,7 @@ _SourceLoader.add_multi_constructor("!", _function)
 
 
 class _Loader(_SourceLoader):
-    """YAML as CloudFormation reads it: without aliases."""
+    """Reads YAML as CloudFormation does: without aliases."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Refuse aliases with TemplateError.
@@ -76,10 +76,10 @@ class _Loader(_SourceLoader):
 
 
 def _loaded(body: str, loader: type[_SourceLoader]) -> Any:
-    """Return what the text says: as JSON if it begins with a brace, as YAML otherwise.
+    """Return the content of the text, which is JSON if it begins with a brace, and YAML otherwise.
 
     *Source* of the refusals: localstack/localstack ``cloudformation/api/test_templates.snapshot.json`` of 2024 and
-    2025. The line and column that AWS names in a text are recorded once, for JSON.
+    2025. Only one recording, for JSON, shows the line and column in AWS's text.
     """
     if body.lstrip().startswith("{"):
         try:
@@ -106,7 +106,7 @@ def parse(body: str) -> dict[str, Any]:
 
 
 def _checked(template: Any) -> dict[str, Any]:
-    """Return the template if it has the sections and types that CloudFormation requires; TemplateError otherwise."""
+    """Return the template. Raise TemplateError if it lacks sections or types that CloudFormation requires."""
     if not isinstance(template, dict):
         raise TemplateError("Template format error: unsupported structure.")
     if not isinstance(template.get("Resources"), dict) or not template["Resources"]:
@@ -126,7 +126,7 @@ def transforms(template: Mapping[str, Any]) -> list[str]:
     return [each["Name"] if isinstance(each, dict) else str(each) for each in named]
 
 
-#: The translator keeps the region of its partition in a class attribute: one expansion at a time.
+#: Allows one expansion at a time, because the translator stores the region in a class attribute.
 _translation = threading.Lock()
 
 
@@ -168,9 +168,9 @@ def _serverless(
             causes = " ".join(str(cause.message) for cause in error.causes)
             raise TemplateError(f"Transform {SERVERLESS_TRANSFORM} failed with: {error.message} {causes}") from error
         finally:
-            translator.metrics.publish()  # it warns of unpublished metrics otherwise
+            translator.metrics.publish()  # without it, the translator warns about metrics that it cannot publish
     plain: dict[str, Any] = undo_mark_unicode_str_in_template(translated)
-    # The translator's marked strings and dictionaries become JSON's own again.
+    # The translator's own types of text and dictionary become plain ones.
     return dict(json.loads(json.dumps(plain)))
 
 

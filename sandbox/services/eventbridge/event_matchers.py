@@ -1,4 +1,4 @@
-"""Matchers of event patterns: what one element of a field's list accepts. ``event_patterns`` has the sources."""
+"""Matchers of event patterns: which values one element of a field's list accepts. Sources: see ``event_patterns``."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 
 from sandbox.services.eventbridge import wildcards
 
-#: Decides about one value of an event; None stands for JSON's null.
+#: Tells whether one value of an event matches. None is JSON's null.
 type Test = Callable[[Any], bool]
 type _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class PatternError(ValueError):
-    """EventBridge refuses the pattern; the text is its reason."""
+    """EventBridge refuses the pattern. The text is the reason."""
 
 
 class Members(list[tuple[str, Any]]):
-    """A JSON object with its members in order: of two with one name, a field's last counts, but objects are merged."""
+    """A JSON object with its members in order. Of two members with one name the last one counts; objects are merged."""
 
 
 class Number(str):
-    """A JSON number as it is written."""
+    """A JSON number with its original text."""
 
     __slots__ = ()
 
@@ -61,12 +61,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _number_of(value: Any) -> float | None:
-    """Return an event's number as EventBridge compares it; None for another value, or one that it cannot compare."""
+    """Return a number of an event as EventBridge compares it, or None if it cannot compare the value."""
     return _comparable(str(value)) if _is_number(value) else None
 
 
 def _comparable(text: str) -> float | None:
-    """Return the number, if a double holds all its digits; None otherwise."""
+    """Return the number if a double can represent all its digits, else None."""
     number = float(text)
     return number if Decimal(repr(number)) == Decimal(text) else None
 
@@ -79,7 +79,7 @@ def _needed(text: str) -> float:
 
 
 def _text_test(name: str, holds: Callable[[str, str], bool]) -> Callable[[Any], Test]:
-    """Return the compiler of a matcher whose operand is one string."""
+    """Return the function that compiles a matcher with one string as its operand."""
 
     def compile_test(operand: Any) -> Test:
         if not _is_string(operand):
@@ -102,7 +102,7 @@ def _equal_but_for_case(given: str, operand: str) -> bool:
 
 
 def _edge_test(name: str, holds: Callable[[str, str], bool]) -> Callable[[Any], Test]:
-    """Return the compiler of ``prefix`` or ``suffix``, whose operand may be ``{"equals-ignore-case": ...}``."""
+    """Return the function that compiles ``prefix`` or ``suffix``, also with ``{"equals-ignore-case": ...}``."""
     plain = _text_test(name, holds)
 
     def compile_test(operand: Any) -> Test:

@@ -1,11 +1,11 @@
 """Event patterns: which ones EventBridge accepts, and which events they match.
 
-Written here because no kept Python library does it: event-ruler on PyPI has no wheel for this Python and no source.
+No maintained Python library does this: event-ruler on PyPI has no wheel for this Python, and no source.
 
 *Source:* aws/event-ruler, the library that EventBridge uses (``JsonRuleCompiler``, ``Event``, ``ACFinder``, ``CIDR``);
-what TestEventPattern and PutRule answered on real accounts: localstack
+answers of TestEventPattern and PutRule in real accounts: localstack
 ``tests/aws/services/events/event_pattern_templates`` with ``test_events_patterns.snapshot.json``, radkawar/stackd
-``testdata/aws/eventbridge/pattern_admission.json``. The place in the text that EventBridge adds to its reasons
+``testdata/aws/eventbridge/pattern_admission.json``. The position in the text that EventBridge adds to its reasons
 (``at [Source: ...; line: 1, column: 42]``) is left out.
 """
 
@@ -31,17 +31,17 @@ from sandbox.services.eventbridge.event_matchers import (
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a pattern asks of one field."""
+    """The condition of a pattern for one field."""
 
-    #: One of them must hold for a value of the field.
+    #: A value of the field must pass at least one of these tests.
     tests: tuple[Test, ...]
-    #: ``{"exists": false}`` is among the alternatives.
+    #: True if the alternatives include ``{"exists": false}``.
     may_be_absent: bool
 
 
-#: Names of fields, joined by dots, and what each must hold. The event matches if all do.
+#: Names of fields, joined by dots, with the condition for each. An event matches if all conditions hold.
 type Clause = dict[str, Field]
-#: Array number -> position in that array. Fields that are matched together must lie in the same objects of a list.
+#: Number of an array -> position in it. Fields that match together must be in the same object of a list.
 type _Places = dict[int, int]
 
 
@@ -49,11 +49,11 @@ type _Places = dict[int, int]
 class Pattern:
     """A pattern that EventBridge accepts."""
 
-    #: Alternatives, more than one where ``$or`` is used.
+    #: Alternatives. There is more than one if the pattern uses ``$or``.
     clauses: tuple[Clause, ...]
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether an event fits the pattern."""
+        """Tell whether an event matches the pattern."""
         values: dict[str, list[tuple[Any, _Places]]] = {}
         _Walk(values).object(event, (), {})
         return any(_fits(sorted(clause.items()), values, {}) for clause in self.clauses)
@@ -61,11 +61,11 @@ class Pattern:
 
 @lru_cache(maxsize=256)
 def compiled(text: str) -> Pattern:
-    """Return the pattern that *text* is. Raise PatternError if EventBridge refuses it."""
+    """Parse *text* and return the pattern. Raise PatternError if EventBridge refuses it."""
     try:
         document = json.loads(text, object_pairs_hook=Members, parse_int=Number, parse_float=Number)
     except ValueError as error:
-        raise PatternError(str(error)) from error  # EventBridge's words are those of Java's parser
+        raise PatternError(str(error)) from error  # EventBridge's text is that of its Java parser
     if not isinstance(document, Members):
         raise PatternError("Filter is not an object")
     clauses: list[Clause] = []
@@ -155,7 +155,7 @@ def _wildcards_in(name: str, operand: Any) -> list[str]:
 
 
 class _Walk:
-    """Collects the values of an event that are no objects and no lists, under the dotted names of their fields."""
+    """Collects the plain values of an event (not objects or lists) by the dotted names of their fields."""
 
     def __init__(self, values: dict[str, list[tuple[Any, _Places]]]) -> None:
         self._values = values
@@ -171,7 +171,7 @@ class _Walk:
         elif isinstance(value, list):
             array, self._arrays = self._arrays, self._arrays + 1
             for position, item in enumerate(value):
-                # A plain value belongs to the list, an object or a list within it to its own place there.
+                # A plain value belongs to the list itself. An object or a list in it has its own position.
                 inside = isinstance(item, Mapping | list)
                 self._any(item, path, {**places, array: position} if inside else places)
         else:
@@ -179,7 +179,7 @@ class _Walk:
 
 
 def _fits(fields: list[tuple[str, Field]], values: dict[str, list[tuple[Any, _Places]]], places: _Places) -> bool:
-    """Tell whether all fields hold, by values whose places agree with each other and with *places*."""
+    """Tell whether all fields match, with values whose positions agree with each other and with *places*."""
     if not fields:
         return True
     (path, field), rest = fields[0], fields[1:]

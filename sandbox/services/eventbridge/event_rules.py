@@ -1,4 +1,4 @@
-"""Rules of EventBridge: which patterns and schedules PutRule accepts, and when a schedule is due.
+"""Rules of EventBridge: the patterns and schedules that PutRule accepts, and the timers of schedules.
 
 *Source:* radkawar/stackd ``testdata/aws/eventbridge/control_plane.json`` and ``scheduled_rules.json``, localstack
 ``test_events.snapshot.json`` and ``test_events_patterns.snapshot.json``
@@ -29,7 +29,7 @@ _ALL_MANAGEMENT_EVENTS = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 
 @rule("events", "PutRule")
 def put_rule(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Check the pattern and the schedule before moto stores the rule. A rule that exists keeps its tags."""
+    """Check the pattern and the schedule, then store the rule as moto does. An existing rule keeps its tags."""
     params = call.params
     schedule, pattern = params.get("ScheduleExpression"), params.get("EventPattern")
     if not schedule and not pattern:
@@ -60,7 +60,7 @@ def put_rule(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 
 @rule("events", "EnableRule")
 def enable_rule(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Enable the rule; one with a schedule is due again and again, from now on."""
+    """Enable the rule. If it has a schedule, its timer starts now."""
     found = rule_of(account, call, call.params["Name"])
     was_disabled = found.state == "DISABLED"
     answer = proceed()
@@ -72,20 +72,20 @@ def enable_rule(account: Account, call: Call, proceed: Proceed) -> dict[str, Any
 
 @rule("events", "DescribeRule", "DisableRule")
 def existing_rule(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Answer as moto does, if there is the rule."""
+    """Check that the rule exists, then answer as moto does."""
     rule_of(account, call, call.params["Name"])
     return proceed()
 
 
 @rule("events", "DeleteRule")
 def delete_rule(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Delete the rule. One that does not exist is no error, a bus that does not exist is one."""
+    """Delete the rule. A missing rule is not an error, but a missing bus is."""
     bus_of(account, call)
     return proceed()
 
 
 def bus_of(account: Account, call: Call) -> Any:
-    """Return moto's bus that a call names; raise AwsError if there is none."""
+    """Return moto's bus that the call names. Raise AwsError if it does not exist."""
     name = call.params.get("EventBusName", "default").rsplit("/", 1)[-1]
     bus = events_backends[account.account_id][call.region].event_buses.get(name)
     if bus is None:
@@ -94,7 +94,7 @@ def bus_of(account: Account, call: Call) -> Any:
 
 
 def rule_of(account: Account, call: Call, name: str) -> Any:
-    """Return moto's rule that a call names; raise AwsError if there is none."""
+    """Return moto's rule that the call names. Raise AwsError if it does not exist."""
     bus = bus_of(account, call)
     if name not in bus.rules:
         raise AwsError("ResourceNotFoundException", f"Rule {name} does not exist on EventBus {bus.name}.")
@@ -109,7 +109,7 @@ def _keep_cadence(before: Any, now: Any) -> None:
 
 
 def _set_timer(account: Account, found: Any) -> None:
-    """Time a rule that has a schedule; always in UTC.
+    """Set the timer of a rule with a schedule, in UTC.
 
     *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html
     """
@@ -122,7 +122,7 @@ def _set_timer(account: Account, found: Any) -> None:
 
 @rule("events", "TestEventPattern")
 def try_pattern(_: Account, call: Call, __: Proceed) -> dict[str, Any]:
-    """Tell whether an event would match: the pattern is checked first, then what every event must have."""
+    """Tell whether an event would match. Check the pattern first, then the required members of the event."""
     pattern = check_pattern(call.params["EventPattern"])
     invalid = AwsError("ValidationException", "Parameter Event is not valid.")
     try:
@@ -140,7 +140,7 @@ def try_pattern(_: Account, call: Call, __: Proceed) -> dict[str, Any]:
 
 
 def check_pattern(text: str) -> event_patterns.Pattern:
-    """Return the pattern. Raise EventBridge's refusal, with its reason."""
+    """Return the pattern. Raise EventBridge's error, with the reason, if it is invalid."""
     try:
         return event_patterns.compiled(text)
     except PatternError as error:

@@ -1,8 +1,8 @@
-"""Targets of rules: which ones PutTargets accepts. It takes all of them, or refuses the whole call.
+"""Targets of rules: which ones PutTargets accepts. It accepts all targets of a call or none.
 
 *Source:* localstack ``test_events.snapshot.json`` and ``test_events_inputs.snapshot.json``; radkawar/stackd
 ``docs/eventbridge.md`` (Target command boundaries), with ``bus_forwarding.json`` and ``logs_destination.json``.
-What a line calls "not recorded" is known to be refused, but not in which words.
+"Not recorded" in a line means that AWS is known to refuse, but that the text is not recorded.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _MOST_TARGETS = 5
 _MOST_ON_A_PAGE = 100
 _ARN = re.compile(r"arn:aws[\w-]*:([\w-]+):([\w-]*):(\d{12}):(.+)")
 _MODES = frozenset({"Input", "InputPath", "InputTransformer"})
-#: Services whose targets lie in the rule's own region.
+#: Services whose targets must be in the rule's own region.
 _REGIONAL = frozenset({"sqs", "sns", "lambda", "logs"})
 
 
 @rule("events", "PutTargets")
 def put_targets(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Check every target, then let moto keep them. Of targets with one id, the last is kept."""
+    """Check every target, then store them as moto does. Of several targets with one id, the last one counts."""
     params = call.params
     of_rule, bus = event_rules.rule_of(account, call, params["Rule"]), event_rules.bus_of(account, call)
     for target in params["Targets"]:
@@ -48,7 +48,7 @@ def put_targets(account: Account, call: Call, proceed: Proceed) -> dict[str, Any
 
 @rule("events", "ListTargetsByRule")
 def list_targets(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """List a rule's targets in pages, also where several have one ARN, by which moto tells the pages.
+    """Return a rule's targets in pages. moto's own paging fails if several targets have the same ARN.
 
     *Source:* localstack ``test_events.snapshot.json`` (test_list_target_by_rule_limit); a token is opaque.
     """

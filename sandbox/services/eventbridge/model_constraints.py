@@ -1,7 +1,7 @@
-"""Constraints of botocore's models that a service checks before anything else: required, lengths, ranges, patterns.
+"""Checks of the constraints in botocore's models, which a service does first: required members, lengths, patterns.
 
-boto3 checks only a few of them before it sends, and moto none. Here for EventBridge and its Scheduler, whose texts are
-recorded; other services word their refusals differently.
+boto3 checks only a few of them before it sends a call, and moto none. This module is for EventBridge and EventBridge
+Scheduler, whose texts are recorded. Other services have other texts.
 
 *Source:* localstack ``test_events.snapshot.json`` (targets, connections, PutEvents of 11 entries: patterns stand before
 lengths, errors are joined by "; ") and getmoto/moto pull request 8172 (Scheduler)
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from sandbox.core.call import Call
 
 SERVICES = frozenset({"events", "scheduler"})
-#: Checked by hand, per entry: see ``event_bus``.
+#: Members that ``event_bus`` checks for each entry.
 _PER_ENTRY = frozenset({"PutEvents"})
 
 
 @hook
 def check(_: Account, call: Call) -> None:
-    """Refuse a call whose parameters the model forbids."""
+    """Refuse a call whose parameters violate the model."""
     if call.service not in SERVICES:
         return
     shape = get_service_model(call.service).operation_model(call.operation).input_shape
@@ -43,7 +43,7 @@ def check(_: Account, call: Call) -> None:
 
 
 def _errors(shape: Any, value: Any, path: str, *, deep: bool = True) -> Iterator[str]:
-    """Yield what is wrong with the value and what it holds. Paths are as ``targets.1.member.id``."""
+    """Yield the errors of the value and of its members. A path looks like ``targets.1.member.id``."""
     yield from (
         f"Value {_written(value)} at '{path}' failed to satisfy constraint: Member must {constraint}"
         for constraint in _broken(shape, value)
@@ -85,7 +85,7 @@ def _broken(shape: Any, value: Any) -> Iterator[str]:
 
 
 def in_python(pattern: str) -> str:
-    """Return a pattern of the models, which are written for Java, as Python reads it."""
+    """Return a pattern of the model, which is written for Java, in Python's syntax."""
     for java, python in ((r"\p{L}", r"\w"), (r"\p{N}", r"\w"), (r"\p{Z}", r"\s")):
         pattern = pattern.replace(java, python)
     return pattern

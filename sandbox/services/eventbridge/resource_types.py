@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @resource_type
 class Rule(ResourceType):
-    """Its calls and their order; what it reads back needs permissions too.
+    """A rule. CloudFormation makes these calls in this order, and also reads the rule, which needs permissions.
 
     *Source:* aws-cloudformation/aws-cloudformation-resource-providers-events, ``software/amazon/events/rule``, and the
     handlers' permissions in the type's schema of 2026-10, which reads tags too.
     """
 
     name = "AWS::Events::Rule"
-    # In the schema it is so under a condition: PutRule moves no rule to another bus.
+    # The schema says so under a condition. PutRule cannot move a rule to another bus.
     also_replaced_by = frozenset({"EventBusName"})
 
     def create(self, context: Context, properties: Properties) -> Made:

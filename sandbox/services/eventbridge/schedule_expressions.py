@@ -1,10 +1,10 @@
-"""``at``, ``rate`` and ``cron`` expressions: when something recurs.
+"""``at``, ``rate`` and ``cron`` expressions, and the times that they name.
 
-The rules of EventBridge and EventBridge Scheduler read them differently (``Dialect``). Written here because the one
-kept library on PyPI, aws-croniter 2.1.1, fails on ``LW`` and ``1-5W``, gives up after ten months without an occurrence,
-and knows no time zones.
+Rules of EventBridge and EventBridge Scheduler interpret them differently (``Dialect``). The only maintained library
+on PyPI, aws-croniter 2.1.1, fails on ``LW`` and ``1-5W``, stops after ten months without an occurrence, and has no
+time zones.
 
-*Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html ; what rules take and refuse was
+*Source:* https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html ; what rules accept and refuse was
 recorded on 2026-09-15 in radkawar/stackd ``testdata/aws/eventbridge/scheduled_rules.json`` and in localstack
 ``test_events_schedule.snapshot.json`` and ``test_scheduler.snapshot.json``.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Dialect(StrEnum):
-    """Which service reads the expression."""
+    """The service that interprets the expression."""
 
     RULE = "rule"
     SCHEDULER = "scheduler"
@@ -32,7 +32,7 @@ class Dialect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Once."""
+    """An expression with one occurrence."""
 
     moment: datetime
 
@@ -46,7 +46,7 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Again and again, at even distances."""
+    """An expression with occurrences at equal intervals."""
 
     every: timedelta
 
@@ -62,14 +62,14 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """At certain times of certain days."""
+    """An expression with occurrences at certain times of certain days."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
     months: frozenset[int]
-    #: Ranges, because the rules of EventBridge take years up to 2147483647.
+    #: Ranges, because rules of EventBridge accept years up to 2147483647.
     years: tuple[range, ...]
-    #: Tells whether the expression names the day.
+    #: Tells whether the expression includes the day.
     names_day: Callable[[date], bool]
     zone: tzinfo
 
@@ -116,9 +116,9 @@ _LARGEST = 2**31 - 1
 
 
 def parse(text: str, zone: tzinfo = UTC, dialect: Dialect = Dialect.SCHEDULER) -> Expression:
-    """Return the expression that *text* is. Raise ValueError if the service refuses it.
+    """Parse *text* and return the expression. Raise ValueError if the service refuses it.
 
-    A rule takes no ``at``, wants the singular with 1 alone, and separates cron's fields by one space each.
+    A rule accepts no ``at``, requires the singular for 1 and only for 1, and one space between the fields of cron.
     """
     is_rule = dialect is Dialect.RULE
     if (found := _AT.fullmatch(text)) and not is_rule:
@@ -145,21 +145,21 @@ def parse(text: str, zone: tzinfo = UTC, dialect: Dialect = Dialect.SCHEDULER) -
 
 
 class _Reader:
-    """Reads the fields of a cron expression, in capitals, as one service does. Raises ValueError for what is none."""
+    """Parses the fields of a cron expression, in capitals, as one service does. Raises ValueError for invalid ones."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._is_rule = dialect is Dialect.RULE
-        #: A rule takes years outside the documented range.
+        #: A rule accepts years outside the documented range.
         self.years = (0, _LARGEST) if self._is_rule else (1970, 2199)
 
     def values(self, field: str, low: int, high: int, names: tuple[str, ...] = ()) -> frozenset[int]:
-        """Return the numbers that a field names. A range whose end is before its begin goes over the edge."""
+        """Return the numbers that a field names. A range may wrap, as from Friday to Monday."""
         size = high - low + 1
         spans = [self.span(part, low, high, names=names) for part in field.split(",")]
         return frozenset((value - low) % size + low for span in spans for value in span)
 
     def span(self, part: str, low: int, high: int, *, names: tuple[str, ...] = (), wraps: bool = True) -> range:
-        """Return the numbers that one part of a list names; beyond *high* where it goes over the edge."""
+        """Return the numbers that one part of a list names. They exceed *high* if the range wraps."""
         span, slash, step_text = part.partition("/")
         step = self._number(step_text, *((0, _LARGEST) if self._is_rule else (1, high))) if slash else 1
         if span == "*":
@@ -228,7 +228,7 @@ class _Reader:
 
 
 def _day(given: date, wanted: int, is_nearest: bool) -> int | None:
-    """Return the day of *given*'s month that is meant; None if it has no such day."""
+    """Return the number of the day in the month of *given*, or None if the month has no such day."""
     last = _length(given)
     if not 1 <= wanted <= last:
         return None

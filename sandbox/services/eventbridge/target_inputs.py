@@ -1,4 +1,4 @@
-"""What a target of a rule receives: the event, or what Input, InputPath or InputTransformer make of it.
+"""The input of a rule's target: the event, or the result of Input, InputPath or InputTransformer.
 
 *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html ; recorded in
 localstack ``test_events_inputs.snapshot.json`` and radkawar/stackd ``testdata/aws/eventbridge/inputs.json``
@@ -28,18 +28,18 @@ _PREDEFINED = frozenset(
 
 
 def check(target: dict[str, Any]) -> None:
-    """Raise AwsError if PutTargets refuses what the target says about its input."""
+    """Raise AwsError if PutTargets refuses the input settings of the target."""
     identifier = target["Id"]
     if sum(name in target for name in ("Input", "InputPath", "InputTransformer")) > 1:
         raise AwsError(
             "ValidationException",
             f"Only one of Input, InputPath, or InputTransformer must be provided for target {identifier}.",
         )
-    if target.get("Input"):  # an empty one is taken
+    if target.get("Input"):  # an empty one is accepted
         try:
             json.loads(target["Input"])
         except ValueError as error:
-            where = f'[Source: (String)"{target["Input"]}"; {error}]'  # AWS's own is Java's
+            where = f'[Source: (String)"{target["Input"]}"; {error}]'  # AWS's text is that of its Java parser
             raise AwsError(
                 "ValidationException", f"JSON syntax error in input for target {identifier}: {where}"
             ) from None
@@ -52,7 +52,7 @@ def check(target: dict[str, Any]) -> None:
 
 
 def payload(target: dict[str, Any], event: Event, rule_arn: str) -> str:
-    """Return the JSON text that the target receives. A path that leads nowhere, or to null, gives an empty object."""
+    """Return the JSON text that the target receives: an empty object if the path finds nothing or null."""
     if "Input" in target:
         return str(target["Input"])
     if "InputPath" in target:
@@ -64,7 +64,7 @@ def payload(target: dict[str, Any], event: Event, rule_arn: str) -> str:
 
 
 def _at(path: str, event: Event) -> Any:
-    """Return what a JSON path of names and indexes leads to; None if it leads nowhere."""
+    """Return the value at a JSON path of names and indexes, or None."""
     node: Any = event
     for name, index in re.findall(r"([^.$\[\]]+)|\[(\d+)\]", path):
         if index:
@@ -75,9 +75,9 @@ def _at(path: str, event: Event) -> Any:
 
 
 def _transformed(transformer: dict[str, Any], event: Event, rule_arn: str) -> str:
-    """Return the template with its variables filled in: as JSON where they stand bare, as text within quotes.
+    """Return the template with the values of its variables: as JSON outside quotes, as text within quotes.
 
-    Within quotes, objects and lists lose their own quotes.
+    Within quotes, the quotes of objects and lists are removed.
     """
     without_detail = {name: value for name, value in event.items() if name not in ("detail", "detail-type")}
     values: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""When a rule or a schedule is due: EventBridge Scheduler runs what these timers say, of rules and of schedules."""
+"""Timers of rules and schedules. The sandbox's Scheduler runs both."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One invocation of a schedule's target that is to come."""
+    """One future invocation of a schedule's target."""
 
-    #: The time the schedule named.
+    #: The time that the schedule names.
     scheduled: datetime
-    #: When it is made, which for a retry is later.
+    #: The time of the attempt. For a retry it is later than ``scheduled``.
     due: datetime
-    #: 1 is the first.
+    #: Number of the attempt; the first is 1.
     number: int = 1
 
 
 @dataclass(slots=True)
 class Timer:
-    """When one of moto's schedules or rules is due. It is kept on moto's object, and is deleted with it."""
+    """The timer of one of moto's schedules or rules. It is an attribute of moto's object, and is deleted with it."""
 
     expression: Expression
     #: The next occurrence, if there is one.
     occurrence: datetime | None
     end: datetime | None = None
-    #: Of attempts that failed, oldest first.
+    #: Retries of attempts that failed, oldest first.
     retries: list[Attempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class Timer:
 
 
 class TimerChanges:
-    """Passes on that a timer was set or changed to whatever waits for the next one."""
+    """Tells watchers that a timer was set or changed."""
 
     def __init__(self, _: Account) -> None:
         self._watchers: list[Callable[[], None]] = []

@@ -1,4 +1,4 @@
-"""Wildcards of event patterns: what they match, and how many EventBridge takes.
+"""Wildcards of event patterns: what they match, and how many EventBridge accepts.
 
 *Source:* aws/event-ruler ``WildcardParser`` and ``MachineComplexityEvaluator``
 """
@@ -13,20 +13,20 @@ TOO_COMPLEX = (
     "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences after a "
     "wildcard character"
 )
-#: How many beginnings of wildcard patterns one text may fit at once. Recorded on 2026-09-13 (radkawar/stackd
-#: ``pattern_admission.json``): ``*a*a*a*a*a`` (10 of them) is taken.
+#: How many prefixes of wildcard patterns one text may match at the same time. Recorded on 2026-09-13 (radkawar/stackd
+#: ``pattern_admission.json``): ``*a*a*a*a*a`` (10 of them) is accepted.
 _LARGEST_COMPLEXITY = 10
 _STAR = ""
 
 
 @lru_cache(maxsize=256)
 def compiled(text: str) -> re.Pattern[str]:
-    """Return what the wildcard matches. Raise ValueError with EventBridge's reason if it refuses the wildcard."""
+    """Return the wildcard as a regular expression. Raise ValueError, with EventBridge's reason, if it is invalid."""
     return re.compile("".join(".*" if each == _STAR else re.escape(each) for each in _tokens(text)), re.DOTALL)
 
 
 def _tokens(text: str) -> list[str]:
-    """Split into characters; a star is the empty string. Positions in errors count the quote before the text."""
+    """Return the characters of the wildcard; a star is the empty string. Positions in errors count the first quote."""
     tokens: list[str] = []
     position = 0
     while position < len(text):
@@ -48,11 +48,11 @@ def _tokens(text: str) -> list[str]:
 
 
 def is_too_complex(patterns: Iterable[str]) -> bool:
-    """Tell whether EventBridge refuses these wildcards of one field together.
+    """Tell whether EventBridge refuses this combination of wildcards for one field.
 
-    It counts how many beginnings of the patterns some text can fit at once: places after a character and stars. A star
-    at the end counts once more here, which the refusal of ``*:*:*:*:*:event-bus/*`` was recorded to need (localstack
-    ``content_wildcard_complex_EXC``); where exactly the limit lies for other patterns is not recorded.
+    EventBridge counts how many prefixes of the patterns one text can match at the same time. Here a star at the end
+    counts twice, which explains the recorded refusal of ``*:*:*:*:*:event-bus/*`` (localstack
+    ``content_wildcard_complex_EXC``). The exact limit for other patterns is not recorded.
     """
     machines = [['"', *_tokens(text), '"'] for text in dict.fromkeys(patterns)]
     if not any(_STAR in tokens for tokens in machines):
@@ -78,7 +78,7 @@ type _Place = tuple[int, int]
 
 
 def _after(machines: list[list[str]], places: frozenset[_Place], character: str) -> frozenset[_Place]:
-    """Return where the machines stand after one more character. A place is a machine and the last token it used."""
+    """Return the states after one more character. A state is a pattern and the last token that matched."""
     reached: set[_Place] = set()
     for number, at in places:
         tokens = machines[number]

@@ -1,8 +1,8 @@
-"""Requests to deployed APIs, so far as they reach CloudWatch Logs: each is answered 200 and logged.
+"""Requests to deployed APIs. Each is answered with 200 and logged in CloudWatch Logs.
 
 The address is ``/_aws/execute-api/{api id}/{stage}/{path}``, as in LocalStack, since hosts such as
-``{api id}.execute-api.{region}.amazonaws.com`` do not lead here. Nothing is executed, of a WebSocket API only the
-connection is made, and methods, routes and deployments are not read.
+``{api id}.execute-api.{region}.amazonaws.com`` do not resolve to this machine. No integration runs. Methods, routes and
+deployments are ignored. For a WebSocket API only the connection is handled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PREFIX = "/_aws/execute-api/"
 
 
 class ExecuteApi:
-    """Serves the APIs of every region."""
+    """Serves the APIs of all regions."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -47,7 +47,7 @@ class ExecuteApi:
         self._account.servers.pop(_PREFIX, None)
 
     def _serve(self, environ: dict[str, Any], _: bytes) -> Answer:
-        """Answer 200 and write the lines; 403 for an API or a stage that does not exist, as AWS answers."""
+        """Write the lines and answer 200. If the API or the stage does not exist, answer 403 as AWS does."""
         api_id, _, rest = environ["PATH_INFO"].removeprefix(_PREFIX).partition("/")
         stage_name, _, path = rest.partition("/")
         stage_name = unquote(stage_name)
@@ -70,7 +70,7 @@ class ExecuteApi:
         return Answer(200, headers, b"{}")
 
     def _log(self, api_id: str, stage_name: str, values: dict[str, str]) -> bool:
-        """Write what the stage logs. Return False if there is no such stage."""
+        """Write the log lines of the stage. Return False if the stage does not exist."""
         line = f"({values['requestId']}) Method completed with status: 200"
         for region, api in _apis(apigateway_backends[self._account.account_id]):
             if api.id == api_id and stage_name in api.stages:
@@ -94,7 +94,8 @@ class ExecuteApi:
                     deliverer = account.client("logs", region, invoked_by="delivery.logs.amazonaws.com")
                     write_line(account, deliverer, group, line, creates=False)
             elif (logs := client_of_log_role(account, region, group)) is not None:
-                # Whether API Gateway creates the group of a WebSocket API is not known; of a REST API it is reported.
+                # It is not known whether API Gateway creates the group for a WebSocket API. For a REST API, users
+                # report it.
                 write_line(account, logs, group, line, creates=False)
         settings = [stage.default_route_settings, *stage.route_settings.values()]
         if api.protocol_type == "WEBSOCKET" and any(each.get("LoggingLevel", "OFF") != "OFF" for each in settings):
@@ -104,7 +105,7 @@ class ExecuteApi:
 
 
 def _apis(backends: Any) -> Iterator[tuple[str, Any]]:
-    """Return the region and API of each that there is."""
+    """Return all APIs, each with its region."""
     for region in list(backends):
         yield from ((region, api) for api in list(backends[region].apis.values()))
 

@@ -1,1 +1,1 @@
-"""AWS Identity and Access Management: its own operations. How permissions are checked is in ``core.iam``."""
+"""AWS Identity and Access Management: its operations. ``core.iam`` checks the permissions of calls."""

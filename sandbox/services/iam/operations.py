@@ -1,4 +1,4 @@
-"""IAM: simulation of a principal's policies, and a memory of when a role last changed."""
+"""Operations of IAM: policy simulation, and changes of roles, whose times are recorded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sandbox.core.registry import Proceed
 
 
-#: Calls after which a role may be another one.
+#: Operations that may change a role.
 _CHANGES = (
     "CreateRole",
     "UpdateAssumeRolePolicy",
@@ -131,7 +131,7 @@ def _result(policies: Policies, action: str, resources: list[str], context: Cont
     decisions = [policies.decide(action, resource, context) for resource in asked]
     result: dict[str, Any] = {
         "EvalActionName": action,
-        # Of several resources AWS shows the ARN's form, such as arn:aws:s3:::${BucketName}/${KeyName}.
+        # For several resources AWS shows the format of the ARN, such as arn:aws:s3:::${BucketName}/${KeyName}.
         "EvalResourceName": asked[0] if len(asked) == 1 else f"arn:aws:{action.split(':', maxsplit=1)[0]}:::${{Name}}",
         "EvalDecision": str(min(decisions, key=_STRICTNESS.index)),
         "MatchedStatements": [],
@@ -159,7 +159,7 @@ def _result(policies: Policies, action: str, resources: list[str], context: Cont
 
 
 def _policies_of(account: Account, arn: str) -> Policies:
-    """Return the policies of the role or user of that name; its path is ignored.
+    """Return the policies of the role or user with the name in the ARN. The path in the ARN is ignored.
 
     *Source:* radkawar/stackd, docs/iam-simulation.md: "Principal source ARNs resolve by entity name".
     """

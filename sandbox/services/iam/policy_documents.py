@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandbox.core.account import Account
     from sandbox.core.call import Call
 
-#: Managed policies of a role, user or group: the default quota.
+#: The default quota of managed policies of a role, user or group.
 #: *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MOST_ATTACHED = 10
 _KINDS = ("role", "user", "group")
@@ -38,7 +38,7 @@ def _check(account: Account, call: Call) -> None:
         text = params["PolicyDocument"]
         _refuse(grammar.identity_refusal(text))
         if _is_json(text) and '"2012-10-17"' not in text:
-            # Of a managed policy alone: an inline one without Version is one of 2008-10-17.
+            # This check is for managed policies only. An inline policy without Version has the version 2008-10-17.
             _refuse("Policy document must be version 2012-10-17 or greater.")
         if grammar.size(text) > grammar.LONGEST_MANAGED:
             raise _limit(f"Cannot exceed quota for PolicySize: {grammar.LONGEST_MANAGED}")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Principal(ResourceType):
-    """Inline and managed policies of a role or user."""
+    """Base of the types for roles and users, with inline and managed policies."""
 
     kind: ClassVar[str]
 
@@ -125,7 +125,7 @@ class User(_Principal):
 
 @resource_type
 class Policy(ResourceType):
-    """An inline policy that several roles, users and groups carry."""
+    """An inline policy of several roles, users and groups."""
 
     name = "AWS::IAM::Policy"
     # The sandbox has no rename.

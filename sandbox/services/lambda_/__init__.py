@@ -1,1 +1,1 @@
-"""AWS Lambda: functions that run in processes, and event source mappings of SQS queues."""
+"""AWS Lambda: functions, which run in processes, and event source mappings of SQS queues."""

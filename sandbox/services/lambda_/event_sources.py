@@ -126,7 +126,7 @@ def create_event_source_mapping(account: Account, call: Call, proceed: Proceed) 
         _check(account, function, queue, params)
     answer = proceed()
     if queue is not None:
-        # moto would call the function itself from within SendMessage.
+        # moto would itself call the function during SendMessage.
         queue.lambda_event_source_mappings.clear()
     account.service(EventSources).poll(call.region, answer["UUID"], arn)
     return answer
@@ -179,7 +179,7 @@ def update_event_source_mapping(account: Account, call: Call, proceed: Proceed) 
 
 @rule("lambda", "DeleteEventSourceMapping")
 def delete_event_source_mapping(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Delete the mapping; a batch that is running is finished."""
+    """Delete the mapping. A batch that runs continues to its end."""
     answer = proceed()
     account.service(EventSources).end(call.params["UUID"])
     return answer

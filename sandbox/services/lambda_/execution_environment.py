@@ -1,4 +1,4 @@
-"""One execution environment of a Lambda function: a process of AWS's own runtime interface client, and its Runtime API.
+"""One execution environment of a Lambda function: a process with AWS's runtime interface client, and its Runtime API.
 
 *Source:* https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html (paths and headers),
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (the reserved variables).
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from sandbox.core.clock import MovableClock
 
-#: What AWS's Python runtime has beside the standard library: the client of the Runtime API, and the SDK.
+#: The modules of AWS's Python runtime besides the standard library: the client of the Runtime API, and the SDK.
 _RUNTIME_MODULES = (
     "awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py",
     "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3",
 )  # fmt: skip
-#: Lambda gives initialisation 10 seconds; a machine of two busy cores needs more before it means anything.
+#: Time limit of the initialisation. It is 10 seconds on Lambda, but a busy machine with two cores may need more.
 INIT_SECONDS = 60.0
 
 type Kind = Literal["response", "error", "timeout", "exit"]
@@ -42,7 +42,7 @@ type Kind = Literal["response", "error", "timeout", "exit"]
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One event on its way to a handler."""
+    """One event for a handler."""
 
     request_id: str
     payload: bytes
@@ -52,11 +52,11 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an invocation ended."""
+    """The result of an invocation."""
 
     kind: Kind
     payload: bytes
-    #: Seconds in the handler, and in initialisation if this invocation waited for it.
+    #: Seconds in the handler, and in the initialisation if this invocation waited for it (else None).
     duration: float
     init_duration: float | None
 
@@ -75,7 +75,7 @@ def link_runtime(into: Path) -> Path:
 
 
 class MovedClock:
-    """The file through which one environment's process learns how far its clock is moved."""
+    """The file from which the process of one environment reads how far its clock is moved."""
 
     def __init__(self, clock: MovableClock, file: Path) -> None:
         self._clock = clock
@@ -85,7 +85,7 @@ class MovedClock:
     def follow(self) -> float:
         """Move the clock of the process to the account's time. Return the difference to the real time, in seconds."""
         seconds = self._clock.offset.total_seconds()
-        # In place: the process has the file mapped.
+        # The file is changed, not replaced: the process has mapped it into its memory.
         with self._file.open("r+b" if self._file.exists() else "wb") as opened:
             opened.write(function_clock.OFFSET.pack(seconds))
         return seconds
@@ -125,7 +125,7 @@ class ExecutionEnvironment:
         threading.Thread(target=self._server.serve, name="runtime-api", daemon=True).start()
         self._started = time.monotonic()
         self._init_duration: float | None = None
-        # -S and -s leave out every site-packages: the function sees its package, the runtime, the standard library.
+        # -S and -s exclude all site-packages: the function can import its package, the runtime, the standard library.
         self._process = subprocess.Popen(  # noqa: S603 - this Python, and the function's own code
             [sys.executable, "-S", "-s", *(clock.starter() if clock else ("-m", "awslambdaric")), handler],
             cwd=task_root,
@@ -152,7 +152,7 @@ class ExecutionEnvironment:
 
     @property
     def pid(self) -> int:
-        """Return the process, to inspect or to end it."""
+        """Return the process id."""
         return self._process.pid
 
     @property
@@ -218,7 +218,7 @@ class ExecutionEnvironment:
         return _error("Runtime.ExitError", message)
 
     def kill(self) -> None:
-        """Kill the process and what it started, whatever they are doing."""
+        """Kill the process and all processes that it started."""
         with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -234,7 +234,7 @@ class ExecutionEnvironment:
             self._has_exited = True
             self._changed.notify_all()
 
-    # ---- what the Runtime API asks
+    # ---- calls of the Runtime API
 
     def next_invocation(self) -> tuple[Invocation, int] | None:
         """Wait for the next invocation and return it with its deadline (in ms).
@@ -267,7 +267,7 @@ def _error(kind: str, message: str) -> bytes:
 
 
 class _Output:
-    """The process's output, line by line; what was written before an answer can be had before the answer is."""
+    """The output of the process in lines. ``drain`` passes on what was written before an answer."""
 
     def __init__(self, pipe: IO[bytes], write_lines: Callable[[list[str]], None]) -> None:
         os.set_blocking(pipe.fileno(), False)
@@ -296,7 +296,7 @@ class _Output:
                 *lines, self._rest = (self._rest + chunk).split(b"\n")
                 if self._ended and self._rest:
                     lines, self._rest = [*lines, self._rest], b""
-                # The runtime ends the inner lines of one message, such as a traceback's, with a carriage return.
+                # Within one message, such as a traceback, the runtime ends the lines with a carriage return.
                 text = [line.decode(errors="replace").replace("\r", "\n") for line in lines]
                 if text:
                     self._write_lines(text)
@@ -313,7 +313,7 @@ class _RuntimeApi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _RuntimeApiRequest)
 
     def serve(self) -> None:
-        """Answer requests until it is closed. Sleep in between, unlike serve_forever, which wakes twice a second."""
+        """Answer requests until the server is closed. Unlike serve_forever, do not wake twice a second."""
         while not self._closing:
             self.handle_request()
         self.server_close()
@@ -327,14 +327,14 @@ class _RuntimeApi(ThreadingHTTPServer):
         """Stop answering requests."""
         if not self._closing:
             self._closing = True
-            # Any connection ends the wait; the loop itself closes the socket.
-            with contextlib.suppress(ConnectionRefusedError):  # it may be closed by now
+            # A connection ends the wait of the loop, which then closes the socket.
+            with contextlib.suppress(ConnectionRefusedError):  # it may be closed already
                 socket.create_connection(("127.0.0.1", self.server_port)).close()
 
 
 class _RuntimeApiRequest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # An answer is two writes on a kept connection: Nagle's algorithm would hold the second for 40 ms.
+    # An answer is written in two parts. On a reused connection, Nagle's algorithm would delay the second by 40 ms.
     disable_nagle_algorithm = True
     server: _RuntimeApi
 

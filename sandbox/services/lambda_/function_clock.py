@@ -1,8 +1,8 @@
-"""Starts AWS's runtime interface client in a process whose clock is moved; the function cannot tell.
+"""Start AWS's runtime interface client in a process with a moved clock, which the function does not notice.
 
-Run as ``function_clock.py CLOCK_FILE HANDLER`` in place of ``-m awslambdaric HANDLER``. The file holds the offset from
-the machine's clock in seconds, one double, which the sandbox sets before every invocation. Only the standard library
-is at hand here, and nothing but the clock may differ from a start without this file.
+Run as ``function_clock.py CLOCK_FILE HANDLER`` in place of ``-m awslambdaric HANDLER``. The file contains the offset
+from the machine's clock in seconds, as one double, which the sandbox sets before every invocation. This module may
+import only the standard library, and must change nothing but the clock.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def move(clock_file: str) -> None:
     time.time_ns = moved_time_ns
     time.gmtime = lambda seconds=None: gmtime(moved_time() if seconds is None else seconds)
     time.localtime = lambda seconds=None: localtime(moved_time() if seconds is None else seconds)
-    # today() asks time.time by itself; now() and utcnow() ask the operating system.
+    # today() calls time.time; now() and utcnow() read the clock of the operating system.
     vars(datetime)["datetime"] = _moved(datetime.datetime)
 
 

@@ -69,7 +69,7 @@ def invoke(account: Account, call: Call, _: Proceed) -> Answer:
 
 @rule("lambda", "CreateFunction", "UpdateFunctionConfiguration", "GetFunctionConfiguration", "GetFunction")
 def configure(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Create the function as moto does; keep LoggingConfig too, and return it."""
+    """Create, configure or return the function as moto does, with LoggingConfig, which moto does not store."""
     runtime = account.service(LambdaRuntime)
     answer = proceed()
     configuration = answer.get("Configuration", answer)

@@ -1,4 +1,4 @@
-"""What a Lambda function is as it is configured, and what an invocation of it gave."""
+"""A Lambda function with its configuration, and the result of an invocation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function as it is configured now. Environments made for another configuration are not used for it."""
+    """A function as it is configured now. It uses no environment that was created for another configuration."""
 
     name: str
     arn: str
@@ -45,13 +45,13 @@ class Invoked:
     request_id: str
     function_arn: str
     payload: bytes
-    #: None, or ``Unhandled``, as ``X-Amz-Function-Error`` tells it.
+    #: The header ``X-Amz-Function-Error``: ``Unhandled``, or None.
     error: str | None
     started: datetime
     duration: float
     init_duration: float | None
     max_memory_mb: int
-    #: Its lines of the log, START, END and REPORT included.
+    #: Its lines in the log, with START, END and REPORT.
     lines: tuple[str, ...] = field(repr=False)
 
 

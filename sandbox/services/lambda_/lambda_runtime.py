@@ -1,7 +1,7 @@
-"""The execution environments of Lambda functions: created, used again, killed; invocations that are retried.
+"""The execution environments of Lambda functions, and retries of asynchronous invocations.
 
-moto stores the functions; it runs them in Docker only, or not at all. Functions of both processor architectures run on
-the one of this machine. Not implemented: layers, container images, runtimes other than Python, destinations of
+moto stores the functions, but runs them only in Docker. Functions for both processor architectures run on this
+machine's architecture. Not implemented: layers, container images, runtimes other than Python, destinations of
 asynchronous calls.
 """
 
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds before the second and the third try of an asynchronous call that failed.
+#: Seconds before the second and before the third attempt of an asynchronous invocation that failed.
 #: *Source:* https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 RETRY_SECONDS = (60.0, 120.0)
 
 
 @dataclass(slots=True)
 class _Warm:
-    """An environment between START and END, or waiting for the next."""
+    """An environment with its log stream. It runs an invocation or waits for the next one."""
 
     function: Function
     log: LogStream
@@ -64,7 +64,7 @@ class LambdaRuntime:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        #: Every invocation that ended, oldest first.
+        #: All invocations that have ended, oldest first.
         self.invoked: list[Invoked] = []
         #: ``LoggingConfig`` by function ARN, which moto does not keep.
         self.logging_configs: dict[str, dict[str, Any]] = {}
@@ -79,7 +79,7 @@ class LambdaRuntime:
         self._dispatcher: threading.Thread | None = None
         self._workers: list[threading.Thread] = []
 
-    # ---- life
+    # ---- start and stop
 
     def start(self) -> None:
         """Start the runtime without any execution environment."""
@@ -94,7 +94,7 @@ class LambdaRuntime:
         self._dispatcher.start()
 
     def halt(self) -> None:
-        """End every environment, also while it works; start no new one."""
+        """End every environment, also during an invocation. Start no new ones."""
         with self._lock:
             self._stopping = True
             self._pending.clear()
@@ -131,7 +131,7 @@ class LambdaRuntime:
         self._end(self._taken(lambda warm: warm.function.name == name and warm.function.region == region))
 
     def kill(self, name: str, region: str = "us-east-1") -> int:
-        """End the function's environments while they work; their invocations end with an error. Return how many."""
+        """End all environments of the function. Return how many ran an invocation, which then ends with an error."""
         self.retire(name, region)
         with self._lock:
             busy = [warm for warm in self._busy if (warm.function.name, warm.function.region) == (name, region)]
@@ -139,7 +139,7 @@ class LambdaRuntime:
         return len(busy)
 
     def _kill_caller(self, caller: Caller) -> None:
-        """End the environments of the function that made the call. The name of the session is the name of the function.
+        """End the environments of the function that made the call. The session has the function's name.
 
         If the function has two environments, both end.
         """
@@ -256,7 +256,7 @@ class LambdaRuntime:
                 return
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
-                return  # deleted meanwhile
+                return  # the function was deleted meanwhile
             log.warning("An event for %s is not delivered: %s", function.name, error)
         if delay is None:
             log.warning("An event for %s was given up after %s tries", function.name, tries + 1)
@@ -361,7 +361,7 @@ class LambdaRuntime:
             if role is None or not trust.trusts(role, "lambda.amazonaws.com"):
                 message = "The role defined for the function cannot be assumed by Lambda."
                 raise AwsError("AccessDeniedException", message, 403)
-        # A session is named after its function, in two characters at least.
+        # The session has the name of the function, made longer if it has only one character.
         return identity.credentials_of_role(self.account, function.role, function.name.ljust(2, "_"))
 
     def _unpacked(self, function: Function) -> Path:

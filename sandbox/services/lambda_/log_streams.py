@@ -1,4 +1,4 @@
-"""The log of a function: its streams, the platform's own lines, and the metrics in it."""
+"""The log of a function: its streams, the lines that Lambda adds, and the metrics in the lines."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ log = logging.getLogger(__name__)
 
 
 class LogStream:
-    """One environment's stream of its function's log group, written with the function's role.
+    """The log stream of one environment in the function's log group. Lambda writes it with the function's role.
 
-    What the role may not write is lost, without an error anywhere, as on AWS.
+    If the role may not write a line, the line is lost without an error, as on AWS.
     *Source:* https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-prereqs.html
     """
 
@@ -120,7 +120,7 @@ def publish_metrics(account: Account, region: str, lines: Iterable[str]) -> None
             document = json.loads(line)
             directives = document["_aws"]["CloudWatchMetrics"]
         except (ValueError, KeyError, TypeError):
-            continue  # CloudWatch Logs keeps such a line, and takes no metric from it
+            continue  # CloudWatch Logs stores such a line, and finds no metric in it
         moment = datetime.fromtimestamp(document["_aws"].get("Timestamp", time.time() * 1000) / 1000, UTC)
         for directive in directives:
             data = [

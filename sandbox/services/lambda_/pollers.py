@@ -1,4 +1,4 @@
-"""What polls a queue for one event source mapping, and runs its function on batches of messages."""
+"""Poll a queue for one event source mapping, and run its function on batches of messages."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Batches of one mapping that run at once where it sets no MaximumConcurrency; what AWS begins with.
+#: Highest number of concurrent batches of a mapping without MaximumConcurrency. AWS starts with this number.
 DEFAULT_CONCURRENCY = 5
 
-#: ReceiveMessage gives ten at most.
+#: The most messages that one ReceiveMessage returns.
 RECEIVE_LIMIT = 10
 
-#: A poller that nothing wakes reads its queue again after this many seconds; after the second if its role is refused.
+#: Seconds until a poller without an event reads its queue again. The second applies if its role is refused.
 _READ_AGAIN, _READ_AGAIN_REFUSED = 20.0, 1.0
 
 
 class Poller:
-    """Takes messages for one mapping, and runs its function on them."""
+    """Receives messages for one mapping, and runs its function on them."""
 
     def __init__(self, account: Account, region: str, mapping: str, queue_arn: str) -> None:
         self.queue_arn = queue_arn
@@ -47,7 +47,7 @@ class Poller:
         self._changed = threading.Condition()
         self._wakes = 0
         self._ending = False
-        #: Batches that run now.
+        #: Number of batches that run now.
         self.running = 0
         #: Why the last read of the queue failed, in AWS's words; None if it succeeded.
         self.problem: str | None = None
@@ -70,7 +70,7 @@ class Poller:
             thread.join()
 
     def wake(self) -> None:
-        """Read the queue again: a message, a free place, or the mapping may have changed."""
+        """Read the queue again, since there may be a new message, fewer running batches or a changed mapping."""
         with self._changed:
             self._wakes += 1
             self._changed.notify_all()
@@ -191,7 +191,7 @@ class Poller:
             for start in range(0, len(entries), RECEIVE_LIMIT):
                 sqs.delete_message_batch(QueueUrl=url, Entries=entries[start : start + RECEIVE_LIMIT])
         except (AwsError, ClientError) as error:
-            # The messages come back when their visibility timeout ends, as after a throttled invocation.
+            # The messages are visible again after their visibility timeout, as after a throttled invocation.
             self.problem = f"PROBLEM: {error}"
             log.warning("A batch for %s could not be run: %s", function.name, error)
         finally:
@@ -268,5 +268,5 @@ def seconds_until_visible(account: Account, queue_arn: str) -> float | None:
     with account.lock:
         queue = queue_by_arn(account, queue_arn)
         times = [max(message.visible_at, message.delayed_until) for message in queue._messages] if queue else []
-    # moto's times are milliseconds, and a message can be seen when its time has passed, not when it comes.
+    # moto's times are in milliseconds. A message is visible after its time, not at its time.
     return None if not times else max(0.0, (min(times) + 1) / 1000 - account.now().timestamp())

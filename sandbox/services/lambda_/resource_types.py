@@ -1,4 +1,4 @@
-"""Functions, and what belongs to them."""
+"""CloudFormation types of Lambda."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-#: The module that CloudFormation adds to the code of inline functions that say ``import cfnresponse``, in these words.
+#: The module that CloudFormation adds to the code of inline functions with the line ``import cfnresponse``.
 #: *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-lambda-function-code-cfnresponsemodule.html
 _CFNRESPONSE = '''
 import json
@@ -121,7 +121,7 @@ class Function(ResourceType):
             client.delete_function_concurrency(FunctionName=name)
 
 
-#: What a property that a template no longer has goes back to.
+#: The values that properties get when the template no longer has them.
 _FUNCTION_DEFAULTS: dict[str, Any] = {
     "Environment": {"Variables": {}},
     "Description": "",

@@ -1,4 +1,4 @@
-"""S3: what a bucket's policy denies is denied under its conditions, and only then."""
+"""S3: an explicit deny of a bucket's policy applies if its conditions hold."""
 
 from __future__ import annotations
 

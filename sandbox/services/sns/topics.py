@@ -1,4 +1,4 @@
-"""Topics as AWS's services publish to them: by leave of the topic's policy and of the key that encrypts it."""
+"""Publish messages of AWS services to topics, if the policies of the topic and of its key allow it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class KeyRefusedError(Exception):
 
 
 class PolicyRefusedError(Exception):
-    """The topic's policy does not let the service publish, or there is no such topic."""
+    """The topic's policy does not let the service publish, or the topic does not exist."""
 
 
 def publish(account: Account, arn: str, principal: str, source_arn: str, message: str, subject: str | None) -> None:

@@ -11,7 +11,7 @@ from sandbox.core.call import Answer, Call
 
 #: Answers a call with the operation's result as the SDK returns it, or with None, which means moto's answer.
 #: The third argument calls moto: ``proceed()`` with the caller's parameters, ``proceed(params)`` with others.
-#: An Answer is sent unchanged, for bodies and statuses that the shape of the result cannot express.
+#: An Answer is sent unchanged, for content and statuses that the shape of the result cannot express.
 type Rule = Callable[[Account, Call, Proceed], dict[str, Any] | Answer | None]
 type Proceed = Callable[..., dict[str, Any]]
 

@@ -1,7 +1,7 @@
 """Custom resources, which a function or a subscriber of a topic creates, updates and deletes.
 
 *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html and the pages
-next to it. Users' reports quote the reasons for an answer that is missing, failed or lacks an attribute.
+next to it. Users' reports quote the reasons for an answer that is missing, failed or has no such attribute.
 """
 
 from __future__ import annotations

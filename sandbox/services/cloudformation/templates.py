@@ -106,7 +106,7 @@ def parse(body: str) -> dict[str, Any]:
 
 
 def _checked(template: Any) -> dict[str, Any]:
-    """Return the template. Raise TemplateError if it lacks sections or types that CloudFormation requires."""
+    """Return the template. Raise TemplateError if a section or type that CloudFormation requires is missing."""
     if not isinstance(template, dict):
         raise TemplateError("Template format error: unsupported structure.")
     if not isinstance(template.get("Resources"), dict) or not template["Resources"]:

@@ -1,4 +1,4 @@
-"""Clients of boto3 that speak HTTP with the sandbox, and the refusals that they get."""
+"""boto3 clients that call the sandbox over HTTP, and the errors that they get."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def client(
 
 @lru_cache(maxsize=64)
 def _client(endpoint: str, service: str, region: str, access_key: str, secret_key: str, token: str | None) -> Any:
-    # Making a client takes longer than a call; the port tells sandboxes apart.
+    # Creating a client takes longer than a call. Each sandbox has another port.
     return boto3.client(
         service,  # type: ignore[call-overload] # the stubs know the services only as literals
         region_name=region,

@@ -16,7 +16,7 @@ from testing.accounts import make_rest_api
 class Flood:
     """Stages that a team creates, in a thread of its own, from the start of a CloudFormation call until its work ends.
 
-    ``at_once``: how many stages exist before the call is processed. ``later``: the least number that follows.
+    ``at_once``: number of stages that exist before the call is processed. ``later``: lowest number of later stages.
     """
 
     def __init__(self, sandbox: Sandbox, at_once: int, later: int) -> None:

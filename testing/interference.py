@@ -1,4 +1,4 @@
-"""Changes that somebody else makes in the account just before a call of Log Keeper."""
+"""Changes in the account by another user, just before a call of Log Keeper."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _set_another_log_role(sandbox: Sandbox) -> None:
     arn = f"arn:aws:iam::{sandbox.account_id}:role/Another"
     if "Another" not in [role["RoleName"] for role in sandbox.client("iam").list_roles()["Roles"]]:
         make_role(sandbox, "Another", policy=PUSH_POLICY)
-        sandbox.role_changes.pop("Another")  # not a new role: it can be used at once
+        sandbox.role_changes.pop("Another")  # the role is not new, so that it can be used at once
         patch(client.update_account, ("replace", "/cloudwatchRoleArn", arn))
 
 

@@ -1,7 +1,8 @@
-"""Make boto3's sessions and clients cost less where one process makes thousands of them.
+"""Make boto3's sessions and clients cheaper in a process that creates thousands of them.
 
-A program makes a handful of clients. The tests make a session and several clients for each account, and most of their
-time went into what botocore does each time to the same end. What is remembered here depends on its arguments only.
+The tests create a session and several clients for each account. Without this module, most of their time was spent in
+botocore, which computes the same values each time. This module stores only values that depend on nothing but their
+arguments.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import botocore.hooks
 import botocore.session
 import botocore.useragent
 
-#: Their private names, which the stubs leave out.
+#: Private names of botocore, which the type stubs do not have.
 _client: Any = botocore.client
 _hooks: Any = botocore.hooks
 _session: Any = botocore.session
@@ -39,7 +40,7 @@ def _by_code(accepts_kwargs: Callable[[Any], object]) -> Callable[[Any], object]
     known: dict[Any, object] = {}
 
     def remembered(handler: Any) -> object:
-        # Of a method the function's: what it is bound to must not be kept.
+        # For a method, its function's code: the object of the method must not be kept.
         code = getattr(handler, "__code__", None)
         if code is None:
             return accepts_kwargs(handler)
@@ -68,7 +69,7 @@ def _by_model(create_methods: Callable[[Any, Any], dict[str, Any]]) -> Callable[
 
     def remembered(creator: Any, model: Any) -> dict[str, Any]:
         description = model._service_description
-        # The description is kept beside its methods, so that no other one takes its id.
+        # The description is kept together with its methods, so that its id is not reused.
         if id(description) not in known:
             known[id(description)] = description, create_methods(creator, model)
         return dict(known[id(description)][1])
@@ -77,12 +78,12 @@ def _by_model(create_methods: Callable[[Any, Any], dict[str, Any]]) -> Callable[
 
 
 def _copy_of_emitter(emitter: Any) -> Any:
-    """Return an emitter with handlers of its own and the same aliases, which nobody changes."""
+    """Return an emitter with its own handlers. It shares the aliases, which do not change."""
     return type(emitter)(copy.copy(emitter._emitter), emitter._event_aliases)
 
 
 def _copy_of_node(trie: Any, node: dict[str, Any]) -> dict[str, Any]:
-    """Return the tree of handlers that every client begins with: all of a session's, in lists of its own."""
+    """Return a copy of the tree of handlers: every client begins with all handlers of its session."""
     lists: Any = _hooks.NodeList
     copied: dict[str, Any] = {}
     for key, value in node.items():

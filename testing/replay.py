@@ -17,7 +17,7 @@ _MISSING = object()
 
 
 def disagreements(sandbox: Sandbox, case: Case) -> list[str]:
-    """Return where the sandbox answers otherwise than AWS did, each with the path of the member."""
+    """Return the differences between the sandbox's answers and AWS's, each with the path of the member."""
     variables: dict[str, Any] = {"account": sandbox.account_id}
     found: list[str] = []
     for number, step in enumerate((*case.given, *case.steps), 1 - len(case.given)):
@@ -30,7 +30,7 @@ def disagreements(sandbox: Sandbox, case: Case) -> list[str]:
 
 
 def _take(sandbox: Sandbox, step: Step, variables: dict[str, Any]) -> list[str]:
-    """Take one step, save what it says, and return its disagreements."""
+    """Run one step, save the values that it names, and return the differences."""
     try:
         answer = _answer(sandbox, step, variables)
     except ClientError as error:

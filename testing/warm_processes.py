@@ -1,7 +1,7 @@
-"""Run Python programs in processes of their own that need not import what all of them import.
+"""Run Python programs in new processes that do not repeat the imports which all programs share.
 
-Starting ``sam`` costs a second of imports, and one of our tools half a second; the tests start them a hundred times.
-What runs is the program itself, with its own arguments, environment, folder, output and exit code.
+The imports of ``sam`` take a second and those of our tools half a second; the tests start these programs a hundred
+times. Each program runs unchanged, with its own arguments, environment, folder, output and exit code.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Server:
         self._process.wait()
 
     def start(self, program: Mapping[str, object], stdin: int, stdout: int, stderr: int) -> socket.socket:
-        """Start the program. Return the socket that tells its process id and its exit code, a line each."""
+        """Start the program. Return the socket with its process id and then its exit code, one line each."""
         text = json.dumps(program).encode()
         ours, theirs = socket.socketpair()
         with theirs, self._lock:

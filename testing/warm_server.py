@@ -29,7 +29,7 @@ def _next_program(requests: socket.socket) -> tuple[dict[str, Any], list[int]] |
 
 def _serve(requests: socket.socket) -> dict[str, Any] | None:
     """Fork for each program. Return the program in the fork that is to run it, and None in the server at the end."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the server waits for none of its forks
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the server does not wait for its child processes
     while request := _next_program(requests):
         program, descriptors = request
         if os.fork() == 0:
@@ -43,12 +43,12 @@ def _serve(requests: socket.socket) -> dict[str, Any] | None:
 
 
 def _fork_and_report(descriptors: list[int]) -> None:
-    """Return in a new process with these descriptors as its own; this one reports how the new one ends, and ends."""
+    """Fork, and return in the new process with these descriptors. This process reports the exit code of the new one."""
     *standard, result = descriptors
     child = os.fork()
     if child == 0:
         os.close(result)
-        os.setsid()  # without a terminal, also where the tests have one
+        os.setsid()  # without a terminal, even if the tests have one
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
     for descriptor in standard:
@@ -83,7 +83,7 @@ def _become(program: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     with socket.socket(fileno=os.dup(0)) as _requests:
-        del sys.path[0]  # this folder, which is none of the programs'
+        del sys.path[0]  # this folder, which does not belong to the program
         for _module in sys.argv[1:]:
             importlib.import_module(_module)
         _program = _serve(_requests)

@@ -112,7 +112,7 @@ def policy_documents(value: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 def _with_resource(trust: dict[str, Any]) -> dict[str, Any]:
-    """Return the trust policy with a resource, its role. Trust policies have none, but linters require one."""
+    """Return the trust policy with its role as resource. Trust policies have no resource, but linters require one."""
     role = f"arn:aws:iam::{ACCOUNT}:role/{STACK}"
     return {**trust, "Statement": [{**statement, "Resource": role} for statement in trust["Statement"]]}
 

@@ -1,9 +1,9 @@
-"""The function of Serverless Framework's custom resource that makes the account's log role.
+"""The function of Serverless Framework's custom resource that creates the account's log role.
 
-In Serverless it is JavaScript; this one makes the same calls, as the same role, in Python, which the sandbox runs.
+In Serverless it is JavaScript. This one makes the same calls with the same role in Python, which the sandbox runs.
 """
 
-#: What ``custom-resources/resources/api-gateway-cloud-watch-role/handler.js`` does, with its physical id and its tries.
+#: The code does what ``custom-resources/resources/api-gateway-cloud-watch-role/handler.js`` does, also its retries.
 LOG_ROLE_HANDLER = """
 import json, time, urllib.request
 import boto3

@@ -33,9 +33,9 @@ def account(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def deploy(account: Sandbox, built: None) -> Callable[..., Deployed]:
-    """Deploys the application, with parameters of the template; it waits and paces itself little.
+    """Return a function that deploys the application, with parameters of the template and short waits.
 
-    The second sweep has begun: a test that waits until nothing is under way need not wait for that one.
+    The function starts the second sweep, so that a test does not have to wait for it.
     """
 
     def deploy(**parameters: Any) -> Deployed:
@@ -49,7 +49,7 @@ def deploy(account: Sandbox, built: None) -> Callable[..., Deployed]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _counted(request: pytest.FixtureRequest, shared: Path) -> Iterator[None]:
-    """The calls in every account that the module starts are counted, once the module has ended, and written down."""
+    """Count the calls in every account that the module starts, and write the numbers to a file after the module."""
     usage, started = Usage(), list[Sandbox]()
     start = Sandbox.start
 
@@ -67,16 +67,16 @@ def _counted(request: pytest.FixtureRequest, shared: Path) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Once the last test of a module and its fixtures have ended, other processes see that it has."""
+    """Create a file when a module and its fixtures have ended, so that other processes know it."""
     yield
     if nextitem is None or nextitem.path != item.path:
         (shared_folder(item.config, item.session.config._tmp_path_factory) / f"{item.path.stem}.ended").touch()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What compares all modules comes last."""
+    """Move the test that compares all modules to the end, and the longest modules to the start."""
     items.sort(key=lambda item: item.path.name == "test_permissions.py")
-    # Of the others what takes longest comes first, so that no process waits long for the other in the end.
+    # The longest modules come first, so that the processes end at about the same time.
     longest = ("test_removal.py", "test_upgrade.py", "test_regions.py", "test_tools.py")
     ours = [item for item in items if item.path.parent.name == "e2e"]
     ordered = iter(sorted(ours, key=lambda item: item.path.name not in longest))

@@ -218,7 +218,7 @@ class LambdaRuntime:
         metrics.put(self.account, function.region, "AWS/Lambda", values, {"FunctionName": function.name})
 
     def invoke_later(self, function: Function, payload: bytes, *, request_id: str | None = None) -> str:
-        """Queue an asynchronous invocation, which is tried up to three times. Return its request id at once."""
+        """Add an asynchronous invocation, with up to three attempts, to the queue. Return its request id at once."""
         identifier = request_id or str(uuid.uuid4())
         with self._lock:
             self._pending.append((time.monotonic(), 0, function, payload, identifier))

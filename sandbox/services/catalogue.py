@@ -13,6 +13,7 @@ import pkgutil
 ORDER = (
     "iam",
     "sts",
+    "organizations",
     "s3",
     "kms",
     "ssm",

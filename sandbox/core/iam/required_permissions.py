@@ -354,6 +354,11 @@ def _named(service: str, parameter: str, prefix: str) -> Callable[[Call, ArnOf],
     return needed
 
 
+def _by_its_rules(_: Call, __: ArnOf) -> list[Need]:
+    """Return nothing: the ARNs of accounts contain the organization, which only the service's own rules know."""
+    return []
+
+
 _SERVICES: dict[str, Callable[[Call, ArnOf], list[Need]]] = {
     "apigateway": _apigateway,
     "apigatewayv2": _apigateway,
@@ -367,6 +372,7 @@ _SERVICES: dict[str, Callable[[Call, ArnOf], list[Need]]] = {
     "kms": _named("kms", "KeyId", "key/"),
     "lambda": _lambda,
     "logs": _logs,
+    "organizations": _by_its_rules,
     "resourcegroupstaggingapi": _tagging,
     "s3": _s3,
     "scheduler": _scheduler,

@@ -24,6 +24,8 @@ class Instance:
     detailed: str = "PENDING"
     reason: str | None = None
     operation_id: str = ""
+    #: Of a set that the organization manages: the unit because of which the instance exists.
+    unit_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -44,6 +46,16 @@ class Operation:
         return sum(result["Status"] == "FAILED" for result in self.results)
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Units of an organization and regions. ``accounts`` and ``account_filter`` limit or extend the units' accounts."""
+
+    units: tuple[str, ...]
+    regions: tuple[str, ...]
+    accounts: tuple[str, ...] = ()
+    account_filter: str = "NONE"
+
+
 @dataclass(slots=True)
 class StackSet:
     """A stack set, as CreateStackSet and UpdateStackSet have made it."""
@@ -56,10 +68,22 @@ class StackSet:
     settings: dict[str, Any]
     instances: dict[tuple[str, str], Instance] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
+    #: Of a set that the organization manages: where automatic deployment creates instances.
+    targets: list[Target] = field(default_factory=list)
 
     @property
     def arn(self) -> str:
         return f"arn:aws:cloudformation:{self.region}:{self.account}:stackset/{self.stack_set_id}"
+
+    @property
+    def is_service_managed(self) -> bool:
+        """Return whether the organization manages the permissions of the set."""
+        return bool(self.settings.get("PermissionModel") == "SERVICE_MANAGED")
+
+    @property
+    def deploys_automatically(self) -> bool:
+        """Return whether accounts that join a unit get instances, and accounts that leave it lose them."""
+        return bool((self.settings.get("AutoDeployment") or {}).get("Enabled"))
 
     @property
     def administration_role_arn(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 from sandbox.core.resource_types import (
@@ -18,7 +19,7 @@ from sandbox.core.resource_types import (
     without,
 )
 
-#: (account, region) -> its parameter overrides.
+#: (one account, or the units of an organization, as JSON; region) -> the parameter overrides.
 type _Instances = dict[tuple[str, str], list[Any]]
 
 
@@ -30,7 +31,6 @@ class StackSet(ResourceType):
     """
 
     name = "AWS::CloudFormation::StackSet"
-    # Of an organization, which the sandbox has not.
     also_replaced_by = frozenset({"CallAs"})
     _elsewhere: ClassVar[tuple[str, ...]] = ("StackInstancesGroup", "OperationPreferences", "Tags", "CallAs")
 
@@ -57,29 +57,32 @@ class StackSet(ResourceType):
             parameters = without(self._parameters(context, new), "StackSetName")
             parameters |= {"StackSetName": physical_id} | _preferences(new)
             answer = client.update_stack_set(**shaped(client, "update_stack_set", parameters))
-            self._stabilize(context, physical_id, answer["OperationId"])
+            self._stabilize(context, physical_id, new, answer["OperationId"])
         added = {target: each for target, each in wanted.items() if target not in before}
         self._create_instances(context, physical_id, new, added)
         for target, overrides in wanted.items():
             if target in before and before[target] != overrides:
                 parameters = _call(physical_id, new, target[0], [target[1]]) | {"ParameterOverrides": overrides}
                 answer = client.update_stack_instances(**shaped(client, "update_stack_instances", parameters))
-                self._stabilize(context, physical_id, answer["OperationId"])
+                self._stabilize(context, physical_id, new, answer["OperationId"])
         return {}
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         client = context.client("cloudformation")
-        left = client.list_stack_instances(StackSetName=physical_id)["Summaries"]
-        self._delete_instances(
-            context, physical_id, properties, {(each["Account"], each["Region"]): [] for each in left}
-        )
-        client.delete_stack_set(StackSetName=physical_id)
+        named = {"StackSetName": physical_id, **_call_as(properties)}
+        if properties.get("PermissionModel") == "SERVICE_MANAGED":
+            left: _Instances = {target: [] for target in _instances(properties)}
+        else:
+            found = client.list_stack_instances(**named)["Summaries"]
+            left = {(_account(each["Account"]), each["Region"]): [] for each in found}
+        self._delete_instances(context, physical_id, properties, left)
+        client.delete_stack_set(**named)
 
     def _parameters(self, context: Context, properties: Properties) -> Properties:
         wanted = without(properties, *self._elsewhere)
         if "TemplateBody" in wanted:
             wanted["TemplateBody"] = text(wanted["TemplateBody"])
-        return {**wanted, "Tags": key_values(context.tags(properties, system=False))}
+        return {**wanted, **_call_as(properties), "Tags": key_values(context.tags(properties, system=False))}
 
     @staticmethod
     def _settle(context: Context, properties: Properties) -> None:
@@ -93,21 +96,22 @@ class StackSet(ResourceType):
         for account, regions, overrides in _grouped(wanted):
             parameters = _call(identity, properties, account, regions) | {"ParameterOverrides": overrides}
             answer = client.create_stack_instances(**shaped(client, "create_stack_instances", parameters))
-            self._stabilize(context, identity, answer["OperationId"])
+            self._stabilize(context, identity, properties, answer["OperationId"])
 
     def _delete_instances(self, context: Context, identity: str, properties: Properties, removed: _Instances) -> None:
         client = context.client("cloudformation")
         for account, regions, _ in _grouped(removed):
             parameters = _call(identity, properties, account, regions) | {"RetainStacks": False}
             answer = client.delete_stack_instances(**shaped(client, "delete_stack_instances", parameters))
-            self._stabilize(context, identity, answer["OperationId"])
+            self._stabilize(context, identity, properties, answer["OperationId"])
 
     @staticmethod
-    def _stabilize(context: Context, identity: str, operation_id: str) -> None:
+    def _stabilize(context: Context, identity: str, properties: Properties, operation_id: str) -> None:
         client = context.client("cloudformation")
+        named = {"StackSetName": identity, "OperationId": operation_id, **_call_as(properties)}
 
         def ended() -> dict[str, Any] | None:
-            answer = client.describe_stack_set_operation(StackSetName=identity, OperationId=operation_id)
+            answer = client.describe_stack_set_operation(**named)
             operation: dict[str, Any] = answer["StackSetOperation"]
             return None if operation["Status"] in ("RUNNING", "QUEUED", "STOPPING") else operation
 
@@ -125,22 +129,33 @@ def _instances(properties: Properties) -> _Instances:
     found: _Instances = {}
     for index, group in enumerate(properties.get("StackInstancesGroup") or []):
         targets = group["DeploymentTargets"]
-        if targets.keys() - {"Accounts"}:
-            raise TemplateError("The sandbox has no organization: DeploymentTargets can only have Accounts")
-        for key, values in (("Regions", group["Regions"]), ("DeploymentTargets/Accounts", targets["Accounts"])):
+        checked = "OrganizationalUnitIds" if "OrganizationalUnitIds" in targets else "Accounts"
+        for key, values in (("Regions", group["Regions"]), (f"DeploymentTargets/{checked}", targets[checked])):
             if not values:
                 where = f"#/StackInstancesGroup/{index}/{key}"
                 raise TemplateError(
                     f"Properties validation failed with message: {where}: expected minimum item count: 1, found: 0"
                 )
         for region in group["Regions"]:
+            if checked == "OrganizationalUnitIds":
+                found[json.dumps(targets, sort_keys=True), region] = group.get("ParameterOverrides") or []
+                continue
             for account in targets["Accounts"]:
-                found[str(account), region] = group.get("ParameterOverrides") or []
+                found[_account(account), region] = group.get("ParameterOverrides") or []
     return found
 
 
+def _account(account_id: object) -> str:
+    """Return the target that is one account."""
+    return json.dumps({"Accounts": [str(account_id)]})
+
+
+def _call_as(properties: Properties) -> Properties:
+    return {"CallAs": properties["CallAs"]} if "CallAs" in properties else {}
+
+
 def _grouped(wanted: _Instances) -> list[tuple[str, list[str], list[Any]]]:
-    """Accounts with the regions that share their overrides: one call each."""
+    """Return targets with the regions that share their overrides: one call each."""
     groups: list[tuple[str, list[str], list[Any]]] = []
     for (account, region), overrides in wanted.items():
         known = next((each for each in groups if (each[0], each[2]) == (account, overrides)), None)
@@ -155,5 +170,13 @@ def _preferences(properties: Properties) -> Properties:
     return {key: properties[key] for key in ("OperationPreferences",) if key in properties}
 
 
-def _call(identity: str, properties: Properties, account: str, regions: list[str]) -> Properties:
-    return {"StackSetName": identity, "Accounts": [account], "Regions": regions, **_preferences(properties)}
+def _call(identity: str, properties: Properties, target: str, regions: list[str]) -> Properties:
+    targets = json.loads(target)
+    where = {"DeploymentTargets": targets} if "OrganizationalUnitIds" in targets else targets
+    return {
+        "StackSetName": identity,
+        **where,
+        "Regions": regions,
+        **_preferences(properties),
+        **_call_as(properties),
+    }

@@ -1,4 +1,4 @@
-"""Stack sets with self-managed permissions: one child stack for each account and region, through two roles.
+"""Stack sets: one child stack for each account and region. With self-managed permissions, through two roles.
 
 CloudFormation assumes the administration role, with it the execution role, and as that makes each child stack: what the
 child's resources need, the execution role must be allowed. Regions are worked on one after the other, whatever
@@ -20,9 +20,11 @@ from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Need
 from sandbox.core.iam import authorization, identity, trust
 from sandbox.core.registry import SERVICES
+from sandbox.services.cloudformation import service_managed
 from sandbox.services.cloudformation.stack_models import PRINCIPAL
 from sandbox.services.cloudformation.stack_set_models import Instance, Operation, StackSet
 from sandbox.services.cloudformation.stacks import CloudFormation
+from sandbox.services.organizations.organization import organization_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,9 +85,24 @@ class StackSets:
         return {"OperationId": operation.operation_id}
 
     def _begin(self, stack_set: StackSet, call: Call, action: str) -> Operation:
-        if any(each.status == "RUNNING" for each in stack_set.operations.values()):
+        manages = (stack_set.settings.get("ManagedExecution") or {}).get("Active")
+        if not manages and any(each.status == "RUNNING" for each in stack_set.operations.values()):
             message = f"Another Operation on StackSet {stack_set.arn} is in progress"
             raise AwsError("OperationInProgressException", message, 409)
+        if not stack_set.is_service_managed:
+            self._check_administration_role(stack_set)
+        operation_id = call.params.get("OperationId") or str(uuid.uuid4())
+        if operation_id in stack_set.operations:
+            raise AwsError("OperationIdAlreadyExistsException", f"Operation {operation_id} exists already.", 409)
+        return self._new_operation(stack_set, action, call.params, operation_id)
+
+    def _new_operation(self, stack_set: StackSet, action: str, params: dict[str, Any], operation_id: str) -> Operation:
+        preferences = dict(params.get("OperationPreferences") or {})
+        operation = Operation(operation_id, action, preferences, self.account.now(), retain=params.get("RetainStacks"))
+        stack_set.operations[operation_id] = operation
+        return operation
+
+    def _check_administration_role(self, stack_set: StackSet) -> None:
         role = authorization.role_by_arn(self.account, stack_set.administration_role_arn)
         # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-prereqs-self-managed.html
         context = {"aws:SourceAccount": stack_set.account, "aws:SourceArn": stack_set.arn}
@@ -93,15 +110,6 @@ class StackSets:
             name = Arn.parse(stack_set.administration_role_arn).name
             message = f"Account {stack_set.account} should have '{name}' role with trust relationship to CloudFormation"
             raise AwsError("ValidationError", f"{message} service.")
-        operation_id = call.params.get("OperationId") or str(uuid.uuid4())
-        if operation_id in stack_set.operations:
-            raise AwsError("OperationIdAlreadyExistsException", f"Operation {operation_id} exists already.", 409)
-        preferences = dict(call.params.get("OperationPreferences") or {})
-        operation = Operation(
-            operation_id, action, preferences, self.account.now(), retain=call.params.get("RetainStacks")
-        )
-        stack_set.operations[operation_id] = operation
-        return operation
 
     def _run(
         self,
@@ -178,8 +186,52 @@ class StackSets:
             raise InstanceFailedError(f"The execution role is not authorized to perform: {missing.action}")
 
     def _client(self, stack_set: StackSet, instance: Instance) -> Any:
+        if stack_set.is_service_managed:
+            account = self.account.accounts.get(instance.account)
+            if account is None:
+                raise InstanceFailedError(f"Account {instance.account} does not exist")
+            caller = service_managed.execution_caller(stack_set, account)
+            return account.client("cloudformation", instance.region, caller=caller, invoked_by=PRINCIPAL)
         caller = self._execution_session(stack_set, instance)
         return self.account.client("cloudformation", instance.region, caller=caller, invoked_by=PRINCIPAL)
+
+    # ---- automatic deployment
+
+    def follow_organization(self, account_id: str) -> None:
+        """Create and delete instances after an account was moved, has joined or has left.
+
+        An account that has left its organization keeps its stacks: CloudFormation has no access to it any more.
+        *Source:* CloudFormation user guide, "Enable or disable automatic deployments for StackSets".
+        """
+        organization = organization_of(self.account)
+        if organization is None:
+            return
+        for stack_set in self.sets.values():
+            if not stack_set.deploys_automatically:
+                continue
+            wanted = service_managed.all_wanted(organization, stack_set)
+            of_account = {target: unit for target, unit in wanted.items() if target[0] == account_id}
+            for (_, region), unit in of_account.items():
+                instance = stack_set.instances.setdefault(
+                    (account_id, region), Instance(account_id, region, [], unit_id=unit)
+                )
+                instance.unit_id = unit
+            made = [target for target in of_account if stack_set.instances[target].stack_id is None]
+            removed = [target for target in stack_set.instances if target[0] == account_id and target not in of_account]
+            retain = bool(stack_set.settings["AutoDeployment"].get("RetainStacksOnAccountRemoval"))
+            retain = retain or account_id not in organization.parents
+            self._run_automatically(stack_set, "CREATE", made, self.make(stack_set))
+            self._run_automatically(stack_set, "DELETE", removed, self.remove(stack_set, retain=retain))
+
+    def _run_automatically(
+        self, stack_set: StackSet, action: str, targets: list[tuple[str, str]], step: Callable[[Instance], None]
+    ) -> None:
+        if not targets:
+            return
+        operation = self._new_operation(stack_set, action, {}, str(uuid.uuid4()))
+        chosen = [stack_set.instances[target] for target in targets]
+        broken = "OUTDATED" if action == "CREATE" else "INOPERABLE"
+        self.account.service(CloudFormation).run(lambda: self._run(operation, chosen, step, broken))
 
     # ---- steps
 

@@ -1,0 +1,132 @@
+"""Stack sets whose permissions an organization manages: who may use them, their targets, and automatic deployment.
+
+CloudFormation deploys them with a role of its own that it creates in each account. It never deploys them to the
+organization's management account, to which they belong, also if a delegated administrator has created them.
+
+*Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-orgs-enable-trusted-access.html and
+the pages about delegated administrators, automatic deployment and account filters beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sandbox.core.call import AwsError, Caller
+from sandbox.services.cloudformation import templates
+from sandbox.services.cloudformation.stack_set_models import Target
+from sandbox.services.organizations.organization import STACK_SETS, Organization, organization_of
+
+if TYPE_CHECKING:
+    from sandbox.core.account import Account
+    from sandbox.core.call import Call
+    from sandbox.services.cloudformation.stack_set_models import StackSet
+
+_NOT_ALLOWED = (
+    "You must be the management account or delegated admin account of an organization before operating a "
+    "SERVICE_MANAGED stack set"
+)
+
+
+def administrator_of(account: Account, call: Call) -> Account:
+    """Return the account whose stack sets the call is about: of CallAs=DELEGATED_ADMIN the management account."""
+    if call.params.get("CallAs", "SELF") != "DELEGATED_ADMIN":
+        return account
+    organization = organization_of(account)
+    if organization is None or account.account_id not in organization.delegated.get(STACK_SETS, ()):
+        raise AwsError("ValidationError", _NOT_ALLOWED)
+    return organization.management
+
+
+def organization_for(account: Account, call: Call) -> Organization:
+    """Return the organization of a service-managed set that the call creates. Refuse callers who may create none."""
+    organization = organization_of(account)
+    if organization is None or administrator_of(account, call) is not organization.management:
+        raise AwsError("ValidationError", _NOT_ALLOWED)
+    return organization
+
+
+def check(stack_set: StackSet) -> None:
+    """Refuse a template with a transform.
+
+    *Source:* CloudFormation user guide, "Considerations when using StackSets": service-managed ones support neither
+    macros nor transforms.
+    """
+    if "Transform" in templates.parse(stack_set.settings["TemplateBody"]):
+        message = "StackSets with service-managed permissions do not support templates with transforms"
+        raise AwsError("ValidationError", message)  # not recorded
+
+
+def without(targets: list[Target], removed: Target) -> list[Target]:
+    """Return the targets without the regions of a target that is removed."""
+    left = [
+        replace(each, regions=tuple(region for region in each.regions if region not in removed.regions))
+        if set(each.units) <= set(removed.units)
+        else each
+        for each in targets
+    ]
+    return [each for each in left if each.regions]
+
+
+def target_of(organization: Organization, call: Call) -> Target:
+    """Return the target of a call about instances. Refuse one without units of the organization."""
+    given = call.params.get("DeploymentTargets") or {}
+    units, regions = given.get("OrganizationalUnitIds") or [], call.params.get("Regions") or []
+    if not units or call.params.get("Accounts"):
+        message = "Service-managed StackSets require OrganizationalUnitIds as deployment targets"
+        raise AwsError("ValidationError", message)  # not recorded
+    if unknown := [unit for unit in units if unit not in organization.units]:
+        raise AwsError("ValidationError", f"The organizational unit {unknown[0]} does not exist")  # not recorded
+    accounts, kind = given.get("Accounts") or [], given.get("AccountFilterType", "NONE")
+    if (kind == "NONE") != (not accounts):
+        message = f"AccountFilterType {kind} does not agree with the number of accounts"
+        raise AwsError("ValidationError", message)  # not recorded
+    return Target(tuple(units), tuple(regions), tuple(accounts), kind)
+
+
+def wanted(organization: Organization, target: Target) -> dict[tuple[str, str], str]:
+    """Return the instances of a target, (account, region), each with the unit because of which it exists."""
+    found: dict[str, str] = {}
+    for unit in target.units:
+        for account_id in organization.accounts_in(unit):
+            found.setdefault(account_id, unit)
+    match target.account_filter:
+        case "DIFFERENCE":
+            found = {account_id: unit for account_id, unit in found.items() if account_id not in target.accounts}
+        case "INTERSECTION":
+            found = {account_id: unit for account_id, unit in found.items() if account_id in target.accounts}
+        case "UNION":
+            others = [each for each in target.accounts if each in organization.parents]
+            found = {account_id: organization.parents[account_id] for account_id in others} | found
+    found.pop(organization.management.account_id, None)
+    return {(account_id, region): unit for region in target.regions for account_id, unit in found.items()}
+
+
+def all_wanted(organization: Organization, stack_set: StackSet) -> dict[tuple[str, str], str]:
+    """Return the instances that the set must have with its units' accounts of now."""
+    found: dict[tuple[str, str], str] = {}
+    for target in stack_set.targets:
+        found = wanted(organization, target) | found
+    return found
+
+
+def execution_caller(stack_set: StackSet, account: Account) -> Caller:
+    """Return the role with which CloudFormation works in an account. It may do everything there."""
+    name = f"stacksets-exec-{stack_set.account}"
+    arn = f"arn:aws:sts::{account.account_id}:assumed-role/{name}/{stack_set.name}"
+    issuer: dict[str, Any] = {
+        "type": "Role",
+        "principalId": "AROASANDBOXSTACKSETS0",
+        "arn": f"arn:aws:iam::{account.account_id}:role/{name}",
+        "accountId": account.account_id,
+        "userName": name,
+    }
+    identity = {
+        "type": "AssumedRole",
+        "principalId": f"AROASANDBOXSTACKSETS0:{stack_set.name}",
+        "arn": arn,
+        "accountId": account.account_id,
+        "accessKeyId": "ASIASANDBOXSTACKSETS",
+        "sessionContext": {"sessionIssuer": issuer, "attributes": {"mfaAuthenticated": "false"}},
+    }
+    return Caller(account.account_id, arn, issuer["arn"], identity, is_trusted=True)

@@ -1,0 +1,1 @@
+"""Organizations: the tree of units and accounts, delegated administrators, and service control policies."""

@@ -1,0 +1,198 @@
+"""Stack sets of an organization: who creates them, where they are deployed, and what happens when accounts move."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sandbox.assembly import Sandbox
+from sandbox.core.account import Account
+from sandbox.services.organizations.organization import STACK_SETS, Organization
+from testing.clients import refusal
+from testing.organizations import MANAGEMENT, new_member, new_organization
+
+FIRST, SECOND = "111111111111", "222222222222"
+TEMPLATE = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "marked"}}}})
+AS_ADMINISTRATOR = {"CallAs": "DELEGATED_ADMIN"}
+
+
+@pytest.fixture
+def organization(sandbox: Sandbox) -> Organization:
+    return new_organization(sandbox)
+
+
+@pytest.fixture
+def unit(organization: Organization) -> str:
+    return organization.add_unit("workloads")
+
+
+def create(sandbox: Sandbox, **settings: Any) -> Any:
+    """Create a service-managed stack set with automatic deployment. Return the client."""
+    client = sandbox.client("cloudformation")
+    wanted: dict[str, Any] = {
+        "StackSetName": "marks",
+        "TemplateBody": TEMPLATE,
+        "PermissionModel": "SERVICE_MANAGED",
+        "AutoDeployment": {"Enabled": True, "RetainStacksOnAccountRemoval": False},
+        "ManagedExecution": {"Active": True},
+        **AS_ADMINISTRATOR,
+    }
+    client.create_stack_set(**wanted | settings)
+    return client
+
+
+def deploy(sandbox: Sandbox, client: Any, targets: dict[str, Any], regions: tuple[str, ...] = ("us-east-1",)) -> None:
+    where = {"StackSetName": "marks", **AS_ADMINISTRATOR}
+    operation = client.create_stack_instances(**where, DeploymentTargets=targets, Regions=list(regions))
+    named = where | {"OperationId": operation["OperationId"]}
+    sandbox.wait_until(
+        lambda: client.describe_stack_set_operation(**named)["StackSetOperation"]["Status"] == "SUCCEEDED"
+    )
+
+
+def instances(client: Any) -> list[tuple[str, str, str]]:
+    found = client.list_stack_instances(StackSetName="marks", **AS_ADMINISTRATOR)["Summaries"]
+    return [(each["Account"], each["Region"], each["Status"]) for each in found]
+
+
+def topics(account: Account, region: str = "us-east-1") -> int:
+    return len(account.client("sns", region).list_topics()["Topics"])
+
+
+def test_set_is_deployed_to_the_accounts_of_a_unit_in_each_region(
+    sandbox: Sandbox, organization: Organization, unit: str
+) -> None:
+    lower = organization.add_unit("lower", unit)
+    first = new_member(sandbox, organization, FIRST, unit)
+    second = new_member(sandbox, organization, SECOND, lower)
+    client = create(sandbox)
+    deploy(sandbox, client, {"OrganizationalUnitIds": [unit]}, ("us-east-1", "eu-west-1"))
+    assert sorted(instances(client)) == sorted(
+        (account, region, "CURRENT") for account in (FIRST, SECOND) for region in ("us-east-1", "eu-west-1")
+    )
+    assert [topics(account, region) for account in (first, second) for region in ("us-east-1", "eu-west-1")] == [1] * 4
+    [summary, _] = client.list_stack_instances(StackSetName="marks", StackInstanceAccount=SECOND, **AS_ADMINISTRATOR)[
+        "Summaries"
+    ]
+    assert summary["OrganizationalUnitId"] == unit
+    # The set belongs to the management account.
+    described = client.describe_stack_set(StackSetName="marks", **AS_ADMINISTRATOR)["StackSet"]
+    assert f":{MANAGEMENT}:stackset/marks:" in described["StackSetARN"]
+    assert refusal(lambda: client.describe_stack_set(StackSetName="marks"))[0] == "StackSetNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("account_filter", "accounts", "expected"),
+    [("DIFFERENCE", [FIRST], [SECOND]), ("INTERSECTION", [FIRST], [FIRST]), ("NONE", [], [FIRST, SECOND])],
+)
+def test_account_filter_limits_the_accounts(
+    sandbox: Sandbox,
+    organization: Organization,
+    unit: str,
+    account_filter: str,
+    accounts: list[str],
+    expected: list[str],
+) -> None:
+    for account_id in (FIRST, SECOND):
+        new_member(sandbox, organization, account_id, unit)
+    client = create(sandbox)
+    targets = {"OrganizationalUnitIds": [unit], "AccountFilterType": account_filter}
+    deploy(sandbox, client, targets | ({"Accounts": accounts} if accounts else {}))
+    assert [account for account, _, _ in instances(client)] == expected
+
+
+def test_set_is_never_deployed_to_the_management_account(sandbox: Sandbox, organization: Organization) -> None:
+    client = create(sandbox)
+    deploy(sandbox, client, {"OrganizationalUnitIds": [organization.root_id]})
+    assert [account for account, _, _ in instances(client)] == [sandbox.account_id]
+
+
+def test_account_that_joins_gets_the_stack_and_one_that_moves_away_loses_it(
+    sandbox: Sandbox, organization: Organization, unit: str
+) -> None:
+    client = create(sandbox)
+    deploy(sandbox, client, {"OrganizationalUnitIds": [unit]})
+    assert instances(client) == []
+    first = new_member(sandbox, organization, FIRST, unit)
+    sandbox.wait_until(lambda: instances(client) == [(FIRST, "us-east-1", "CURRENT")])
+    assert topics(first) == 1
+    organization.move(FIRST, organization.root_id)
+    sandbox.wait_until(lambda: instances(client) == [])
+    assert topics(first) == 0
+
+
+def test_account_that_leaves_the_organization_keeps_its_stack(
+    sandbox: Sandbox, organization: Organization, unit: str
+) -> None:
+    first = new_member(sandbox, organization, FIRST, unit)
+    client = create(sandbox)
+    deploy(sandbox, client, {"OrganizationalUnitIds": [unit]})
+    organization.leave(first)
+    sandbox.wait_until(lambda: instances(client) == [])
+    assert topics(first) == 1
+
+
+def test_without_automatic_deployment_nothing_follows(sandbox: Sandbox, organization: Organization, unit: str) -> None:
+    client = create(sandbox, AutoDeployment={"Enabled": False})
+    deploy(sandbox, client, {"OrganizationalUnitIds": [unit]})
+    new_member(sandbox, organization, FIRST, unit)
+    assert instances(client) == []
+
+
+@pytest.mark.parametrize("call_as", ["SELF", "DELEGATED_ADMIN"])
+def test_account_that_is_no_administrator_creates_no_set(
+    sandbox: Sandbox, organization: Organization, call_as: str
+) -> None:
+    organization.delegated[STACK_SETS].clear()
+    code, message = refusal(lambda: create(sandbox, CallAs=call_as))
+    assert code == "ValidationError"
+    assert message.startswith("You must be the management account or delegated admin account of an organization")
+
+
+def test_template_with_a_transform_is_refused(sandbox: Sandbox, organization: Organization) -> None:
+    template = json.dumps({"Transform": "AWS::Serverless-2016-10-31", **json.loads(TEMPLATE)})
+    assert refusal(lambda: create(sandbox, TemplateBody=template))[0] == "ValidationError"
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [{"Accounts": [FIRST]}, {"OrganizationalUnitIds": ["ou-none-00000000"]}],
+    ids=["accounts", "no such unit"],
+)
+def test_targets_must_be_units_of_the_organization(
+    sandbox: Sandbox, organization: Organization, targets: dict[str, Any]
+) -> None:
+    client = create(sandbox)
+    assert refusal(lambda: deploy(sandbox, client, targets))[0] == "ValidationError"
+
+
+def test_stack_creates_changes_and_deletes_a_set(sandbox: Sandbox, organization: Organization, unit: str) -> None:
+    other = organization.add_unit("other")
+    first = new_member(sandbox, organization, FIRST, unit)
+    second = new_member(sandbox, organization, SECOND, other)
+
+    def template(*units: str) -> str:
+        properties = {
+            "StackSetName": "marks",
+            "PermissionModel": "SERVICE_MANAGED",
+            "CallAs": "DELEGATED_ADMIN",
+            "AutoDeployment": {"Enabled": True, "RetainStacksOnAccountRemoval": False},
+            "TemplateBody": TEMPLATE,
+            "StackInstancesGroup": [
+                {"DeploymentTargets": {"OrganizationalUnitIds": [each]}, "Regions": ["us-east-1"]} for each in units
+            ],
+        }
+        return json.dumps({"Resources": {"Set": {"Type": "AWS::CloudFormation::StackSet", "Properties": properties}}})
+
+    client = sandbox.client("cloudformation")
+    client.create_stack(StackName="hub", TemplateBody=template(unit))
+    client.get_waiter("stack_create_complete").wait(StackName="hub", WaiterConfig={"Delay": 1})
+    assert (topics(first), topics(second)) == (1, 0)
+    client.update_stack(StackName="hub", TemplateBody=template(unit, other))
+    client.get_waiter("stack_update_complete").wait(StackName="hub", WaiterConfig={"Delay": 1})
+    assert (topics(first), topics(second)) == (1, 1)
+    client.delete_stack(StackName="hub")
+    client.get_waiter("stack_delete_complete").wait(StackName="hub", WaiterConfig={"Delay": 1})
+    assert (topics(first), topics(second)) == (0, 0)

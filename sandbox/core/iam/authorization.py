@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
@@ -40,7 +41,26 @@ def needs(account: Account, call: Call) -> tuple[Need, ...]:
         if role is not None and role.permissions_boundary_arn:
             boundary = {"iam:PermissionsBoundary": role.permissions_boundary_arn}
             return tuple(Need(each.action, each.resource, {**each.context, **boundary}) for each in wanted)
-    return wanted
+    return tuple(of_owner(account, each) for each in wanted)
+
+
+def of_owner(account: Account, need: Need) -> Need:
+    """Return the permission with the condition keys about the resource's account, if that is another one.
+
+    *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html, "Properties of
+    the resource"
+    """
+    owner = account.accounts.get(Arn.parse(need.resource).account)
+    if owner is None or owner is account:
+        return need
+    return replace(need, context={**need.context, **_owner_keys(owner)})
+
+
+def _owner_keys(owner: Account) -> dict[str, str | list[str]]:
+    keys: dict[str, str | list[str]] = {"aws:ResourceAccount": owner.account_id}
+    if owner.organization_id:
+        keys["aws:ResourceOrgID"] = owner.organization_id
+    return keys
 
 
 def authorise(account: Account, call: Call, wanted: tuple[Need, ...]) -> None:
@@ -151,6 +171,8 @@ def role_by_name(account: Account, name: str) -> Any | None:
 def request_context(account: Account, call: Call) -> Context:
     """Return the condition keys that every request has. ``account``: the caller's.
 
+    The resource is of the same account, unless the permission says otherwise (``of_owner``).
+
     *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
     caller = call.caller
@@ -168,6 +190,7 @@ def request_context(account: Account, call: Call) -> Context:
         "aws:PrincipalIsAWSService": "false",
         "aws:ViaAWSService": "true" if caller.invoked_by else "false",
         "aws:CurrentTime": account.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **_owner_keys(account),
     }
     if account.organization_id:
         context["aws:PrincipalOrgID"] = account.organization_id

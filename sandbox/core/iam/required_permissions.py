@@ -214,8 +214,9 @@ def _sqs(call: Call, _: ArnOf) -> list[Need]:
 def _events(call: Call, _: ArnOf) -> list[Need]:
     params = call.params
     if call.operation == "PutEvents":
-        buses = {entry.get("EventBusName", "default").rsplit("/", 1)[-1] for entry in params.get("Entries", [])}
-        return [Need("events:PutEvents", _arn(call, "events", f"event-bus/{bus}")) for bus in sorted(buses)]
+        buses = {entry.get("EventBusName", "default") for entry in params.get("Entries", [])}
+        arns = {bus if bus.startswith("arn:") else _arn(call, "events", f"event-bus/{bus}") for bus in buses}
+        return [Need("events:PutEvents", arn) for arn in sorted(arns)]
     if "ResourceARN" in params:
         return [Need(f"events:{call.operation}", params["ResourceARN"], _tag_context(params.get("Tags")))]
     rule = params.get("Rule") or (params.get("Name") if call.operation.endswith("Rule") else None)

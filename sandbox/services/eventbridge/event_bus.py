@@ -157,9 +157,9 @@ def _to_queue(account: Account, delivery: Delivery) -> None:
 
 @target("events")
 def _to_bus(account: Account, delivery: Delivery) -> None:
-    """Put the event on a bus, also of another region, with the target's role, or by leave of the bus's own policy.
+    """Put the event on a bus, also of another region or account, with the target's role, which PutTargets requires.
 
-    A bus of another account requires both. An event of another account is not sent on to a third one.
+    The policy of a bus in another account must let the role in. An event of another account is not sent on to a third.
 
     *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html and eb-cross-account.html
     """
@@ -170,29 +170,29 @@ def _to_bus(account: Account, delivery: Delivery) -> None:
     bus = None if owner is None else events_backends[owner.account_id][region].event_buses.get(name)
     if owner is None or bus is None:
         raise Undeliverable(f"there is no bus {delivery.arn}")
-    documents = [load(bus.policy)] if bus.policy else []
-    role_arn = delivery.target.get("RoleArn")
-    if role_arn:
-        role = authorization.role_by_arn(account, role_arn)
-        # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
-        context = {"aws:SourceAccount": account.account_id, "aws:SourceArn": delivery.rule_arn}
-        if role is None or not trusts(role, "events.amazonaws.com", context):
-            raise Undeliverable(f"EventBridge may not assume {role_arn}")
-        needs = [Need("events:PutEvents", delivery.arn)]
-        if authorization.missing_permission(
-            account, role, needs, service="events.amazonaws.com", operation="events:PutEvents", region=region
-        ):
-            raise Undeliverable(f"{role_arn} may not put events on {delivery.arn}")
-        if owner is not account:
-            if delivery.event["account"] != account.account_id:
-                raise Undeliverable("an event of another account is not sent on to a third one")
-            if not _lets_in(account, bus, role_arn):
-                raise Undeliverable(f"the policy of {bus.arn} does not let {role_arn} in")
-    else:
-        principal = {"Service": "events.amazonaws.com"}
-        if evaluate(documents, "events:PutEvents", delivery.arn, {}, principal) is not Decision.ALLOWED:
-            raise Undeliverable("the target has no role, and the bus's policy does not let EventBridge in")
+    role_arn = delivery.target["RoleArn"]
+    if owner is not account and delivery.event["account"] != account.account_id:
+        raise Undeliverable("an event of another account is not sent on to a third one")
+    _check_role(account, delivery, role_arn, region)
+    if owner is not account and not _lets_in(account, bus, role_arn):
+        raise Undeliverable(f"the policy of {bus.arn} does not let {role_arn} in")
     put(owner, region, json.loads(delivery.payload), name)
+
+
+def _check_role(account: Account, delivery: Delivery, role_arn: str, region: str) -> None:
+    """Refuse a target whose role EventBridge may not assume, or with which it may not put events on the bus.
+
+    *Source:* https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
+    """
+    role = authorization.role_by_arn(account, role_arn)
+    context = {"aws:SourceAccount": account.account_id, "aws:SourceArn": delivery.rule_arn}
+    if role is None or not trusts(role, "events.amazonaws.com", context):
+        raise Undeliverable(f"EventBridge may not assume {role_arn}")
+    needs = [authorization.of_owner(account, Need("events:PutEvents", delivery.arn))]
+    if authorization.missing_permission(
+        account, role, needs, service="events.amazonaws.com", operation="events:PutEvents", region=region
+    ):
+        raise Undeliverable(f"{role_arn} may not put events on {delivery.arn}")
 
 
 def _lets_in(account: Account, bus: Any, principal_arn: str) -> bool:

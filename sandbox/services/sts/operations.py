@@ -88,9 +88,7 @@ def _authorise(account: Account, call: Call, role: Any, owner: Account) -> None:
     """
     caller = call.caller
     need = Need("sts:AssumeRole", role.arn, {"sts:RoleSessionName": call.params["RoleSessionName"]})
-    need.context["aws:ResourceAccount"] = owner.account_id
-    if owner.organization_id:
-        need.context["aws:ResourceOrgID"] = owner.organization_id
+    need = authorization.of_owner(account, need)
     if call.params.get("ExternalId"):
         need.context["sts:ExternalId"] = call.params["ExternalId"]
     call.further_needs.append(need)
@@ -100,9 +98,12 @@ def _authorise(account: Account, call: Call, role: Any, owner: Account) -> None:
         raise _denied(call, role.arn)
     if caller.is_trusted:
         return
-    held = authorization.policies_of(account, caller).decide(need.action, need.resource, context)
+    policies = authorization.policies_of(account, caller)
+    held = policies.decide(need.action, need.resource, context)
     if held is Decision.EXPLICIT_DENY:
-        raise _denied(call, role.arn, " with an explicit deny in an identity-based policy")
+        is_by_organization = policies.is_denied_by_organization(need.action, need.resource, context)
+        kind = "a service control policy" if is_by_organization else "an identity-based policy"
+        raise _denied(call, role.arn, f" with an explicit deny in {kind}")
     is_enough = owner is account and trust.names(role, own, context)
     if held is not Decision.ALLOWED and not is_enough:
         raise _denied(call, role.arn, " because no identity-based policy allows the sts:AssumeRole action")

@@ -13,6 +13,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from testing.accounts import make_rest_stage
 from testing.clients import refusal
+from testing.organizations import caller_with
 
 MEMBER, OUTSIDER, ORGANIZATION = "210987654321", "310987654321", "o-a1b2c3d4e5"
 HUB_ROLE = "arn:aws:iam::123456789012:role/hub"
@@ -148,17 +149,30 @@ def listen(sandbox: Sandbox, condition: dict[str, Any]) -> str:
     return url
 
 
-def forward(account: Account, region: str = "us-east-1", role_name: str = "forward") -> None:
+PUT = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": BUS}
+
+
+def forward(
+    account: Account, region: str = "us-east-1", role_name: str = "forward", put: dict[str, Any] = PUT, **target: Any
+) -> None:
     """Create a rule that sends API Gateway's events of one region to the hub's bus."""
-    put = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": BUS}
     arn = role(account, role_name, {"Principal": {"Service": "events.amazonaws.com"}}, put)
     events = account.client("events", region)
     events.put_rule(Name="stages", EventPattern=json.dumps({"source": ["aws.apigateway"]}))
-    events.put_targets(Rule="stages", Targets=[{"Id": "hub", "Arn": BUS, "RoleArn": arn}])
+    events.put_targets(Rule="stages", Targets=[{"Id": "hub", "Arn": BUS, "RoleArn": arn} | target])
 
 
-def received(sandbox: Sandbox, url: str) -> list[dict[str, Any]]:
-    answer = sandbox.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
+def undelivered(account: Account) -> tuple[str, str]:
+    """Create a queue for events that a rule of the account cannot deliver. Return its ARN and URL."""
+    arn = f"arn:aws:sqs:us-east-1:{account.account_id}:undelivered"
+    send = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
+            "Resource": arn}  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [send]})
+    return arn, account.client("sqs").create_queue(QueueName="undelivered", Attributes={"Policy": policy})["QueueUrl"]
+
+
+def received(account: Account, url: str) -> list[dict[str, Any]]:
+    answer = account.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
     return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
 
@@ -193,6 +207,46 @@ def test_event_whose_sender_the_bus_does_not_let_in_is_lost(
     assert "does not let" in member.dropped_events[-1].reason
 
 
+def with_condition(**keys: str) -> dict[str, Any]:
+    return PUT | {"Condition": {"StringEquals": {key.replace("_", ":"): value for key, value in keys.items()}}}
+
+
+@pytest.mark.parametrize(
+    ("condition", "put", "target", "reason"),
+    [
+        (FORWARDERS, PUT | {"Resource": f"{BUS}-other"}, {}, "may not put events"),
+        (FORWARDERS, with_condition(aws_ResourceOrgID="o-another0000"), {}, "may not put events"),
+        (FORWARDERS, with_condition(aws_ResourceAccount=MEMBER), {}, "may not put events"),
+        ({"StringEquals": {"aws:PrincipalOrgID": "o-another0000"}}, PUT, {}, "does not let"),
+        (FORWARDERS, PUT, {"Arn": f"{BUS}-none"}, "there is no bus"),
+    ],
+)
+def test_event_that_cannot_be_delivered_is_in_the_dead_letter_queue_of_the_sender(
+    sandbox: Sandbox,
+    member: Account,
+    condition: dict[str, Any],
+    put: dict[str, Any],
+    target: dict[str, Any],
+    reason: str,
+) -> None:
+    url = listen(sandbox, condition)
+    queue, dead_letters = undelivered(member)
+    forward(member, put=put, DeadLetterConfig={"Arn": queue}, **target)
+    member.client("apigateway").create_rest_api(name="shop")
+    assert received(sandbox, url) == []
+    assert reason in member.dropped_events[-1].reason
+    assert [event["detail"]["eventName"] for event in received(member, dead_letters)] == ["CreateRestApi"]
+
+
+def test_role_that_may_put_events_on_buses_of_the_organization_only_reaches_the_hub(
+    sandbox: Sandbox, member: Account
+) -> None:
+    url = listen(sandbox, FORWARDERS)
+    forward(member, put=with_condition(aws_ResourceOrgID=ORGANIZATION, aws_ResourceAccount=sandbox.account_id))
+    member.client("apigateway").create_rest_api(name="shop")
+    assert [event["account"] for event in received(sandbox, url)] == [MEMBER]
+
+
 def test_event_of_another_account_is_not_sent_on_to_a_third(sandbox: Sandbox, member: Account) -> None:
     third = sandbox.add_account(OUTSIDER, organization_id=ORGANIZATION)
     url = listen(sandbox, {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}})
@@ -225,3 +279,20 @@ def test_events_are_put_on_a_bus_of_another_account_if_its_policy_allows_it(
     else:
         assert refusal(put)[0] == "AccessDeniedException"
         assert received(sandbox, url) == []
+
+
+@pytest.mark.parametrize(("resource", "is_taken"), [(BUS, True), (BUS.replace("123456789012", MEMBER), False)])
+def test_caller_needs_the_permission_for_the_bus_of_the_other_account(
+    sandbox: Sandbox, member: Account, resource: str, *, is_taken: bool
+) -> None:
+    url = listen(sandbox, {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}})
+    entry = {"Source": "own", "DetailType": "test", "Detail": "{}", "EventBusName": BUS}
+    events = member.client("events", caller=caller_with(member, "sender", PUT | {"Resource": resource}))
+    if is_taken:
+        events.put_events(Entries=[entry])
+    else:
+        code, message = refusal(lambda: events.put_events(Entries=[entry]))
+        assert (code, f"on resource: {BUS} because no identity-based policy" in message) == (
+            "AccessDeniedException", True,
+        )  # fmt: skip
+    assert len(received(sandbox, url)) == is_taken

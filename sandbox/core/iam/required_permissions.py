@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from sandbox.core.call import Need
+from sandbox.core.iam.condition_keys import access_log_context, tag_context
 
 if TYPE_CHECKING:
     from sandbox.core.call import Call
@@ -39,14 +40,6 @@ def _pass_role(role_arn: Any, service: str) -> list[Need]:
     return [Need("iam:PassRole", role_arn, {"iam:PassedToService": service})] if role_arn else []
 
 
-def _tag_context(tags: Any) -> dict[str, str | list[str]]:
-    if isinstance(tags, list):
-        tags = {tag.get("Key", tag.get("key")): tag.get("Value", tag.get("value")) for tag in tags}
-    if not tags:
-        return {}
-    return {"aws:TagKeys": list(tags), **{f"aws:RequestTag/{key}": value for key, value in tags.items()}}
-
-
 def _apigateway(call: Call, _: ArnOf) -> list[Need]:
     """API Gateway's actions are HTTP verbs, its ARNs are paths, without an account.
 
@@ -59,7 +52,7 @@ def _apigateway(call: Call, _: ArnOf) -> list[Need]:
         path = "/tags/" + quote(unquote(arn), safe="")
     resource = f"arn:aws:apigateway:{call.region}::{path}"
     tags = call.params.get("tags") or call.params.get("Tags")
-    needed = [Need(f"apigateway:{call.http_method}", resource, _tag_context(tags))]
+    needed = [Need(f"apigateway:{call.http_method}", resource, tag_context(tags) | access_log_context(call))]
     if call.operation == "UpdateAccount":
         for operation in call.params.get("patchOperations", []):
             if operation.get("path") == "/cloudwatchRoleArn" and operation.get("op") != "remove":
@@ -80,7 +73,7 @@ def _logs(call: Call, _: ArnOf) -> list[Need]:
     params = call.params
     action = f"logs:{call.operation}"
     if call.operation in ("TagResource", "UntagResource", "ListTagsForResource"):
-        return [Need(action, params.get("resourceArn", "*"), _tag_context(params.get("tags")))]
+        return [Need(action, params.get("resourceArn", "*"), tag_context(params.get("tags")))]
     if call.operation in _LOGS_WITHOUT_GROUP:
         return [Need(action, "*")]
     if call.operation in _LOG_DELIVERIES:
@@ -93,11 +86,11 @@ def _logs(call: Call, _: ArnOf) -> list[Need]:
         name = group.split(":log-group:", 1)[-1].removesuffix(":*")
         stream = params.get("logStreamName", "")
         resource = _arn(call, "logs", f"log-group:{name}:log-stream:{stream}")
-        needed.append(Need(action, resource, _tag_context(params.get("tags"))))
+        needed.append(Need(action, resource, tag_context(params.get("tags"))))
         if call.operation == "CreateLogGroup" and params.get("tags"):
             # Either permission will do. *Source:* botocore's documentation of CreateLogGroup.
             tagged = _arn(call, "logs", f"log-group:{name}")
-            needed.append(Need("logs:TagResource", tagged, _tag_context(params["tags"]), or_action="logs:TagLogGroup"))
+            needed.append(Need("logs:TagResource", tagged, tag_context(params["tags"]), or_action="logs:TagLogGroup"))
     return needed
 
 
@@ -132,7 +125,7 @@ def _log_deliveries(call: Call, action: str) -> list[Need]:
     Gateway, and left out.
     *Source:* CloudWatch Logs user guide, "Logging that requires additional permissions [V2]".
     """
-    params, context = call.params, _tag_context(call.params.get("tags"))
+    params, context = call.params, tag_context(call.params.get("tags"))
     if call.operation == "CreateDelivery":
         source = _arn(call, "logs", f"delivery-source:{params['deliverySourceName']}")
         named = [source, params["deliveryDestinationArn"], _arn(call, "logs", "delivery:*")]
@@ -163,7 +156,7 @@ def _iam(call: Call, arn_of: ArnOf) -> list[Need]:
         context["iam:PolicyARN"] = params["PolicyArn"]
     if "PermissionsBoundary" in params:
         context["iam:PermissionsBoundary"] = params["PermissionsBoundary"]
-    context |= _tag_context(params.get("Tags"))
+    context |= tag_context(params.get("Tags"))
     if call.operation.startswith("List") and not any(key.endswith("Name") or key == "PolicyArn" for key in params):
         return [Need(action, "*")]
     if call.operation == "SimulatePrincipalPolicy":
@@ -204,7 +197,7 @@ def _sqs(call: Call, _: ArnOf) -> list[Need]:
         return needed
     name = call.params.get("QueueName") or call.params.get("QueueUrl", "").rsplit("/", 1)[-1]
     resource = _arn(call, "sqs", name) if name else "*"
-    tags = _tag_context(call.params.get("tags"))
+    tags = tag_context(call.params.get("tags"))
     needed = [Need(f"sqs:{call.operation.removesuffix('Batch')}", resource, tags)]
     if call.operation == "CreateQueue" and tags:  # *Source:* botocore's documentation of CreateQueue
         needed.append(Need("sqs:TagQueue", resource, tags))
@@ -218,12 +211,12 @@ def _events(call: Call, _: ArnOf) -> list[Need]:
         arns = {bus if bus.startswith("arn:") else _arn(call, "events", f"event-bus/{bus}") for bus in buses}
         return [Need("events:PutEvents", arn) for arn in sorted(arns)]
     if "ResourceARN" in params:
-        return [Need(f"events:{call.operation}", params["ResourceARN"], _tag_context(params.get("Tags")))]
+        return [Need(f"events:{call.operation}", params["ResourceARN"], tag_context(params.get("Tags")))]
     rule = params.get("Rule") or (params.get("Name") if call.operation.endswith("Rule") else None)
     if rule:
         bus = params.get("EventBusName", "default").rsplit("/", 1)[-1]
         resource = f"rule/{rule}" if bus == "default" else f"rule/{bus}/{rule}"
-        tags = _tag_context(params.get("Tags"))
+        tags = tag_context(params.get("Tags"))
         needed = [Need(f"events:{call.operation}", _arn(call, "events", resource), tags)]
         if tags:  # *Source:* botocore's documentation of PutRule
             needed.append(Need("events:TagResource", _arn(call, "events", resource), tags))
@@ -295,7 +288,7 @@ def _cloudwatch(call: Call, _: ArnOf) -> list[Need]:
 
 def _scheduler(call: Call, _: ArnOf) -> list[Need]:
     """A schedule is named by its group and itself; groups alone can have tags."""
-    action, tags = f"scheduler:{call.operation}", _tag_context(call.params.get("Tags"))
+    action, tags = f"scheduler:{call.operation}", tag_context(call.params.get("Tags"))
     if "ResourceArn" in call.params:
         return [Need(action, call.params["ResourceArn"], tags)]
     group, name = call.params.get("GroupName", "default"), call.params.get("Name")

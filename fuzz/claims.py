@@ -99,14 +99,14 @@ def check_message(body: str) -> None:
 def check_work(body: str) -> None:
     """Check that a message of SweepQueue names APIs of a managed region, starts a sweep, or is unreadable."""
     try:
-        work = Work.from_message(body, REGIONS)
+        work = Work.from_message(body, REGIONS, ACCOUNT)
     except UnreadableWorkError as error:
         assert len(str(error)) < 500
         return
-    if work is not None:
+    if isinstance(work, Work):
         assert work.region in REGIONS
         assert all(API_ID.match(api.api_id) for api in work.apis or ())
-        assert Work.from_message(work.to_message(), REGIONS) == work
+        assert Work.from_message(work.to_message(), REGIONS, ACCOUNT) == work
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

@@ -107,7 +107,7 @@ class Sandbox(Account):
             service.start()
         return account
 
-    def _answer(self, environ: dict[str, Any], speaker: Caller) -> Answer:
+    def _answer(self, environ: dict[str, Any], speaker: Caller | None) -> Answer:
         return self.gateway.answer(environ, speaker)
 
     # ---- start and stop

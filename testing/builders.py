@@ -84,6 +84,7 @@ ENVIRONMENT = {
     "SWEEP_QUEUE_URL": DEPLOYMENT.queues.sweep_queue_url,
     "SWEEP_RATE": "4",
     "MISSING_LOG_GROUP_MINUTES": "60",
+    "ENVIRONMENTS": "2",
 }
 
 

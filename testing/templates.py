@@ -1,4 +1,4 @@
-"""template.yaml and forwarders.yaml as values, and what tests of both ask about them."""
+"""The templates as values, and what tests ask about them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ ROOT = Path(__file__).parent.parent
 TEMPLATE = templates.parse_source((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 FORWARDERS = templates.parse((ROOT / "forwarders.yaml").read_text())
-#: The rules in further regions, by logical id.
-FORWARDING_RULES: dict[str, Any] = {
-    name: rule for name, rule in FORWARDERS["Resources"].items() if rule["Type"] == "AWS::Events::Rule"
-}
+MEMBERS = templates.parse((ROOT / "members.yaml").read_text())
+ENFORCEMENT = templates.parse((ROOT / "enforcement.yaml").read_text())
+
+
+def rules_of(template: dict[str, Any]) -> dict[str, Any]:
+    """Return the rules of a template, by logical id."""
+    return {name: rule for name, rule in template["Resources"].items() if rule["Type"] == "AWS::Events::Rule"}
+
+
+#: The rules in further regions.
+FORWARDING_RULES = rules_of(FORWARDERS)
 
 
 def resolved(value: Any) -> Any:
@@ -30,8 +37,9 @@ def resolved(value: Any) -> Any:
         case {"Ref": str(name)}:
             return name
         case {"Fn::Sub": str(text)}:
-            name = TEMPLATE["Parameters"]["LogRoleName"]["Default"]
-            return text.replace("${EnforceRole.Arn}", OWN_ROLE_ARN).replace("${LogRoleName}", name)
+            values = {name: str(TEMPLATE["Parameters"][name]["Default"]) for name in ("LogRoleName", "RolePath")}
+            values |= {"EnforceRole.Arn": OWN_ROLE_ARN, "AWS::StackName": "log-keeper"}
+            return re.sub(r"\$\{([\w.:]+)\}", lambda match: values.get(match[1], match[0]), text)
         case dict():
             return {key: resolved(inner) for key, inner in value.items()}
         case list():
@@ -48,14 +56,20 @@ def pattern(rule: str) -> dict[str, Any]:
 
 
 def rules_with_patterns() -> list[str]:
-    """Return the logical ids of the rules in the stack's own region that have a pattern, and no schedule."""
-    return [name for name, resource in RESOURCES.items() if "EventPattern" in resource.get("Properties", {})]
+    """Return the logical ids of the rules on the account's own bus that have a pattern, and no schedule."""
+    rules = {name: rule["Properties"] for name, rule in rules_of(TEMPLATE).items()}
+    return [name for name, rule in rules.items() if "EventPattern" in rule and "EventBusName" not in rule]
 
 
-def statements() -> list[dict[str, Any]]:
-    """Return the statements of all policies of roles."""
+def hub_rules() -> list[str]:
+    """Return the logical ids of the rules on the bus for events of the organization's other accounts."""
+    return [name for name, rule in rules_of(TEMPLATE).items() if "EventBusName" in rule["Properties"]]
+
+
+def statements(template: dict[str, Any] = TEMPLATE) -> list[dict[str, Any]]:
+    """Return the statements of all policies of the template's roles."""
     found: list[dict[str, Any]] = []
-    for resource in RESOURCES.values():
+    for resource in template["Resources"].values():
         match resource:
             case {"Type": "AWS::IAM::Role", "Properties": properties}:
                 for policy in properties.get("Policies", []):

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from log_keeper.aws.errors import error_code
 from log_keeper.events.cloudtrail import cause_of, read_event
 from log_keeper.events.hints import ApiNamed, DeliveryNamed, Ignored, LogRoleNamed, StageNamed, StagesTagged
-from log_keeper.events.sweep_work import Work
+from log_keeper.events.sweep_work import Start, Work
 from log_keeper.stages import ApiVersion
 from tools.aws_session import ToolError, printable
 
@@ -155,8 +155,8 @@ def _in_words(body: str) -> tuple[str, str, str]:
     try:
         match json.loads(body):
             case {"region": str() as region, "apis": _}:
-                work = Work.from_message(body, (region,))
-                left = "" if work is None or work.apis is None else f", the last {len(work.apis)} APIs"
+                work = Work.from_message(body, (region,), "")
+                left = "" if isinstance(work, Start) or work.apis is None else f", the last {len(work.apis)} APIs"
                 return "sweep", region + left, ""
             case {"detail-type": "Scheduled Event" | "CloudFormation Stack Status Change" as detail_type}:
                 return detail_type, "starts a sweep", ""

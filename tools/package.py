@@ -35,7 +35,10 @@ def services(package: Path) -> set[str]:
     made = [
         call.args[0]
         for call in ast.walk(ast.parse((package / "log_keeper" / "aws" / "clients.py").read_text()))
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "_client"
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "_client"
+        and isinstance(call.args[0], ast.Constant)
     ]
     if not made:
         raise ValueError(f"{package}: no client is created in log_keeper/aws/clients.py.")

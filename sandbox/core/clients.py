@@ -17,6 +17,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.loaders import Loader, create_loader
 from moto.core.request import Request
 
+from sandbox.core import wire
 from sandbox.core.call import Answer, Caller, NoAnswerError, Silence
 
 if TYPE_CHECKING:
@@ -32,9 +33,12 @@ class KilledError(BaseException):
 
 
 class Clients:
-    """Creates the clients of one account. ``answer`` answers a request: WSGI's environment, and who speaks."""
+    """Creates the clients of the accounts.
 
-    def __init__(self, answer: Callable[[dict[str, Any], Caller], Answer]) -> None:
+    ``answer`` answers a request: WSGI's environment, and who speaks; None: the owner of the key that signed it.
+    """
+
+    def __init__(self, answer: Callable[[dict[str, Any], Caller | None], Answer]) -> None:
         self._answer = answer
         self._clients: dict[tuple[Any, ...], Any] = {}
 
@@ -66,8 +70,11 @@ class Clients:
         environ = built.environ | {"REMOTE_ADDR": "127.0.0.1"}
         path = request.url.split("://", 1)[1]
         environ["RAW_URI"] = environ["REQUEST_URI"] = path[path.index("/") :] if "/" in path else "/"
+        # A program that has assumed a role signs with the keys of that role.
+        signed = wire.credential(environ)
+        is_own = signed is None or signed[0] == ACCESS_KEY
         try:
-            answer = self._answer(environ, speaker)
+            answer = self._answer(environ, speaker if is_own else None)
         except NoAnswerError as error:
             raise _SILENCES[error.silence](request.url) from error
         return AWSResponse(request.url, answer.status, HTTPHeaders.from_pairs(answer.headers), _Raw(answer.body))

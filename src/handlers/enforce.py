@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from handlers.runtime import Time, entry_point, logger, metrics
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.pace import ENVIRONMENTS, Pace
-from log_keeper.enforcement import Enforcer
-from log_keeper.events.cloudtrail import cause_of, read_event
-from log_keeper.events.hints import Cause, Hint, UnreadableEventError
-from log_keeper.following import Follower
+from log_keeper.aws.pace import Pace
+from log_keeper.events.cloudtrail import cause_of
+from log_keeper.events.hints import Hint, UnreadableEventError
+from log_keeper.governed_accounts import GovernedAccounts
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
 from log_keeper.time_budget import TimeBudget
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     import boto3
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-#: Calls to API Gateway that an execution environment can make at once after a pause. Most changes are processed without
+#: Calls to API Gateway that all environments together make at once after a pause: most changes are processed without
 #: waiting, and half of the account's burst of 40 calls remains for its owner.
-_BURST = 10
+_BURST = 20
 
 #: The answer to Lambda's SQS event source: the messages to deliver again. Powertools' batch processor does it too, but
 #: imports asyncio and all types of events: a tenth of the whole cold start.
@@ -37,14 +36,13 @@ class EnforceHandler:
 
     def __init__(self, settings: Settings, session: boto3.Session | None = None, time: Time | None = None) -> None:
         time = time or Time()
-        self._deployment = settings.deployment
+        deployment = settings.deployment
         self._budget = TimeBudget(time.sleep)
-        self._reporter = Reporter(logger, metrics)
-        rate = self._deployment.sweep_rate / ENVIRONMENTS
-        new_pace = functools.partial(Pace, rate, burst=_BURST, clock=time.monotonic, sleep=self._budget)
+        self._reporter = Reporter(logger, metrics, deployment.account.account_id)
+        rate, burst = deployment.sweep_rate / deployment.environments, _BURST // deployment.environments
+        new_pace = functools.partial(Pace, rate, burst=burst, clock=time.monotonic, sleep=self._budget)
         clients = Clients(new_pace, session, before_each_try=self._budget.require)
-        enforcer = Enforcer(clients, settings, time.now, self._budget)
-        self._follower = Follower(clients, enforcer, self._reporter, time.now)
+        self._accounts = GovernedAccounts(clients, settings, self._reporter, time.now, time.monotonic, self._budget)
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> BatchAnswer | None:
         """Process one batch: evaluate and remediate each stage it names. Return the messages to deliver again.
@@ -54,7 +52,8 @@ class EnforceHandler:
         self._budget.begin(context.get_remaining_time_in_millis)
         try:
             if "Records" not in event:
-                self._follower.follow(*self._read(event))
+                governed = self._accounts.of_event(event)
+                governed.follower.follow(governed.read(event), cause_of(event))
                 return None
             return {"batchItemFailures": [{"itemIdentifier": name} for name in self._failed(event["Records"])]}
         finally:
@@ -62,22 +61,20 @@ class EnforceHandler:
 
     def _failed(self, records: Iterable[dict[str, Any]]) -> Iterator[str]:
         """Process each message of the batch; yield the ids of those that failed."""
-        followed: set[Hint] = set()
+        followed: set[tuple[str, Hint]] = set()
         for record in records:
             try:
-                hint, cause = self._read(_json(record["body"]))
+                event: Any = _json(record["body"])
+                governed = self._accounts.of_event(event)
+                hint = governed.read(event)
                 # All messages of the batch are older than this moment: one reading of a stage is enough for all.
-                if hint not in followed:
-                    self._follower.follow(hint, cause)
-                    followed.add(hint)
+                key = governed.deployment.account.account_id, hint
+                if key not in followed and not self._accounts.postpones(governed, event, record["body"]):
+                    governed.follower.follow(hint, cause_of(event))
+                    followed.add(key)
             except Exception as error:  # noqa: BLE001 - reported, and answered to Lambda, which delivers it again
                 self._reporter.message_failed(error, record["messageId"])
                 yield record["messageId"]
-
-    def _read(self, event: Any) -> tuple[Hint, Cause]:
-        own, account = self._deployment.own_role_arn, self._deployment.account.account_id
-        hint = read_event(event, account=account, regions=self._deployment.regions, own_role_arn=own)
-        return hint, cause_of(event)
 
 
 def _json(body: str) -> object:

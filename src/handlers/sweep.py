@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 from handlers.runtime import Time, entry_point, logger, metrics
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
-from log_keeper.aws.sweep_queue import send_works
-from log_keeper.events.sweep_work import Work
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
-from log_keeper.sweep import Sweep
+from log_keeper.sweeps import Sweeps
 
 if TYPE_CHECKING:
     import boto3
@@ -27,25 +25,14 @@ class SweepHandler:
     """Handles the invocations of one execution environment, and keeps what they share."""
 
     def __init__(self, settings: Settings, session: boto3.Session | None = None, time: Time | None = None) -> None:
-        self._time = time = time or Time()
-        self._settings, self._deployment = settings, settings.deployment
-        new_pace = functools.partial(Pace, self._deployment.sweep_rate, clock=time.monotonic, sleep=time.sleep)
-        self._clients = Clients(new_pace, session)
-        self._reporter = Reporter(logger, metrics)
+        time = time or Time()
+        new_pace = functools.partial(Pace, settings.deployment.sweep_rate, clock=time.monotonic, sleep=time.sleep)
+        reporter = Reporter(logger, metrics, settings.deployment.account.account_id)
+        self._sweeps = Sweeps(Clients(new_pace, session), settings, reporter, time.now)
 
     def handle_message(self, body: str, context: LambdaContext) -> None:
         """Do the work that the message asks for; send what remains of it to SweepQueue. Raises its errors."""
-        work = Work.from_message(body, self._deployment.regions)
-        if work is None:
-            send_works(self._clients, self._deployment, map(Work, self._deployment.regions))
-            return
-        report = functools.partial(self._reporter.evaluated, is_audit=self._deployment.is_audit)
-        has_time = lambda: context.get_remaining_time_in_millis() > _RESERVE  # noqa: E731
-        swept = Sweep(self._clients, self._settings, self._time.now, has_time, report).run(work)
-        self._reporter.sweep_finished(swept)
-        send_works(self._clients, self._deployment, () if swept.left is None else (swept.left,))
-        if swept.errors:
-            raise ExceptionGroup(f"not all of {work.region} could be read", swept.errors)
+        self._sweeps.handle(body, lambda: context.get_remaining_time_in_millis() > _RESERVE)
 
 
 @functools.cache

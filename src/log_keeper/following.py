@@ -30,9 +30,20 @@ from log_keeper.time_budget import OutOfTimeError
 
 
 class Follower:
-    """Does the work that an event leads to, and reports it. ``clock``: returns the time now, with its zone."""
+    """Does the work that events of one account lead to, and reports it.
 
-    def __init__(self, clients: Clients, enforcer: Enforcer, reporter: Reporter, clock: Callable[[], datetime]) -> None:
+    ``clock``: returns the time now, with its zone.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        enforcer: Enforcer,
+        reporter: Reporter,
+        clock: Callable[[], datetime],
+        account_id: str,
+    ) -> None:
+        self._account_id = account_id
         self._clients = clients
         self._enforcer = enforcer
         self._reporter = reporter
@@ -81,7 +92,7 @@ class Follower:
             self._reporter.stage_failed(ref)
             raise
         if role is not None:
-            self._reporter.log_role(ref.region, role)
+            self._reporter.log_role(ref.region, role, ref.account)
         self._reporter.stage(result, cause, self._clock())
         self._publish(result, cause)
         self._raise_errors(ref, result)
@@ -96,7 +107,7 @@ class Follower:
 
     def _ensure_valid_role(self, region: str) -> None:
         try:
-            self._reporter.log_role(region, self._enforcer.log_roles.ensure_valid(region))
+            self._reporter.log_role(region, self._enforcer.log_roles.ensure_valid(region), self._account_id)
         except ClientError as error:
             # A disabled region has no stages; the sweep reports it.
             if not is_region_disabled(error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -38,11 +38,15 @@ _ROLE_METRICS = {
 
 
 class Reporter:
-    """Writes one structured log line and one metric for each thing that happened."""
+    """Writes one structured log line and one metric for each thing that happened.
 
-    def __init__(self, logger: Logger, metrics: Metrics) -> None:
+    ``own_account``: lines about another account have its ID. Metrics have no account: each one would cost extra.
+    """
+
+    def __init__(self, logger: Logger, metrics: Metrics, own_account: str = "") -> None:
         self._logger = logger
         self._metrics = metrics
+        self._own_account = own_account
         self._counts: Counter[str] = Counter()
 
     def stage(self, result: Result, cause: Cause | None = None, now: datetime | None = None) -> None:
@@ -58,8 +62,15 @@ class Reporter:
             self._metrics.add_metric(name="SecondsToCompliance", unit=MetricUnit.Seconds, value=seconds)
         self._counts["Findings"] += len(result.findings)
         self._logger.info(
-            f"Stage {result.outcome}", **result.to_dict(), cause=None if cause is None else cause.to_dict()
+            f"Stage {result.outcome}",
+            **result.to_dict(),
+            cause=None if cause is None else cause.to_dict(),
+            **self._other_account(result.ref.account),
         )
+
+    def _other_account(self, account_id: str | None) -> dict[str, Any]:
+        """Return the field of a log line that names the account, if it is not the stack's own."""
+        return {} if account_id in (None, self._own_account) else {"accountId": account_id}
 
     def evaluated(self, evaluation: Evaluation, *, is_audit: bool) -> None:
         """Report an evaluation of a sweep: each finding; in Audit mode also each stage that is not compliant."""
@@ -67,7 +78,7 @@ class Reporter:
             self.stage(Result.evaluated(evaluation))
         else:
             for finding in evaluation.findings:
-                self._finding(evaluation.stage.ref.region, finding)
+                self._finding(evaluation.stage.ref.region, finding, evaluation.stage.ref.account)
 
     def sweep_finished(self, swept: Swept) -> None:
         """Report what a sweep has found: one line for each protocol, and findings about the region.
@@ -83,23 +94,34 @@ class Reporter:
             }
             if swept.is_whole:
                 self._put_by_protocol(swept.region, protocol, counts)
-            self._logger.info("Swept", region=swept.region, protocol=protocol, counts=counts)
+            account = self._other_account(swept.account)
+            self._logger.info("Swept", region=swept.region, protocol=protocol, counts=counts, **account)
         if not swept.has_events:
             self._logger.info(
                 "Only the sweep finds changes in this region: EventBridge has no cross-region event buses there",
                 region=swept.region,
             )
         for finding in swept.findings:
-            self._finding(swept.region, finding)
+            self._finding(swept.region, finding, swept.account)
         if swept.role is not None:
-            self.log_role(swept.region, swept.role)
+            self.log_role(swept.region, swept.role, swept.account)
         if swept.is_complete:
             self._counts["RegionsSwept"] += 1
         self.flush()
 
-    def _finding(self, region: str, finding: Finding) -> None:
+    def organization_finding(self, account_id: str, region: str, finding: Finding) -> None:
+        """Report a finding about a member account that no sweep of the account can report."""
+        self._finding(region, finding, account_id)
+
+    def _finding(self, region: str, finding: Finding, account_id: str | None) -> None:
         self._counts["Findings"] += 1
-        self._logger.warning("Finding", region=region, problem=finding.problem, detail=finding.detail)
+        self._logger.warning(
+            "Finding",
+            region=region,
+            problem=finding.problem,
+            detail=finding.detail,
+            **self._other_account(account_id),
+        )
 
     def stage_failed(self, ref: StageRef) -> None:
         """Count a stage whose remediation failed. ``message_failed`` writes the log line."""
@@ -116,12 +138,17 @@ class Reporter:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
         metrics.flush_metrics()
 
-    def log_role(self, region: str, role: AccountRole) -> None:
-        """Report the status of the account's log role in a region."""
+    def log_role(self, region: str, role: AccountRole, account_id: str | None = None) -> None:
+        """Report the status of an account's log role in a region. ``account_id``: None for the stack's own account."""
         if role.status in _ROLE_METRICS:
             self._counts[_ROLE_METRICS[role.status]] += 1
         self._logger.info(
-            f"Log role {role.status}", region=region, roleArn=role.role_arn, fault=role.fault, limits=role.limits
+            f"Log role {role.status}",
+            region=region,
+            roleArn=role.role_arn,
+            fault=role.fault,
+            limits=role.limits,
+            **self._other_account(account_id),
         )
 
     def ignored(self, ignored: Ignored) -> None:

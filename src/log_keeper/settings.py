@@ -56,6 +56,22 @@ class Forwarding(NamedTuple):
     stack_set: str
 
 
+class Organization(NamedTuple):
+    """The organization whose member accounts are governed, besides the stack's own account.
+
+    ``member_read_role``, ``member_remediate_role``: path and name of the roles in each member account. Only the second
+    may change anything. ``members_stack_set``, ``enforce_stack_set``: the stack sets that create these roles; the
+    second is None if no account is enforced. ``rules``: names of the rules in each managed region of a member account.
+    """
+
+    id: str
+    member_read_role: str
+    member_remediate_role: str
+    members_stack_set: str
+    enforce_stack_set: str | None
+    rules: tuple[str, ...]
+
+
 class Deployment(NamedTuple):
     """How Log Keeper is deployed in the account.
 
@@ -64,6 +80,9 @@ class Deployment(NamedTuple):
     ``sweep_rate``: API Gateway calls per second.
     ``missing_log_group_minutes``: for how long an access log destination that its owner chose can be missing before it
     is replaced.
+    ``organization``: None if Log Keeper governs its own account only. ``environments``: the execution environments of
+    the Enforce function that run at once (MaximumConcurrency in the template) and share the rate.
+    ``is_member``: ``account`` is a member account; the stack is in another one, the hub.
     """
 
     account: Account
@@ -76,6 +95,33 @@ class Deployment(NamedTuple):
     forwarding: Forwarding
     sweep_rate: int
     missing_log_group_minutes: int
+    organization: Organization | None = None
+    environments: int = 2
+    is_member: bool = False
+
+    def in_member(self, organization: Organization, account_id: str, *, is_audit: bool) -> Deployment:
+        """Return the deployment as it is for a member account. Queues and schedules stay those of the hub.
+
+        A log role and a permissions boundary of the hub's account are those of the same name in the member account.
+        """
+        hub, partition = self.account
+        log_role = self.log_role._replace(
+            arn=_in_account(self.log_role.arn, hub, account_id),
+            boundary_arn=_in_account(self.log_role.boundary_arn, hub, account_id),
+        )
+        return self._replace(
+            account=Account(account_id, partition),
+            own_role_arn=f"arn:{partition}:iam::{account_id}:role{organization.member_remediate_role}",
+            is_audit=is_audit,
+            log_role=log_role,
+            forwarding=self.forwarding._replace(rules=organization.rules),
+            is_member=True,
+        )
+
+
+def _in_account(arn: str | None, hub: str, account_id: str) -> str | None:
+    """Return the ARN with the member account in place of the hub's. ARNs of AWS's own policies stay as they are."""
+    return None if arn is None else arn.replace(f":{hub}:", f":{account_id}:", 1)
 
 
 class Settings(NamedTuple):
@@ -131,6 +177,21 @@ def _deployment(variables: _Variables) -> Deployment:
         ),
         sweep_rate=variables.number("SWEEP_RATE"),
         missing_log_group_minutes=variables.number("MISSING_LOG_GROUP_MINUTES"),
+        organization=_organization(variables),
+        environments=variables.number("ENVIRONMENTS"),
+    )
+
+
+def _organization(variables: _Variables) -> Organization | None:
+    if (organization_id := variables.optional("ORGANIZATION_ID")) is None:
+        return None
+    return Organization(
+        id=organization_id,
+        member_read_role=variables.text("MEMBER_READ_ROLE"),
+        member_remediate_role=variables.text("MEMBER_REMEDIATE_ROLE"),
+        members_stack_set=variables.text("MEMBERS_STACK_SET"),
+        enforce_stack_set=variables.optional("ENFORCE_STACK_SET"),
+        rules=variables.names("FORWARDING_RULES"),
     )
 
 

@@ -30,6 +30,7 @@ from log_keeper.stages import Api, Protocol
 class Swept:
     """What the sweep of a region, or of a part of it, has found. Of stages it has only numbers.
 
+    ``account``: the member account; None for the stack's own account.
     ``has_events``: Log Keeper receives events of the region. ``left``: the work that remains: APIs that there was no
     time for, and APIs that could not be read. ``errors``: why the whole work must be done again.
     ``is_whole``: it is a part of a sweep of all APIs.
@@ -43,6 +44,7 @@ class Swept:
     left: Work | None = None
     errors: list[Exception] = field(default_factory=list)
     is_whole: bool = True
+    account: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -81,7 +83,7 @@ class Sweep:
 
         Raises BotoCoreError and ClientError if the APIs could not be listed.
         """
-        swept = Swept(work.region, is_whole=work.protocol is None)
+        swept = Swept(work.region, is_whole=work.protocol is None, account=work.account)
         inventory = Inventory(self._clients, self._deployment.account, work.region, self._settings.policy)
         apis = work.apis
         if apis is None:
@@ -130,7 +132,7 @@ class Sweep:
         if unread and len(unread) == len(started):
             swept.errors += unread.values()  # otherwise the same APIs would remain again and again
         elif left or unread:
-            swept.left = Work(work.region, (*left, *unread), work.protocol)
+            swept.left = Work(work.region, (*left, *unread), work.protocol, work.account)
 
     def _check_region(self, swept: Swept) -> None:
         """Check the region's trail, and what forwards the events of another region."""
@@ -143,7 +145,7 @@ class Sweep:
         except (BotoCoreError, ClientError) as error:
             swept.errors.append(error)
         try:
-            if swept.region != self._deployment.regions[0]:
+            if swept.region != self._deployment.regions[0] or self._deployment.is_member:
                 swept.findings += check_forwarding(self._clients, self._deployment, swept.region)
         except (BotoCoreError, ClientError) as error:
             swept.errors.append(error)

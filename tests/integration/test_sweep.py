@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
-from log_keeper.events.sweep_work import UnreadableWorkError, Work
+from log_keeper.events.sweep_work import Start, UnreadableWorkError, Work
 from log_keeper.inventory import Count
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
@@ -22,7 +22,7 @@ from log_keeper.sweep import Sweep, Swept
 from sandbox.assembly import Sandbox
 from sandbox.core.faults import Fault, FaultType
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage, v2_arn
-from testing.builders import sample, settings_with
+from testing.builders import ACCOUNT, sample, settings_with
 from testing.published import Refusal
 
 
@@ -75,7 +75,7 @@ def test_apis_without_time_are_swept_with_another_message(sandbox: Sandbox, sett
         rounds += 1
         if part.left is None:
             break
-        again = Work.from_message(part.left.to_message(), settings.deployment.regions)
+        again = Work.from_message(part.left.to_message(), settings.deployment.regions, ACCOUNT)
         assert again is not None
         work = again
     assert sorted(found) == sorted(names)
@@ -198,11 +198,14 @@ def test_region_that_denies_the_lists_is_swept_again(sandbox: Sandbox, settings:
 @pytest.mark.parametrize("body", ["[]", "7", '{"region": "eu-north-1", "apis": null}', "{}", '{"region": "us-east-1"}'])
 def test_message_that_is_not_for_a_sweep_is_refused(settings: Settings, body: str) -> None:
     with pytest.raises((TypeError, ValueError)):
-        Work.from_message(body, settings.deployment.regions)
+        Work.from_message(body, settings.deployment.regions, ACCOUNT)
 
 
 def test_any_event_starts_a_sweep_of_all_regions(settings: Settings) -> None:
-    assert Work.from_message('{"detail-type": "Scheduled Event", "detail": {}}', settings.deployment.regions) is None
+    assert (
+        Work.from_message('{"detail-type": "Scheduled Event", "detail": {}}', settings.deployment.regions, ACCOUNT)
+        == Start()
+    )
 
 
 def test_stage_without_execution_logs_does_not_count_as_opted_in(sandbox: Sandbox, settings: Settings) -> None:
@@ -222,13 +225,15 @@ def test_change_of_the_accounts_policy_starts_a_sweep_of_the_http_apis_of_its_re
     names = {make_http_stage(sandbox), make_http_stage(sandbox)}
     make_rest_stage(sandbox)
     make_websocket_stage(sandbox)
-    work = Work.from_message(json.dumps(sample("delete-resource-policy-of-account")), settings.deployment.regions)
+    work = Work.from_message(
+        json.dumps(sample("delete-resource-policy-of-account")), settings.deployment.regions, ACCOUNT
+    )
     assert work is not None
     found: list[str] = []
     clock = Clock()
     first = swept(settings, work, clock, apis=1, tell=lambda evaluation: found.append(evaluation.stage.ref.api_id))
     assert first.left is not None
-    rest = Work.from_message(first.left.to_message(), settings.deployment.regions)
+    rest = Work.from_message(first.left.to_message(), settings.deployment.regions, ACCOUNT)
     assert rest is not None
     last = swept(settings, rest, clock, tell=lambda evaluation: found.append(evaluation.stage.ref.api_id))
     assert (sorted(found), last.left) == (sorted(names), None)
@@ -240,10 +245,10 @@ def test_change_of_the_accounts_policy_starts_a_sweep_of_the_http_apis_of_its_re
 def test_change_of_the_accounts_policy_in_another_region_is_refused(settings: Settings) -> None:
     event = sample("delete-resource-policy-of-account") | {"region": "eu-north-1"}
     with pytest.raises(UnreadableWorkError):
-        Work.from_message(json.dumps(event), settings.deployment.regions)
+        Work.from_message(json.dumps(event), settings.deployment.regions, ACCOUNT)
 
 
 def test_message_of_the_previous_version_starts_a_whole_sweep(settings: Settings) -> None:
-    work = Work.from_message('{"region": "us-east-1", "apis": [["a1", "HTTP"]]}', settings.deployment.regions)
-    assert work is not None
+    work = Work.from_message('{"region": "us-east-1", "apis": [["a1", "HTTP"]]}', settings.deployment.regions, ACCOUNT)
+    assert isinstance(work, Work)
     assert work.protocol is None

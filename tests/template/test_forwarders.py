@@ -63,7 +63,7 @@ def test_stack_set_and_queue_of_forwarders_have_the_same_names_wherever_they_are
         ("cn-north-1", "cn-northwest-1", False),
     ],
 )
-def testnothing_is_forwarded_where_event_buses_do_not_cross_regions(
+def test_nothing_is_forwarded_where_event_buses_do_not_cross_regions(
     region: str, regions: str, *, forwards: bool
 ) -> None:
     """Further regions are managed there all the same: Log Keeper may change stages in them."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from testing.templates import RESOURCES, ROOT, TEMPLATE, actions, rows, statements
+from testing.templates import ENFORCEMENT, MEMBERS, RESOURCES, ROOT, TEMPLATE, actions, rows, statements
 from tools import translate
 
 #: Statements on every resource, because none of their actions takes a resource.
@@ -26,24 +26,32 @@ def test_statement_has_no_more_wildcards_than_aws_requires(statement: dict[str, 
     assert "NotResource" not in statement
 
 
-#: Policies that exist in Audit mode too, and the beginnings of their actions.
-READING = {"ReadPolicy"}
-READS = ("Get", "Describe", "List", "Simulate", "GET")
+#: Policies that exist in Audit mode too, and the beginnings of their actions. One lets the functions assume the role
+#: that reads in other accounts, and send messages to the stack's own queue.
+READING = {"ReadPolicy", "GovernMembersPolicy"}
+READS = ("Get", "Describe", "List", "Simulate", "GET", "AssumeRole", "SendMessage")
 
 
 def test_audit_mode_has_no_permission_to_change_anything() -> None:
     for name, resource in RESOURCES.items():
         is_of_functions = {"Ref": "EnforceRole"} in resource["Properties"].get("Roles", [])
         if resource["Type"] == "AWS::IAM::Policy" and is_of_functions and name not in READING:
-            assert resource["Condition"] in ("Enforces", "CreatesLogRole")
-    for statement in RESOURCES["ReadPolicy"]["Properties"]["PolicyDocument"]["Statement"]:
+            assert resource["Condition"] in ("Enforces", "CreatesLogRole", "RemediatesMembers")
+    for condition in ("CreatesLogRole", "RemediatesMembers"):
+        assert {"Condition": "Enforces"} in TEMPLATE["Conditions"][condition]["Fn::And"]
+    for statement in (
+        each for name in READING for each in RESOURCES[name]["Properties"]["PolicyDocument"]["Statement"]
+    ):
         assert all(action.split(":")[1].startswith(READS) for action in actions(statement))
+        if statement["Sid"] == "AssumeReadRoles":
+            assert statement["Resource"]["Fn::Sub"].endswith("-member-read")
 
 
 def test_page_lists_the_permissions() -> None:
     """Each statement has a row with exactly its actions."""
     listed = {row[0]: row[1] for row in rows("docs/permissions.md")}
-    granted = {statement["Sid"]: ", ".join(actions(statement)) for statement in statements()}
+    everything = [each for template in (TEMPLATE, MEMBERS, ENFORCEMENT) for each in statements(template)]
+    granted = {statement["Sid"]: ", ".join(actions(statement)) for statement in everything}
     # Another table of the page is about symptoms.
     assert {sid: cell for sid, cell in listed.items() if re.fullmatch(r"([a-z]+:[A-Za-z*]+(, )?)+", cell)} == granted
 

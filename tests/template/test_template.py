@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from log_keeper.aws.pace import ENVIRONMENTS
 from log_keeper.settings import Settings
 from sandbox.services.cloudformation import template_functions, templates
 from testing.templates import RESOURCES, ROOT, TEMPLATE, nothing, rows
@@ -27,7 +26,8 @@ def test_environment_is_what_the_settings_read() -> None:
         "MODE": "Audit",
     }
     given = {
-        name: choices.get(name, "1" if name.endswith(("_DAYS", "_MINUTES", "_RATE")) else "x") for name in variables
+        name: choices.get(name, "1" if name.endswith(("_DAYS", "_MINUTES", "_RATE", "ENVIRONMENTS")) else "x")
+        for name in variables
     }
     read: set[str] = set()
 
@@ -88,4 +88,5 @@ def test_dashboard_is_in_the_console_of_its_partition(region: str, console: str)
 
 def test_environments_that_share_the_rate_are_as_many_as_run_at_once() -> None:
     mapping = RESOURCES["EnforceFunction"]["Properties"]["Events"]["StageChanged"]["Properties"]
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] == ENVIRONMENTS
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] == variables["ENVIRONMENTS"]

@@ -14,7 +14,7 @@ from fuzz import answers, claims, functions
 from log_keeper.events.sweep_work import UnreadableWorkError, Work
 from log_keeper.settings import Settings
 from log_keeper.stages import Protocol
-from testing.builders import EVENTS, REGION
+from testing.builders import ACCOUNT, EVENTS, REGION
 from testing.drawn import drawn
 from testing.hostile import NAMES
 
@@ -89,7 +89,7 @@ def test_any_message_of_a_sweep_names_apis_of_this_account_or_is_refused(body: s
 )
 def test_message_that_is_not_for_a_sweep_is_refused(body: str) -> None:
     with pytest.raises(UnreadableWorkError):
-        Work.from_message(body, (REGION,))
+        Work.from_message(body, (REGION,), ACCOUNT)
 
 
 AWS = (

@@ -25,6 +25,8 @@ ORDER = (
     {"reporting"},
     # From an event to the work on stages, and its reports.
     {"following"},
+    # All accounts.
+    {"governed_accounts", "organization_sweep", "sweeps"},
 )
 #: Folders without calls of AWS, environment variables and the clock.
 PURE = ("events", "policy", "stages", "settings")

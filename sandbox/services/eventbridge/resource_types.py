@@ -18,6 +18,7 @@ from sandbox.core.resource_types import (
     resource_type,
     retag,
     shaped,
+    text,
     without,
 )
 
@@ -116,6 +117,24 @@ class EventBus(Simple):
     generated, limit = "Name", 256
     attributes: ClassVar[Mapping[str, str]] = {"Arn": "EventBusArn"}
     ignored = frozenset({"Policy"})
+
+    def create(self, context: Context, properties: Properties) -> Made:
+        made = super().create(context, properties)
+        self._put_policy(context, made.physical_id, properties)
+        return made
+
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Properties:
+        changed = super().update(context, physical_id, old, new)
+        if old.get("Policy") != new.get("Policy"):
+            self._put_policy(context, physical_id, new)
+        return changed
+
+    @staticmethod
+    def _put_policy(context: Context, name: str, properties: Properties) -> None:
+        """Set the policy of the bus. *Source:* the type's schema: its handlers call PutPermission."""
+        if "Policy" in properties:
+            policy = text(properties["Policy"])
+            context.client("events").put_permission(EventBusName=name, Policy=policy)
 
     def known(self, context: Context, physical_id: str, answer: Mapping[str, Any]) -> Properties:
         return {"Name": physical_id, "Arn": answer["EventBusArn"]}

@@ -1,10 +1,11 @@
-"""Clients of AWS: one for each service and region, created when it is first used."""
+"""Clients of AWS: one for each service and region of an account, created when it is first used."""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import botocore.session
 from botocore.config import Config
@@ -41,6 +42,14 @@ _CONFIG = Config(
 _CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
+class Credentials(NamedTuple):
+    """Credentials of a role in a member account."""
+
+    access_key: str
+    secret_key: str
+    token: str
+
+
 class Clients:
     """Creates each client when it is first asked for, so that a cold start creates only those that it needs.
 
@@ -64,9 +73,30 @@ class Clients:
             bare: Any = botocore.session.get_session()
             self._create, events = bare.create_client, bare.get_component("event_emitter")
         self._clients: dict[tuple[str, str | None, bool], Any] = {}
+        self._new_pace = new_pace
         self._paces = defaultdict[str, "Pace"](new_pace)
+        #: The clients of the stack's own account; None if these are they.
+        self._home: Clients | None = None
         if before_each_try is not None:
             events.register("request-created", lambda **_: before_each_try())
+
+    def of_member(self, credentials: Credentials, before: Clients | None = None) -> Clients:
+        """Return clients of a member account. The stack's own queues, bus and schedules stay those of this account.
+
+        ``before``: the clients of the same account with earlier credentials, whose pace goes on.
+        """
+        member = object.__new__(Clients)
+        member._create = partial(
+            self._create,
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.token,
+        )
+        member._clients = {}
+        member._new_pace = self._new_pace
+        member._paces = defaultdict(self._new_pace) if before is None else before._paces
+        member._home = self
+        return member
 
     def pace(self, region: str) -> Pace:
         """Return the pace of the calls to API Gateway in the region."""
@@ -127,6 +157,8 @@ class Clients:
 
     def _client(self, service: str, region: str | None, *, retries: bool = True) -> Any:
         """Return the client of the service in the region. Calls to API Gateway wait for their turn in its pace."""
+        if region is None and self._home is not None:
+            return self._home._client(service, None, retries=retries)
         key = (service, region, retries)
         if key not in self._clients:
             config = _CONFIG if retries else _CONFIG_WITHOUT_RETRIES

@@ -28,7 +28,7 @@ def is_forwarded(deployment: Deployment, region: str) -> bool:
     has no cross-region event buses there, and the template has no forwarding rules. *Source:* AWS Compute Blog,
     "Expanding cross-Region event routing with Amazon EventBridge".
     """
-    return region == deployment.regions[0] or bool(deployment.forwarding.rules)
+    return region == deployment.regions[0] or deployment.is_member or bool(deployment.forwarding.rules)
 
 
 def check_forwarding(clients: Clients, deployment: Deployment, region: str) -> list[Finding]:
@@ -85,10 +85,12 @@ def _count(client: SQSClient, url: str) -> int | None:
 
 
 def _command(deployment: Deployment, region: str) -> str:
-    """Return the command that deploys the forwarder of the region again.
+    """Return the command that deploys the forwarder of the region again. In a member account it is a text.
 
     CreateStackInstances retries the instances that are OUTDATED. *Source:* botocore's model, OperationId.
     """
+    if deployment.organization is not None and deployment.is_member:
+        return f"deploy stack set {deployment.organization.members_stack_set} to the account and region again"
     return (
         f"aws cloudformation create-stack-instances --region {deployment.regions[0]} "
         f"--stack-set-name {deployment.forwarding.stack_set} --accounts {deployment.account.account_id} "

@@ -5,10 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: Execution environments of the Enforce function that run at once (MaximumConcurrency in the template). They share the
-#: rate.
-ENVIRONMENTS = 2
-
 
 class Pace:
     """Spreads calls evenly over time, after a burst.
@@ -34,6 +30,11 @@ class Pace:
     def seconds(self, calls: int) -> float:
         """Return how many seconds a number of calls takes."""
         return calls * self._interval
+
+    def wait(self, calls: int) -> float:
+        """Return in how many seconds this number of calls can be made one after another without a pause."""
+        now = self._clock()
+        return max(0.0, max(self._next, now - self._burst) + self.seconds(calls - 1) - now)
 
     def take(self, calls: int = 1) -> None:
         """Wait until the next call can be made, and reserve the time of ``calls`` calls from then on."""

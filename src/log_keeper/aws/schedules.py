@@ -35,7 +35,7 @@ class Schedules:
     def set_end_of_opt_in(self, ref: StageRef, until: datetime) -> None:
         """Make sure that one schedule asks for an evaluation of the stage at ``until``, in whole seconds."""
         description = f"Ends execution logs at INFO for {ref.api_id}/{ref.stage_name} in {ref.region}"
-        wanted = self._schedule(_name(ref), until, stage_to_evaluate(ref), description)
+        wanted = self._schedule(self._name(ref), until, stage_to_evaluate(ref), description)
         try:
             found = self._client.get_schedule(Name=wanted["Name"], GroupName=self._group).get("ScheduleExpression")
             if found != wanted["ScheduleExpression"]:
@@ -48,14 +48,14 @@ class Schedules:
     def remove_end_of_opt_in(self, ref: StageRef) -> None:
         """Delete the schedule that ends the stage's opt-in, if there is one."""
         try:
-            self._client.delete_schedule(Name=_name(ref), GroupName=self._group)
+            self._client.delete_schedule(Name=self._name(ref), GroupName=self._group)
         except ClientError as error:
             if error_code(error) != "ResourceNotFoundException":
                 raise
 
     def set_check(self, ref: StageRef, missing: MissingLogGroup, at: datetime, now: datetime) -> None:
         """Make sure that a missing log group is checked again at ``at``, or earlier if such a check is scheduled."""
-        name = _name(ref, f"missing log group {missing.attempt}")
+        name = self._name(ref, f"missing log group {missing.attempt}")
         description = f"Checks whether {ref.api_id}/{ref.stage_name} in {ref.region} still logs to a missing log group"
         wanted = self._schedule(name, at, stage_to_evaluate(ref, missing), description)
         try:
@@ -86,14 +86,15 @@ class Schedules:
             },
         }
 
+    def _name(self, ref: StageRef, *purpose: str) -> str:
+        """Return a name of at most 64 characters for one stage and purpose. A stage's own name can be longer."""
+        parts = (ref.region, ref.version, ref.api_id, ref.stage_name, *purpose)
+        if self._deployment.is_member:
+            parts = (ref.account, *parts)
+        digest = hashlib.sha256("/".join(parts).encode()).hexdigest()
+        return f"{ref.api_id[:23]}-{digest[:40]}"
+
 
 def _expression(moment: datetime) -> str:
     """Return the schedule expression of a moment, in whole seconds of UTC. Earlier moments sort before later ones."""
     return f"at({moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S})"
-
-
-def _name(ref: StageRef, *purpose: str) -> str:
-    """Return a name of at most 64 characters for one stage and purpose. A stage's own name can be longer."""
-    parts = (ref.region, ref.version, ref.api_id, ref.stage_name, *purpose)
-    digest = hashlib.sha256("/".join(parts).encode()).hexdigest()
-    return f"{ref.api_id[:23]}-{digest[:40]}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.pace import ENVIRONMENTS
 from log_keeper.events.own_events import log_role_to_evaluate, stage_to_evaluate
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.settings import Deployment
@@ -27,6 +27,17 @@ _MESSAGES = 10
 
 class QueueError(Exception):
     """SQS accepted only some messages of a batch. The sweep is started again."""
+
+
+def postpone(clients: Clients, deployment: Deployment, body: str, seconds: float) -> None:
+    """Put a message back on StageQueue as a new one, which is delivered after this time, or the longest delay.
+
+    A new message, because SQS counts each delivery of the same one, and moves it to the dead-letter queue at last.
+
+    Raises BotoCoreError and ClientError.
+    """
+    delay = min(math.ceil(seconds), _LONGEST_DELAY)
+    clients.sqs().send_message(QueueUrl=deployment.queues.stage_queue_url, MessageBody=body, DelaySeconds=delay)
 
 
 class StageQueue:
@@ -49,7 +60,7 @@ class StageQueue:
             return
         refs = [found.stage.ref for found in evaluations if found.requires_changes and not found.plan.is_exempt]
         self._waiting += refs
-        self._protocol_calls += 0 if api.protocol is Protocol.REST else min(ENVIRONMENTS, len(refs))
+        self._protocol_calls += 0 if api.protocol is Protocol.REST else min(self._deployment.environments, len(refs))
         if len(self._waiting) >= _MESSAGES:
             self.send()
 

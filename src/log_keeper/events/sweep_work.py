@@ -1,9 +1,10 @@
-"""The work of one message of SweepQueue: a region to sweep, or what remains of it. Pure."""
+"""The work of one message of SweepQueue: a sweep to start, a region to sweep, or what remains of it. Pure."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from log_keeper.events.cloudtrail import LOG_GROUP_POLICY_EVENTS
 from log_keeper.stages import Api, Protocol, check_name
@@ -13,10 +14,17 @@ class UnreadableWorkError(ValueError):
     """A message that is not for SweepQueue. It belongs in the dead-letter queue, where a person can read it."""
 
 
+class Start(NamedTuple):
+    """A sweep to start: of all managed regions of an account. ``account``: None for all governed accounts."""
+
+    account: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """A region to sweep.
 
+    ``account``: the member account; None for the stack's own account.
     ``apis``: those that remain to be evaluated; None before they are listed. ``protocol``: of the APIs to evaluate;
     None for a whole sweep, which evaluates all APIs and also checks the region itself.
     """
@@ -24,18 +32,21 @@ class Work:
     region: str
     apis: tuple[Api, ...] | None = None
     protocol: Protocol | None = None
+    account: str | None = None
 
     def to_message(self) -> str:
         """Return the work as a message of SweepQueue: 50 KB of at most 1 MB for the largest region, with 1,920 APIs."""
         left = None if self.apis is None else [[api.api_id, api.protocol] for api in self.apis]
         message = {"region": self.region, "apis": left, "protocol": self.protocol}
+        message |= {} if self.account is None else {"account": self.account}
         return json.dumps(message, separators=(",", ":"))
 
     @classmethod
-    def from_message(cls, body: str, regions: tuple[str, ...]) -> Work | None:
-        """Return the work that a message names; None for an event that starts a new sweep of all regions.
+    def from_message(cls, body: str, regions: tuple[str, ...], own_account: str) -> Work | Start:
+        """Return the work that a message names, or the sweep that an event starts.
 
-        A change to the account's resource policy for log delivery concerns all HTTP APIs of its region.
+        A change to an account's resource policy for log delivery concerns all HTTP APIs of its region. A stack that was
+        deployed to a member account starts a sweep of that account.
 
         Raises UnreadableWorkError for anything else.
         """
@@ -43,16 +54,26 @@ class Work:
             message = json.loads(body)
         except (RecursionError, ValueError) as error:
             raise UnreadableWorkError(f"the message is not JSON: {error}") from error
+        account = message.get("account") if isinstance(message, dict) else None
+        member = None if account in (None, own_account) else _account(account)
         match message:
             case {"detail": {"eventName": str() as name}, "region": region} if name in LOG_GROUP_POLICY_EVENTS:
-                return cls(_managed(region, regions), protocol=Protocol.HTTP)
+                return cls(_managed(region, regions), protocol=Protocol.HTTP, account=member)
             case {"detail": _}:
-                return None
+                return Start(member)
             case {"region": region, "apis": None | list() as left}:
                 # Messages of earlier versions have no protocol.
                 protocol = Protocol.HTTP if message.get("protocol") == Protocol.HTTP else None
-                return cls(_managed(region, regions), None if left is None else tuple(map(_api, left)), protocol)
+                apis = None if left is None else tuple(map(_api, left))
+                return cls(_managed(region, regions), apis, protocol, member)
         raise UnreadableWorkError("the message is neither an event nor a region to sweep")
+
+
+def _account(account: object) -> str:
+    try:
+        return check_name("account", account)
+    except ValueError as error:
+        raise UnreadableWorkError(str(error)) from error
 
 
 def _managed(region: object, regions: tuple[str, ...]) -> str:

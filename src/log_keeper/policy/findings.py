@@ -35,6 +35,8 @@ class Problem(StrEnum):
     NO_TRAIL = "no CloudTrail trail logs management write events: only the sweep finds changes"
     NO_FORWARDERS = "the forwarder of the region is incomplete: only the sweep finds changes"
     NOT_FORWARDED = "events of the region could not be delivered to the stack's own region"
+    MEMBER_NOT_CURRENT = "a stack in a member account is not current: the account or region may not be governed"
+    MEMBER_ROLE_REFUSED = "the role of a member account cannot be assumed although its stack is current"
     REGION_UNAVAILABLE = "the region cannot be reached: it is disabled, or access to it is denied to Log Keeper"
 
 

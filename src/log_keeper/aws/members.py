@@ -1,0 +1,149 @@
+"""The member accounts of an organization: the roles that may be assumed in them, and the stacks that create the roles.
+
+No registry of accounts exists. An account is governed if one of the roles can be assumed in it, and it is enforced if
+that is the role that remediates. The stack instances say which accounts should be governed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from log_keeper.aws.clients import Clients, Credentials
+from log_keeper.aws.errors import error_code, error_message
+from log_keeper.settings import Deployment
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackInstanceSummaryTypeDef
+
+#: A role is assumed again when its credentials end within this time: an invocation takes at most 15 minutes.
+_RESERVE = timedelta(minutes=20)
+#: For how long a refusal counts. After that, an account that was moved to another unit is found to be enforced.
+_REFUSED_FOR = timedelta(minutes=3)
+#: The most accounts whose clients are kept. Each has several clients, and the function has 512 MB.
+_MOST = 40
+_SESSION_NAME = "log-keeper"
+
+
+class MemberRoleError(Exception):
+    """A role cannot be assumed although the stack that creates it is current. The message says which role, and why."""
+
+
+class Member(NamedTuple):
+    """A governed member account. ``deployment``: as it is for this account; in Audit mode if it is not enforced."""
+
+    clients: Clients
+    deployment: Deployment
+
+
+class Instance(NamedTuple):
+    """A stack in a member account. ``reason``: why it is not current, as CloudFormation says it."""
+
+    account: str
+    region: str
+    is_current: bool
+    status: str
+    reason: str
+
+
+class _Known(NamedTuple):
+    member: Member | None
+    until: datetime
+
+    @property
+    def is_enforced(self) -> bool:
+        return self.member is not None and not self.member.deployment.is_audit
+
+
+class Members:
+    """Finds the clients of member accounts, and keeps them. ``remediates``: this function may assume the second role.
+
+    ``clock``: returns the time now, with its zone.
+    """
+
+    def __init__(
+        self, home: Clients, deployment: Deployment, clock: Callable[[], datetime], *, remediates: bool
+    ) -> None:
+        self._home = home
+        self._deployment = deployment
+        self._clock = clock
+        self._remediates = remediates
+        self._known: dict[str, _Known] = {}
+
+    def member(self, account_id: str, *, should_be_enforced: bool = False) -> Member | None:
+        """Return the member account, or None if it is not governed.
+
+        ``should_be_enforced``: a sweep has found the account enforced, perhaps since it was moved to another unit.
+
+        Raises MemberRoleError, BotoCoreError and ClientError.
+        """
+        known, now = self._known.pop(account_id, None), self._clock()
+        if known is None or known.until <= now or (should_be_enforced and not known.is_enforced):
+            known = self._find(account_id, now, known)
+        self._known[account_id] = known  # the last one is the one that was used last
+        while len(self._known) > _MOST:
+            del self._known[next(iter(self._known))]
+        return known.member
+
+    def _find(self, account_id: str, now: datetime, before: _Known | None) -> _Known:
+        organization = self._deployment.organization
+        if organization is None:
+            return _Known(None, now + _REFUSED_FOR)
+        found = None
+        if self._remediates and not self._deployment.is_audit and organization.enforce_stack_set is not None:
+            found = self._assume(account_id, organization.member_remediate_role, organization.enforce_stack_set)
+        is_audit = found is None
+        if found is None:
+            found = self._assume(account_id, organization.member_read_role, organization.members_stack_set)
+        if found is None:
+            return _Known(None, now + _REFUSED_FOR)
+        credentials, ends = found
+        clients_before = None if before is None or before.member is None else before.member.clients
+        clients = self._home.of_member(credentials, clients_before)
+        member = Member(clients, self._deployment.in_member(organization, account_id, is_audit=is_audit))
+        until = ends - _RESERVE
+        return _Known(member, min(until, now + _REFUSED_FOR) if is_audit and self._remediates else until)
+
+    def _assume(self, account_id: str, role: str, stack_set: str) -> tuple[Credentials, datetime] | None:
+        """Return credentials of the role and when they end; None if it is refused and no current stack creates it."""
+        arn = f"arn:{self._deployment.account.partition}:iam::{account_id}:role{role}"
+        try:
+            answer = self._home.sts(self._deployment.regions[0]).assume_role(RoleArn=arn, RoleSessionName=_SESSION_NAME)
+        except ClientError as error:
+            if error_code(error) != "AccessDenied":
+                raise
+            if any(each.is_current for each in list_instances(self._home, self._deployment, stack_set, account_id)):
+                raise MemberRoleError(
+                    f"{arn} cannot be assumed although the stack of {stack_set} in the account is current: "
+                    f"{error_message(error)}. Check the trust policy of the role, and the service control policies of "
+                    "the organization."
+                ) from error
+            return None
+        given = answer["Credentials"]
+        credentials = Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        return credentials, given["Expiration"]
+
+
+def list_instances(
+    home: Clients, deployment: Deployment, stack_set: str, account_id: str | None = None
+) -> Iterator[Instance]:
+    """Yield the stack instances of a stack set, or those in one account. Raises BotoCoreError and ClientError."""
+    client = home.cloudformation(deployment.regions[0])
+    wanted = {} if account_id is None else {"StackInstanceAccount": account_id}
+    pages = client.get_paginator("list_stack_instances").paginate(
+        StackSetName=stack_set,
+        CallAs="DELEGATED_ADMIN",
+        **wanted,  # type: ignore[arg-type] # the one parameter above
+    )
+    for page in pages:
+        yield from map(_instance, page["Summaries"])
+
+
+def _instance(summary: StackInstanceSummaryTypeDef) -> Instance:
+    detailed = summary.get("StackInstanceStatus", {}).get("DetailedStatus", "")
+    status = summary["Status"]
+    words = f"{status}, {detailed}" if detailed and detailed != "SUCCEEDED" else str(status)
+    return Instance(summary["Account"], summary["Region"], status == "CURRENT", words, summary.get("StatusReason", ""))

@@ -1,0 +1,193 @@
+"""Member accounts: which role the functions get in them, and for how long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.members import MemberRoleError, Members, list_instances
+from log_keeper.aws.pace import Pace
+from log_keeper.settings import Deployment, Organization
+from sandbox.assembly import Sandbox
+from sandbox.core.account import Account
+from sandbox.core.clock import MovableClock
+from testing.builders import DEPLOYMENT
+from testing.organizations import ORGANIZATION, caller_with, new_member, new_organization
+
+MEMBER = "111111111111"
+READ, REMEDIATE = "log-keeper-member-read", "log-keeper-member-remediate"
+GOVERNING = DEPLOYMENT._replace(
+    organization=Organization(
+        ORGANIZATION, f"/{READ}", f"/{REMEDIATE}", "log-keeper-members", "log-keeper-enforce", ("log-keeper-stages",)
+    )
+)
+TRUST = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole"}
+#: What the hub's functions may do.
+ALLOWED = (
+    {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"},
+    {"Effect": "Allow", "Action": "cloudformation:ListStackInstances", "Resource": "*"},
+)
+
+
+@pytest.fixture
+def hub() -> Iterator[Sandbox]:
+    with Sandbox(iam_propagation_seconds=0, clock=MovableClock()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def member(hub: Sandbox) -> Account:
+    organization = new_organization(hub)
+    unit = organization.add_unit("workloads")
+    return new_member(hub, organization, MEMBER, unit)
+
+
+def add_role(account: Account, name: str) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
+    account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
+
+
+def members(hub: Sandbox, deployment: Deployment = GOVERNING, *, remediates: bool = True) -> Members:
+    session = hub.session(caller_with(hub, "function", *ALLOWED))
+    return Members(Clients(lambda: Pace(10), session), deployment, hub.now, remediates=remediates)
+
+
+def add_stack_set(hub: Sandbox, name: str) -> None:
+    """Create a stack set whose stacks in the members are current, and contain no role."""
+    client = hub.client("cloudformation")
+    where: dict[str, Any] = {"StackSetName": name, "CallAs": "DELEGATED_ADMIN"}
+    body = json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
+    client.create_stack_set(**where, TemplateBody=body, PermissionModel="SERVICE_MANAGED")
+    organization = hub.client("organizations")
+    [root] = organization.list_parents(ChildId=hub.account_id)["Parents"]
+    units = organization.list_organizational_units_for_parent(ParentId=root["Id"])["OrganizationalUnits"]
+    targets = {"OrganizationalUnitIds": [unit["Id"] for unit in units]}
+    client.create_stack_instances(**where, DeploymentTargets=targets, Regions=["us-east-1"])
+    hub.wait_until(
+        lambda: [
+            each["Status"] for each in client.list_stack_instances(**where)["Summaries"]
+        ] == ["CURRENT"]
+    )  # fmt: skip
+
+
+def assumed(hub: Sandbox) -> list[str]:
+    return [record.call.params["RoleArn"] for record in hub.calls if record.call.operation == "AssumeRole"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "is_audit"),
+    [((READ, REMEDIATE), False), ((READ,), True), ((), None)],
+    ids=["enforced", "audited", "none"],
+)
+def test_role_that_can_be_assumed_is_the_mode(
+    hub: Sandbox, member: Account, roles: tuple[str, ...], is_audit: bool | None
+) -> None:
+    for role in roles:
+        add_role(member, role)
+    add_stack_set(hub, "log-keeper-others")
+    deployment = GOVERNING._replace(
+        organization=GOVERNING.organization and GOVERNING.organization._replace(
+            members_stack_set="log-keeper-others" if roles else "log-keeper-none", enforce_stack_set="log-keeper-none"
+        )
+    )  # fmt: skip
+    hub.client("cloudformation").create_stack_set(
+        StackSetName="log-keeper-none", CallAs="DELEGATED_ADMIN", PermissionModel="SERVICE_MANAGED",
+        TemplateBody=json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}}),
+    )  # fmt: skip
+    found = members(hub, deployment).member(MEMBER)
+    if is_audit is None:
+        assert found is None
+        return
+    assert found is not None
+    assert found.deployment.is_audit is is_audit
+    assert found.deployment.account.account_id == MEMBER
+    assert found.deployment.own_role_arn == f"arn:aws:iam::{MEMBER}:role/{REMEDIATE}"
+    identity = found.clients.sts("us-east-1").get_caller_identity()
+    assert identity["Arn"].split("/")[1] == (READ if is_audit else REMEDIATE)
+    # The stack's own queues stay those of the hub.
+    assert found.clients.sqs().meta.region_name == "us-east-1"
+    assert found.clients.sqs() is not found.clients.sqs("us-east-1")
+
+
+def test_remediate_role_is_not_tried_in_audit_mode_and_by_the_sweep(hub: Sandbox, member: Account) -> None:
+    for role in (READ, REMEDIATE):
+        add_role(member, role)
+    for found in (members(hub, GOVERNING._replace(is_audit=True)),):
+        assert found.member(MEMBER) is not None
+    assert assumed(hub) == [f"arn:aws:iam::{MEMBER}:role/{READ}"]
+
+
+@pytest.mark.parametrize("stack_set", ["log-keeper-members", "log-keeper-enforce"])
+def test_role_that_is_refused_although_its_stack_is_current_is_an_error(
+    hub: Sandbox, member: Account, stack_set: str
+) -> None:
+    for name in ("log-keeper-members", "log-keeper-enforce"):
+        if name == stack_set:
+            add_stack_set(hub, name)
+    if stack_set == "log-keeper-members":
+        add_stack_set(hub, "log-keeper-enforce")
+        add_role(member, REMEDIATE)
+        found = members(hub, remediates=False)
+    else:
+        add_role(member, READ)
+        found = members(hub)
+    role = READ if stack_set == "log-keeper-members" else REMEDIATE
+    with pytest.raises(MemberRoleError, match=f"{role} cannot be assumed although the stack of {stack_set}"):
+        found.member(MEMBER)
+
+
+def test_credentials_are_kept_and_then_refreshed(hub: Sandbox, member: Account) -> None:
+    add_role(member, REMEDIATE)
+    found = members(hub)
+    first = found.member(MEMBER)
+    assert found.member(MEMBER) is first
+    assert len(assumed(hub)) == 1
+    assert first is not None
+    first.clients.pace("us-east-1").take(5)
+    clock = hub.clock
+    assert isinstance(clock, MovableClock)
+    clock.advance(timedelta(minutes=41))
+    second = found.member(MEMBER)
+    assert second is not None
+    assert second is not first
+    assert len(assumed(hub)) == 2
+    assert second.clients.pace("us-east-1") is first.clients.pace("us-east-1")
+
+
+def test_promotion_takes_effect_within_minutes_and_at_once_for_the_sweeps_own_messages(
+    hub: Sandbox, member: Account
+) -> None:
+    add_role(member, READ)
+    add_stack_set(hub, "log-keeper-others")
+    organization = GOVERNING.organization
+    assert organization is not None
+    none = json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
+    hub.client("cloudformation").create_stack_set(
+        StackSetName="log-keeper-enforce", CallAs="DELEGATED_ADMIN", PermissionModel="SERVICE_MANAGED",
+        TemplateBody=none,
+    )  # fmt: skip
+    found = members(hub)
+    first = found.member(MEMBER)
+    assert first is not None
+    assert first.deployment.is_audit
+    add_role(member, REMEDIATE)
+    assert found.member(MEMBER) is first
+    promoted = found.member(MEMBER, should_be_enforced=True)
+    assert promoted is not None
+    assert not promoted.deployment.is_audit
+
+
+def test_instances_are_listed_with_their_status(hub: Sandbox, member: Account) -> None:
+    add_stack_set(hub, "log-keeper-members")
+    session = hub.session(caller_with(hub, "lister", *ALLOWED))
+    clients = Clients(lambda: Pace(10), session)
+    [instance] = list_instances(clients, GOVERNING, "log-keeper-members")
+    assert (instance.account, instance.region, instance.is_current, instance.status) == (
+        MEMBER, "us-east-1", True, "CURRENT",
+    )  # fmt: skip
+    assert list(list_instances(clients, GOVERNING, "log-keeper-members", "999999999998")) == []

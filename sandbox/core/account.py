@@ -63,9 +63,12 @@ class AccountSettings:
     trail_account_id: str = ACCOUNT_ID
     #: Opt-in regions that the account has not enabled: no key is valid there.
     disabled_regions: set[str] = field(default_factory=set)
-    #: Policies of the organization, as JSON: their denials hold for every principal but the administrator. What they do
-    #: not deny is allowed.
+    #: Service control policies of the organization, as JSON. Their denials hold for every principal but the
+    #: administrator and service-linked roles. What they do not deny is allowed, unless ``allow_lists`` says otherwise.
     service_control_policies: list[str] = field(default_factory=list)
+    #: The policies (JSON) of each level of the organization, from the account to the root, from which the policy
+    #: FullAWSAccess was detached. What one of these levels does not allow is denied.
+    allow_lists: list[tuple[str, ...]] = field(default_factory=list)
     #: The time wherever AWS's time is visible; ``clock.MovableClock`` is one that can be moved.
     clock: Callable[[], datetime] = machine_time
 

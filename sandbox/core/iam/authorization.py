@@ -11,7 +11,7 @@ from moto.iam.models import iam_backends
 from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError, Call, Caller, CallRecord, Need
 from sandbox.core.iam import required_permissions as _needs
-from sandbox.core.iam.policies import Context, Decision, Policies, evaluate, load
+from sandbox.core.iam.policies import Context, Decision, Document, Policies, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +64,7 @@ def _owner_keys(owner: Account) -> dict[str, str | list[str]]:
 
 
 def authorise(account: Account, call: Call, wanted: tuple[Need, ...]) -> None:
-    """The caller may make the call; otherwise AwsError with AWS's sentence.
-
-    *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-    """
+    """Refuse the call with AWS's sentence if the caller may not make it."""
     if call.caller.is_trusted or not wanted:
         return
     policies = policies_of(account, call.caller)
@@ -79,17 +76,7 @@ def authorise(account: Account, call: Call, wanted: tuple[Need, ...]) -> None:
             decision = policies.decide(need.or_action, need.resource, context)
         if decision is Decision.ALLOWED:
             continue
-        if policies.is_denied_by_organization(need.action, need.resource, {**shared, **need.context}):
-            why = "with an explicit deny in a service control policy"
-        elif decision is Decision.EXPLICIT_DENY:
-            why = "with an explicit deny in an identity-based policy"
-        elif (
-            policies.boundary
-            and evaluate(policies.identity, need.action, need.resource, {**shared, **need.context}) is Decision.ALLOWED
-        ):
-            why = f"because no permissions boundary allows the {need.action} action"
-        else:
-            why = f"because no identity-based policy allows the {need.action} action"
+        why = policies.refusal(need.action, need.resource, context)
         message = (
             f"User: {call.caller.arn} is not authorized to perform: {need.action} on resource: {need.resource} {why}"
         )
@@ -124,7 +111,7 @@ def policies_of(account: Account, caller: Caller) -> Policies:
     """Return the policies of the caller's role or user as they are now; none if it was deleted."""
     if caller.role_arn:
         role = role_by_arn(account, caller.role_arn)
-        return Policies((), organization=_organization(account)) if role is None else policies_of_role(account, role)
+        return _policies(account, ()) if role is None else policies_of_role(account, role)
     user = iam_backends[account.account_id]["aws"].users.get(Arn.parse(caller.arn).name)
     return Policies(()) if user is None else policies_of_user(account, user)
 
@@ -134,23 +121,33 @@ def policies_of_user(account: Account, user: Any) -> Policies:
     documents = _documents(user)
     for group in iam_backends[account.account_id]["aws"].get_groups_for_user(user.name):
         documents += _documents(group)
-    return Policies(documents, organization=_organization(account))
+    return _policies(account, documents)
 
 
 def policies_of_role(account: Account, role: Any) -> Policies:
     """Inline and attached policies of one of moto's roles, and its permissions boundary.
 
-    A boundary that names a policy which does not exist allows nothing.
+    A boundary that names a policy which does not exist allows nothing. Service-linked roles are not bound by the
+    organization's policies.
+
+    *Source:* Organizations user guide, "Service control policies", "Tasks and entities not restricted by SCPs"
     """
     boundary = None
     if role.permissions_boundary_arn:
         policy = iam_backends[account.account_id]["aws"].managed_policies.get(role.permissions_boundary_arn)
         boundary = load(default_version(policy)) if policy else {}
-    return Policies(_documents(role), boundary, _organization(account))
+    if role.path.startswith("/aws-service-role/"):
+        return Policies(_documents(role), boundary)
+    return _policies(account, _documents(role), boundary)
 
 
-def _organization(account: Account) -> tuple[dict[str, Any], ...]:
-    return tuple(load(document) for document in account.service_control_policies)
+def _policies(account: Account, identity: tuple[Document, ...], boundary: Document | None = None) -> Policies:
+    return Policies(
+        identity,
+        boundary,
+        tuple(load(document) for document in account.service_control_policies),
+        tuple(tuple(load(document) for document in level) for level in account.allow_lists),
+    )
 
 
 def default_version(policy: Any) -> str:

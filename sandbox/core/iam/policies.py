@@ -33,28 +33,53 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What limits a principal: its identity policies, its permissions boundary, and its organization's policies.
-
-    ``organization``: service control policies that deny; what they do not deny is allowed (FullAWSAccess).
-    """
+    """What limits a principal: its identity policies, its permissions boundary, and its organization's policies."""
 
     identity: tuple[Document, ...]
     boundary: Document | None = None
+    #: Service control policies. Their denials hold.
     organization: tuple[Document, ...] = ()
+    #: The policies of each level of the organization from which FullAWSAccess was detached. Each level must allow.
+    allow_lists: tuple[tuple[Document, ...], ...] = ()
 
     def decide(self, action: str, resource: str, context: Context) -> Decision:
-        """Return the decision: a deny anywhere wins; then both the identity policies and the boundary must allow."""
-        decisions = [evaluate(self.identity, action, resource, context)]
-        if self.is_denied_by_organization(action, resource, context):
-            decisions.append(Decision.EXPLICIT_DENY)
+        """Return the decision: a deny anywhere wins; then policies of every type must allow."""
+        decisions = [
+            evaluate(self.identity, action, resource, context),
+            self.organization_decides(action, resource, context),
+        ]
         if self.boundary is not None:
             decisions.append(evaluate((self.boundary,), action, resource, context))
         if Decision.EXPLICIT_DENY in decisions:
             return Decision.EXPLICIT_DENY
         return Decision.IMPLICIT_DENY if Decision.IMPLICIT_DENY in decisions else Decision.ALLOWED
 
-    def is_denied_by_organization(self, action: str, resource: str, context: Context) -> bool:
-        return evaluate(self.organization, action, resource, context) is Decision.EXPLICIT_DENY
+    def organization_decides(self, action: str, resource: str, context: Context) -> Decision:
+        """Return what the service control policies decide.
+
+        *Source:* Organizations user guide, "SCP evaluation": an explicit Allow "at every level from the root through
+        each OU in the direct path to the account (including the target account itself)".
+        """
+        if evaluate(self.organization, action, resource, context) is Decision.EXPLICIT_DENY:
+            return Decision.EXPLICIT_DENY
+        levels = (evaluate(level, action, resource, context) for level in self.allow_lists)
+        return Decision.ALLOWED if all(each is Decision.ALLOWED for each in levels) else Decision.IMPLICIT_DENY
+
+    def refusal(self, action: str, resource: str, context: Context) -> str:
+        """Return why these policies refuse an action, as AWS ends its sentences about it.
+
+        *Source:* https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+        """
+        by_organization = self.organization_decides(action, resource, context)
+        if by_organization is Decision.EXPLICIT_DENY:
+            return "with an explicit deny in a service control policy"
+        if self.decide(action, resource, context) is Decision.EXPLICIT_DENY:
+            return "with an explicit deny in an identity-based policy"
+        if by_organization is Decision.IMPLICIT_DENY:
+            return f"because no service control policy allows the {action} action"
+        if self.boundary and evaluate(self.identity, action, resource, context) is Decision.ALLOWED:
+            return f"because no permissions boundary allows the {action} action"
+        return f"because no identity-based policy allows the {action} action"
 
     def missing_keys(self, context: Context) -> list[str]:
         """Return the keys that conditions and resources of the policies name, and the context has not; sorted.

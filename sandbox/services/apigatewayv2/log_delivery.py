@@ -82,12 +82,9 @@ def authorise(account: Account, call: Call, actions: tuple[str, ...]) -> None:
     held = authorization.policies_of(account, call.caller)
     context = authorization.request_context(account, call)
     for need in wanted:
-        decision = held.decide(need.action, need.resource, context)
-        if decision is Decision.ALLOWED:
+        if held.decide(need.action, need.resource, context) is Decision.ALLOWED:
             continue
-        why = f"because no identity-based policy allows the {need.action} action"
-        if decision is Decision.EXPLICIT_DENY:
-            why = "with an explicit deny in an identity-based policy"
+        why = held.refusal(need.action, need.resource, context)
         raise _refused(f"Insufficient permissions to enable logging. User: {call.caller.arn} is not authorized to "
                        f"perform: {need.action} {why}")  # fmt: skip
 

@@ -9,10 +9,15 @@ the pages about delegated administrators, automatic deployment and account filte
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from moto.iam.models import iam_backends
 
 from sandbox.core.call import AwsError, Caller
+from sandbox.core.iam import authorization, identity
 from sandbox.services.cloudformation import templates
 from sandbox.services.cloudformation.stack_set_models import Target
 from sandbox.services.organizations.organization import STACK_SETS, Organization, organization_of
@@ -111,22 +116,23 @@ def all_wanted(organization: Organization, stack_set: StackSet) -> dict[tuple[st
 
 
 def execution_caller(stack_set: StackSet, account: Account) -> Caller:
-    """Return the role with which CloudFormation works in an account. It may do everything there."""
-    name = f"stacksets-exec-{stack_set.account}"
-    arn = f"arn:aws:sts::{account.account_id}:assumed-role/{name}/{stack_set.name}"
-    issuer: dict[str, Any] = {
-        "type": "Role",
-        "principalId": "AROASANDBOXSTACKSETS0",
-        "arn": f"arn:aws:iam::{account.account_id}:role/{name}",
-        "accountId": account.account_id,
-        "userName": name,
-    }
-    identity = {
-        "type": "AssumedRole",
-        "principalId": f"AROASANDBOXSTACKSETS0:{stack_set.name}",
-        "arn": arn,
-        "accountId": account.account_id,
-        "accessKeyId": "ASIASANDBOXSTACKSETS",
-        "sessionContext": {"sessionIssuer": issuer, "attributes": {"mfaAuthenticated": "false"}},
-    }
-    return Caller(account.account_id, arn, issuer["arn"], identity, is_trusted=True)
+    """Return a session of the role with which CloudFormation works in an account. It creates the role if it is missing.
+
+    The role may do everything that the organization's policies do not deny: it is not a service-linked role.
+
+    *Source:* AWS managed policy CloudFormationStackSetsOrgAdminServiceRolePolicy, which lets a service-linked role
+    assume ``stacksets-exec-*``. Service control policies that protect roles exempt it, such as those of
+    awslabs/landing-zone-accelerator-on-aws and aws-solutions/innovation-sandbox-on-aws. Its name ends with 32
+    hexadecimal digits.
+    """
+    name = f"stacksets-exec-{hashlib.md5(stack_set.account.encode(), usedforsecurity=False).hexdigest()}"
+    with account.lock:
+        role = authorization.role_by_name(account, name)
+        if role is None:
+            statement = {"Effect": "Allow", "Principal": {"AWS": stack_set.account}, "Action": "sts:AssumeRole"}
+            trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            backend = iam_backends[account.account_id]["aws"]
+            role = backend.create_role(name, trust, "/", None, "", [], "3600")
+            backend.attach_role_policy("arn:aws:iam::aws:policy/AdministratorAccess", name)
+    session = identity.new_session(account, role.arn, stack_set.name[:64])
+    return identity.assumed_role(account, session)

@@ -137,8 +137,9 @@ def _result(policies: Policies, action: str, resources: list[str], context: Cont
         "MatchedStatements": [],
         "MissingContextValues": [],
     }
-    if policies.organization:
-        is_allowed = not any(policies.is_denied_by_organization(action, resource, context) for resource in asked)
+    if policies.organization or policies.allow_lists:
+        by_organization = [policies.organization_decides(action, resource, context) for resource in asked]
+        is_allowed = all(decision is Decision.ALLOWED for decision in by_organization)
         result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": is_allowed}
         if not is_allowed:
             return result

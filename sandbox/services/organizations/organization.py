@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sandbox.services.organizations.policies import Attachments, Policy
+
 if TYPE_CHECKING:
     from sandbox.core.account import Account
 
@@ -40,8 +42,7 @@ class Organization:
     names: dict[str, str] = field(default_factory=dict)
     #: Service principal -> its delegated administrators.
     delegated: dict[str, set[str]] = field(default_factory=dict)
-    #: Service control policies (JSON) by the unit or account that they are attached to.
-    policies: dict[str, list[str]] = field(default_factory=dict)
+    policies: Attachments = field(default_factory=Attachments)
     listeners: list[Listener] = field(default_factory=list)
 
     @classmethod
@@ -49,7 +50,7 @@ class Organization:
         """Create the organization of this management account, with a root."""
         found = cls(organization_id, management)
         management.state(_Managed).organization = found
-        found.units["r-ab12"] = Unit("r-ab12", "Root", None)
+        found._add(Unit("r-ab12", "Root", None))
         found.join(management, "management")
         return found
 
@@ -62,13 +63,14 @@ class Organization:
         """Create a unit below another one, or below the root. Return its ID."""
         digest = hashlib.sha256(f"{parent}/{name}".encode()).hexdigest()
         unit = Unit(f"ou-{self.root_id.removeprefix('r-')}-{digest[:8]}", name, parent or self.root_id)
-        self.units[unit.unit_id] = unit
+        self._add(unit)
         return unit.unit_id
 
     def join(self, account: Account, name: str, parent: str | None = None) -> None:
         """Add an account, in a unit or the root."""
         account.organization_id = self.organization_id
         self.names[account.account_id] = name
+        self.policies.add_target(account.account_id)
         self.move(account.account_id, parent or self.root_id)
 
     def move(self, account_id: str, parent: str) -> None:
@@ -80,14 +82,28 @@ class Organization:
         """Remove an account from the organization."""
         account.organization_id = ""
         del self.parents[account.account_id], self.names[account.account_id]
+        self.policies.remove_target(account.account_id)
+        for administrators in self.delegated.values():
+            administrators.discard(account.account_id)
         account.service_control_policies.clear()
+        account.allow_lists.clear()
         self._changed(account.account_id)
 
-    def attach_policy(self, document: str, target: str) -> None:
+    def attach_policy(self, document: str, target: str) -> Policy:
+        """Create a service control policy, and attach it to the root, a unit or an account."""
+        policy = self.policies.create(document)
+        self.attach(policy, target)
+        return policy
+
+    def attach(self, policy: Policy, target: str) -> None:
         """Attach a service control policy to the root, a unit or an account."""
-        self.policies.setdefault(target, []).append(document)
-        for account_id in self.parents:
-            self._apply_policies(account_id)
+        self.policies.attached[target].append(policy)
+        self._apply_all_policies()
+
+    def detach(self, policy: Policy, target: str) -> None:
+        """Detach a service control policy. Where it was FullAWSAccess, only what other policies allow is allowed."""
+        self.policies.attached[target].remove(policy)
+        self._apply_all_policies()
 
     def path(self, account_id: str) -> list[str]:
         """Return the IDs of the units that the account is in, the nearest first, the root last."""
@@ -106,10 +122,18 @@ class Organization:
         management = self.management.account_id
         return f"arn:aws:organizations::{management}:account/{self.organization_id}/{account_id}"
 
+    def _add(self, unit: Unit) -> None:
+        self.units[unit.unit_id] = unit
+        self.policies.add_target(unit.unit_id)
+
     def _changed(self, account_id: str) -> None:
         self._apply_policies(account_id)
         for listener in self.listeners:
             listener(account_id)
+
+    def _apply_all_policies(self) -> None:
+        for account_id in self.parents:
+            self._apply_policies(account_id)
 
     def _apply_policies(self, account_id: str) -> None:
         """Give the account the policies of all units above it, and its own. They do not bind the management account.
@@ -120,7 +144,8 @@ class Organization:
         if account is None or account is self.management or account_id not in self.parents:
             return
         targets = [account_id, *self.path(account_id)]
-        account.service_control_policies[:] = [each for target in targets for each in self.policies.get(target, [])]
+        account.service_control_policies[:] = self.policies.documents(targets)
+        account.allow_lists[:] = self.policies.allow_lists(targets)
 
 
 class _Managed:

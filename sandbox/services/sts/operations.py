@@ -100,13 +100,10 @@ def _authorise(account: Account, call: Call, role: Any, owner: Account) -> None:
         return
     policies = authorization.policies_of(account, caller)
     held = policies.decide(need.action, need.resource, context)
-    if held is Decision.EXPLICIT_DENY:
-        is_by_organization = policies.is_denied_by_organization(need.action, need.resource, context)
-        kind = "a service control policy" if is_by_organization else "an identity-based policy"
-        raise _denied(call, role.arn, f" with an explicit deny in {kind}")
-    is_enough = owner is account and trust.names(role, own, context)
-    if held is not Decision.ALLOWED and not is_enough:
-        raise _denied(call, role.arn, " because no identity-based policy allows the sts:AssumeRole action")
+    by_organization = policies.organization_decides(need.action, need.resource, context)
+    may_be_enough = owner is account and held is Decision.IMPLICIT_DENY and by_organization is Decision.ALLOWED
+    if held is not Decision.ALLOWED and not (may_be_enough and trust.names(role, own, context)):
+        raise _denied(call, role.arn, f" {policies.refusal(need.action, need.resource, context)}")
 
 
 def _denied(call: Call, arn: str, why: str = "") -> AwsError:

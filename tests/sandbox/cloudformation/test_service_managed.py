@@ -123,6 +123,29 @@ def test_account_that_joins_gets_the_stack_and_one_that_moves_away_loses_it(
     assert topics(first) == 0
 
 
+@pytest.mark.parametrize(("exempt", "status"), [("role/stacksets-exec-*", "CURRENT"), ("role/deployer", "OUTDATED")])
+def test_service_control_policies_bind_the_role_that_deploys(
+    sandbox: Sandbox, organization: Organization, unit: str, exempt: str, status: str
+) -> None:
+    first = new_member(sandbox, organization, FIRST, unit)
+    deny = {
+        "Effect": "Deny", "Action": "sns:CreateTopic", "Resource": "*",
+        "Condition": {"ArnNotLike": {"aws:PrincipalArn": f"arn:aws:iam::*:{exempt}"}},
+    }  # fmt: skip
+    organization.attach_policy(json.dumps({"Version": "2012-10-17", "Statement": [deny]}), unit)
+    client = create(sandbox)
+    targets = {"OrganizationalUnitIds": [unit]}
+    operation = client.create_stack_instances(
+        StackSetName="marks", **AS_ADMINISTRATOR, DeploymentTargets=targets, Regions=["us-east-1"]
+    )
+    named = {"StackSetName": "marks", "OperationId": operation["OperationId"], **AS_ADMINISTRATOR}
+    sandbox.wait_until(lambda: client.describe_stack_set_operation(**named)["StackSetOperation"].get("EndTimestamp"))
+    [instance] = client.list_stack_instances(StackSetName="marks", **AS_ADMINISTRATOR)["Summaries"]
+    assert (instance["Status"], topics(first)) == (status, status == "CURRENT")
+    roles = [role["RoleName"] for role in first.client("iam").list_roles()["Roles"]]
+    assert [name.startswith("stacksets-exec-") for name in roles] == [True]
+
+
 def test_account_that_leaves_the_organization_keeps_its_stack(
     sandbox: Sandbox, organization: Organization, unit: str
 ) -> None:

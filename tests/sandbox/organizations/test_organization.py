@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from sandbox.assembly import Sandbox
@@ -12,12 +10,6 @@ from testing.clients import refusal
 from testing.organizations import MANAGEMENT, ORGANIZATION, caller_with, new_member, new_organization
 
 FIRST, SECOND = "111111111111", "222222222222"
-DENY_DELETE = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Sid": "no", "Effect": "Deny", "Action": "apigateway:DELETE", "Resource": "*"}],
-    }
-)
 
 
 @pytest.fixture
@@ -69,35 +61,6 @@ def test_caller_needs_the_permission_for_the_account(sandbox: Sandbox, organizat
     client = sandbox.client("organizations", caller=caller)
     assert client.describe_account(AccountId=FIRST)["Account"]["Id"] == FIRST
     assert refusal(lambda: client.describe_account(AccountId=SECOND))[0] == "AccessDeniedException"
-
-
-def test_service_control_policy_binds_the_accounts_below_its_unit(sandbox: Sandbox, organization: Organization) -> None:
-    upper = organization.add_unit("upper")
-    lower = organization.add_unit("lower", upper)
-    member = new_member(sandbox, organization, FIRST, lower)
-    other = new_member(sandbox, organization, SECOND, organization.root_id)
-    organization.attach_policy(DENY_DELETE, upper)
-    allow = {"Effect": "Allow", "Action": "apigateway:*", "Resource": "*"}
-    for account, is_denied in ((member, True), (other, False)):
-        caller = caller_with(account, "deployer", allow)
-        client = account.client("apigateway", caller=caller)
-        api_id = client.create_rest_api(name="shop")["id"]
-        if is_denied:
-            code, message = refusal(lambda client=client, api_id=api_id: client.delete_rest_api(restApiId=api_id))
-            assert code == "AccessDeniedException"
-            assert "explicit deny in a service control policy" in message
-        else:
-            client.delete_rest_api(restApiId=api_id)
-    organization.move(FIRST, organization.root_id)
-    assert member.service_control_policies == []
-
-
-def test_service_control_policy_does_not_bind_the_management_account(
-    sandbox: Sandbox, organization: Organization
-) -> None:
-    organization.attach_policy(DENY_DELETE, organization.root_id)
-    assert organization.management.service_control_policies == []
-    assert sandbox.service_control_policies == [DENY_DELETE]
 
 
 def test_account_that_leaves_is_of_no_organization(sandbox: Sandbox, organization: Organization) -> None:

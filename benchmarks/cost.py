@@ -39,6 +39,8 @@ from benchmarks.cost_of_logs import (
     info_bytes,
     logs,
 )
+from benchmarks.cost_of_organization import SIZES as ORGANIZATIONS
+from benchmarks.cost_of_organization import STAGES, of_hub, of_member
 from benchmarks.prices import COMPRESSED, DATED, EVENTS, FREE, KEYS, PRICES
 from benchmarks.results import Plot, Result
 from log_keeper.stages import Protocol
@@ -93,6 +95,17 @@ Assumed:
   {measured.bytes_remediated:,} for a new one, Lambda's own lines included; it is kept for {OWN_LOG_DAYS} days.
 - A metric is paid for the hours in which it is written. A dashboard costs nothing while the account has three at most.
 
+## An organization
+
+One stack governs all accounts of an [organization](organization.md). It is paid for in the hub account; a member
+account pays for the events that its rules send to the hub ({_usd(EVENTS.usd)} per million). Its roles, rules and empty
+queue, and the stack sets, cost nothing.
+
+{_table_of_organizations(measured)}
+
+Assumed besides: {STAGES} stages in each managed region of each account; a sweep of each region of each account a day,
+in an invocation of its own; a role is assumed for each change.
+
 ## The logs of API Gateway
 
 These are the larger costs. Access logs of all stages, and execution logs at one level for all of them:
@@ -143,6 +156,19 @@ def _table_of_bills(bills: Mapping[int, Sequence[Item]]) -> str:
     rows.append(["**in all**", *(f"**{_usd(total(each))}**" for each in bills.values())])
     rows.append(["less the free tier", *(_usd(total(each, is_free=True)) for each in bills.values())])
     return _table(["", *(f"{stages:,} stages" for stages in bills)], rows)
+
+
+def _table_of_organizations(measured: Measured) -> str:
+    rows = [
+        ["stages", *(f"{size.stages:,}" for size in ORGANIZATIONS)],
+        ["the hub account", *(f"**{_usd(of_hub(size, measured))}**" for size in ORGANIZATIONS)],
+        ["each member account", *(f"{of_member(size):.4f}" for size in ORGANIZATIONS)],
+        [
+            "in all, for each account",
+            *(_usd(of_hub(size, measured) / size.accounts + of_member(size)) for size in ORGANIZATIONS),
+        ],
+    ]
+    return _table(["", *map(str, ORGANIZATIONS)], rows)
 
 
 def _table_of_levels() -> str:

@@ -133,9 +133,13 @@ def _share_of_hours(times: float) -> float:
     return 1 - exp(-times / HOURS)
 
 
-def bill(stages: int, measured: Measured) -> list[Item]:
-    """Return the bill of Log Keeper for one month, without AlarmEmail."""
-    changes, non_compliant = stages * CHANGES, stages * NON_COMPLIANT
+def bill(stages: int, measured: Measured, *, accounts: int = 1, regions: int = 1) -> list[Item]:
+    """Return the bill of Log Keeper for one month, without AlarmEmail.
+
+    ``accounts``, ``regions``: the stages are spread evenly over the regions of these accounts. With more than one
+    account, a role is assumed for each change and each sweep, which is the most expensive case.
+    """
+    changes, non_compliant, parts = stages * CHANGES, stages * NON_COMPLIANT, accounts * regions
     compliant = changes - non_compliant
     # Each message has its own invocation, which is cold if the one before is long ago.
     cold = exp(-changes * KEPT_WARM / 60 / HOURS)
@@ -144,10 +148,11 @@ def bill(stages: int, measured: Measured) -> list[Item]:
         compliant * (measured.calls["compliant REST stage"] * SECONDS_OF_A_CALL + measured.cpu)
         + non_compliant * (measured.calls["new REST stage"] * SECONDS_OF_A_CALL + measured.cpu)
         + changes * (cold * SECONDS_OF_A_START + role_check)  # in fact only once in five minutes
+        + changes * (SECONDS_OF_A_CALL if accounts > 1 else 0)  # in fact only once in 40 minutes
     )
-    apis = ceil(stages / STAGES_OF_AN_API)
+    apis = ceil(stages / parts / STAGES_OF_AN_API)
     calls_of_a_sweep = apis + measured.sweep_overhead + apis // 500
-    lists_of_groups = ceil(stages / 25)
+    lists_of_groups = ceil(stages / parts / 25)
     of_a_sweep = SECONDS_OF_A_START + max(
         calls_of_a_sweep / DEPLOYMENT.sweep_rate, (calls_of_a_sweep + lists_of_groups) * SECONDS_OF_A_CALL
     )
@@ -155,14 +160,14 @@ def bill(stages: int, measured: Measured) -> list[Item]:
         _share_of_hours(compliant)  # StagesCompliant
         + _share_of_hours(changes)  # Findings
         + 3 * _share_of_hours(non_compliant)  # StagesRemediated, SecondsToCompliance, StagesRemediated
-        + 5 * SWEEPS / HOURS  # RegionsSwept, and the metrics of evaluated stages
+        + (1 + 4 * regions) * SWEEPS / HOURS  # RegionsSwept, and the metrics of evaluated stages
     )
     queues = TEMPLATE.count("Type: SQS\n")
     log = (compliant * measured.bytes_compliant + non_compliant * measured.bytes_remediated) / 1e9
     return [
-        Item(INVOCATIONS, changes + SWEEPS * (1 + ceil(of_a_sweep / 840))),
-        Item(DURATION, MEMORY_MB / 1024 * (seconds + SWEEPS * of_a_sweep)),
-        Item(REQUESTS, (changes + 2 * SWEEPS) * REQUESTS_OF_A_MESSAGE + queues * POLLERS * POLLS),
+        Item(INVOCATIONS, changes + SWEEPS * (1 + parts * ceil(of_a_sweep / 840))),
+        Item(DURATION, MEMORY_MB / 1024 * (seconds + SWEEPS * parts * of_a_sweep)),
+        Item(REQUESTS, (changes + (1 + parts) * SWEEPS) * REQUESTS_OF_A_MESSAGE + queues * POLLERS * POLLS),
         Item(EVENTS, non_compliant),
         Item(METRICS, metrics),
         Item(ALARMS, TEMPLATE.count("Type: AWS::CloudWatch::Alarm\n")),

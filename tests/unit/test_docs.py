@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from testing.service_control_policies import OPTIONAL, PROTECTION, statements
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     page.relative_to(ROOT).as_posix()
@@ -63,6 +65,21 @@ def test_readme_has_the_costs_of_the_page_about_costs() -> None:
     assert len(figures) == 6
     page = (ROOT / "docs" / "cost.md").read_text()
     assert [figure for figure in figures if not re.search(rf"(?<![\d.,]){figure}(?![\d.,])", page)] == []
+
+
+def test_page_about_organizations_has_the_costs_of_the_page_about_costs() -> None:
+    text = (ROOT / "docs" / "organization.md").read_text()
+    section = text.split("\n## What it costs\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.replace("*", "") for line in section.splitlines() if re.match(r"\|.*\d", line)]
+    page = (ROOT / "docs" / "cost.md").read_text().replace("*", "")
+    assert len(rows) == 3
+    assert [row for row in rows if row not in page] == []
+
+
+def test_page_about_organizations_explains_each_statement_of_the_service_control_policies() -> None:
+    text = (ROOT / "docs" / "organization.md").read_text()
+    explained = re.findall(r"^\| `(Keep\w+)` \|", text, re.MULTILINE)
+    assert explained == [each["Sid"] for name in (PROTECTION, OPTIONAL) for each in statements(name)]
 
 
 def test_architecture_names_modules_that_exist() -> None:

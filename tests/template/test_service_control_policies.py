@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.core.iam.policies import Decision, evaluate
 from testing.service_control_policies import FOLDER, HUB, OPTIONAL, PROTECTION, statements, text
+from testing.templates import ENFORCEMENT, MEMBERS, RESOURCES
 
 NAMES = (PROTECTION, OPTIONAL)
 #: API Gateway's actions are HTTP methods.
@@ -80,3 +81,40 @@ def test_nobody_can_become_an_exempt_principal(name: str, action: str) -> None:
 def test_each_statement_leaves_out_the_hub(name: str) -> None:
     for statement in statements(name):
         assert statement["Condition"]["StringNotEquals"] == {"aws:PrincipalAccount": HUB}
+
+
+#: What the templates name in a member account: type -> property with the name, ARN, an action that would remove it.
+REMOVALS = {
+    "AWS::Events::Rule": ("Name", "arn:aws:events:eu-west-1:210987654321:rule/{}", "events:DeleteRule"),
+    "AWS::IAM::Role": ("RoleName", "arn:aws:iam::210987654321:role/{}", "iam:DeleteRole"),
+    "AWS::SQS::Queue": ("QueueName", "arn:aws:sqs:eu-west-1:210987654321:{}", "sqs:DeleteQueue"),
+    "AWS::CloudFormation::StackSet": (
+        "StackSetName",
+        "arn:aws:cloudformation:eu-west-1:210987654321:stack/StackSet-{}-0a1b2c/0a1b2c",
+        "cloudformation:DeleteStack",
+    ),
+}
+
+
+def named_in_member_accounts() -> list[tuple[str, str]]:
+    """Return the ARN of each named resource in member accounts with an action that removes it."""
+    stack_sets = {name: RESOURCES[name] for name in ("Members", "Enforcement")}
+    found = []
+    for resource in [*MEMBERS["Resources"].values(), *ENFORCEMENT["Resources"].values(), *stack_sets.values()]:
+        if resource["Type"] in REMOVALS:
+            name, arn, action = REMOVALS[resource["Type"]]
+            text = resource["Properties"][name]["Fn::Sub"]
+            for placeholder, value in (
+                ("${AWS::StackName}", "log-keeper"),
+                ("${StackName}", "log-keeper"),
+                ("${AWS::Region}", "eu-west-1"),
+            ):
+                text = text.replace(placeholder, value)
+            found.append((arn.format(text), action))
+    return found
+
+
+@pytest.mark.parametrize(("arn", "action"), named_in_member_accounts())
+def test_everything_that_the_stack_sets_create_is_protected(arn: str, action: str) -> None:
+    context = {"aws:PrincipalArn": "arn:aws:iam::210987654321:role/Admin", "aws:PrincipalAccount": "210987654321"}
+    assert evaluate([json.loads(text(PROTECTION))], action, arn, context) is Decision.EXPLICIT_DENY

@@ -41,6 +41,10 @@ OTHER_VALUES = {
     "SweepRate": "3",
     "AlarmEmail": "others@example.com",
     "CreateTrail": "No",
+    "OrganizationId": "o-a1b2c3d4e5",
+    "MemberOUs": "ou-ab12-12345678",
+    "EnforceOUs": "ou-ab12-12345678",
+    "ExcludedAccounts": "111111111111",
 }
 
 
@@ -53,7 +57,7 @@ def next_version(folder: Path) -> Path:
     """Return a folder with another version of the built application: other user agent, other size of batches."""
     build = folder / ".aws-sam" / "build"
     shutil.copytree(deployment.ROOT / ".aws-sam" / "build", build, copy_function=os.link)
-    for name in ("samconfig.toml", "forwarders.yaml"):
+    for name in ("samconfig.toml", "forwarders.yaml", "members.yaml", "enforcement.yaml"):
         shutil.copy(deployment.ROOT / name, folder)
 
     def change(file: Path, old: str, new: str) -> None:
@@ -73,8 +77,11 @@ def next_version(folder: Path) -> Path:
 NAMED = {
     "Dashboard": "DashboardName",
     "EnforceLogGroup": "LogGroupName",
+    "Enforcement": "StackSetName",
     "Forwarders": "StackSetName",
+    "Members": "StackSetName",
     "OptInScheduleGroup": "Name",
+    "OrganizationBus": "Name",
     "StagesRemediatedRule": "RuleName",
     "SweepLogGroup": "LogGroupName",
     "Trail": "TrailName",
@@ -93,6 +100,7 @@ def test_resources_with_names_keep_their_logical_ids() -> None:
         for name in resource["Properties"]
         if re.fullmatch("[A-Za-z]*Name", name)
         and name not in ("PolicyName", "MetricName", "S3BucketName", "ExecutionRoleName", "RoleName", "GroupName")
+        and name != "EventBusName"
         and resource["Type"] != "AWS::Logs::QueryDefinition"
     }
     assert named == NAMED

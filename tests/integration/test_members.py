@@ -31,6 +31,7 @@ TRUST = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root
 ALLOWED = (
     {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"},
     {"Effect": "Allow", "Action": "cloudformation:ListStackInstances", "Resource": "*"},
+    {"Effect": "Allow", "Action": "organizations:ListDelegatedAdministrators", "Resource": "*"},
 )
 
 

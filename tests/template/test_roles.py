@@ -11,7 +11,9 @@ from testing.templates import ENFORCEMENT, MEMBERS, RESOURCES, ROOT, TEMPLATE, a
 from tools import translate
 
 #: Statements on every resource, because none of their actions takes a resource.
-ON_EVERYTHING = {"EnableHttpApiAccessLogs", "ListLogGroupsAndDeliveries", "ListTrails", "ReadStacks"}
+ON_EVERYTHING = {
+    "EnableHttpApiAccessLogs", "ListDelegatedAdministrators", "ListLogGroupsAndDeliveries", "ListTrails", "ReadStacks",
+}  # fmt: skip
 #: Statements with every action of a service: CloudFormation, on the stacks of the forwarders only.
 EVERY_ACTION = {"ManageForwarderStacks"}
 

@@ -84,6 +84,14 @@ def authorise(account: Account, call: Call, wanted: tuple[Need, ...]) -> None:
         raise AwsError(code, message, 400 if call.service in _DENIED_WITH_400 else 403)
 
 
+def may(account: Account, call: Call, need: Need) -> bool:
+    """Return whether the caller has the permission."""
+    if call.caller.is_trusted:
+        return True
+    context = {**request_context(account, call), **need.context}
+    return policies_of(account, call.caller).decide(need.action, need.resource, context) is Decision.ALLOWED
+
+
 def missing_permission(
     account: Account, role: Any, needs: Sequence[Need], *, service: str, operation: str, region: str
 ) -> Need | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from moto.iam.models import iam_backends
 
-from sandbox.core.call import AwsError, Caller
+from sandbox.core.call import AwsError, Caller, Need
 from sandbox.core.iam import authorization, identity
 from sandbox.services.cloudformation import templates
 from sandbox.services.cloudformation.stack_set_models import Target
@@ -31,15 +31,27 @@ _NOT_ALLOWED = (
     "You must be the management account or delegated admin account of an organization before operating a "
     "SERVICE_MANAGED stack set"
 )
+_NO_ADMINISTRATOR = "Account used is not a delegated administrator"
+_LIST_ADMINISTRATORS = Need("organizations:ListDelegatedAdministrators", "*")
 
 
 def administrator_of(account: Account, call: Call) -> Account:
-    """Return the account whose stack sets the call is about: of CallAs=DELEGATED_ADMIN the management account."""
+    """Return the account whose stack sets the call is about: of CallAs=DELEGATED_ADMIN the management account.
+
+    Refuse callers who cannot list the delegated administrators as if the account were none.
+
+    *Source:* hashicorp/terraform-provider-aws pull request 37069, for calls that create stack sets; that reads need the
+    permission too is inferred, since they refuse accounts that are no administrators with the same text.
+    """
     if call.params.get("CallAs", "SELF") != "DELEGATED_ADMIN":
         return account
     organization = organization_of(account)
     if organization is None or account.account_id not in organization.delegated.get(STACK_SETS, ()):
-        raise AwsError("ValidationError", _NOT_ALLOWED)
+        raise AwsError("ValidationError", _NO_ADMINISTRATOR)
+    if _LIST_ADMINISTRATORS not in call.further_needs:
+        call.further_needs.append(_LIST_ADMINISTRATORS)
+    if not authorization.may(account, call, _LIST_ADMINISTRATORS):
+        raise AwsError("ValidationError", _NO_ADMINISTRATOR)
     return organization.management
 
 

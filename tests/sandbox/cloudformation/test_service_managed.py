@@ -11,7 +11,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.services.organizations.organization import STACK_SETS, Organization
 from testing.clients import refusal
-from testing.organizations import MANAGEMENT, new_member, new_organization
+from testing.organizations import MANAGEMENT, caller_with, new_member, new_organization
 
 FIRST, SECOND = "111111111111", "222222222222"
 TEMPLATE = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "marked"}}}})
@@ -164,14 +164,34 @@ def test_without_automatic_deployment_nothing_follows(sandbox: Sandbox, organiza
     assert instances(client) == []
 
 
-@pytest.mark.parametrize("call_as", ["SELF", "DELEGATED_ADMIN"])
+@pytest.mark.parametrize(
+    ("call_as", "expected"),
+    [
+        ("SELF", "You must be the management account or delegated admin account of an organization"),
+        ("DELEGATED_ADMIN", "Account used is not a delegated administrator"),
+    ],
+)
 def test_account_that_is_no_administrator_creates_no_set(
-    sandbox: Sandbox, organization: Organization, call_as: str
+    sandbox: Sandbox, organization: Organization, call_as: str, expected: str
 ) -> None:
     organization.delegated[STACK_SETS].clear()
     code, message = refusal(lambda: create(sandbox, CallAs=call_as))
     assert code == "ValidationError"
-    assert message.startswith("You must be the management account or delegated admin account of an organization")
+    assert message.startswith(expected)
+
+
+def test_caller_who_cannot_list_the_administrators_is_refused_like_another_account(
+    sandbox: Sandbox, organization: Organization
+) -> None:
+    create(sandbox)
+    allow = {"Effect": "Allow", "Action": "cloudformation:*", "Resource": "*"}
+    and_administrators = allow | {"Action": "organizations:ListDelegatedAdministrators"}
+    alone = sandbox.client("cloudformation", caller=caller_with(sandbox, "alone", allow))
+    listed = {"StackSetName": "marks", **AS_ADMINISTRATOR}
+    refused = refusal(lambda: alone.list_stack_instances(**listed))
+    assert refused == ("ValidationError", "Account used is not a delegated administrator")
+    both = sandbox.client("cloudformation", caller=caller_with(sandbox, "both", allow, and_administrators))
+    assert both.list_stack_instances(**listed)["Summaries"] == []
 
 
 def test_template_with_a_transform_is_refused(sandbox: Sandbox, organization: Organization) -> None:

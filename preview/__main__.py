@@ -250,6 +250,8 @@ def _show(preview: Preview, arguments: argparse.Namespace) -> None:
         from preview.report_terminal import print_report
 
         print_report(preview)
+    if arguments.html not in (None, "-"):
+        print(f"The page is {arguments.html}.", file=sys.stdout if _writes_tables(arguments) else sys.stderr)
     if not _writes_tables(arguments):
         for sentence in preview.errors:
             print(f"preview: {sentence}", file=sys.stderr)

@@ -102,7 +102,8 @@ def _summary(preview: Preview) -> Table:
     table.add_column("protocol")
     of_all = count(preview.stages)
     for word in of_all.in_words:
-        table.add_column(word, justify="right")
+        # The width of the longest word: with widths of its own, rich cuts off a word of the heading at 80 columns.
+        table.add_column(word, justify="right", width=max(map(len, word.split())))
     for protocol, counted in count_by_protocol(preview.stages).items():
         table.add_row(protocol, *map(str, counted.in_words.values()))
     table.add_section()

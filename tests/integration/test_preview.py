@@ -19,6 +19,7 @@ from log_keeper.policy.findings import Problem
 from log_keeper.policy.results import Outcome
 from log_keeper.stages import ApiVersion, StageRef
 from preview import __main__ as command
+from preview.report_data import COLUMNS
 from preview.words import policy_parameters
 from sandbox.assembly import Sandbox
 from sandbox.services.cloudformation import templates
@@ -321,7 +322,10 @@ def test_page_is_written_in_addition_to_the_tables(sandbox: Sandbox, preview: Pr
     code, output, _ = preview("--html", str(page))
     assert code == command.NON_COMPLIANT
     assert "shop/prod" in output
+    assert output.endswith(f"The page is {page}.\n")
     assert page.read_text().startswith("<!DOCTYPE html>")
+    _, output, error = preview("--csv", "--html", str(page))
+    assert (output.splitlines()[0], error) == (",".join(COLUMNS), f"The page is {page}.\n")
     _, output, _ = preview("--html", "-")
     assert output.startswith("<!DOCTYPE html>")
     code, _, error = preview("--html", str(tmp_path / "no" / "page.html"))

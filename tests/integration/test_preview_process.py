@@ -37,6 +37,8 @@ def test_tables_fit_eighty_columns_without_colours(sandbox: Sandbox) -> None:
     assert (done.returncode, done.stderr) == (command.NON_COMPLIANT, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "2 of 2 stages would be remediated" in done.stdout
+    assert "non-compliant" in done.stdout
+    assert "…" not in done.stdout
     assert "\x1b" not in done.stdout
     # A forced terminal gets bold and dim text, and colours unless NO_COLOR is set.
     colour = re.compile(r"\x1b\[(\d+;)*3\d")
@@ -76,3 +78,21 @@ def test_closed_output_is_no_error(sandbox: Sandbox) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(("arguments", "code"), [("", 0), ("--nonsense", 2), ("--profile nobody", 2)])
+def test_make_fails_only_where_the_preview_does(sandbox: Sandbox, tmp_path: Path, arguments: str, code: int) -> None:
+    """The target runs without its set-up. Stages that would be remediated are no error of make."""
+    make_rest_stage(sandbox)
+    rules = (ROOT / "Makefile").read_text().split("\npreview: setup", 1)[1].split("\n\n", 1)[0]
+    (tmp_path / "Makefile").write_text(f"PYTHON := {sys.executable}\n.PHONY: preview\npreview:{rules}\n")
+    done = subprocess.run(
+        ["make", "--directory", ROOT, "--file", tmp_path / "Makefile", "preview", f"ARGS=--rate 10 {arguments}"],
+        env={"PATH": os.environ["PATH"], "HOME": os.devnull} | sandbox.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code
+    assert ("Error" in done.stderr) == (code != 0)

@@ -15,6 +15,9 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hash
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+.PHONY: setup
+setup: .venv/.installed .venv-tools/.installed ## Set up the environments of the commands, with sam and aws (a minute, once)
+
 .PHONY: demo
 demo: setup ## Show Log Keeper at work in a simulated AWS account on this machine (two minutes)
 	@$(WITH_TOOLS) $(PYTHON) -m sandbox.demo
@@ -30,10 +33,10 @@ preview: setup ## Show what Log Keeper would change in your AWS account, and cha
 verify: setup ## Test in a real AWS account what AWS does in the points that nobody has recorded (ARGS=--help)
 	@PYTHONPATH=src $(PYTHON) -m verify $(ARGS)
 
-# For example: make redrive ARGS="--list"
+# For example: make redrive ARGS="--list". Its exit code 3, there are messages, is no failure of make.
 .PHONY: redrive
 redrive: setup ## Process the messages of the dead-letter queues again (ARGS=--list: only list them)
-	@PYTHONPATH=src $(PYTHON) -m tools.redrive $(ARGS)
+	@PYTHONPATH=src $(PYTHON) -m tools.redrive $(ARGS) || [ $$? -eq 3 ]
 
 .PHONY: sandbox
 sandbox: setup ## Start the simulated AWS account and keep it running, for aws, sam and boto3 (ARGS=--help)
@@ -90,14 +93,17 @@ build: setup ## Build the packages of the Lambda functions
 
 # Given here too, for a samconfig.local.toml of an older version: the template can name its roles.
 CAPABILITIES := --capabilities CAPABILITY_NAMED_IAM
-# sam saves your answers in samconfig.local.toml, which git ignores. ASK=1 asks again.
+# sam saves your answers in a file that git ignores; those for the sandbox account in one of their own, so that they are
+# not used for your account. ASK=1 asks again.
+ANSWERS := $(if $(AWS_ENDPOINT_URL),samconfig.sandbox.toml,samconfig.local.toml)
 .PHONY: deploy
 deploy: build ## Deploy to your AWS account; the first time it asks for the parameters (ASK=1: ask again)
-	@if [ -f samconfig.local.toml ] && ! cmp -s samconfig.toml samconfig.local.toml && [ -z "$(ASK)" ]; then \
-	  $(WITH_TOOLS) $(SAM) deploy --config-file samconfig.local.toml $(CAPABILITIES); \
+	@if [ -f $(ANSWERS) ] && ! cmp -s samconfig.toml $(ANSWERS) && [ -z "$(ASK)" ]; then \
+	  echo "Deploying with your answers in $(ANSWERS). make deploy ASK=1 asks again."; \
+	  $(WITH_TOOLS) $(SAM) deploy --config-file $(ANSWERS) $(CAPABILITIES); \
 	else \
-	  [ -f samconfig.local.toml ] || cp samconfig.toml samconfig.local.toml; \
-	  $(WITH_TOOLS) $(SAM) deploy --guided --config-file samconfig.local.toml $(CAPABILITIES); \
+	  [ -f $(ANSWERS) ] || cp samconfig.toml $(ANSWERS); \
+	  $(WITH_TOOLS) $(SAM) deploy --guided --config-file $(ANSWERS) $(CAPABILITIES); \
 	fi
 
 .PHONY: lock
@@ -110,9 +116,6 @@ lock: .venv-uv/.installed ## Update the pinned requirements from their .in files
 .PHONY: clean
 clean: ## Delete all environments and build results
 	rm -rf .venv .venv-applications .venv-bench .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .worlds
-
-.PHONY: setup
-setup: .venv/.installed .venv-tools/.installed
 
 .venv/.installed: requirements/dev.txt
 	@echo "Setting up .venv (half a minute, once)"

@@ -19,7 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="Run a simulated AWS account on this machine, to try Log Keeper or applications of your own. "
-        "It listens only on 127.0.0.1, starts empty, and loses everything when it ends.",
+        "It listens only on 127.0.0.1, has nothing but a CloudTrail trail and a bucket when it starts, and loses "
+        "everything when it ends.",
     )
     add_version(parser)
     parser.add_argument(
@@ -52,8 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
         switches = dict(options.switch)
         sandbox = Sandbox(options.port, iam_propagation_seconds=options.iam_propagation_seconds, **switches).start()
     except (OSError, SystemExit) as error:  # werkzeug ends the program if the port is in use
+        reason = error if isinstance(error, OSError) else "another program uses it"
         parser.exit(
-            1, f"The sandbox cannot listen on port {options.port} ({error}). Choose another port, or --port 0.\n"
+            1,
+            f"The sandbox cannot listen on port {options.port}: {reason}. Choose another one, or any that is free: "
+            'make sandbox ARGS="--port 0"\n',
         )
     try:
         sandbox.client("s3", options.region).create_bucket(

@@ -38,7 +38,10 @@ _POLL_SECONDS = 0.5
 
 
 class Sandbox(Account):
-    """An AWS account on this machine, which starts empty. One runs at a time, because moto's state is per process."""
+    """An AWS account on this machine, which has at most a trail when it starts.
+
+    One runs at a time, because moto's state is per process.
+    """
 
     #: The behaviour of a sandbox that is created without one. The tests set it once, before they start a sandbox.
     default_behaviour: ClassVar[Behaviour] = Behaviour()

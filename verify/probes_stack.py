@@ -124,7 +124,7 @@ def _points() -> list[Point]:
         points.append(
             Point(
                 f"stack-{name}-compliant",
-                f"Log Keeper remediates a new stage of a {protocol} API",
+                f"Log Keeper remediates a new stage of {'an' if protocol == 'HTTP' else 'a'} {protocol} API",
                 None,
                 True,
                 words,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,35 @@ def test_every_module_of_the_core_is_explained() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     modules = {path.name for path in (ROOT / "src" / "log_keeper").glob("*.py") if path.stem != "__init__"}
     assert {name for name in modules if name not in text} == set()
+
+
+def make(*arguments: str, **environment: str) -> str:
+    """Return what make prints. The Makefile is the repository's."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAKE"))}
+    program = shutil.which("make")
+    assert program
+    return subprocess.run(
+        [program, *arguments], cwd=ROOT, env=variables | environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_every_target_that_a_page_names_is_in_the_list_of_make() -> None:
+    listed = set(re.findall(r"^  make ([a-z]+) ", make("help"), re.MULTILINE))
+    named = {
+        target
+        for name in PAGES
+        for target in re.findall(r"(?:^\$ |`)make\s+([a-z]+)\b", (ROOT / name).read_text(), re.MULTILINE)
+    }
+    assert {"deploy", "preview", "setup"} <= named
+    assert named - listed == set()
+
+
+@pytest.mark.parametrize(
+    ("environment", "answers"),
+    [({}, "samconfig.local.toml"), ({"AWS_ENDPOINT_URL": "http://localhost:4599"}, "samconfig.sandbox.toml")],
+    ids=["AWS", "sandbox account"],
+)
+def test_answers_for_the_sandbox_account_are_kept_apart(environment: dict[str, str], answers: str) -> None:
+    commands = make("--dry-run", "deploy", **environment)
+    assert set(re.findall(r"--config-file (\S+)", commands)) == {answers}
+    assert answers in (ROOT / ".gitignore").read_text().splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -37,3 +38,8 @@ def test_every_metric_is_explained() -> None:
     source = Path(reporting.__file__).read_text()
     written = set(re.findall(r'"((?:Stages|LogRoles|Regions|Records|Messages|Events|Findings|Seconds)\w*)"', source))
     assert {name for name in written if f"`{name}`" not in PAGE} == set()
+
+
+def test_query_for_all_changes_finds_every_outcome_with_changes() -> None:
+    [outcomes] = re.findall(r"^\| filter stage.owner = .* and outcome in (\[.*\])$", PAGE, re.MULTILINE)
+    assert set(json.loads(outcomes)) == {Outcome.REMEDIATED, Outcome.PARTLY_REMEDIATED}

@@ -46,7 +46,7 @@ def _list_accounts(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 def _describe_account(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """Describe one account."""
     account_id = call.params["AccountId"]
-    found = _readable(account, call, account_id)
+    found = _readable(account, call, of_account=account_id)
     if account_id not in found.parents:
         raise AwsError("AccountNotFoundException", "You specified an account that doesn't exist.")
     return {"Account": _described(found, account_id)}
@@ -55,7 +55,7 @@ def _describe_account(account: Account, call: Call, _: Proceed) -> dict[str, Any
 @rule("organizations", "ListParents")
 def _list_parents(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """Return the unit in which an account is. It has exactly one."""
-    found = _readable(account, call, call.params["ChildId"])
+    found = _readable(account, call, of_account=call.params["ChildId"])
     parent = found.parents.get(call.params["ChildId"])
     if parent is None:
         raise AwsError("ChildNotFoundException", "You specified a child that doesn't exist.")
@@ -66,8 +66,8 @@ def _list_parents(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 @rule("organizations", "ListAccountsForParent")
 def _list_accounts_for_parent(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """List the accounts that are in a unit itself, in pages."""
-    found = _readable(account, call)
     wanted = call.params["ParentId"]
+    found = _readable(account, call, of_unit=wanted)
     inside = [account_id for account_id, parent in found.parents.items() if parent == wanted]
     return _page(call, "Accounts", [_described(found, account_id) for account_id in inside])
 
@@ -75,15 +75,18 @@ def _list_accounts_for_parent(account: Account, call: Call, _: Proceed) -> dict[
 @rule("organizations", "ListOrganizationalUnitsForParent")
 def _list_units_for_parent(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """List the units that are in a unit itself, in pages."""
-    found = _readable(account, call)
-    inside = [unit for unit in found.units.values() if unit.parent == call.params["ParentId"]]
+    wanted = call.params["ParentId"]
+    found = _readable(account, call, of_unit=wanted)
+    inside = [unit for unit in found.units.values() if unit.parent == wanted]
     return _page(call, "OrganizationalUnits", [{"Id": unit.unit_id, "Name": unit.name} for unit in inside])
 
 
-def _readable(account: Account, call: Call, of_account: str | None = None) -> Organization:
+def _readable(
+    account: Account, call: Call, *, of_account: str | None = None, of_unit: str | None = None
+) -> Organization:
     """Return the organization. Refuse accounts that are neither its management account nor a delegated administrator.
 
-    ``of_account``: the call is authorised for the ARN of this account; None: it takes no resource.
+    ``of_account``, ``of_unit``: the call is authorised for the ARN of this account or unit; None: it takes no resource.
 
     *Source:* Service Authorization Reference, "Actions, resources, and condition keys for AWS Organizations".
     """
@@ -94,20 +97,27 @@ def _readable(account: Account, call: Call, of_account: str | None = None) -> Or
     if account is not found.management and not is_delegated:
         message = "You don't have permissions to access this resource."
         raise AwsError("AccessDeniedException", message)
-    need = Need(f"organizations:{call.operation}", "*" if of_account is None else found.account_arn(of_account))
+    arn = "*" if of_account is None else found.account_arn(of_account)
+    need = Need(f"organizations:{call.operation}", arn if of_unit is None else found.unit_arn(of_unit))
     call.further_needs.append(need)
     authorization.authorise(account, call, (need,))
     return found
 
 
 def _described(organization: Organization, account_id: str) -> dict[str, Any]:
+    """Return the account as the API describes it.
+
+    *Source:* an answer of DescribeAccount of 2026-08-24, with the form of ``Paths``; Organizations API reference:
+    ``State`` has replaced ``Status``, which ended on 2026-09-09.
+    """
+    units = "/".join([organization.organization_id, *reversed(organization.path(account_id)), account_id])
     return {
         "Id": account_id,
         "Arn": organization.account_arn(account_id),
         "Name": organization.names[account_id],
         "Email": f"{account_id}@example.com",
-        "Status": "ACTIVE",
         "State": "ACTIVE",
+        "Paths": [f"{units}/"],
         "JoinedMethod": "CREATED",
     }
 

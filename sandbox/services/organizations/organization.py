@@ -122,6 +122,11 @@ class Organization:
         management = self.management.account_id
         return f"arn:aws:organizations::{management}:account/{self.organization_id}/{account_id}"
 
+    def unit_arn(self, unit_id: str) -> str:
+        """Return the ARN of a unit or of the root. Its account is the management account's."""
+        kind = "root" if unit_id == self.root_id else "ou"
+        return f"arn:aws:organizations::{self.management.account_id}:{kind}/{self.organization_id}/{unit_id}"
+
     def _add(self, unit: Unit) -> None:
         self.units[unit.unit_id] = unit
         self.policies.add_target(unit.unit_id)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from handlers.runtime import Time, entry_point, logger, metrics
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
-from log_keeper.events.cloudtrail import cause_of
 from log_keeper.events.hints import Hint, UnreadableEventError
 from log_keeper.governed_accounts import GovernedAccounts
 from log_keeper.reporting import Reporter
@@ -42,7 +41,7 @@ class EnforceHandler:
         rate, burst = deployment.sweep_rate / deployment.environments, _BURST // deployment.environments
         new_pace = functools.partial(Pace, rate, burst=burst, clock=time.monotonic, sleep=self._budget)
         clients = Clients(new_pace, session, before_each_try=self._budget.require)
-        self._accounts = GovernedAccounts(clients, settings, self._reporter, time.now, time.monotonic, self._budget)
+        self._accounts = GovernedAccounts(clients, settings, self._reporter, time.now, self._budget)
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> BatchAnswer | None:
         """Process one batch: evaluate and remediate each stage it names. Return the messages to deliver again.
@@ -52,8 +51,7 @@ class EnforceHandler:
         self._budget.begin(context.get_remaining_time_in_millis)
         try:
             if "Records" not in event:
-                governed = self._accounts.of_event(event)
-                governed.follower.follow(governed.read(event), cause_of(event))
+                self._accounts.follow(self._accounts.read(event))
                 return None
             return {"batchItemFailures": [{"itemIdentifier": name} for name in self._failed(event["Records"])]}
         finally:
@@ -64,17 +62,21 @@ class EnforceHandler:
         followed: set[tuple[str, Hint]] = set()
         for record in records:
             try:
-                event: Any = _json(record["body"])
-                governed = self._accounts.of_event(event)
-                hint = governed.read(event)
-                # All messages of the batch are older than this moment: one reading of a stage is enough for all.
-                key = governed.deployment.account.account_id, hint
-                if key not in followed and not self._accounts.postpones(governed, event, record["body"]):
-                    governed.follower.follow(hint, cause_of(event))
-                    followed.add(key)
+                message = self._accounts.read(_json(record["body"]))
+                # All messages of the batch are older than this moment: one reading of a stage is enough for all, now
+                # or when the message has its turn.
+                key = message.account_id, message.hint
+                if key not in followed and not self._accounts.postpones(message, record):
+                    self._accounts.follow(message)
+                followed.add(key)
             except Exception as error:  # noqa: BLE001 - reported, and answered to Lambda, which delivers it again
-                self._reporter.message_failed(error, record["messageId"])
-                yield record["messageId"]
+                yield self._report(record["messageId"], error)
+        for message_id, refusal in self._accounts.put_back():
+            yield self._report(message_id, refusal)
+
+    def _report(self, message_id: str, error: Exception) -> str:
+        self._reporter.message_failed(error, message_id)
+        return message_id
 
 
 def _json(body: str) -> object:

@@ -26,6 +26,7 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._next = clock() - self._burst
+        self._granted = 0
 
     def seconds(self, calls: int) -> float:
         """Return how many seconds a number of calls takes."""
@@ -36,10 +37,21 @@ class Pace:
         now = self._clock()
         return max(0.0, max(self._next, now - self._burst) + self.seconds(calls - 1) - now)
 
+    def grant(self, calls: int) -> None:
+        """Let so many of the next calls be made without waiting, since their time was reserved in another way.
+
+        Earlier grants that were not used end.
+        """
+        self._granted = calls
+
     def take(self, calls: int = 1) -> None:
         """Wait until the next call can be made, and reserve the time of ``calls`` calls from then on."""
         now = self._clock()
         self._next = max(self._next, now - self._burst)
-        if self._next > now:
+        if self._granted >= calls:
+            self._granted -= calls
+            # They count, so that other calls wait for them, but not more of them than those of a burst.
+            self._next = min(self._next, now + self._burst)
+        elif self._next > now:
             self._sleep(self._next - now)
         self._next += calls * self._interval

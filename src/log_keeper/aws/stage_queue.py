@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING
@@ -21,23 +20,12 @@ if TYPE_CHECKING:
 #: each environment of the Enforce function that processes one of its stages also reads the protocol once.
 _CALLS_OF_A_STAGE = 2
 #: The longest delay of a message, in seconds, and the most messages in one call. *Source:* Amazon SQS quotas.
-_LONGEST_DELAY = 900
-_MESSAGES = 10
+LONGEST_DELAY = 900
+MESSAGES = 10
 
 
 class QueueError(Exception):
     """SQS accepted only some messages of a batch. The sweep is started again."""
-
-
-def postpone(clients: Clients, deployment: Deployment, body: str, seconds: float) -> None:
-    """Put a message back on StageQueue as a new one, which is delivered after this time, or the longest delay.
-
-    A new message, because SQS counts each delivery of the same one, and moves it to the dead-letter queue at last.
-
-    Raises BotoCoreError and ClientError.
-    """
-    delay = min(math.ceil(seconds), _LONGEST_DELAY)
-    clients.sqs().send_message(QueueUrl=deployment.queues.stage_queue_url, MessageBody=body, DelaySeconds=delay)
 
 
 class StageQueue:
@@ -61,7 +49,7 @@ class StageQueue:
         refs = [found.stage.ref for found in evaluations if found.requires_changes and not found.plan.is_exempt]
         self._waiting += refs
         self._protocol_calls += 0 if api.protocol is Protocol.REST else min(self._deployment.environments, len(refs))
-        if len(self._waiting) >= _MESSAGES:
+        if len(self._waiting) >= MESSAGES:
             self.send()
 
     def send(self) -> None:
@@ -81,11 +69,11 @@ class StageQueue:
     def _send(self, events: Sequence[dict[str, object]], delays: Sequence[float]) -> None:
         """Send each event with its delay in seconds."""
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
-            {"Id": str(number), "MessageBody": json.dumps(event), "DelaySeconds": min(int(delay), _LONGEST_DELAY)}
+            {"Id": str(number), "MessageBody": json.dumps(event), "DelaySeconds": min(int(delay), LONGEST_DELAY)}
             for number, (event, delay) in enumerate(zip(events, delays, strict=True))
         ]
         url = self._deployment.queues.stage_queue_url
-        for some in batched(entries, _MESSAGES, strict=False):
+        for some in batched(entries, MESSAGES, strict=False):
             answer = self._clients.sqs().send_message_batch(QueueUrl=url, Entries=list(some))
             if failed := answer.get("Failed"):
                 raise QueueError(f"SQS did not accept {len(failed)} messages for StageQueue: {failed[0]}")

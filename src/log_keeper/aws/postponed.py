@@ -1,0 +1,82 @@
+"""Messages of StageQueue that are put back on it until their turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import CALL_ERRORS
+from log_keeper.aws.stage_queue import LONGEST_DELAY, MESSAGES, QueueError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+#: The bytes of the messages in one call. *Source:* Amazon SQS quotas: 1 MiB, 256 KiB before August 2025.
+_BYTES = 250_000
+#: The attribute of a message that was put back.
+_TURN = "turn"
+
+
+class Postponed(NamedTuple):
+    """A message that is put back. ``turn``: when it is processed, in seconds since 1970."""
+
+    message_id: str
+    body: str
+    turn: float
+
+
+def turn_of(record: Mapping[str, Any]) -> float | None:
+    """Return the turn of a message, in seconds since 1970; None if it was given none.
+
+    ``record``: the message as Lambda passes it on.
+    """
+    try:
+        return float(record["messageAttributes"][_TURN]["stringValue"])
+    except (KeyError, TypeError, ValueError):  # of another sender
+        return None
+
+
+def put_back(
+    clients: Clients, queue_url: str, messages: Sequence[Postponed], now: float
+) -> Iterator[tuple[str, Exception]]:
+    """Send each message as a new one that is delivered at its turn. Yield the ids and errors of those that failed.
+
+    ``now``: in seconds since 1970. A new message, because SQS counts each delivery of the same one, and moves it to the
+    dead-letter queue at last.
+    """
+    for some in _batches(messages):
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {
+                "Id": str(number),
+                "MessageBody": each.body,
+                "DelaySeconds": min(max(math.ceil(each.turn - now), 0), LONGEST_DELAY),
+                "MessageAttributes": {_TURN: {"DataType": "Number", "StringValue": f"{each.turn:.3f}"}},
+            }
+            for number, each in enumerate(some)
+        ]
+        try:
+            answer = clients.sqs().send_message_batch(QueueUrl=queue_url, Entries=entries)
+        except CALL_ERRORS as error:
+            yield from ((each.message_id, error) for each in some)
+            continue
+        for failed in answer.get("Failed", []):
+            reason = failed.get("Message", failed["Code"])
+            refused = QueueError(f"SQS did not accept the message that was put back on StageQueue: {reason}")
+            yield some[int(failed["Id"])].message_id, refused
+
+
+def _batches(messages: Sequence[Postponed]) -> Iterator[list[Postponed]]:
+    """Yield the messages in groups that one call takes."""
+    batch: list[Postponed] = []
+    size = 0
+    for each in messages:
+        length = len(each.body.encode())
+        if batch and (len(batch) == MESSAGES or size + length > _BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += length
+    if batch:
+        yield batch

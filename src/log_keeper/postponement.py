@@ -1,0 +1,43 @@
+"""Puts messages of a busy member account back on StageQueue, so that the function goes on with those of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from log_keeper.aws.postponed import Postponed, put_back, turn_of
+from log_keeper.turns import Turns
+
+if TYPE_CHECKING:
+    from log_keeper.aws.clients import Clients
+    from log_keeper.aws.pace import Pace
+
+
+class Postponement:
+    """Collects the messages of an invocation that are postponed, and puts them back together.
+
+    ``clock``: returns the time now, with its zone.
+    """
+
+    def __init__(self, clients: Clients, queue_url: str, clock: Callable[[], datetime]) -> None:
+        self._clients = clients
+        self._queue_url = queue_url
+        self._seconds: Callable[[], float] = lambda: clock().timestamp()
+        self._turns = Turns(self._seconds)
+        self._postponed: list[Postponed] = []
+
+    def postpones(self, account_id: str, region: str, pace: Pace, record: Mapping[str, Any]) -> bool:
+        """Return whether the message is postponed: its account and region have no calls free now.
+
+        ``record``: the message as Lambda passes it on.
+        """
+        turn = self._turns.postponed_until(account_id, region, pace, turn_of(record))
+        if turn is not None:
+            self._postponed.append(Postponed(record["messageId"], record["body"], turn))
+        return turn is not None
+
+    def put_back(self) -> Iterator[tuple[str, Exception]]:
+        """Put the postponed messages back on the queue. Yield the ids and errors of those that failed."""
+        messages, self._postponed = self._postponed, []
+        yield from put_back(self._clients, self._queue_url, messages, self._seconds())

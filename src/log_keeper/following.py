@@ -25,7 +25,7 @@ from log_keeper.events.hints import (
 )
 from log_keeper.policy.results import Outcome, Result
 from log_keeper.reporting import Reporter
-from log_keeper.stages import StageRef, with_other_version
+from log_keeper.stages import Account, StageRef, with_other_version
 from log_keeper.time_budget import OutOfTimeError
 
 
@@ -41,9 +41,9 @@ class Follower:
         enforcer: Enforcer,
         reporter: Reporter,
         clock: Callable[[], datetime],
-        account_id: str,
+        account: Account,
     ) -> None:
-        self._account_id = account_id
+        self._account = account
         self._clients = clients
         self._enforcer = enforcer
         self._reporter = reporter
@@ -107,7 +107,7 @@ class Follower:
 
     def _ensure_valid_role(self, region: str) -> None:
         try:
-            self._reporter.log_role(region, self._enforcer.log_roles.ensure_valid(region), self._account_id)
+            self._reporter.log_role(region, self._enforcer.log_roles.ensure_valid(region), self._account.account_id)
         except ClientError as error:
             # A disabled region has no stages; the sweep reports it.
             if not is_region_disabled(error):
@@ -116,7 +116,7 @@ class Follower:
     def _publish(self, result: Result, cause: Cause) -> None:
         """Publish the change and the findings on the event bus. If that fails, only log it: the stage is compliant."""
         try:
-            event_bus.put_events(self._clients.events, result, cause)
+            event_bus.put_events(self._clients.events, self._account, result, cause)
         except (BotoCoreError, ClientError, OutOfTimeError, event_bus.EventsLostError) as error:
             self._reporter.event_lost(error)
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import CALL_ERRORS
 from log_keeper.aws.members import Instance, Member, MemberRoleError, Members, list_instances
+from log_keeper.aws.organization import active_accounts
+from log_keeper.aws.sweep_queue import send_works
 from log_keeper.events.sweep_work import Start, Work
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Deployment, Organization
+
+#: Seconds until a refused role is assumed again: a sweep starts as soon as the role is created, and IAM takes a while
+#: to propagate it. After the last one, the next sweep tries again.
+_PAUSES = (15, 60)
 
 
 class OrganizationSweep:
@@ -31,46 +38,93 @@ class OrganizationSweep:
         self._members = Members(home, deployment, clock, remediates=False)
 
     def works(self, start: Start) -> Iterator[Work]:
-        """Yield a work for each member account and region that is governed; report each that should be but is not.
+        """Yield a work for each member account and region that is governed.
+
+        A sweep of all accounts also reports what should be governed and is not. While an account's stacks are being
+        deployed, each one that is complete starts a sweep of the account: the others are not complete then.
 
         Raises BotoCoreError and ClientError.
         """
-        for instance in list_instances(
-            self._home, self._deployment, self._organization.members_stack_set, start.account
-        ):
-            if instance.is_current:
-                yield Work(instance.region, account=instance.account)
-            else:
-                self._report(instance, self._organization.members_stack_set)
-        for instance in self._enforced(start.account):
-            if not instance.is_current:
-                self._report(instance, str(self._organization.enforce_stack_set))
+        instances = list(self._instances(self._organization.members_stack_set, start.account))
+        for account_id, region in sorted({(each.account, each.region) for each in instances if each.is_current}):
+            # Where no rules can forward events, the sweep covers the other regions, which have no stack.
+            for region_to_sweep in (region,) if self._has_stack_in_each_region else self._deployment.regions:
+                yield Work(region_to_sweep, account=account_id)
+        if start.account is None:
+            self._report_instances(instances, self._organization.members_stack_set)
+            self._report_instances(self._enforced(None), str(self._organization.enforce_stack_set))
+            self._report_missing(instances)
 
     def member(self, work: Work, account_id: str) -> Member | None:
-        """Return the member account of a work; None if it is not governed, or if its role is refused: this is reported.
+        """Return the member account of a work; None if it is not governed, or if its role is refused.
 
-        Its deployment is in Audit mode unless the role that remediates exists in the account.
+        A role that is refused is assumed again later; the last time, it is reported. The deployment is in Audit mode
+        unless the role that remediates exists in the account.
 
         Raises BotoCoreError and ClientError.
         """
         try:
             member = self._members.member(account_id)
         except MemberRoleError as error:
-            finding = Finding(Problem.MEMBER_ROLE_REFUSED, str(error))
-            self._reporter.organization_finding(account_id, work.region, finding)
+            self._try_again(work, account_id, error)
             return None
         if member is None:
             return None
+        self._reporter.know(member.deployment.account)
         is_enforced = any(each.is_current for each in self._enforced(account_id))
         return member._replace(deployment=member.deployment._replace(is_audit=not is_enforced))
+
+    @property
+    def _has_stack_in_each_region(self) -> bool:
+        return bool(self._deployment.forwarding.rules)
+
+    def _instances(self, stack_set: str, account_id: str | None) -> Iterator[Instance]:
+        """Yield the stack instances, without those of accounts that are left out: they do not count if they exist."""
+        left_out = {self._deployment.account.account_id, *self._organization.excluded_accounts}
+        for each in list_instances(self._home, self._deployment, stack_set, account_id):
+            if each.account not in left_out:
+                yield each
 
     def _enforced(self, account_id: str | None) -> Iterator[Instance]:
         """Yield the stack instances that create the role with which Log Keeper remediates; none in Audit mode."""
         stack_set = self._organization.enforce_stack_set
         if stack_set is not None and not self._deployment.is_audit:
-            yield from list_instances(self._home, self._deployment, stack_set, account_id)
+            yield from self._instances(stack_set, account_id)
 
-    def _report(self, instance: Instance, stack_set: str) -> None:
-        detail = f"{instance.account}, {instance.region}, stack set {stack_set}: {instance.status}"
-        finding = Finding(Problem.MEMBER_NOT_CURRENT, f"{detail}: {instance.reason}" if instance.reason else detail)
-        self._reporter.organization_finding(instance.account, instance.region, finding)
+    def _try_again(self, work: Work, account_id: str, error: MemberRoleError) -> None:
+        if work.tries < len(_PAUSES):
+            later = Work(work.region, work.apis, work.protocol, account_id, work.tries + 1)
+            send_works(self._home, self._deployment, (later,), _PAUSES[work.tries])
+            return
+        self._reporter.organization_finding(account_id, work.region, Finding(Problem.MEMBER_ROLE_REFUSED, str(error)))
+
+    def _report_instances(self, instances: Iterable[Instance], stack_set: str) -> None:
+        """Report each stack that is not current."""
+        for each in instances:
+            if not each.is_current:
+                reason = f": {each.reason}" if each.reason else ""
+                detail = f"{each.account}, {each.region}, stack set {stack_set}: {each.status}{reason}"
+                self._report(each.account, each.region, Problem.MEMBER_NOT_CURRENT, detail)
+
+    def _report_missing(self, instances: Iterable[Instance]) -> None:
+        """Report each account, and each region of an account, that should have a stack and has none."""
+        deployed: dict[str, set[str]] = {}
+        for each in instances:
+            deployed.setdefault(each.account, set()).add(each.region)
+        left_out = {self._deployment.account.account_id, *self._organization.excluded_accounts}
+        home, stack_set = self._deployment.regions[0], self._organization.members_stack_set
+        try:
+            active = sorted(set(active_accounts(self._home.organizations(home), self._organization.units)) - left_out)
+        except CALL_ERRORS as error:
+            detail = f"{', '.join(self._organization.units)}: {error}"
+            self._report(self._deployment.account.account_id, home, Problem.ORGANIZATION_UNREADABLE, detail)
+            active = sorted(deployed)
+        regions = self._deployment.regions if self._has_stack_in_each_region else (home,)
+        for account_id in active:
+            for region in regions:
+                if region not in deployed.get(account_id, ()):
+                    detail = f"{account_id}, {region}: no stack of stack set {stack_set}"
+                    self._report(account_id, region, Problem.MEMBER_WITHOUT_STACK, detail)
+
+    def _report(self, account_id: str, region: str, problem: Problem, detail: str) -> None:
+        self._reporter.organization_finding(account_id, region, Finding(problem, detail))

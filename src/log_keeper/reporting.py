@@ -14,7 +14,7 @@ from log_keeper.events.hints import Cause, Ignored, UnreadableEventError
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding
 from log_keeper.policy.results import Outcome, Result
-from log_keeper.stages import ApiVersion, StageRef
+from log_keeper.stages import Account, ApiVersion, StageRef
 
 if TYPE_CHECKING:  # the Enforce function does not import it
     from log_keeper.sweep import Swept
@@ -47,7 +47,12 @@ class Reporter:
         self._logger = logger
         self._metrics = metrics
         self._own_account = own_account
+        self._known_accounts: dict[str, dict[str, str]] = {}
         self._counts: Counter[str] = Counter()
+
+    def know(self, account: Account) -> None:
+        """Keep the name and the unit of a member account for the lines about it."""
+        self._known_accounts[account.account_id] = account.known()
 
     def stage(self, result: Result, cause: Cause | None = None, now: datetime | None = None) -> None:
         """Report the result of a stage.
@@ -69,8 +74,10 @@ class Reporter:
         )
 
     def _other_account(self, account_id: str | None) -> dict[str, Any]:
-        """Return the field of a log line that names the account, if it is not the stack's own."""
-        return {} if account_id in (None, self._own_account) else {"accountId": account_id}
+        """Return the fields of a log line that name the account, if it is not the stack's own."""
+        if account_id is None or account_id == self._own_account:
+            return {}
+        return {"accountId": account_id, **self._known_accounts.get(account_id, {})}
 
     def evaluated(self, evaluation: Evaluation, *, is_audit: bool) -> None:
         """Report an evaluation of a sweep: each finding; in Audit mode also each stage that is not compliant."""

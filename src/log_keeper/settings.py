@@ -59,12 +59,17 @@ class Forwarding(NamedTuple):
 class Organization(NamedTuple):
     """The organization whose member accounts are governed, besides the stack's own account.
 
+    ``units``: IDs of the organizational units, or of the root, whose accounts are governed.
+    ``excluded_accounts``: those of them that are not.
     ``member_read_role``, ``member_remediate_role``: path and name of the roles in each member account. Only the second
-    may change anything. ``members_stack_set``, ``enforce_stack_set``: the stack sets that create these roles; the
-    second is None if no account is enforced. ``rules``: names of the rules in each managed region of a member account.
+    may change anything.
+    ``members_stack_set``, ``enforce_stack_set``: the stack sets that create these roles; the second is None if no
+    account is enforced.
+    ``rules``: names of the rules in each managed region of a member account.
     """
 
-    id: str
+    units: tuple[str, ...]
+    excluded_accounts: tuple[str, ...]
     member_read_role: str
     member_remediate_role: str
     members_stack_set: str
@@ -99,19 +104,18 @@ class Deployment(NamedTuple):
     environments: int = 2
     is_member: bool = False
 
-    def in_member(self, organization: Organization, account_id: str, *, is_audit: bool) -> Deployment:
+    def in_member(self, organization: Organization, member: Account, *, is_audit: bool) -> Deployment:
         """Return the deployment as it is for a member account. Queues and schedules stay those of the hub.
 
-        A log role and a permissions boundary of the hub's account are those of the same name in the member account.
+        A log role that the owner created exists in the hub's account only, so each member account gets one of its own.
+        A permissions boundary of the hub's account is the one of the same name in the member account.
         """
-        hub, partition = self.account
-        log_role = self.log_role._replace(
-            arn=_in_account(self.log_role.arn, hub, account_id),
-            boundary_arn=_in_account(self.log_role.boundary_arn, hub, account_id),
-        )
+        hub, account_id = self.account.account_id, member.account_id
+        boundary_arn = _in_account(self.log_role.boundary_arn, hub, account_id)
+        log_role = self.log_role._replace(arn=None, boundary_arn=boundary_arn)
         return self._replace(
-            account=Account(account_id, partition),
-            own_role_arn=f"arn:{partition}:iam::{account_id}:role{organization.member_remediate_role}",
+            account=member,
+            own_role_arn=f"arn:{member.partition}:iam::{account_id}:role{organization.member_remediate_role}",
             is_audit=is_audit,
             log_role=log_role,
             forwarding=self.forwarding._replace(rules=organization.rules),
@@ -183,10 +187,11 @@ def _deployment(variables: _Variables) -> Deployment:
 
 
 def _organization(variables: _Variables) -> Organization | None:
-    if (organization_id := variables.optional("ORGANIZATION_ID")) is None:
+    if variables.optional("ORGANIZATION_ID") is None:
         return None
     return Organization(
-        id=organization_id,
+        units=variables.names("MEMBER_OUS"),
+        excluded_accounts=variables.optional_names("EXCLUDED_ACCOUNTS"),
         member_read_role=variables.text("MEMBER_READ_ROLE"),
         member_remediate_role=variables.text("MEMBER_REMEDIATE_ROLE"),
         members_stack_set=variables.text("MEMBERS_STACK_SET"),
@@ -220,7 +225,11 @@ class _Variables:
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return the names in a list with commas, without blanks and repetitions."""
-        return tuple(dict.fromkeys(filter(None, map(str.strip, self.text(name).split(",")))))
+        self.text(name)  # raises the error if the variable is missing
+        return self.optional_names(name)
+
+    def optional_names(self, name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(filter(None, map(str.strip, self._environment.get(name, "").split(",")))))
 
     def optional(self, name: str) -> str | None:
         return self._environment.get(name, "").strip() or None

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-_NAME_PATTERNS = {
-    "account": re.compile(r"[0-9]{12}"),
-    "region": re.compile(r"[a-z]{2,6}(-[a-z]+)+-[0-9]+"),
-    "api_id": re.compile(r"[a-z0-9]{1,64}"),
-    # Source: botocore's model of apigatewayv2; REST refuses other names too ("Stage name only allows a-zA-Z0-9_-").
-    "stage_name": re.compile(r"[A-Za-z0-9_-]{1,128}|\$default"),
-}
+from log_keeper.names import NAME_PATTERNS, check_name
 
 
 class ApiVersion(StrEnum):
@@ -46,21 +39,21 @@ class LoggingLevel(StrEnum):
         return cls.UNKNOWN
 
 
-def check_name(part: str, name: object) -> str:
-    """Return the name if AWS can have given it to that part of a stage's identity; raise ValueError otherwise.
-
-    ``part``: ``account``, ``region``, ``api_id`` or ``stage_name``.
-    """
-    if not isinstance(name, str) or not _NAME_PATTERNS[part].fullmatch(name):
-        raise ValueError(f"{part} cannot be {repr(name)[:200]}")
-    return name
-
-
 class Account(NamedTuple):
-    """An AWS account. ``partition``: ``aws``, ``aws-cn`` or ``aws-us-gov``, as in its ARNs."""
+    """An AWS account. ``partition``: ``aws``, ``aws-cn`` or ``aws-us-gov``, as in its ARNs.
+
+    ``name``, ``organizational_unit_id``: as its organization knows it; None if that is not known.
+    """
 
     account_id: str
     partition: str
+    name: str | None = None
+    organizational_unit_id: str | None = None
+
+    def known(self) -> dict[str, str]:
+        """Return what the organization knows about the account, as log lines and events show it."""
+        known = {"accountName": self.name, "organizationalUnitId": self.organizational_unit_id}
+        return {key: value for key, value in known.items() if value is not None}
 
     def log_group_prefix(self, region: str) -> str:
         """Return the text before the name in the ARN of each log group of the account and the region."""
@@ -82,7 +75,7 @@ class StageRef:
     stage_name: str
 
     def __post_init__(self) -> None:
-        for part in _NAME_PATTERNS:
+        for part in NAME_PATTERNS:
             check_name(part, getattr(self, part))
         if self.version is ApiVersion.V1 and self.stage_name == "$default":
             raise ValueError("stage_name of a REST API cannot be '$default'")

@@ -70,6 +70,6 @@ def test_second_sweep_changes_nothing(stack: Deployed) -> None:
     ours = [made.call for made in stack.sandbox.calls[calls:] if "log-keeper" in made.call.user_agent]
     # Reads, and the region's message on its queue.
     assert {call.operation for call in ours if not call.operation.startswith(("Get", "Describe", "List"))} <= {
-        "SendMessage",
+        "SendMessageBatch",
         "SimulatePrincipalPolicy",
     }

@@ -12,18 +12,26 @@ import pytest
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.members import MemberRoleError, Members, list_instances
 from log_keeper.aws.pace import Pace
-from log_keeper.settings import Deployment, Organization
+from log_keeper.settings import Deployment
+from log_keeper.settings import Organization as OrganizationSettings
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.clock import MovableClock
+from sandbox.services.organizations.organization import Organization
 from testing.builders import DEPLOYMENT
-from testing.organizations import ORGANIZATION, caller_with, new_member, new_organization
+from testing.organizations import caller_with, new_member, new_organization
 
-MEMBER = "111111111111"
+MEMBER, EXCLUDED = "111111111111", "222222222222"
 READ, REMEDIATE = "log-keeper-member-read", "log-keeper-member-remediate"
 GOVERNING = DEPLOYMENT._replace(
-    organization=Organization(
-        ORGANIZATION, f"/{READ}", f"/{REMEDIATE}", "log-keeper-members", "log-keeper-enforce", ("log-keeper-stages",)
+    organization=OrganizationSettings(
+        units=("ou-ab12-11111111",),
+        excluded_accounts=(EXCLUDED,),
+        member_read_role=f"/{READ}",
+        member_remediate_role=f"/{REMEDIATE}",
+        members_stack_set="log-keeper-members",
+        enforce_stack_set="log-keeper-enforce",
+        rules=("log-keeper-stages",),
     )
 )
 TRUST = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole"}
@@ -33,6 +41,7 @@ ALLOWED = (
     {"Effect": "Allow", "Action": "cloudformation:ListStackInstances", "Resource": "*"},
     {"Effect": "Allow", "Action": "organizations:ListDelegatedAdministrators", "Resource": "*"},
 )
+MAY_DESCRIBE = {"Effect": "Allow", "Action": "organizations:DescribeAccount", "Resource": "*"}
 
 
 @pytest.fixture
@@ -42,10 +51,13 @@ def hub() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def member(hub: Sandbox) -> Account:
-    organization = new_organization(hub)
-    unit = organization.add_unit("workloads")
-    return new_member(hub, organization, MEMBER, unit)
+def organization(hub: Sandbox) -> Organization:
+    return new_organization(hub)
+
+
+@pytest.fixture
+def member(hub: Sandbox, organization: Organization) -> Account:
+    return new_member(hub, organization, MEMBER, organization.add_unit("workloads"))
 
 
 def add_role(account: Account, name: str) -> None:
@@ -53,8 +65,10 @@ def add_role(account: Account, name: str) -> None:
     account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
 
 
-def members(hub: Sandbox, deployment: Deployment = GOVERNING, *, remediates: bool = True) -> Members:
-    session = hub.session(caller_with(hub, "function", *ALLOWED))
+def members(
+    hub: Sandbox, deployment: Deployment = GOVERNING, *, remediates: bool = True, may_describe: bool = True
+) -> Members:
+    session = hub.session(caller_with(hub, "function", *ALLOWED, *((MAY_DESCRIBE,) if may_describe else ())))
     return Members(Clients(lambda: Pace(10), session), deployment, hub.now, remediates=remediates)
 
 
@@ -118,8 +132,7 @@ def test_role_that_can_be_assumed_is_the_mode(
 def test_remediate_role_is_not_tried_in_audit_mode_and_by_the_sweep(hub: Sandbox, member: Account) -> None:
     for role in (READ, REMEDIATE):
         add_role(member, role)
-    for found in (members(hub, GOVERNING._replace(is_audit=True)),):
-        assert found.member(MEMBER) is not None
+    assert members(hub, GOVERNING._replace(is_audit=True)).member(MEMBER) is not None
     assert assumed(hub) == [f"arn:aws:iam::{MEMBER}:role/{READ}"]
 
 
@@ -192,3 +205,62 @@ def test_instances_are_listed_with_their_status(hub: Sandbox, member: Account) -
         MEMBER, "us-east-1", True, "CURRENT",
     )  # fmt: skip
     assert list(list_instances(clients, GOVERNING, "log-keeper-members", "999999999998")) == []
+
+
+@pytest.mark.parametrize("may_describe", [True, False])
+def test_account_has_its_name_and_unit_where_organizations_says_them(
+    hub: Sandbox, organization: Organization, member: Account, *, may_describe: bool
+) -> None:
+    add_role(member, REMEDIATE)
+    found = members(hub, may_describe=may_describe).member(MEMBER)
+    assert found is not None
+    known = {"accountName": "account-1111", "organizationalUnitId": organization.parents[MEMBER]}
+    assert found.deployment.account.known() == (known if may_describe else {})
+
+
+def test_name_and_unit_are_read_again_after_an_hour(hub: Sandbox, member: Account) -> None:
+    add_role(member, REMEDIATE)
+    found = members(hub)
+    clock = hub.clock
+    assert isinstance(clock, MovableClock)
+    for minutes, described in ((0, 1), (41, 1), (41, 2)):
+        clock.advance(timedelta(minutes=minutes))
+        assert found.member(MEMBER) is not None
+        assert len([each for each in hub.calls if each.call.operation == "DescribeAccount"]) == described
+
+
+def test_role_is_assumed_again_after_its_credentials_were_refused(hub: Sandbox, member: Account) -> None:
+    add_role(member, REMEDIATE)
+    found = members(hub)
+    first = found.member(MEMBER)
+    found.forget(MEMBER)
+    assert found.member(MEMBER) is not first
+    assert len(assumed(hub)) == 2
+
+
+@pytest.mark.usefixtures("member")
+def test_account_that_is_left_out_is_not_governed_although_its_roles_exist(
+    hub: Sandbox, organization: Organization
+) -> None:
+    other = new_member(hub, organization, EXCLUDED, organization.parents[MEMBER])
+    add_role(other, REMEDIATE)
+    assert members(hub).member(EXCLUDED) is None
+    assert assumed(hub) == []
+
+
+def test_the_clients_of_few_accounts_are_kept(
+    hub: Sandbox, organization: Organization, member: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("log_keeper.aws.members._MOST", 2)
+    unit = organization.parents[MEMBER]
+    accounts = [member, *(new_member(hub, organization, f"33333333333{number}", unit) for number in range(2))]
+    found = members(hub)
+    for account in accounts:
+        add_role(account, REMEDIATE)
+        kept = found.member(account.account_id)
+        assert kept is not None
+        kept.clients.sts("us-east-1")
+        kept.clients.iam("us-east-1")
+    assert list(found.kept()) == [accounts[1].account_id, accounts[2].account_id]
+    assert found.member(accounts[2].account_id) is kept
+    assert list(found.kept()) == [accounts[2].account_id]

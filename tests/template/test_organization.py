@@ -165,7 +165,7 @@ def test_without_an_organization_nothing_of_it_exists() -> None:
     of_it = {name for name, resource in RESOURCES.items() if resource.get("Condition") in GOVERNING}
     assert of_it == {
         "OrganizationBus", "MemberStageChangedRule", "MemberLogPolicyChangedRule", "MemberDeployedRule", "Members",
-        "Enforcement", "GovernMembersPolicy", "RemediateMembersPolicy",
+        "Enforcement", "GovernMembersPolicy", "RemediateMembersPolicy", "SweepMembersPolicy",
     }  # fmt: skip
     assert TEMPLATE["Parameters"]["OrganizationId"]["Default"] == ""
 

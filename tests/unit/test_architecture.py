@@ -13,6 +13,7 @@ SRC = ROOT / "src"
 
 #: The parts of ``log_keeper`` in order: each module imports from its own part and from those before it.
 ORDER = (
+    {"names"},
     {"stages"},
     {"events"},
     {"policy"},
@@ -26,10 +27,10 @@ ORDER = (
     # From an event to the work on stages, and its reports.
     {"following"},
     # All accounts.
-    {"governed_accounts", "organization_sweep", "sweeps"},
+    {"turns", "postponement", "governed_accounts", "organization_sweep", "sweeps"},
 )
 #: Folders without calls of AWS, environment variables and the clock.
-PURE = ("events", "policy", "stages", "settings")
+PURE = ("events", "policy", "names", "stages", "settings")
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time"}
 #: Modules of tools/ that other programs import.
 SHARED_TOOLS = {"tools.aws_session", "tools.version"}

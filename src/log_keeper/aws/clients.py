@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_firehose.client import FirehoseClient
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_logs.client import CloudWatchLogsClient
+    from mypy_boto3_organizations.client import OrganizationsClient
     from mypy_boto3_scheduler.client import EventBridgeSchedulerClient
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sts.client import STSClient
@@ -75,15 +76,22 @@ class Clients:
         self._clients: dict[tuple[str, str | None, bool], Any] = {}
         self._new_pace = new_pace
         self._paces = defaultdict[str, "Pace"](new_pace)
+        #: Those of member accounts, kept for as long as the environment: a forgotten one would begin with a new burst.
+        self._member_paces: dict[str, defaultdict[str, Pace]] = {}
         #: The clients of the stack's own account; None if these are they.
         self._home: Clients | None = None
         if before_each_try is not None:
             events.register("request-created", lambda **_: before_each_try())
 
-    def of_member(self, credentials: Credentials, before: Clients | None = None) -> Clients:
+    @property
+    def count(self) -> int:
+        """Return how many clients were created."""
+        return len(self._clients)
+
+    def of_member(self, account_id: str, credentials: Credentials) -> Clients:
         """Return clients of a member account. The stack's own queues, bus and schedules stay those of this account.
 
-        ``before``: the clients of the same account with earlier credentials, whose pace goes on.
+        All clients of one member account share its pace, also those with later credentials.
         """
         member = object.__new__(Clients)
         member._create = partial(
@@ -94,7 +102,8 @@ class Clients:
         )
         member._clients = {}
         member._new_pace = self._new_pace
-        member._paces = defaultdict(self._new_pace) if before is None else before._paces
+        member._paces = self._member_paces.setdefault(account_id, defaultdict(self._new_pace))
+        member._member_paces = {}
         member._home = self
         return member
 
@@ -153,6 +162,11 @@ class Clients:
 
     def sts(self, region: str) -> STSClient:
         client: STSClient = self._client("sts", region)
+        return client
+
+    def organizations(self, region: str) -> OrganizationsClient:
+        """Return a client of Organizations, which is global. The region decides the partition and so the endpoint."""
+        client: OrganizationsClient = self._client("organizations", region)
         return client
 
     def _client(self, service: str, region: str | None, *, retries: bool = True) -> Any:

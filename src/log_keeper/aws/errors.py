@@ -52,6 +52,16 @@ def is_region_disabled(error: ClientError) -> bool:
     return error_code(error) in ("AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException")
 
 
+def are_credentials_refused(error: Exception) -> bool:
+    """Return whether the error, or one in its group, may mean that the role of the credentials does not exist any more.
+
+    *Source:* IAM user guide, "Troubleshoot IAM": sessions of a deleted role are denied; the codes differ.
+    """
+    if isinstance(error, ExceptionGroup):
+        return any(map(are_credentials_refused, error.exceptions))
+    return isinstance(error, ClientError) and (is_region_unavailable(error) or error_code(error).startswith("Expired"))
+
+
 def is_region_unavailable(error: ClientError) -> bool:
     """Return whether the region is disabled, or access to it is denied, for example by a policy of the organization."""
     return is_region_disabled(error) or error_code(error) in ("AccessDenied", "AccessDeniedException")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from log_keeper.events.hints import Cause
 from log_keeper.policy.results import Result
+from log_keeper.stages import Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,14 +27,14 @@ class EventsLostError(Exception):
     """EventBridge did not accept an event. The work that it reports was done all the same."""
 
 
-def put_events(new_client: Callable[[], EventBridgeClient], result: Result, cause: Cause) -> None:
+def put_events(new_client: Callable[[], EventBridgeClient], account: Account, result: Result, cause: Cause) -> None:
     """Publish an event if the stage was changed, and one for each finding.
 
-    ``new_client``: returns the client; is called only if there is something to publish.
+    ``account``: of the stage. ``new_client``: returns the client; is called only if there is something to publish.
 
     Raises EventsLostError and ClientError.
     """
-    entries = _entries(result, cause)
+    entries = _entries(account, result, cause)
     lost = []
     for some in batched(entries, _ENTRIES, strict=False):
         answer = new_client().put_events(Entries=list(some))
@@ -42,9 +43,9 @@ def put_events(new_client: Callable[[], EventBridgeClient], result: Result, caus
         raise EventsLostError(f"EventBridge did not accept {len(lost)} of {len(entries)} events: {lost[0]}")
 
 
-def _entries(result: Result, cause: Cause) -> list[PutEventsRequestEntryTypeDef]:
+def _entries(account: Account, result: Result, cause: Cause) -> list[PutEventsRequestEntryTypeDef]:
     found = result.to_dict()
-    stage = {"account": result.ref.account} | found["stage"]
+    stage = {"accountId": account.account_id, **account.known(), **found["stage"]}
     about = {"stage": stage, "owner": stage.pop("owner"), "cause": cause.to_dict()}
     entries = [_entry(FINDING, about | finding) for finding in found["findings"]]
     if result.has_changed:

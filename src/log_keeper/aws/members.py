@@ -6,7 +6,7 @@ that is the role that remediates. The stack instances say which accounts should 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +14,9 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients, Credentials
 from log_keeper.aws.errors import error_code, error_message
+from log_keeper.aws.organization import describe
 from log_keeper.settings import Deployment
+from log_keeper.stages import Account
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackInstanceSummaryTypeDef
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 _RESERVE = timedelta(minutes=20)
 #: For how long a refusal counts. After that, an account that was moved to another unit is found to be enforced.
 _REFUSED_FOR = timedelta(minutes=3)
-#: The most accounts whose clients are kept. Each has several clients, and the function has 512 MB.
-_MOST = 40
+#: For how long the name and the unit of an account count.
+_DESCRIBED_FOR = timedelta(hours=1)
+#: The most clients of member accounts that are kept: a third of a megabyte each, and the function has 512 MB.
+_MOST = 120
 _SESSION_NAME = "log-keeper"
 
 
@@ -50,8 +54,14 @@ class Instance(NamedTuple):
 
 
 class _Known(NamedTuple):
+    """What is known of an account. ``member``: None if it is not governed. ``until``: for how long this counts.
+
+    ``described``: when Organizations was asked for its name and unit.
+    """
+
     member: Member | None
     until: datetime
+    described: datetime | None = None
 
     @property
     def is_enforced(self) -> bool:
@@ -78,19 +88,37 @@ class Members:
 
         ``should_be_enforced``: a sweep has found the account enforced, perhaps since it was moved to another unit.
 
+        An account that is left out is not governed, even if CloudFormation has deployed to it.
+
         Raises MemberRoleError, BotoCoreError and ClientError.
         """
         known, now = self._known.pop(account_id, None), self._clock()
         if known is None or known.until <= now or (should_be_enforced and not known.is_enforced):
             known = self._find(account_id, now, known)
         self._known[account_id] = known  # the last one is the one that was used last
-        while len(self._known) > _MOST:
-            del self._known[next(iter(self._known))]
+        self._forget_oldest()
         return known.member
+
+    def kept(self) -> Collection[str]:
+        """Return the ids of the accounts that are kept."""
+        return self._known.keys()
+
+    def forget(self, account_id: str) -> None:
+        """Assume the role again for the next message: AWS has refused the credentials, as if the role was deleted."""
+        self._known.pop(account_id, None)
+
+    def _forget_oldest(self) -> None:
+        """Keep as many accounts as the memory allows, but at least the last one."""
+        count = sum(each.member.clients.count for each in self._known.values() if each.member is not None)
+        for account_id, known in list(self._known.items())[:-1]:
+            if count <= _MOST and len(self._known) <= _MOST:
+                break
+            del self._known[account_id]
+            count -= 0 if known.member is None else known.member.clients.count
 
     def _find(self, account_id: str, now: datetime, before: _Known | None) -> _Known:
         organization = self._deployment.organization
-        if organization is None:
+        if organization is None or account_id in organization.excluded_accounts:
             return _Known(None, now + _REFUSED_FOR)
         found = None
         if self._remediates and not self._deployment.is_audit and organization.enforce_stack_set is not None:
@@ -101,11 +129,21 @@ class Members:
         if found is None:
             return _Known(None, now + _REFUSED_FOR)
         credentials, ends = found
-        clients_before = None if before is None or before.member is None else before.member.clients
-        clients = self._home.of_member(credentials, clients_before)
-        member = Member(clients, self._deployment.in_member(organization, account_id, is_audit=is_audit))
+        account, described = self._describe(account_id, now, before)
+        clients = self._home.of_member(account_id, credentials)
+        member = Member(clients, self._deployment.in_member(organization, account, is_audit=is_audit))
         until = ends - _RESERVE
-        return _Known(member, min(until, now + _REFUSED_FOR) if is_audit and self._remediates else until)
+        until = min(until, now + _REFUSED_FOR) if is_audit and self._remediates else until
+        return _Known(member, until, described)
+
+    def _describe(self, account_id: str, now: datetime, before: _Known | None) -> tuple[Account, datetime]:
+        """Return the account with its name and unit, and when Organizations was asked for them."""
+        if before is not None and before.member is not None and before.described is not None:
+            age = now - before.described
+            if age < _DESCRIBED_FOR:
+                return before.member.deployment.account, before.described
+        account = Account(account_id, self._deployment.account.partition)
+        return describe(self._home.organizations(self._deployment.regions[0]), account), now
 
     def _assume(self, account_id: str, role: str, stack_set: str) -> tuple[Credentials, datetime] | None:
         """Return credentials of the role and when they end; None if it is refused and no current stack creates it."""

@@ -30,7 +30,8 @@ from log_keeper.events.hints import (
 )
 from log_keeper.events.own_events import OWN_DETAIL_TYPES, read_own_event
 from log_keeper.events.stage_arns import decoded, stage_of_arn, stage_or_error, tagged_stages
-from log_keeper.stages import ApiVersion, check_name, stage_of_log_group
+from log_keeper.names import check_name
+from log_keeper.stages import ApiVersion, stage_of_log_group
 
 #: The IAM calls that can make the account's CloudWatch log role invalid. IAM's records are in us-east-1 only.
 LOG_ROLE_EVENTS = frozenset(

@@ -18,6 +18,7 @@ class IgnoreReason(StrEnum):
     FAILED_CALL = "failed call"
     OWN_CALL = "own call"
     OTHER_REGION = "region is not managed"
+    ACCOUNT_LEFT = "account is not governed any longer"
 
 
 class MissingLogGroup(NamedTuple):

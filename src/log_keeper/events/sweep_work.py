@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from log_keeper.events.cloudtrail import LOG_GROUP_POLICY_EVENTS
-from log_keeper.stages import Api, Protocol, check_name
+from log_keeper.names import check_name
+from log_keeper.stages import Api, Protocol
 
 
 class UnreadableWorkError(ValueError):
@@ -24,7 +25,7 @@ class Start(NamedTuple):
 class Work:
     """A region to sweep.
 
-    ``account``: the member account; None for the stack's own account.
+    ``account``: the member account; None for the stack's own account. ``tries``: how often its role was refused.
     ``apis``: those that remain to be evaluated; None before they are listed. ``protocol``: of the APIs to evaluate;
     None for a whole sweep, which evaluates all APIs and also checks the region itself.
     """
@@ -33,12 +34,14 @@ class Work:
     apis: tuple[Api, ...] | None = None
     protocol: Protocol | None = None
     account: str | None = None
+    tries: int = 0
 
     def to_message(self) -> str:
         """Return the work as a message of SweepQueue: 50 KB of at most 1 MB for the largest region, with 1,920 APIs."""
         left = None if self.apis is None else [[api.api_id, api.protocol] for api in self.apis]
-        message = {"region": self.region, "apis": left, "protocol": self.protocol}
+        message: dict[str, object] = {"region": self.region, "apis": left, "protocol": self.protocol}
         message |= {} if self.account is None else {"account": self.account}
+        message |= {"tries": self.tries} if self.tries else {}
         return json.dumps(message, separators=(",", ":"))
 
     @classmethod
@@ -65,7 +68,8 @@ class Work:
                 # Messages of earlier versions have no protocol.
                 protocol = Protocol.HTTP if message.get("protocol") == Protocol.HTTP else None
                 apis = None if left is None else tuple(map(_api, left))
-                return cls(_managed(region, regions), apis, protocol, member)
+                tries = message.get("tries")
+                return cls(_managed(region, regions), apis, protocol, member, tries if isinstance(tries, int) else 0)
         raise UnreadableWorkError("the message is neither an event nor a region to sweep")
 
 

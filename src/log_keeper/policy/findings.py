@@ -36,6 +36,8 @@ class Problem(StrEnum):
     NO_FORWARDERS = "the forwarder of the region is incomplete: only the sweep finds changes"
     NOT_FORWARDED = "events of the region could not be delivered to the stack's own region"
     MEMBER_NOT_CURRENT = "a stack in a member account is not current: the account or region may not be governed"
+    MEMBER_WITHOUT_STACK = "a member account or one of its regions has no stack: it is not governed"
+    ORGANIZATION_UNREADABLE = "the accounts of the organizational units cannot be listed: one without a stack is missed"
     MEMBER_ROLE_REFUSED = "the role of a member account cannot be assumed although its stack is current"
     REGION_UNAVAILABLE = "the region cannot be reached: it is disabled, or access to it is denied to Log Keeper"
 

@@ -1,0 +1,212 @@
+"""The sweep of an organization: which accounts and regions are swept, and what is reported of the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.pace import Pace
+from log_keeper.events.sweep_work import Start, Work
+from log_keeper.organization_sweep import OrganizationSweep
+from log_keeper.policy.findings import Finding, Problem
+from log_keeper.settings import Organization as OrganizationSettings
+from log_keeper.stages import Account as StageAccount
+from sandbox.assembly import Sandbox
+from sandbox.core.account import Account
+from sandbox.core.clock import MovableClock
+from sandbox.services.organizations.organization import Organization
+from testing.builders import DEPLOYMENT
+from testing.organizations import caller_with, new_member, new_organization
+
+HOME, OTHER = "us-east-1", "eu-west-1"
+GOVERNED, WITHOUT_STACK, EXCLUDED = "111111111111", "222222222222", "333333333333"
+READ = "log-keeper-member-read"
+MEMBERS, ENFORCE = "log-keeper-members", "log-keeper-enforce"
+#: What the Sweep function may do; the permission that a test takes away is the last one.
+ALLOWED = (
+    "sts:AssumeRole", "cloudformation:ListStackInstances", "organizations:ListDelegatedAdministrators",
+    "sqs:SendMessage", "organizations:DescribeAccount", "organizations:ListOrganizationalUnitsForParent",
+    "organizations:ListAccountsForParent",
+)  # fmt: skip
+
+
+class Reports:
+    """Keeps what is reported."""
+
+    def __init__(self) -> None:
+        self.findings: list[tuple[str, str, Finding]] = []
+        self.accounts: list[StageAccount] = []
+
+    def organization_finding(self, account_id: str, region: str, finding: Finding) -> None:
+        self.findings.append((account_id, region, finding))
+
+    def know(self, account: StageAccount) -> None:
+        self.accounts.append(account)
+
+    def problems(self) -> list[tuple[str, str, Problem]]:
+        return [(account_id, region, finding.problem) for account_id, region, finding in self.findings]
+
+
+@pytest.fixture
+def hub() -> Iterator[Sandbox]:
+    with Sandbox(iam_propagation_seconds=0, clock=MovableClock()) as sandbox:
+        sandbox.client("sqs").create_queue(QueueName="log-keeper-SweepQueue")
+        yield sandbox
+
+
+@pytest.fixture
+def organization(hub: Sandbox) -> Organization:
+    """Return an organization of which one unit is governed, with a unit below it."""
+    return new_organization(hub)
+
+
+@pytest.fixture
+def unit(organization: Organization) -> str:
+    return organization.add_unit("governed")
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+def sweep_of(
+    hub: Sandbox, unit: str, reports: Reports, *, regions: tuple[str, ...] = (HOME, OTHER), may_list: bool = True
+) -> OrganizationSweep:
+    allowed = ALLOWED if may_list else ALLOWED[:-1]
+    statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]
+    settings = OrganizationSettings(
+        units=(unit,),
+        excluded_accounts=(EXCLUDED,),
+        member_read_role=f"/{READ}",
+        member_remediate_role="/log-keeper-member-remediate",
+        members_stack_set=MEMBERS,
+        enforce_stack_set=ENFORCE,
+        rules=("log-keeper-stages",),
+    )
+    deployment = DEPLOYMENT._replace(organization=settings, regions=regions)
+    clients = Clients(lambda: Pace(10), hub.session(caller_with(hub, "sweep", *statements)))
+    reporter: Any = reports
+    return OrganizationSweep(clients, deployment, settings, reporter, hub.now)
+
+
+def add_stack_set(hub: Sandbox, name: str, units: list[str], regions: list[str]) -> None:
+    """Create a stack set of a template without roles, with stacks in these units."""
+    client = hub.client("cloudformation")
+    where: dict[str, Any] = {"StackSetName": name, "CallAs": "DELEGATED_ADMIN"}
+    body = json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
+    client.create_stack_set(
+        **where, TemplateBody=body, PermissionModel="SERVICE_MANAGED",
+        AutoDeployment={"Enabled": False},
+    )  # fmt: skip
+    if units:
+        client.create_stack_instances(**where, DeploymentTargets={"OrganizationalUnitIds": units}, Regions=regions)
+        hub.wait_until(
+            lambda: {each["Status"] for each in client.list_stack_instances(**where)["Summaries"]} == {"CURRENT"}
+        )
+
+
+def works_and_problems(
+    sweep: OrganizationSweep, reports: Reports, account: str | None = None
+) -> tuple[set[tuple[str | None, str]], set[tuple[str, str, Problem]]]:
+    works = {(work.account, work.region) for work in sweep.works(Start(account))}
+    return works, set(reports.problems())
+
+
+def test_each_region_of_each_account_with_a_current_stack_is_swept(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports
+) -> None:
+    new_member(hub, organization, GOVERNED, unit)
+    add_stack_set(hub, MEMBERS, [unit], [HOME, OTHER])
+    add_stack_set(hub, ENFORCE, [], [])
+    works, problems = works_and_problems(sweep_of(hub, unit, reports), reports)
+    assert works == {(GOVERNED, HOME), (GOVERNED, OTHER)}
+    assert problems == set()
+
+
+def test_accounts_and_regions_without_a_stack_are_reported(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports
+) -> None:
+    """One joins a unit below the governed one, where the stack set has no stack; one is left out, and not reported."""
+    new_member(hub, organization, GOVERNED, unit)
+    add_stack_set(hub, MEMBERS, [unit], [HOME])
+    add_stack_set(hub, ENFORCE, [], [])
+    new_member(hub, organization, WITHOUT_STACK, organization.add_unit("below", unit))
+    new_member(hub, organization, EXCLUDED, unit)
+    works, problems = works_and_problems(sweep_of(hub, unit, reports), reports)
+    assert works == {(GOVERNED, HOME)}
+    missing = Problem.MEMBER_WITHOUT_STACK
+    assert problems == {(GOVERNED, OTHER, missing), (WITHOUT_STACK, HOME, missing), (WITHOUT_STACK, OTHER, missing)}
+    assert f"{WITHOUT_STACK}, {HOME}: no stack of stack set {MEMBERS}" in {
+        found.detail for *_, found in reports.findings
+    }
+
+
+def test_accounts_of_stacks_are_swept_although_the_units_cannot_be_listed(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports
+) -> None:
+    new_member(hub, organization, GOVERNED, unit)
+    add_stack_set(hub, MEMBERS, [unit], [HOME])
+    add_stack_set(hub, ENFORCE, [], [])
+    works, problems = works_and_problems(sweep_of(hub, unit, reports, may_list=False), reports)
+    assert works == {(GOVERNED, HOME)}
+    assert problems == {
+        (hub.account_id, HOME, Problem.ORGANIZATION_UNREADABLE), (GOVERNED, OTHER, Problem.MEMBER_WITHOUT_STACK),
+    }  # fmt: skip
+
+
+def test_sweep_of_one_account_reports_nothing_about_others(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports
+) -> None:
+    new_member(hub, organization, GOVERNED, unit)
+    new_member(hub, organization, WITHOUT_STACK, unit)
+    add_stack_set(hub, MEMBERS, [unit], [HOME])
+    add_stack_set(hub, ENFORCE, [], [])
+    works, problems = works_and_problems(sweep_of(hub, unit, reports), reports, GOVERNED)
+    assert works == {(GOVERNED, HOME)}
+    assert problems == set()
+
+
+def test_role_that_is_refused_is_tried_again_twice_and_then_reported(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports
+) -> None:
+    new_member(hub, organization, GOVERNED, unit)
+    add_stack_set(hub, MEMBERS, [unit], [HOME])
+    sweep = sweep_of(hub, unit, reports)
+    for tries, delay in ((0, 15), (1, 60)):
+        assert sweep.member(Work(HOME, account=GOVERNED, tries=tries), GOVERNED) is None
+        sent = [record.call.params for record in hub.calls if record.call.operation == "SendMessageBatch"]
+        [entry] = sent[-1]["Entries"]
+        assert entry["DelaySeconds"] == delay
+        again = Work.from_message(entry["MessageBody"], (HOME,), hub.account_id)
+        assert again == Work(HOME, account=GOVERNED, tries=tries + 1)
+        assert reports.findings == []
+    assert sweep.member(Work(HOME, account=GOVERNED, tries=2), GOVERNED) is None
+    assert reports.problems() == [(GOVERNED, HOME, Problem.MEMBER_ROLE_REFUSED)]
+
+
+@pytest.mark.parametrize("is_enforced", [True, False])
+def test_account_is_swept_in_the_mode_of_its_unit_and_with_its_name(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports, *, is_enforced: bool
+) -> None:
+    member = new_member(hub, organization, GOVERNED, unit, "payments")
+    add_stack_set(hub, MEMBERS, [unit], [HOME])
+    add_stack_set(hub, ENFORCE, [unit] if is_enforced else [], [HOME])
+    add_read_role(hub, member)
+    found = sweep_of(hub, unit, reports).member(Work(HOME, account=GOVERNED), GOVERNED)
+    assert found is not None
+    assert found.deployment.is_audit is not is_enforced
+    assert [account.known() for account in reports.accounts] == [
+        {"accountName": "payments", "organizationalUnitId": unit}
+    ]
+
+
+def add_read_role(hub: Sandbox, member: Account) -> None:
+    principal = {"AWS": f"arn:aws:iam::{hub.account_id}:root"}
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    member.client("iam").create_role(RoleName=READ, AssumeRolePolicyDocument=document)

@@ -5,177 +5,53 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
-from log_keeper.inventory import Inventory
-from log_keeper.policy.access_log_format import FormatName
-from log_keeper.policy.policy import Policy
+from log_keeper.stages import Account
+from preview.accounts import choose, list_organization
+from preview.members import Totals
 from preview.model import Preview
-from preview.reading import ShowProgress, enabled_regions, explain, identify, read_region, show_no_progress
+from preview.options import mistake, parser, policy_of
+from preview.organization import MemberReader, read_members
+from preview.organization_data import Csv, Json
+from preview.organization_html import Html
+from preview.organization_report import Form, OrganizationReport
+from preview.reading import ShowProgress, explain, identify, read_account, show_no_progress
 from preview.report_data import to_csv, to_json
 from preview.report_html import to_html
+from preview.roles import RoleSessions
 from tools.aws_session import ERROR, ToolError, exit_with, open_session, run
-from tools.version import add_version
+
+if TYPE_CHECKING:
+    import boto3
 
 #: Exit codes; ``ERROR`` is another.
 COMPLIANT, WRONG_USAGE, NON_COMPLIANT = 0, 2, 3
-
-_EPILOG = """\
-exit codes:
-  0  every stage is compliant or exempt, and each log role that is needed is valid
-  1  an error: there are no credentials, or something could not be read
-     (everything else is shown)
-  2  wrong usage of the command
-  3  a stage is not compliant, or a log role that is needed is not valid
-
-permissions (the AWS managed policy ReadOnlyAccess has them all):
-  always
-    apigateway:GET, logs:DescribeLogGroups, logs:DescribeDeliverySources,
-    iam:GetRole, iam:SimulatePrincipalPolicy, cloudtrail:DescribeTrails,
-    cloudtrail:GetTrailStatus, cloudtrail:GetEventSelectors
-  if a stage delivers its execution logs to other destinations
-    logs:DescribeDeliveries, logs:GetDeliveryDestination,
-    firehose:DescribeDeliveryStream
-  if the log role may not write to any of the usual log groups
-    iam:ListRolePolicies, iam:GetRolePolicy, iam:ListAttachedRolePolicies,
-    iam:GetPolicy, iam:GetPolicyVersion
-
---all-regions needs no other permission. It calls sts:GetCallerIdentity in each
-region that the installed botocore knows. A region that refuses your credentials
-is not enabled: it is left out, and the output names it. Name a region that your
-botocore does not know yet with --region.
-"""
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days: use 1 or more")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 10:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a rate: use a number above 0, at most 10")
-    return rate
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line. Options of the policy have the defaults of the template."""
-    parser = argparse.ArgumentParser(
-        prog="python -m preview",
-        description="Show what Log Keeper would change in each API Gateway stage, and why. Nothing is changed.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add_version(parser)
-    where = parser.add_argument_group("what to read")
-    where.add_argument("--profile", help="profile of your AWS configuration; default: the one that boto3 chooses")
-    regions = where.add_mutually_exclusive_group()
-    regions.add_argument(
-        "--region",
-        action="append",
-        default=[],
-        help="region to read; can be repeated; default: AWS_REGION, or the region of your configuration",
-    )
-    regions.add_argument("--all-regions", action="store_true", help="read every region that the account has enabled")
-    where.add_argument(
-        "--rate",
-        type=_rate,
-        default=4.0,
-        metavar="CALLS",
-        help="highest number of API Gateway calls per second in a region, of the account's 10; default: 4",
-    )
-    shown = parser.add_argument_group("what to write", "Tables for a terminal, unless you choose another form.")
-    shown.add_argument("--json", action="store_true", help="write one JSON document to stdout")
-    shown.add_argument("--csv", action="store_true", help="write CSV to stdout, one row for each stage")
-    shown.add_argument(
-        "--html",
-        metavar="FILE",
-        help="write an HTML page to FILE, beside the tables; FILE - is stdout, without the tables",
-    )
-    policy = parser.add_argument_group("policy", "The parameters of the template, with the same defaults.")
-    policy.add_argument(
-        "--info-tag-key",
-        default="execution-logs",
-        metavar="KEY",
-        help="tag that keeps execution logs of a stage at INFO; default: execution-logs",
-    )
-    policy.add_argument(
-        "--allow-data-trace",
-        action="store_true",
-        help="allow the tag KEY-data-trace, which keeps request and response bodies in execution logs",
-    )
-    policy.add_argument(
-        "--access-log-format",
-        type=FormatName,
-        choices=list(FormatName),
-        default=FormatName.JSON,
-        help="format of access logs that Log Keeper sets; default: JSON",
-    )
-    policy.add_argument(
-        "--detailed-metrics", action="store_true", help="switch on detailed CloudWatch metrics of every stage"
-    )
-    policy.add_argument(
-        "--exempt-tag-key", default="", metavar="KEY", help="never change stages with this tag; default: no such tag"
-    )
-    policy.add_argument(
-        "--access-log-retention-days",
-        type=_days,
-        default=365,
-        metavar="DAYS",
-        help="retention of new access log groups; default: 365",
-    )
-    policy.add_argument(
-        "--execution-log-retention-days",
-        type=_days,
-        default=30,
-        metavar="DAYS",
-        help="retention of new execution log groups; default: 30",
-    )
-    return parser
-
-
-def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
-    """Return the policy that the command line describes."""
-    return Policy(
-        partition=partition,
-        info_tag_key=arguments.info_tag_key,
-        access_log_format=arguments.access_log_format,
-        access_log_retention=arguments.access_log_retention_days,
-        execution_log_retention=arguments.execution_log_retention_days,
-        allows_data_trace=arguments.allow_data_trace,
-        wants_detailed_metrics=arguments.detailed_metrics,
-        exempt_tag_key=arguments.exempt_tag_key or None,
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Show the preview. Return the exit code that ``--help`` describes."""
     command_line = parser()
     arguments = command_line.parse_args(argv)
-    if arguments.json + arguments.csv + (arguments.html == "-") > 1:
-        command_line.error("--json, --csv and --html - write to stdout: choose one of them")
+    if (wrong := mistake(arguments)) is not None:
+        command_line.error(wrong)
 
     def show() -> int:
         _check_output(arguments)
-        preview = _read(arguments)
-        _show(preview, arguments)
-        if preview.errors:
+        found = _preview_account(arguments) if arguments.organization is None else _preview_organization(arguments)
+        if found.errors:
             return ERROR
-        return COMPLIANT if preview.is_compliant else NON_COMPLIANT
+        return COMPLIANT if found.is_compliant else NON_COMPLIANT
 
     return run("preview", show, "stopped; nothing was changed.")
 
@@ -196,52 +72,37 @@ def _check_output(arguments: argparse.Namespace) -> None:
             )
 
 
-def _read(arguments: argparse.Namespace) -> Preview:
-    with _progress() as show_progress:
+class _Caller:
+    """The caller's own account, and the regions to read. Raises ToolError if these cannot be found out."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.session = open_session(arguments.profile, None)
+        home = self.session.region_name
+        self.chosen = tuple(dict.fromkeys(arguments.region)) or ((home,) if home and not arguments.all_regions else ())
+        for region in self.chosen:
+            self.session.get_partition_for_region(region)
+        if not self.chosen and not arguments.all_regions:
+            raise ToolError("no region is set: name one with --region, set AWS_REGION, or choose --all-regions.")
+        self.clients = Clients(lambda: Pace(arguments.rate), self.session)
+        regions = [*([home] if home else []), *self.chosen]
+        #: ``region``: one that accepts the credentials.
+        self.account, self.region = identify(self.clients, regions or ["us-east-1"])
+
+
+def _preview_account(arguments: argparse.Namespace) -> Preview:
+    """Read the caller's account, and write what was found."""
+    with _progress("APIs") as show_progress:
         try:
-            session = open_session(arguments.profile, None)
-            home = session.region_name
-            chosen = tuple(dict.fromkeys(arguments.region)) or ((home,) if home and not arguments.all_regions else ())
-            for region in chosen:
-                session.get_partition_for_region(region)
-            if not chosen and not arguments.all_regions:
-                raise ToolError("no region is set: name one with --region, set AWS_REGION, or choose --all-regions.")
-            clients = Clients(lambda: Pace(arguments.rate), session)
-            regions = [*([home] if home else []), *chosen]
-            account = identify(clients, regions or ["us-east-1"])
-            not_enabled: tuple[str, ...] = ()
-            if arguments.all_regions:
-                chosen, not_enabled = enabled_regions(clients, session, account.partition, show_progress)
+            caller = _Caller(arguments)
+            account, policy = caller.account, policy_of(arguments, caller.account.partition)
+            clients = caller.clients
+            preview = read_account(lambda: clients, caller.session, account, caller.chosen, policy, show_progress)
         except (BotoCoreError, ClientError) as error:
             raise ToolError(explain(error)) from error
-        policy = policy_of(arguments, account.partition)
-        read = tuple(
-            read_region(Inventory(clients, account, region, policy), lambda: datetime.now(UTC), show_progress)
-            for region in chosen
-        )
-        return Preview(account, policy, datetime.now(UTC), read, not_enabled)
-
-
-@contextmanager
-def _progress() -> Iterator[ShowProgress]:
-    """Show a progress bar if rich is installed and stderr is a terminal."""
-    if find_spec("rich") is None:
-        yield show_no_progress
-        return
-    from preview.report_terminal import progress
-
-    with progress() as show_progress:
-        yield show_progress
-
-
-def _show(preview: Preview, arguments: argparse.Namespace) -> None:
     if arguments.html == "-":
         sys.stdout.write(to_html(preview))
     elif arguments.html is not None:
-        try:
-            Path(arguments.html).write_text(to_html(preview), encoding="utf-8")
-        except OSError as error:
-            raise ToolError(f"{arguments.html} could not be written: {error.strerror}.") from error
+        _write_page(arguments.html, lambda page: page.write(to_html(preview)))
     if arguments.json:
         sys.stdout.write(to_json(preview))
     elif arguments.csv:
@@ -250,10 +111,98 @@ def _show(preview: Preview, arguments: argparse.Namespace) -> None:
         from preview.report_terminal import print_report
 
         print_report(preview)
+    _write_end(arguments, preview.errors)
+    return preview
+
+
+def _preview_organization(arguments: argparse.Namespace) -> Totals:
+    """Read the accounts of the caller's organization, and write what was found."""
+
+    def new_clients(session: boto3.Session) -> Clients:
+        return Clients(lambda: Pace(arguments.rate), session)
+
+    def read(session: boto3.Session, account: Account, show_progress: ShowProgress) -> Preview:
+        # New clients for each region, because those of a region take some MB.
+        return read_account(lambda: new_clients(session), session, account, caller.chosen, totals.policy, show_progress)
+
+    with _progress("accounts") as show_progress:
+        try:
+            caller = _Caller(arguments)
+            show_progress("units of the organization", 0, None)
+            organization = list_organization(caller.session, caller.region)
+            members = choose(organization, arguments)
+            sts, partition = caller.clients.sts(caller.region), caller.account.partition
+            roles = RoleSessions(sts, partition, arguments.organization, arguments.external_id, arguments.profile)
+        except (BotoCoreError, ClientError) as error:
+            raise ToolError(explain(error)) from error
+        totals = Totals(
+            organization.organization_id,
+            arguments.organization,
+            policy_of(arguments, partition),
+            datetime.now(UTC),
+            len(organization.members) - len(members),
+        )
+        reports = _organization_reports(arguments)
+        reader = MemberReader(caller.account, caller.session, roles, read)
+        for found in read_members(members, reader.read_member, show_progress):
+            totals.add(found)
+            for report in reports.values():
+                report.add(found)
+    totals.arrange(members)
+    for file, report in reports.items():
+        if file == "-":
+            report.write(totals, members, sys.stdout)
+        else:
+            _write_page(file, partial(report.write, totals, members))
+    _write_end(arguments, totals.errors)
+    return totals
+
+
+def _organization_reports(arguments: argparse.Namespace) -> dict[str, OrganizationReport]:
+    """Return the reports that the options ask for, each by its file; ``-`` is stdout."""
+    form: Form
+    if arguments.json:
+        form = Json()
+    elif arguments.csv:
+        form = Csv()
+    elif arguments.html == "-":
+        form = Html()
+    else:
+        from preview.report_terminal import Terminal
+
+        form = Terminal()
+    reports = {"-": OrganizationReport(form)}
+    if arguments.html not in (None, "-"):
+        reports[arguments.html] = OrganizationReport(Html())
+    return reports
+
+
+@contextmanager
+def _progress(unit: str) -> Iterator[ShowProgress]:
+    """Show a progress bar if rich is installed and stderr is a terminal. ``unit``: what it counts."""
+    if find_spec("rich") is None:
+        yield show_no_progress
+        return
+    from preview.report_terminal import progress
+
+    with progress(unit) as show_progress:
+        yield show_progress
+
+
+def _write_page(file: str, write: Callable[[TextIO], object]) -> None:
+    try:
+        with Path(file).open("w", encoding="utf-8") as page:
+            write(page)
+    except OSError as error:
+        raise ToolError(f"{file} could not be written: {error.strerror}.") from error
+
+
+def _write_end(arguments: argparse.Namespace, errors: Iterable[str]) -> None:
+    """Write which file has the page, and the errors if they are not in the tables."""
     if arguments.html not in (None, "-"):
         print(f"The page is {arguments.html}.", file=sys.stdout if _writes_tables(arguments) else sys.stderr)
     if not _writes_tables(arguments):
-        for sentence in preview.errors:
+        for sentence in errors:
             print(f"preview: {sentence}", file=sys.stderr)
 
 

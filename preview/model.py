@@ -139,6 +139,16 @@ class Count:
     by_outcome: Mapping[Outcome, int]
     opted_in: int
 
+    @classmethod
+    def none(cls) -> Count:
+        """Return the numbers of no stages."""
+        return cls(dict.fromkeys(APPEARANCES, 0), 0)
+
+    def __add__(self, other: Count) -> Count:
+        """Return the numbers of the stages of both."""
+        outcomes = {outcome: number + other.by_outcome[outcome] for outcome, number in self.by_outcome.items()}
+        return Count(outcomes, self.opted_in + other.opted_in)
+
     @property
     def evaluated(self) -> int:
         return sum(self.by_outcome.values())

@@ -10,7 +10,9 @@
   const heads = [...table.tHead.rows[0].cells];
   const keys = heads.map((head) => head.dataset.key);
   const order = new Intl.Collator(undefined, { numeric: true });
-  const choices = ["outcome", "protocol", "region"];
+  const choices = [...form.querySelectorAll("select")].map((select) => select.name);
+  // A unit fits whatever is below it, as in r-ab12/ou-ab12-11111111/ou-ab12-22222222.
+  const fitsChoice = (row, name) => `${row.dataset[name]}/`.startsWith(`${form[name].value}/`);
   let sort = "";
 
   const filter = () => {
@@ -19,11 +21,11 @@
     let count = 0;
     for (const { row, text } of rows) {
       const fits = words.every((word) => text.includes(word))
-        && wanted.every((name) => row.dataset[name] === form[name].value);
+        && wanted.every((name) => fitsChoice(row, name));
       row.hidden = !fits;
       count += fits;
     }
-    const by = [...words, ...wanted.map((name) => form[name].value)];
+    const by = [...words, ...wanted.map((name) => form[name].selectedOptions[0].text)];
     shown.textContent = by.length
       ? `${count} of ${rows.length} stages shown, filtered by: ${by.join(", ")}`
       : `All ${rows.length} stages shown`;

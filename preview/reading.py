@@ -6,7 +6,7 @@ Nothing is changed and nothing is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
@@ -22,9 +22,10 @@ from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import error_code, error_message, is_region_unavailable
 from log_keeper.aws.trails import has_trail
 from log_keeper.inventory import Inventory
+from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
 from log_keeper.stages import Account, Api, Protocol
-from preview.model import RegionPreview, StagePreview
+from preview.model import Preview, RegionPreview, StagePreview
 from preview.words import printable
 from tools import aws_session
 from tools.aws_session import one_line
@@ -41,8 +42,8 @@ def show_no_progress(region: str, done: int, of: int | None) -> None:
     """Do nothing: for callers that show no progress."""
 
 
-def identify(clients: Clients, regions: Iterable[str]) -> Account:
-    """Return the caller's account, from the first region that answers.
+def identify(clients: Clients, regions: Iterable[str]) -> tuple[Account, str]:
+    """Return the caller's account, and the first region that answers.
 
     GetCallerIdentity needs no permission. *Source:* AWS STS API reference, GetCallerIdentity.
 
@@ -59,7 +60,7 @@ def identify(clients: Clients, regions: Iterable[str]) -> Account:
                 raise
             failure = error
         else:
-            return Account(answer["Account"], answer["Arn"].split(":")[1])
+            return Account(answer["Account"], answer["Arn"].split(":")[1]), region
     raise failure or NoRegionError()
 
 
@@ -85,6 +86,30 @@ def enabled_regions(
             pass
         enabled.append(region)
     return tuple(enabled), tuple(not_enabled)
+
+
+def read_account(
+    new_clients: Callable[[], Clients],
+    session: boto3.Session,
+    account: Account,
+    regions: tuple[str, ...],
+    policy: Policy,
+    show_progress: ShowProgress,
+) -> Preview:
+    """Return what could be read of the account.
+
+    ``new_clients``: returns the clients for one region. ``regions``: none for all that the account has enabled.
+
+    Raises BotoCoreError and ClientError if it cannot be found out which regions are enabled.
+    """
+    not_enabled: tuple[str, ...] = ()
+    if not regions:
+        regions, not_enabled = enabled_regions(new_clients(), session, account.partition, show_progress)
+    read = tuple(
+        read_region(Inventory(new_clients(), account, region, policy), lambda: datetime.now(UTC), show_progress)
+        for region in regions
+    )
+    return Preview(account, policy, datetime.now(UTC), read, not_enabled)
 
 
 def read_region(inventory: Inventory, now: Callable[[], datetime], show_progress: ShowProgress) -> RegionPreview:

@@ -46,24 +46,26 @@ def to_json(preview: Preview) -> str:
         "isCompliant": preview.is_compliant,
         "isComplete": not preview.errors,
         "summary": {
-            "stages": _count(count(preview.stages)),
+            "stages": count_to_dict(count(preview.stages)),
             "byProtocol": {
-                protocol: _count(counted) for protocol, counted in count_by_protocol(preview.stages).items()
+                protocol: count_to_dict(counted) for protocol, counted in count_by_protocol(preview.stages).items()
             },
             "findings": len(preview.findings),
         },
-        "regions": [_region(region, preview.policy) for region in preview.regions],
+        "regions": [region_to_dict(region, preview.policy) for region in preview.regions],
         "regionsNotEnabled": list(preview.regions_not_enabled),
     }
     return json.dumps(document, indent=2) + "\n"
 
 
-def _count(counted: Count) -> dict[str, int]:
+def count_to_dict(counted: Count) -> dict[str, int]:
+    """Return the numbers by their names in the JSON document."""
     outcomes = {APPEARANCES[outcome].key: number for outcome, number in counted.by_outcome.items()}
     return {"evaluated": counted.evaluated} | outcomes | {"optedIn": counted.opted_in}
 
 
-def _region(region: RegionPreview, policy: Policy) -> dict[str, Any]:
+def region_to_dict(region: RegionPreview, policy: Policy) -> dict[str, Any]:
+    """Return the region as in the JSON document."""
     role = region.role
     return {
         "region": region.region,
@@ -79,11 +81,12 @@ def _region(region: RegionPreview, policy: Policy) -> dict[str, Any]:
         "hasTrail": region.has_trail,
         "findings": [finding.to_dict() for finding in region.findings],
         "errors": list(region.errors),
-        "stages": [_stage(stage, policy) for stage in region.stages],
+        "stages": [stage_to_dict(stage, policy) for stage in region.stages],
     }
 
 
-def _stage(preview: StagePreview, policy: Policy) -> dict[str, Any]:
+def stage_to_dict(preview: StagePreview, policy: Policy) -> dict[str, Any]:
+    """Return the stage as in the JSON document."""
     found = Result.evaluated(preview.evaluation, preview.findings).to_dict()
     stage = found["stage"]
     return {
@@ -117,18 +120,24 @@ def to_csv(preview: Preview) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for stage in preview.stages:
-        fields = _stage(stage, preview.policy)
-        fields |= {
-            "isOptedIn": "yes" if stage.is_opted_in else "no",
-            "changes": "; ".join(step["what"] for step in fields["description"]),
-            "reasons": "; ".join(dict.fromkeys(step["why"] for step in fields["description"])),
-            "findings": "; ".join(finding_in_words(finding) for finding in stage.findings),
-        }
-        writer.writerow([_cell(fields[column]) for column in COLUMNS])
+        fields = stage_to_row(stage, preview.policy)
+        writer.writerow([cell(fields[column]) for column in COLUMNS])
     return text.getvalue()
 
 
-def _cell(value: str | None) -> str:
+def stage_to_row(stage: StagePreview, policy: Policy) -> dict[str, Any]:
+    """Return the stage with the texts of its CSV row, by column."""
+    fields = stage_to_dict(stage, policy)
+    return fields | {
+        "isOptedIn": "yes" if stage.is_opted_in else "no",
+        "changes": "; ".join(step["what"] for step in fields["description"]),
+        "reasons": "; ".join(dict.fromkeys(step["why"] for step in fields["description"])),
+        "findings": "; ".join(finding_in_words(finding) for finding in stage.findings),
+    }
+
+
+def cell(value: str | None) -> str:
+    """Return the text for a cell, which no spreadsheet takes for a formula."""
     text = value or ""
     guard = "'" if text.lstrip(" ").startswith(_FORMULA) else ""
     return guard + printable(text)

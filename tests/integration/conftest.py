@@ -13,12 +13,15 @@ import pytest
 
 from handlers import enforce
 from handlers.runtime import Time
+from log_keeper.aws.pace import Pace
 from log_keeper.settings import Settings
+from preview import __main__ as command
 from sandbox.assembly import Sandbox
 from sandbox.simulation import VirtualTime
 from testing.builders import ACCOUNT, ENVIRONMENT
 from testing.credentials import User
 from testing.deliveries import Context, Deliver
+from testing.previews import Preview
 
 
 @pytest.fixture
@@ -81,3 +84,23 @@ def account() -> Iterator[Sandbox]:
 def user(account: Sandbox, tmp_path: Path) -> User:
     """A user of the command line tools with an empty home directory."""
     return User(tmp_path, account.endpoint)
+
+
+@pytest.fixture
+def preview(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Preview:
+    """Return a function that runs the command in this process, without pauses, and returns code, stdout and stderr."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setattr(command, "Pace", lambda rate: Pace(rate * 100))
+
+    def preview(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = command.main(arguments)
+        except SystemExit as usage:
+            code = int(str(usage.code))
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return preview

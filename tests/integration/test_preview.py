@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,31 +33,10 @@ from testing.accounts import (
     set_log_role,
 )
 from testing.builders import ACCOUNT, SETTINGS
+from testing.previews import Preview
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = templates.parse_source((ROOT / "template.yaml").read_text())["Parameters"]
-
-type Preview = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def preview(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Preview:
-    """Return a function that runs the command in this process, without pauses, and returns code, stdout and stderr."""
-    for name, value in sandbox.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setattr(command, "Pace", lambda rate: Pace(rate * 100))
-
-    def preview(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            code = command.main(arguments)
-        except SystemExit as usage:
-            code = int(str(usage.code))
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return preview
 
 
 def remediate(sandbox: Sandbox, api_id: str, version: ApiVersion, stage_name: str, region: str = "us-east-1") -> None:

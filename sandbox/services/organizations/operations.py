@@ -35,6 +35,15 @@ def _describe_organization(account: Account, _: Call, __: Proceed) -> dict[str, 
     }
 
 
+@rule("organizations", "ListRoots")
+def _list_roots(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
+    """Return the root. An organization has exactly one."""
+    found = _readable(account, call)
+    root = found.units[found.root_id]
+    arn = found.unit_arn(root.unit_id)
+    return {"Roots": [{"Id": root.unit_id, "Arn": arn, "Name": root.name, "PolicyTypes": []}]}
+
+
 @rule("organizations", "ListAccounts")
 def _list_accounts(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """List all accounts, in pages."""
@@ -116,7 +125,7 @@ def _described(organization: Organization, account_id: str) -> dict[str, Any]:
         "Arn": organization.account_arn(account_id),
         "Name": organization.names[account_id],
         "Email": f"{account_id}@example.com",
-        "State": "ACTIVE",
+        "State": organization.states.get(account_id, "ACTIVE"),
         "Paths": [f"{units}/"],
         "JoinedMethod": "CREATED",
     }

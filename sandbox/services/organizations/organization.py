@@ -40,6 +40,8 @@ class Organization:
     #: The unit in which each account is, the management account too.
     parents: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    #: The states of accounts that are not ACTIVE, such as SUSPENDED.
+    states: dict[str, str] = field(default_factory=dict)
     #: Service principal -> its delegated administrators.
     delegated: dict[str, set[str]] = field(default_factory=dict)
     policies: Attachments = field(default_factory=Attachments)

@@ -30,7 +30,18 @@ def test_delegated_administrator_reads_accounts_and_units(sandbox: Sandbox, orga
     assert [each["Id"] for each in client.list_accounts_for_parent(ParentId=unit)["Accounts"]] == [FIRST]
     [found] = client.list_organizational_units_for_parent(ParentId=organization.root_id)["OrganizationalUnits"]
     assert (found["Id"], found["Name"]) == (unit, "workloads")
+    assert [(each["Id"], each["Name"]) for each in client.list_roots()["Roots"]] == [(organization.root_id, "Root")]
     assert client.describe_organization()["Organization"]["MasterAccountId"] == MANAGEMENT
+
+
+def test_account_has_a_state(sandbox: Sandbox, organization: Organization) -> None:
+    """``State`` has replaced ``Status``. *Source:* Organizations API reference, "Account"."""
+    new_member(sandbox, organization, FIRST, organization.root_id)
+    organization.states[FIRST] = "SUSPENDED"
+    listed = sandbox.client("organizations").list_accounts()["Accounts"]
+    states = {each["Id"]: each["State"] for each in listed}
+    assert states == {MANAGEMENT: "ACTIVE", sandbox.account_id: "ACTIVE", FIRST: "SUSPENDED"}
+    assert not any("Status" in each for each in listed)
 
 
 def test_accounts_are_listed_in_pages(sandbox: Sandbox, organization: Organization) -> None:

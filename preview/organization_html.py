@@ -80,7 +80,7 @@ def _account_cell(member: Member) -> str:
 def _unit_cell(member: Member) -> str:
     path = text(member.unit_path)
     return (
-        f'<td{parts.label("Unit", "words")} data-sort="{path}">{path.replace("/", "/<wbr>")}<br>'
+        f'<td{parts.label("Unit", "words unit")} data-sort="{path}">{path.replace("/", "/<wbr>")}<br>'
         f"<small><code>{text(member.unit_id)}</code></small></td>"
     )
 
@@ -94,22 +94,29 @@ def _members(totals: Totals) -> list[Member]:
     return [rows[0].member for rows in totals.rows.values() if rows]
 
 
+def _paths(members: Iterable[Member]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return the units that contain the accounts, and those above them: IDs and names from the root on."""
+    paths: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for member in members:
+        for depth in range(1, len(member.unit_ids) + 1):
+            paths.setdefault(member.unit_ids[:depth], member.unit_names[:depth])
+    return paths
+
+
 def _sum(rows: Iterable[Row]) -> Count:
     return sum((row.count for row in rows if row.count is not None), Count.none())
 
 
 def _units(totals: Totals) -> str:
     """Return the table of units: those that contain an account that was chosen, and those above them."""
-    paths: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for member in _members(totals):
-        for depth in range(1, len(member.unit_ids) + 1):
-            paths.setdefault(member.unit_ids[:depth], member.unit_names[:depth])
     rows = []
-    for ids, names in paths.items():
+    for ids, names in _paths(_members(totals)).items():
         inside = [row for row in totals.all_rows if row.member.unit_ids[: len(ids)] == ids]
         accounts = len({row.member.account_id for row in inside})
+        path = "/".join(names)
+        shown = _link(path, unit="/".join(ids)) if _sum(inside).evaluated else text(path)
         first = (
-            f'<th scope="row">{_link("/".join(names), unit="/".join(ids))}<br>'
+            f'<th scope="row" class="words">{shown}<br>'
             f'<small><code>{text(ids[-1])}</code></small></th><td class="number">{accounts}</td>'
         )
         rows.append(parts.counted_row(first, _sum(inside)))
@@ -122,7 +129,8 @@ def _regions(totals: Totals) -> str:
     rows = []
     for region in regions:
         inside = [row for row in totals.all_rows if row.region == region]
-        first = f'<th scope="row">{_link(region, region=region)}</th><td class="number">{len(inside)}</td>'
+        shown = _link(region, region=region) if _sum(inside).evaluated else text(region)
+        first = f'<th scope="row">{shown}</th><td class="number">{len(inside)}</td>'
         rows.append(parts.counted_row(first, _sum(inside)))
     heads = f'<th scope="col">Region</th><th scope="col" class="number">Accounts</th>{parts.count_heads()}'
     return parts.table(heads, rows)
@@ -140,13 +148,15 @@ def _accounts(totals: Totals) -> str:
 
 def _row(row: Row) -> str:
     member = row.member
+    name = _link(member.name, account=member.account_id) if row.count and row.count.evaluated else text(member.name)
     first = (
-        f'<th scope="row" class="words">{_link(member.name, account=member.account_id)}<br>'
+        f'<th scope="row" class="words">{name}<br>'
         f"<small><code>{member.account_id}</code></small></th>"
-        f'<td class="words">{text(member.unit_path).replace("/", "/<wbr>")}</td>'
+        f'<td class="words unit">{text(member.unit_path).replace("/", "/<wbr>")}<br>'
+        f"<small><code>{text(member.unit_id)}</code></small></td>"
     )
     if not row.region:
-        return f'<tr>{first}<td colspan="5" class="words">{text(row.reason)}</td></tr>'
+        return f'<tr>{first}<td colspan="5">could not be read: the reason is at the top of the page</td></tr>'
     evaluated = "?" if row.count is None else row.count.evaluated
     would_change = "?" if row.count is None else row.count.by_outcome[Outcome.WOULD_BE_REMEDIATED]
     return (
@@ -173,11 +183,8 @@ def _selects(totals: Totals) -> str:
     outcomes = [outcome for outcome, number in counted.by_outcome.items() if number]
     protocols = [protocol for protocol, number in totals.by_protocol.items() if number.evaluated]
     accounts = {row.member.account_id: row.member.label for row in used}
-    units: dict[str, str] = {}
-    for row in used:
-        ids, names = row.member.unit_ids, row.member.unit_names
-        for depth in range(1, len(ids) + 1):
-            units.setdefault("/".join(ids[:depth]), "/".join(names[:depth]))
+    paths = _paths(row.member for row in used)
+    units = {"/".join(ids): "/".join(names) for ids, names in paths.items()}
     return (
         parts.outcome_and_protocol(outcomes, protocols)
         + parts.select("unit", "Unit", units)

@@ -79,7 +79,8 @@
   form.addEventListener("input", () => { filter(); remember(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(() => { sort = ""; filter(); arrange(); remember(); }));
-  addEventListener("hashchange", recall);
+  // A link of a table above, or another one to this page.
+  addEventListener("hashchange", () => { recall(); form.scrollIntoView(); });
   form.hidden = false;
   recall();
 })();

@@ -31,6 +31,22 @@ def new_member(sandbox: Sandbox, organization: Organization, account_id: str, pa
     return account
 
 
+def add_reader(account: Account, role: str, **conditions: Any) -> None:
+    """Create a role, with or without a path, that may do anything, and that the first account may assume.
+
+    ``conditions``: those of its trust policy.
+    """
+    path, _, name = f"/{role}".rpartition("/")
+    principal = {"AWS": "arn:aws:iam::123456789012:root"}
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": conditions}
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam = account.client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=document)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)
+
+
 def caller_with(account: Account, name: str, *statements: dict[str, Any]) -> Caller:
     """Create a role with these statements in an account. Return a session of it."""
     iam = account.client("iam")

@@ -19,6 +19,7 @@ import pytest
 
 from sandbox.assembly import Sandbox
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage
+from testing.organizations import MANAGEMENT, add_reader, new_member, new_organization
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -52,17 +53,38 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sandbox.client("apigateway").tag_resource(resourceArn=arn, tags={"hands-off": "yes"})
         api = sandbox.client("apigatewayv2").create_api(Name="<script>alert(1)</script>", ProtocolType="HTTP")
         sandbox.client("apigatewayv2").create_stage(ApiId=api["ApiId"], StageName="prod")
-        options = ["--exempt-tag-key=hands-off", "--region=us-east-1", "--region=eu-west-1"]
-        done = subprocess.run(
-            [sys.executable, "-m", "preview", "--rate=10", *options, "--html", page],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}/src:{ROOT}"} | sandbox.environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    assert done.returncode == 3, done.stderr
+        write_page(sandbox, page, "--exempt-tag-key=hands-off", "--region=us-east-1", "--region=eu-west-1", code=3)
     return page
+
+
+@pytest.fixture(scope="module")
+def organization_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of an organization: a stage in the unit ``prod``, two above it in ``workloads``, an unread account."""
+    page = tmp_path_factory.mktemp("preview") / "page.html"
+    with Sandbox(iam_propagation_seconds=0) as sandbox:
+        organization = new_organization(sandbox)
+        workloads = organization.add_unit("workloads")
+        units = {"111111111111": organization.add_unit("prod", workloads), "222222222222": workloads}
+        for account_id, unit in units.items():
+            member = new_member(sandbox, organization, account_id, unit, f"<b>{account_id[:4]}</b>")
+            add_reader(member, "Reader")
+            make_rest_stage(member)
+        make_http_stage(member, region="eu-west-1")
+        write_page(sandbox, page, "--organization=Reader", "--region=us-east-1", "--region=eu-west-1", code=1)
+    return page
+
+
+def write_page(sandbox: Sandbox, page: Path, *options: str, code: int) -> None:
+    """Run the command, which writes its page."""
+    done = subprocess.run(
+        [sys.executable, "-m", "preview", "--rate=10", *options, "--html", page],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}/src:{ROOT}"} | sandbox.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
 
 
 @pytest.fixture
@@ -168,6 +190,11 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(driver: Browser, page: Path) -> Browser:
+    return opened(driver, page)
+
+
+def opened(driver: Browser, page: Path) -> Browser:
+    """Open the page as if for the first time."""
     driver.emulate("clearDeviceMetricsOverride")
     driver.emulate("setEmulatedMedia", features=[])
     driver.call("POST", "/url", {"url": "about:blank"})
@@ -216,10 +243,48 @@ def test_nothing_is_refused_and_nothing_is_fetched(browser: Browser) -> None:
 
 
 @needs_driver
+def test_somebody_follows_the_links_of_an_organization(driver: Browser, organization_page: Path) -> None:
+    """A link of a table shows the stages of a unit with all below it, of an account, or of a region."""
+    browser = opened(driver, organization_page)
+    everything = browser.stages()
+    assert len(everything) == 3
+
+    def accounts() -> list[str]:
+        found: list[str] = browser.run(
+            "return [...document.querySelectorAll('#stages tbody tr')].filter(row => row.checkVisibility())"
+            ".map(row => row.dataset.account)"
+        )
+        return found
+
+    assert accounts() == ["222222222222", "222222222222", "111111111111"]
+    for selector, shown in (
+        ("a[href*=unit]:not([href*=ou-])", 3),
+        ("a[href^='#unit=']:is([href*='ou-'])", 3),
+        ("tr:nth-child(3) a[href^='#unit=']", 1),
+        ("a[href='#account=222222222222']", 2),
+        ("a[href='#region=eu-west-1']", 1),
+    ):
+        browser.click(selector)
+        browser.run("return new Promise(done => setTimeout(done))")
+        assert len(accounts()) == shown, selector
+    assert "1 of 3 stages shown, filtered by: eu-west-1" in browser.run("return document.body.textContent")
+    browser.click("button[type=reset]")
+    browser.run("return new Promise(done => setTimeout(done))")
+    assert len(accounts()) == 3
+    browser.click("th[data-key=account] button")
+    assert accounts() == ["111111111111", "222222222222", "222222222222"]
+    assert browser.run("return document.querySelectorAll('main b:not(.key b)').length") == 0
+    text = browser.run("return document.querySelector('.errors').textContent")
+    assert MANAGEMENT in text
+
+
+@needs_driver
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_page_is_readable(browser: Browser, scheme: str, width: int) -> None:
+@pytest.mark.parametrize("name", ["page", "organization_page"])
+def test_page_is_readable(driver: Browser, request: pytest.FixtureRequest, name: str, scheme: str, width: int) -> None:
     """It is as wide as the screen, and all its text stands out from what is behind it, as WCAG AA wants."""
+    browser = opened(driver, request.getfixturevalue(name))
     browser.emulate("setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
     browser.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     assert browser.run("return document.documentElement.scrollWidth") <= width

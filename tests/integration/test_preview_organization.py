@@ -18,25 +18,11 @@ from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.services.organizations.organization import STACK_SETS, Organization
 from testing.accounts import make_http_stage, make_rest_stage
-from testing.organizations import MANAGEMENT, ORGANIZATION, new_member, new_organization
+from testing.organizations import MANAGEMENT, ORGANIZATION, add_reader, new_member, new_organization
 from testing.previews import Preview
 
 SHOP, PAY, LAB = "111111111111", "222222222222", "333333333333"
 ROLE = "ops/Reader"
-ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-
-
-def add_role(account: Account, name: str = ROLE, **conditions: Any) -> None:
-    """Create a role that the first account may assume, and that may do anything."""
-    trust = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole"}
-    if conditions:
-        trust["Condition"] = conditions
-    iam = account.client("iam")
-    path, _, name = f"/{name}".rpartition("/")
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    iam.create_role(RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=document)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [ANYTHING]})
-    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)
 
 
 @pytest.fixture
@@ -53,7 +39,7 @@ def members(sandbox: Sandbox, organization: Organization) -> dict[str, Account]:
     found = {each: new_member(sandbox, organization, each, unit, names[each]) for each, unit in units.items()}
     for account in found.values():
         account.iam_propagation_seconds = 0
-        add_role(account)
+        add_reader(account, ROLE)
         make_rest_stage(account)
     return found
 
@@ -147,6 +133,7 @@ def test_page_has_tables_by_unit_account_and_region(
     assert f'<option value="{SHOP}">{SHOP} (shop)</option>' in text
     assert text.count("<tr data-outcome") == 3
     assert f'<a href="#account={SHOP}">shop</a>' in text
+    assert '<a href="#account=123456789012' not in text  # it has no stages
     counts = re.findall(r">([\w/]+)</a><br><small><code>[^<]*</code></small></th><td class=\"number\">(\d)", text)
     assert counts == [("Root", "4"), ("Root/workloads", "2"), ("Root/workloads/prod", "1")]
     _, output, _ = preview(*only_members("--html", "-"))
@@ -190,10 +177,10 @@ def test_account_in_which_the_role_is_refused_is_listed_with_the_reason(
     assert "1 of 5 accounts could not be read. Nothing was changed." in said
     _, output, _ = preview("--organization", ROLE, "--html", "-")
     assert "Not everything could be read" in output
-    assert output.count("cannot be assumed") == 2
+    assert output.count("cannot be assumed") == 1
 
 
-@pytest.mark.parametrize("state", ["SUSPENDED", "PENDING_CLOSURE", "CLOSED", "PENDING_ACTIVATION"])
+@pytest.mark.parametrize("state", ["SUSPENDED", "CLOSED"])
 def test_account_that_is_not_active_is_listed_and_not_read(
     sandbox: Sandbox, organization: Organization, members: dict[str, Account], preview: Preview, state: str
 ) -> None:
@@ -253,7 +240,7 @@ def test_choice_that_does_not_exist_is_an_error(
     assert len(error.splitlines()) == 1
 
 
-def test_caller_who_may_not_list_the_organization_is_told_what_to_do(
+def test_caller_who_may_not_list_the_organization_gets_an_error_that_says_what_to_do(
     organization: Organization, members: dict[str, Account], preview: Preview
 ) -> None:
     organization.delegated[STACK_SETS].clear()
@@ -265,7 +252,7 @@ def test_caller_who_may_not_list_the_organization_is_told_what_to_do(
     assert len(error.splitlines()) == 1
 
 
-def test_caller_in_no_organization_is_told_what_to_do(sandbox: Sandbox, preview: Preview) -> None:
+def test_caller_in_no_organization_gets_an_error_that_says_what_to_do(sandbox: Sandbox, preview: Preview) -> None:
     code, output, error = preview("--organization", ROLE)
     assert (code, output) == (command.ERROR, "")
     assert "in no organization" in error
@@ -273,7 +260,7 @@ def test_caller_in_no_organization_is_told_what_to_do(sandbox: Sandbox, preview:
 
 
 def test_external_id_that_the_role_asks_for(members: dict[str, Account], preview: Preview) -> None:
-    add_role(members[SHOP], "Guarded", StringEquals={"sts:ExternalId": "secret"})
+    add_reader(members[SHOP], "Guarded", StringEquals={"sts:ExternalId": "secret"})
     arguments = ("--organization", "/Guarded", "--accounts", SHOP, "--json")
     code, output, _ = preview(*arguments)
     assert code == command.ERROR

@@ -53,6 +53,12 @@ _THROTTLES = {
     "scheduler": ("ThrottlingException", "Rate exceeded", 429),
     "sqs": ("RequestThrottled", "Rate exceeded", 403),
     "iam": ("Throttling", "Rate exceeded", 400),
+    # Its text: awslabs/aws-deployment-framework, issue 784.
+    "organizations": (
+        "TooManyRequestsException",
+        "You have sent too many requests in too short a period of time. Try again later.",
+        400,
+    ),
 }
 _OTHER_THROTTLE = ("ThrottlingException", "Rate exceeded", 400)
 

@@ -11,16 +11,20 @@ from typing import Any
 
 import pytest
 
+from log_keeper.aws.pace import Pace
 from preview import __main__ as command
 from preview.organization_data import ORGANIZATION_COLUMNS
+from preview.permissions import ORGANIZATION as ORGANIZATION_ACTIONS
 from preview.permissions import READING, session_policy
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
+from sandbox.core.faults import Fault, FaultType
 from sandbox.services.organizations.organization import STACK_SETS, Organization
 from testing.accounts import make_http_stage, make_rest_stage
 from testing.organizations import MANAGEMENT, ORGANIZATION, add_reader, new_member, new_organization
 from testing.previews import Preview
 
+ROOT = Path(__file__).resolve().parents[2]
 SHOP, PAY, LAB = "111111111111", "222222222222", "333333333333"
 ROLE = "ops/Reader"
 
@@ -322,6 +326,8 @@ def test_permissions_of_the_help_are_enough(
 ) -> None:
     _, help_text, _ = preview("--help")
     actions = set(re.findall(r"\b[a-z]+:[A-Z]\w+", help_text)) - {"sts:GetCallerIdentity"}
+    page = (ROOT / "docs" / "preview.md").read_text()
+    assert all(f"`{action}`" in page for action in ORGANIZATION_ACTIONS)
     assert {"organizations:ListRoots", "sts:AssumeRole", "apigateway:GET"} < actions
     iam = sandbox.client("iam")
     iam.create_user(UserName="auditor")
@@ -352,6 +358,29 @@ def test_organization_is_listed_with_few_calls_and_in_pages(
         *["ListOrganizationalUnitsForParent"] * 3,
         "ListRoots",
     ]
+
+
+def test_throttled_organizations_is_asked_again(
+    sandbox: Sandbox, members: dict[str, Account], preview: Preview
+) -> None:
+    sandbox.faults.add(Fault(FaultType.THROTTLED, "organizations", "ListAccountsForParent", times=2))
+    code, output, _ = preview(*only_members("--json", "--accounts", SHOP))
+    assert (code, list(by_account(output))) == (command.NON_COMPLIANT, [SHOP])
+
+
+def test_each_account_has_its_own_pace(
+    members: dict[str, Account], preview: Preview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paces: list[Pace] = []
+
+    def new_pace(rate: float) -> Pace:
+        assert rate == 4
+        paces.append(Pace(1000))
+        return paces[-1]
+
+    monkeypatch.setattr(command, "Pace", new_pace)
+    preview(*only_members("--json", "--accounts", f"{SHOP},{PAY},{LAB}"))
+    assert len(paces) == 3
 
 
 def test_name_of_an_account_is_no_markup_and_no_formula(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from preview import __main__ as command
 from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage, make_websocket_stage
+from testing.organizations import add_reader, new_member, new_organization
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,3 +98,26 @@ def test_make_fails_only_where_the_preview_does(sandbox: Sandbox, tmp_path: Path
     )
     assert done.returncode == code
     assert ("Error" in done.stderr) == (code != 0)
+
+
+def test_interrupt_ends_the_preview_of_an_organization_at_once(sandbox: Sandbox) -> None:
+    """Also while accounts are read, each of which would take minutes."""
+    organization = new_organization(sandbox)
+    member = new_member(sandbox, organization, "111111111111", organization.root_id)
+    member.iam_propagation_seconds = 0
+    add_reader(member, "Reader")
+    for _ in range(20):
+        make_rest_stage(member)
+    environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "preview", "--rate", "1", "--organization", "Reader", "--json"],
+        env=environment | sandbox.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        sandbox.wait_until(lambda: any(record.call.operation == "GetStages" for record in member.calls))
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (command.ERROR, "")
+    assert errors == "preview: stopped; nothing was changed.\n"

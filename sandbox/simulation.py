@@ -180,7 +180,11 @@ class Function:
         """Run one batch, and delete the messages that succeeded. Return False if the queue returned no message."""
         sqs = self.sandbox.client("sqs")
         batch = sqs.receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=self.batch_size, AttributeNames=["All"], WaitTimeSeconds=0
+            QueueUrl=self.queue_url,
+            MaxNumberOfMessages=self.batch_size,
+            AttributeNames=["All"],
+            WaitTimeSeconds=0,
+            MessageAttributeNames=["All"],
         ).get("Messages", [])
         if not batch:
             return False

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sandbox.assembly import Sandbox
+from sandbox.core.account import Account
+from testing.builders import ACCOUNT
 
 TRUST = {
     "Version": "2012-10-17",
@@ -19,7 +20,7 @@ PUSH_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudW
 
 
 @contextmanager
-def turned(sandbox: Sandbox, **switches: Any) -> Iterator[None]:
+def turned(sandbox: Account, **switches: Any) -> Iterator[None]:
     """Set behaviour switches of the sandbox, and reset them at the end."""
     usual = sandbox.behaviour
     sandbox.turn(**switches)
@@ -29,7 +30,7 @@ def turned(sandbox: Sandbox, **switches: Any) -> Iterator[None]:
         sandbox.accounts.behaviour = usual
 
 
-def make_rest_api(sandbox: Sandbox, region: str = "us-east-1") -> str:
+def make_rest_api(sandbox: Account, region: str = "us-east-1") -> str:
     """Create a REST API with one mock method and no deployment. Return its id."""
     client = sandbox.client("apigateway", region)
     api_id: str = client.create_rest_api(name="shop")["id"]
@@ -39,7 +40,7 @@ def make_rest_api(sandbox: Sandbox, region: str = "us-east-1") -> str:
     return api_id
 
 
-def make_rest_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "us-east-1") -> str:
+def make_rest_stage(sandbox: Account, stage_name: str = "prod", region: str = "us-east-1") -> str:
     """Create a REST API and deploy it to a new stage. Return the API's id."""
     api_id = make_rest_api(sandbox, region)
     sandbox.client("apigateway", region).create_deployment(restApiId=api_id, stageName=stage_name)
@@ -47,7 +48,7 @@ def make_rest_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "u
 
 
 def make_role(
-    sandbox: Sandbox, name: str = "Logs", trust: dict[str, Any] = TRUST, policy: str | None = PUSH_POLICY
+    sandbox: Account, name: str = "Logs", trust: dict[str, Any] = TRUST, policy: str | None = PUSH_POLICY
 ) -> str:
     """Create a role, by default a valid log role. Return its ARN. ``policy``: ARN of a managed policy, or None."""
     iam = sandbox.client("iam")
@@ -57,7 +58,7 @@ def make_role(
     return arn
 
 
-def make_log_key(sandbox: Sandbox, region: str = "us-east-1") -> str:
+def make_log_key(sandbox: Account, region: str = "us-east-1") -> str:
     """Create a KMS key that CloudWatch Logs may use, and return its ARN."""
     account = {"AWS": f"arn:aws:iam::{sandbox.account_id}:root"}
     statements = [
@@ -69,25 +70,25 @@ def make_log_key(sandbox: Sandbox, region: str = "us-east-1") -> str:
     return arn
 
 
-def set_log_role(sandbox: Sandbox, role_arn: str, region: str = "us-east-1") -> None:
+def set_log_role(sandbox: Account, role_arn: str, region: str = "us-east-1") -> None:
     """Set the log role in the account settings of API Gateway."""
     patch(sandbox.client("apigateway", region).update_account, ("replace", "/cloudwatchRoleArn", role_arn))
 
 
-def give_log_role(sandbox: Sandbox, region: str = "us-east-1") -> str:
+def give_log_role(sandbox: Account, region: str = "us-east-1") -> str:
     """Create a valid log role, ``logs``, set it in the region's account settings, and return its ARN."""
     arn = make_role(sandbox, "logs")
     set_log_role(sandbox, arn, region)
     return arn
 
 
-def log_role(sandbox: Sandbox, region: str = "us-east-1") -> str | None:
+def log_role(sandbox: Account, region: str = "us-east-1") -> str | None:
     """Return the ARN of the log role in the account settings of API Gateway, or None."""
     role_arn: str | None = sandbox.client("apigateway", region).get_account().get("cloudwatchRoleArn")
     return role_arn
 
 
-def patch_stage(sandbox: Sandbox, api_id: str, *operations: tuple[str, ...], stage_name: str = "prod") -> None:
+def patch_stage(sandbox: Account, api_id: str, *operations: tuple[str, ...], stage_name: str = "prod") -> None:
     """Call UpdateStage on a REST stage with operations of the form (op, path, value)."""
     client = sandbox.client("apigateway")
     patch(lambda **kwargs: client.update_stage(restApiId=api_id, stageName=stage_name, **kwargs), *operations)
@@ -98,7 +99,7 @@ def patch(call: Any, *operations: tuple[str, ...]) -> None:
     call(patchOperations=[dict(zip(("op", "path", "value"), operation, strict=False)) for operation in operations])
 
 
-def make_leaking_stage(sandbox: Sandbox) -> str:
+def make_leaking_stage(sandbox: Account) -> str:
     """Create a REST stage ``prod`` that logs request and response bodies, and set a log role. Return the API's id."""
     set_log_role(sandbox, make_role(sandbox))
     api_id = make_rest_stage(sandbox)
@@ -111,7 +112,7 @@ def make_leaking_stage(sandbox: Sandbox) -> str:
     return api_id
 
 
-def get_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> dict[str, Any]:
+def get_stage(sandbox: Account, api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> dict[str, Any]:
     """Return a REST stage as GetStage answers."""
     stage: dict[str, Any] = sandbox.client("apigateway", region).get_stage(restApiId=api_id, stageName=stage_name)
     return stage
@@ -122,13 +123,13 @@ def levels(stage: dict[str, Any]) -> dict[str, str | None]:
     return {method: settings.get("loggingLevel") for method, settings in stage["methodSettings"].items()}
 
 
-def log_groups(sandbox: Sandbox, region: str = "us-east-1") -> dict[str, int | None]:
+def log_groups(sandbox: Account, region: str = "us-east-1") -> dict[str, int | None]:
     """Return the retention of each log group in days, None where it never expires."""
     pages = sandbox.client("logs", region).get_paginator("describe_log_groups").paginate()
     return {group["logGroupName"]: group.get("retentionInDays") for page in pages for group in page["logGroups"]}
 
 
-def make_http_stage(sandbox: Sandbox, stage_name: str = "$default", region: str = "us-east-1") -> str:
+def make_http_stage(sandbox: Account, stage_name: str = "$default", region: str = "us-east-1") -> str:
     """Create an HTTP API with one stage and return the API's id."""
     client = sandbox.client("apigatewayv2", region)
     api_id: str = client.create_api(Name="web", ProtocolType="HTTP")["ApiId"]
@@ -136,7 +137,7 @@ def make_http_stage(sandbox: Sandbox, stage_name: str = "$default", region: str 
     return api_id
 
 
-def make_websocket_stage(sandbox: Sandbox, stage_name: str = "prod", region: str = "us-east-1", **stage: Any) -> str:
+def make_websocket_stage(sandbox: Account, stage_name: str = "prod", region: str = "us-east-1", **stage: Any) -> str:
     """Create a WebSocket API with the routes ``$connect`` and ``send`` and one stage. Return the API's id."""
     client = sandbox.client("apigatewayv2", region)
     api_id: str = client.create_api(
@@ -148,13 +149,13 @@ def make_websocket_stage(sandbox: Sandbox, stage_name: str = "prod", region: str
     return api_id
 
 
-def v2_stage(sandbox: Sandbox, api_id: str, stage_name: str = "prod") -> dict[str, Any]:
+def v2_stage(sandbox: Account, api_id: str, stage_name: str = "prod") -> dict[str, Any]:
     """Return a stage of an HTTP or WebSocket API as GetStage answers."""
     stage: dict[str, Any] = sandbox.client("apigatewayv2").get_stage(ApiId=api_id, StageName=stage_name)
     return stage
 
 
-def tag_rest_stage(sandbox: Sandbox, api_id: str, tags: dict[str, str]) -> None:
+def tag_rest_stage(sandbox: Account, api_id: str, tags: dict[str, str]) -> None:
     """Add tags to stage ``prod`` of a REST API."""
     arn = f"arn:aws:apigateway:us-east-1::/restapis/{api_id}/stages/prod"
     sandbox.client("apigateway").tag_resource(resourceArn=arn, tags=tags)
@@ -167,11 +168,11 @@ def v2_arn(api_id: str, stage_name: str) -> str:
 
 def stage_arn(api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> str:
     """Return the ARN of a REST stage as a source of log delivery, in its documented form."""
-    return f"arn:aws:apigateway:{region}:{Sandbox.account_id}:/restapis/{api_id}/stages/{stage_name}"
+    return f"arn:aws:apigateway:{region}:{ACCOUNT}:/restapis/{api_id}/stages/{stage_name}"
 
 
 def make_delivery(
-    sandbox: Sandbox, api_id: str, destination: str, name: str = "shop", *, source_arn: str | None = None
+    sandbox: Account, api_id: str, destination: str, name: str = "shop", *, source_arn: str | None = None
 ) -> str:
     """Create a delivery of a stage's execution logs and return its id.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.assembly import Sandbox
+from sandbox.core.account import Account
 
 #: Members of a stage that Log Keeper may change; all others must stay as they are.
 _LOGGING = {"accessLogSettings", "AccessLogSettings", "lastUpdatedDate", "LastUpdatedDate", "ResponseMetadata"}
@@ -14,7 +14,7 @@ _LOGGING_SETTINGS = {"loggingLevel", "dataTraceEnabled", "LoggingLevel", "DataTr
 _OURS = ("API-Gateway-Execution-Logs_", "/aws/vendedlogs/apigateway", "/aws/apigateway/")
 
 
-def unrelated_state(sandbox: Sandbox) -> dict[str, Any]:
+def unrelated_state(sandbox: Account) -> dict[str, Any]:
     """Return everything in the account except the logging of API Gateway stages and what Log Keeper owns."""
     found: dict[str, Any] = {}
     rest, v2, iam, logs = (sandbox.client(name) for name in ("apigateway", "apigatewayv2", "iam", "logs"))

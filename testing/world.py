@@ -11,6 +11,7 @@ from typing import Any
 
 from handlers import enforce, sweep
 from handlers.runtime import Time
+from log_keeper.settings import Organization
 from sandbox.assembly import Sandbox
 from sandbox.core.call import Caller, CallRecord
 from sandbox.simulation import Function, VirtualTime, caller_of_new_role
@@ -77,8 +78,11 @@ class World:
 
 
 @contextmanager
-def world(**options: Any) -> Iterator[World]:
-    """Start a sandbox account with Log Keeper in it, in simulated time. ``options``: of the sandbox."""
+def world(organization: Organization | None = None, **options: Any) -> Iterator[World]:
+    """Start a sandbox account with Log Keeper in it, in simulated time.
+
+    ``organization``: that Log Keeper governs; None: the account alone. ``options``: of the sandbox.
+    """
     with VirtualTime() as time, Sandbox(clock=time, **{"iam_propagation_seconds": 10} | options) as sandbox:
         program = caller_of_new_role(sandbox, "log-keeper-EnforceRole")
         sandbox.client("scheduler").create_schedule_group(Name=DEPLOYMENT.schedules.group)
@@ -91,6 +95,7 @@ def world(**options: Any) -> Iterator[World]:
             stage_queue_url=enforce_url,
             stage_queue_arn=enforce_arn,
             sweep_queue_url=sweep_url,
+            organization=organization,
         )
         timing = Time(time, time.monotonic, time.sleep)
 

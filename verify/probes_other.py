@@ -95,6 +95,9 @@ def _trail_source_account(run: Run) -> Value:
     return is_sent
 
 
+_NEEDS_ORGANIZATION = "it needs an organization with stack sets: deploy Log Keeper with OrganizationId instead"
+
+
 def _never(why: str) -> Any:
     def probe(_: Run) -> Value:
         raise NotTriedError(why)
@@ -134,6 +137,30 @@ POINTS = (
         True,
         {True: "yes", False: "no"},
         _never("it needs a stack set and its two roles: deploy Log Keeper with the parameter Regions instead"),
+    ),
+    Point(
+        "organization-arn",
+        "The account in the ARN of a stack set that a delegated administrator lists",
+        "stack_set_arn_of_administrator",
+        "management",
+        {"management": "is the management account", "administrator": "is the administrator"},
+        _never(_NEEDS_ORGANIZATION),
+    ),
+    Point(
+        "organization-reads",
+        "Reads of an organization's stack sets need organizations:ListDelegatedAdministrators",
+        "reads_of_stack_sets_list_administrators",
+        True,
+        {True: "yes", False: "no"},
+        _never(_NEEDS_ORGANIZATION),
+    ),
+    Point(
+        "organization-filters",
+        "Automatic deployment leaves out what the account filter leaves out",
+        "automatic_deployment_keeps_account_filters",
+        True,
+        {True: "yes", False: "no"},
+        _never(_NEEDS_ORGANIZATION),
     ),
     Point(
         "own-stack-created",

@@ -53,6 +53,8 @@ class AccountSettings:
     account_id: str = ACCOUNT_ID
     #: Of the organization that the account is a member of; empty: of none.
     organization_id: str = ""
+    #: Of the same organization; empty: there is none.
+    management_account_id: str = ""
     #: How long other services do not see a changed role.
     iam_propagation_seconds: float = 3.0
     #: EventBridge gets "AWS API Call via CloudTrail" only where a trail logs. True: an organization's trail of

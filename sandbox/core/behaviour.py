@@ -320,6 +320,36 @@ class Behaviour:
         reason="AWS's managed policy for such a role allows it.",
         source="AWSQuickSetupPatchPolicyDeploymentRolePolicy v2 (2026-09)",
     )
+    stack_set_arn_of_administrator: Literal["management", "administrator"] = switch(
+        "management",
+        "Which account is in the ARN of an organization's stack set when a delegated administrator's call is checked?",
+        positions={
+            "management": "Is allowed the stack sets of that name of any account.",
+            "administrator": "The same.",
+        },
+        harsher="management",
+        reason="The stack set belongs to the management account.",
+        source='CloudFormation user guide, "Register a delegated administrator" (says nothing about ARNs)',
+    )
+    reads_of_stack_sets_list_administrators: bool = switch(
+        True,
+        "Do a delegated administrator's reads of stack sets need organizations:ListDelegatedAdministrators?",
+        positions={True: "Has the permission.", False: "The same, which is then more than it needs."},
+        harsher=True,
+        reason="Calls that create stack sets need it, and reads refuse other accounts with the same text.",
+        source="hashicorp/terraform-provider-aws pull request 37069",
+    )
+    automatic_deployment_keeps_account_filters: bool = switch(
+        True,
+        "Does automatic deployment leave out the accounts that the stack set's account filter leaves out?",
+        positions={
+            True: "An excluded account gets no roles.",
+            False: "An excluded account is not governed although it has the roles.",
+        },
+        harsher=False,
+        reason="The filter belongs to the deployment target, which automatic deployment follows.",
+        source='CloudFormation user guide, "Account level targets for service-managed StackSets" (no such case)',
+    )
     refuses_past_schedules: bool = switch(
         False,
         "Does EventBridge Scheduler refuse a one-time schedule for a time in the past?",

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from sandbox.core.account import Account
-from sandbox.core.faults import Fault, Faults, FaultType, can_meet
+from sandbox.core.call import Caller
+from sandbox.core.faults import Fault, FaultType, can_meet
 from testing.accounts import make_rest_stage
 from testing.builders import updated
 from testing.organization_world import MEMBER, MEMBER_SCENARIOS, has_logs, organization_world
@@ -63,13 +64,13 @@ def calls() -> tuple[tuple[str, bool, str, str], ...]:
 
 
 def cells() -> list[Cell]:
-    kinds = [(kind, times) for times in (1, None) for kind in FaultType]
+    types = [(kind, times) for times in (1, None) for kind in FaultType]
     made = []
     # The other matrix has API Gateway's calls in a single account; ``make test`` leaves them to it.
     found = [call for call in calls() if IS_WHOLE or not call[1]]
     for number, call in enumerate(found):
-        fit = [each for each in kinds if can_meet(each[0], call[2])]
-        # Seven leaves no remainder with the number of kinds, so that neighbours meet kinds that are far apart.
+        fit = [each for each in types if can_meet(each[0], call[2])]
+        # Seven leaves no remainder with the number of types, so that neighbours meet types that are far apart.
         made += [Cell(*call, *each) for each in (fit if IS_WHOLE else [fit[7 * number % len(fit)]])]
     return made
 
@@ -94,10 +95,11 @@ def test_fault_at_a_call(fault: Cell, capsys: pytest.CaptureFixture[str]) -> Non
         is_compliant = MEMBER_SCENARIOS[fault.scenario](here, member)
         before = [unrelated_state(account) for account in (here.sandbox, member)]
         faults = here.sandbox.faults
-        if fault.is_in_member:
-            faults = Faults()
-            member.interposers.insert(0, faults.interpose)
-        faults.add(Fault(fault.kind, fault.service, fault.operation, fault.times))
+
+        def is_there(caller: Caller) -> bool:
+            return not caller.is_trusted and (caller.account == MEMBER) is fault.is_in_member
+
+        faults.add(Fault(fault.kind, fault.service, fault.operation, fault.times, of=is_there))
         here.settle()
         assert faults.met
         assert here.enforce.cut_off == 0

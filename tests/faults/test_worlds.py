@@ -33,8 +33,11 @@ from tools import worlds
 ROOT = Path(__file__).parent.parent.parent
 #: Switches that only a deployment of the stack meets, and so only ``make worlds``.
 OF_DEPLOYMENTS = {
+    "automatic_deployment_keeps_account_filters",
     "cross_region_buses_elsewhere",
+    "reads_of_stack_sets_list_administrators",
     "rules_see_their_stack_created",
+    "stack_set_arn_of_administrator",
     "stack_sets_read_all_stacks",
     "tagging_api_shows_service_calls",
     "trails_send_source_account",

@@ -36,12 +36,21 @@ _CHECKED_WITH_THE_BOUNDARY = frozenset(
 def needs(account: Account, call: Call) -> tuple[Need, ...]:
     """Return the permissions that ``call`` asks for."""
     wanted = _needs.of(call, lambda kind, name: _arn_of(account, kind, name))
+    if call.service == "cloudformation" and call.params.get("CallAs") == "DELEGATED_ADMIN":
+        wanted = tuple(_of_administrator(account, each) for each in wanted)
     if call.service == "iam" and call.operation in _CHECKED_WITH_THE_BOUNDARY:
         role = role_by_name(account, call.params["RoleName"])
         if role is not None and role.permissions_boundary_arn:
             boundary = {"iam:PermissionsBoundary": role.permissions_boundary_arn}
             return tuple(Need(each.action, each.resource, {**each.context, **boundary}) for each in wanted)
     return tuple(of_owner(account, each) for each in wanted)
+
+
+def _of_administrator(account: Account, need: Need) -> Need:
+    """Return the permission that a delegated administrator needs. A switch says whose ARN the stack set has."""
+    by_switch = {"management": account.management_account_id, "administrator": account.account_id}
+    owner = by_switch[account.behaviour.stack_set_arn_of_administrator]
+    return replace(need, resource=need.resource.replace(f":{account.account_id}:stackset/", f":{owner}:stackset/"))
 
 
 def of_owner(account: Account, need: Need) -> Need:

@@ -40,14 +40,18 @@ def administrator_of(account: Account, call: Call) -> Account:
 
     Refuse callers who cannot list the delegated administrators as if the account were none.
 
-    *Source:* hashicorp/terraform-provider-aws pull request 37069, for calls that create stack sets; that reads need the
-    permission too is inferred, since they refuse accounts that are no administrators with the same text.
+    *Source:* hashicorp/terraform-provider-aws pull request 37069, for calls that create stack sets; a switch says
+    whether reads need the permission too.
     """
     if call.params.get("CallAs", "SELF") != "DELEGATED_ADMIN":
         return account
     organization = organization_of(account)
     if organization is None or account.account_id not in organization.delegated.get(STACK_SETS, ()):
         raise AwsError("ValidationError", _NO_ADMINISTRATOR)
+    if call.operation.startswith(("Describe", "List")) and not (
+        account.behaviour.reads_of_stack_sets_list_administrators
+    ):
+        return organization.management
     if _LIST_ADMINISTRATORS not in call.further_needs:
         call.further_needs.append(_LIST_ADMINISTRATORS)
     if not authorization.may(account, call, _LIST_ADMINISTRATORS):
@@ -119,11 +123,17 @@ def wanted(organization: Organization, target: Target) -> dict[tuple[str, str], 
     return {(account_id, region): unit for region in target.regions for account_id, unit in found.items()}
 
 
-def all_wanted(organization: Organization, stack_set: StackSet) -> dict[tuple[str, str], str]:
-    """Return the instances that the set must have with its units' accounts of now."""
+def all_wanted(
+    organization: Organization, stack_set: StackSet, *, has_filters: bool = True
+) -> dict[tuple[str, str], str]:
+    """Return the instances that the set must have with its units' accounts of now.
+
+    ``has_filters``: whether the account filters of the targets count.
+    """
     found: dict[tuple[str, str], str] = {}
     for target in stack_set.targets:
-        found = wanted(organization, target) | found
+        filtered = target if has_filters else replace(target, accounts=(), account_filter="NONE")
+        found = wanted(organization, filtered) | found
     return found
 
 

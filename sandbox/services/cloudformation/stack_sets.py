@@ -209,7 +209,8 @@ class StackSets:
         for stack_set in self.sets.values():
             if not stack_set.deploys_automatically:
                 continue
-            wanted = service_managed.all_wanted(organization, stack_set)
+            has_filters = self.account.behaviour.automatic_deployment_keeps_account_filters
+            wanted = service_managed.all_wanted(organization, stack_set, has_filters=has_filters)
             of_account = {target: unit for target, unit in wanted.items() if target[0] == account_id}
             for (_, region), unit in of_account.items():
                 instance = stack_set.instances.setdefault(

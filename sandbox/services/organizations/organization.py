@@ -71,6 +71,7 @@ class Organization:
     def join(self, account: Account, name: str, parent: str | None = None) -> None:
         """Add an account, in a unit or the root."""
         account.organization_id = self.organization_id
+        account.management_account_id = self.management.account_id
         self.names[account.account_id] = name
         self.policies.add_target(account.account_id)
         self.move(account.account_id, parent or self.root_id)
@@ -82,7 +83,7 @@ class Organization:
 
     def leave(self, account: Account) -> None:
         """Remove an account from the organization."""
-        account.organization_id = ""
+        account.organization_id = account.management_account_id = ""
         del self.parents[account.account_id], self.names[account.account_id]
         self.policies.remove_target(account.account_id)
         for administrators in self.delegated.values():

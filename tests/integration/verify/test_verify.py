@@ -22,8 +22,11 @@ from verify.resource_types import PREFIX
 #: Switches that no call of the program can find out.
 NEVER = {
     "api_versions_share_quota",
+    "automatic_deployment_keeps_account_filters",
     "cross_region_buses_elsewhere",
+    "reads_of_stack_sets_list_administrators",
     "rules_see_their_stack_created",
+    "stack_set_arn_of_administrator",
     "stack_sets_read_all_stacks",
     "throttled_calls_use_quota",
     "throttles_without_code",

@@ -194,6 +194,54 @@ def test_caller_who_cannot_list_the_administrators_is_refused_like_another_accou
     assert both.list_stack_instances(**listed)["Summaries"] == []
 
 
+def test_reads_do_not_list_the_administrators_in_the_other_position(
+    sandbox: Sandbox, organization: Organization
+) -> None:
+    create(sandbox)
+    sandbox.turn(reads_of_stack_sets_list_administrators=False)
+    allow = {"Effect": "Allow", "Action": "cloudformation:*", "Resource": "*"}
+    alone = sandbox.client("cloudformation", caller=caller_with(sandbox, "alone", allow))
+    assert alone.list_stack_instances(StackSetName="marks", **AS_ADMINISTRATOR)["Summaries"] == []
+    code, _ = refusal(lambda: alone.create_stack_set(StackSetName="more", TemplateBody=TEMPLATE, **AS_ADMINISTRATOR))
+    assert code == "ValidationError"
+
+
+@pytest.mark.parametrize(("position", "owner"), [("management", MANAGEMENT), ("administrator", "123456789012")])
+def test_stack_set_in_a_policy_is_of_the_management_account_or_of_the_administrator(
+    sandbox: Sandbox, organization: Organization, position: str, owner: str
+) -> None:
+    create(sandbox)
+    sandbox.turn(stack_set_arn_of_administrator=position)
+    administrators = {
+        "Effect": "Allow", "Action": "organizations:ListDelegatedAdministrators", "Resource": "*",
+    }  # fmt: skip
+    for account_id in (MANAGEMENT, sandbox.account_id):
+        arn = f"arn:aws:cloudformation:us-east-1:{account_id}:stackset/marks:*"
+        allow = {"Effect": "Allow", "Action": "cloudformation:ListStackInstances", "Resource": arn}
+        caller = caller_with(sandbox, f"caller-{account_id}", allow, administrators)
+        client = sandbox.client("cloudformation", caller=caller)
+        if account_id == owner:
+            assert client.list_stack_instances(StackSetName="marks", **AS_ADMINISTRATOR)["Summaries"] == []
+        else:
+            assert (
+                refusal(lambda client=client: client.list_stack_instances(StackSetName="marks", **AS_ADMINISTRATOR))[0]
+                == "AccessDenied"
+            )
+
+
+def test_automatic_deployment_forgets_the_account_filter_in_the_other_position(
+    sandbox: Sandbox, organization: Organization, unit: str
+) -> None:
+    sandbox.turn(automatic_deployment_keeps_account_filters=False)
+    client = create(sandbox)
+    deploy(
+        sandbox, client,
+        {"OrganizationalUnitIds": [unit], "AccountFilterType": "DIFFERENCE", "Accounts": [FIRST]},
+    )  # fmt: skip
+    new_member(sandbox, organization, FIRST, unit)
+    sandbox.wait_until(lambda: {account_id for account_id, *_ in instances(client)} == {FIRST})
+
+
 def test_template_with_a_transform_is_refused(sandbox: Sandbox, organization: Organization) -> None:
     template = json.dumps({"Transform": "AWS::Serverless-2016-10-31", **json.loads(TEMPLATE)})
     assert refusal(lambda: create(sandbox, TemplateBody=template))[0] == "ValidationError"

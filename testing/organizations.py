@@ -31,13 +31,13 @@ def new_member(sandbox: Sandbox, organization: Organization, account_id: str, pa
     return account
 
 
-def add_reader(account: Account, role: str, **conditions: Any) -> None:
-    """Create a role, with or without a path, that may do anything, and that the first account may assume.
+def add_reader(account: Account, role: str, trusted: str = "123456789012", **conditions: Any) -> None:
+    """Create a role, with or without a path, that may do anything, and that an account may assume.
 
-    ``conditions``: those of its trust policy.
+    ``trusted``: the ID of that account. ``conditions``: those of the trust policy.
     """
     path, _, name = f"/{role}".rpartition("/")
-    principal = {"AWS": "arn:aws:iam::123456789012:root"}
+    principal = {"AWS": f"arn:aws:iam::{trusted}:root"}
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": conditions}
     allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     iam = account.client("iam")

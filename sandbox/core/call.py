@@ -26,6 +26,8 @@ class Caller:
     invoked_by: str | None = None
     #: True if no permissions are checked: for the sandbox's own administrator and for AWS's services in their own name.
     is_trusted: bool = False
+    #: The policy that was passed when the session of a role was opened, as JSON; None without one.
+    session_policy: str | None = None
 
     def on_behalf_of(self, service: str) -> Caller:
         """Return this caller for calls that ``service``, such as ``cloudformation.amazonaws.com``, makes for it."""

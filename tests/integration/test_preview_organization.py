@@ -20,7 +20,14 @@ from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.faults import Fault, FaultType
 from sandbox.services.organizations.organization import STACK_SETS, Organization
-from testing.accounts import make_http_stage, make_rest_stage
+from testing.accounts import (
+    make_delivery,
+    make_http_stage,
+    make_rest_stage,
+    make_websocket_stage,
+    patch_stage,
+)
+from testing.limited_roles import least_privilege
 from testing.organizations import MANAGEMENT, ORGANIZATION, add_reader, new_member, new_organization
 from testing.previews import Preview
 
@@ -302,7 +309,7 @@ def test_all_regions_are_those_of_each_account(members: dict[str, Account], prev
 def test_sessions_can_only_read_and_their_policy_is_enough(
     sandbox: Sandbox, members: dict[str, Account], preview: Preview
 ) -> None:
-    """The sandbox does not evaluate policies of sessions, so each call is compared with the policy that was passed."""
+    """The role may do anything. The session's policy allows what is read, and nothing else."""
     make_http_stage(members[SHOP])
     begun = len(sandbox.calls), len(members[SHOP].calls)
     preview(*only_members("--json"))
@@ -319,6 +326,33 @@ def test_sessions_can_only_read_and_their_policy_is_enough(
     assert "logs:DescribeLogGroups" in needed
     assert needed <= set(statement["Action"])
     assert all(re.search(":(GET|Get|List|Describe|Simulate)", action) for action in statement["Action"])
+
+
+def test_member_is_read_as_with_credentials_of_its_own(
+    sandbox: Sandbox,
+    organization: Organization,
+    members: dict[str, Account],
+    preview: Preview,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also a limited log role and deliveries, whose permissions are seldom needed. Here another account calls."""
+    add_reader(sandbox, ROLE, trusted=SHOP)
+    organization.delegated[STACK_SETS].add(SHOP)
+    least_privilege(sandbox)
+    make_websocket_stage(sandbox)
+    api_id = make_rest_stage(sandbox)
+    patch_stage(sandbox, api_id, ("replace", "/*/*/logging/loglevel", "ERROR"))
+    make_delivery(sandbox, api_id, "arn:aws:s3:::execution-logs")
+    [own] = json.loads(preview("--json")[1])["regions"]
+    for name, value in members[SHOP].environment().items():
+        monkeypatch.setenv(name, value)
+    code, output, _ = preview("--organization", ROLE, "--accounts", sandbox.account_id, "--json")
+    [account] = by_account(output).values()
+    [by_role] = account["regions"]
+    assert code == command.NON_COMPLIANT
+    assert (by_role["logRole"]["status"], by_role["errors"], len(by_role["stages"])) == ("limited", [], 2)
+    fields = {key: account[key] for key in ("accountId", "accountName", "organizationalUnitId")}
+    assert by_role == {**fields, **own, "stages": [{**fields, **stage} for stage in own["stages"]]}
 
 
 def test_permissions_of_the_help_are_enough(

@@ -128,7 +128,8 @@ def policies_of(account: Account, caller: Caller) -> Policies:
     """Return the policies of the caller's role or user as they are now; none if it was deleted."""
     if caller.role_arn:
         role = role_by_arn(account, caller.role_arn)
-        return _policies(account, ()) if role is None else policies_of_role(account, role)
+        held = _policies(account, ()) if role is None else policies_of_role(account, role)
+        return held if caller.session_policy is None else replace(held, session=load(caller.session_policy))
     user = iam_backends[account.account_id]["aws"].users.get(Arn.parse(caller.arn).name)
     return Policies(()) if user is None else policies_of_user(account, user)
 

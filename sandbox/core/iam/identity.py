@@ -128,7 +128,7 @@ def assumed_role(account: Account, session: Any) -> Caller:
             "attributes": {"creationDate": _second(account), "mfaAuthenticated": "false"},
         },
     }
-    return Caller(account_id, identity["arn"], session.role_arn, identity)
+    return Caller(account_id, identity["arn"], session.role_arn, identity, session_policy=session.policy or None)
 
 
 def _second(account: Account) -> str:

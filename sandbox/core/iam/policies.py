@@ -33,7 +33,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What limits a principal: its identity policies, its permissions boundary, and its organization's policies."""
+    """What limits a principal: its identity policies, its permissions boundary, and its organization's policies.
+
+    ``session``: the policy of a role's session. *Source:* IAM user guide, "Session policies".
+    """
 
     identity: tuple[Document, ...]
     boundary: Document | None = None
@@ -41,6 +44,7 @@ class Policies:
     organization: tuple[Document, ...] = ()
     #: The policies of each level of the organization from which FullAWSAccess was detached. Each level must allow.
     allow_lists: tuple[tuple[Document, ...], ...] = ()
+    session: Document | None = None
 
     def decide(self, action: str, resource: str, context: Context) -> Decision:
         """Return the decision: a deny anywhere wins; then policies of every type must allow."""
@@ -48,8 +52,8 @@ class Policies:
             evaluate(self.identity, action, resource, context),
             self.organization_decides(action, resource, context),
         ]
-        if self.boundary is not None:
-            decisions.append(evaluate((self.boundary,), action, resource, context))
+        limits = (limit for limit in (self.boundary, self.session) if limit is not None)
+        decisions += [evaluate((limit,), action, resource, context) for limit in limits]
         if Decision.EXPLICIT_DENY in decisions:
             return Decision.EXPLICIT_DENY
         return Decision.IMPLICIT_DENY if Decision.IMPLICIT_DENY in decisions else Decision.ALLOWED
@@ -73,12 +77,20 @@ class Policies:
         by_organization = self.organization_decides(action, resource, context)
         if by_organization is Decision.EXPLICIT_DENY:
             return "with an explicit deny in a service control policy"
+        by_session = None if self.session is None else evaluate((self.session,), action, resource, context)
+        if by_session is Decision.EXPLICIT_DENY:
+            return "with an explicit deny in a session policy"
         if self.decide(action, resource, context) is Decision.EXPLICIT_DENY:
             return "with an explicit deny in an identity-based policy"
         if by_organization is Decision.IMPLICIT_DENY:
             return f"because no service control policy allows the {action} action"
         if self.boundary and evaluate(self.identity, action, resource, context) is Decision.ALLOWED:
             return f"because no permissions boundary allows the {action} action"
+        if (
+            by_session is Decision.IMPLICIT_DENY
+            and evaluate(self.identity, action, resource, context) is Decision.ALLOWED
+        ):
+            return f"because no session policy allows the {action} action"
         return f"because no identity-based policy allows the {action} action"
 
     def missing_keys(self, context: Context) -> list[str]:

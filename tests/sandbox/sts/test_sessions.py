@@ -85,6 +85,25 @@ def test_trust_policy_may_require_an_external_id(sandbox: Sandbox) -> None:
     assume(sts, arn, ExternalId="secret")
 
 
+def test_policy_of_a_session_limits_it(sandbox: Sandbox) -> None:
+    """Role and policy must both allow a call. *Source:* IAM user guide, "Session policies"."""
+    arn = trusting(sandbox, "reader", ACCOUNT)
+    role_policy = allow("apigateway:*", "iam:GetRole")
+    client(sandbox, "iam").put_role_policy(RoleName="reader", PolicyName="own", PolicyDocument=role_policy)
+    policy = allow("apigateway:GET", "logs:DescribeLogGroups")
+    keys = assume(client(sandbox, "sts"), arn, Policy=policy)["Credentials"]
+    assert client(sandbox, "apigateway", credentials=keys).get_rest_apis()["items"] == []
+    code, message = refusal(lambda: client(sandbox, "apigateway", credentials=keys).create_rest_api(name="shop"))
+    assert code == "AccessDeniedException"
+    assert message.endswith("because no session policy allows the apigateway:POST action")
+    code, message = refusal(lambda: client(sandbox, "logs", credentials=keys).describe_log_groups())
+    assert message.endswith("because no identity-based policy allows the logs:DescribeLogGroups action")
+    deny = json.dumps({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})
+    keys = assume(client(sandbox, "sts"), arn, Policy=deny)["Credentials"]
+    _, message = refusal(lambda: client(sandbox, "apigateway", credentials=keys).get_rest_apis())
+    assert message.endswith("with an explicit deny in a session policy")
+
+
 def test_session_is_limited_by_its_role(sandbox: Sandbox) -> None:
     arn, other = trusting(sandbox, "r", ACCOUNT), role(sandbox, "other", policy=allow(ASSUME))
     sts, chained = client(sandbox, "sts"), as_role(sandbox, other)

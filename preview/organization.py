@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -81,7 +81,7 @@ class MemberReader:
 
 def read_members(
     members: Iterable[Member], read: Callable[[Member, ShowProgress], MemberPreview], show_progress: ShowProgress
-) -> Iterator[MemberPreview]:
+) -> Generator[MemberPreview]:
     """Yield what was read of each account as soon as it is there. At most ``_AT_ONCE`` accounts are held."""
     members = list(members)
     stopped, done = threading.Event(), 0

@@ -417,12 +417,15 @@ def test_each_account_has_its_own_pace(
     assert len(paces) == 3
 
 
-def test_name_of_an_account_is_no_markup_and_no_formula(
+def test_name_of_an_account_or_a_unit_is_no_markup_and_no_formula(
     organization: Organization, members: dict[str, Account], preview: Preview
 ) -> None:
     organization.names[SHOP] = "=<script>alert(1)</script>\x1b[31m"
+    organization.move(SHOP, organization.add_unit("<i>\"'\x1b[31m"))
     _, output, _ = preview("--organization", ROLE, "--accounts", SHOP, "--html", "-")
     assert "<script>alert" not in output
+    assert "<i>" not in output
+    assert "&lt;i&gt;&quot;&#x27;" in output
     _, output, _ = preview("--organization", ROLE, "--accounts", SHOP, "--csv")
     [row] = csv.DictReader(io.StringIO(output))
     assert row["accountName"].startswith("'=<script>")

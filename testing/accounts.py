@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sandbox.core.account import Account
-from testing.builders import ACCOUNT
+from sandbox.core.account import ACCOUNT_ID, Account
 
 TRUST = {
     "Version": "2012-10-17",
@@ -168,7 +167,7 @@ def v2_arn(api_id: str, stage_name: str) -> str:
 
 def stage_arn(api_id: str, stage_name: str = "prod", region: str = "us-east-1") -> str:
     """Return the ARN of a REST stage as a source of log delivery, in its documented form."""
-    return f"arn:aws:apigateway:{region}:{ACCOUNT}:/restapis/{api_id}/stages/{stage_name}"
+    return f"arn:aws:apigateway:{region}:{ACCOUNT_ID}:/restapis/{api_id}/stages/{stage_name}"
 
 
 def make_delivery(

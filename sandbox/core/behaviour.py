@@ -303,7 +303,8 @@ class Behaviour:
         "Does a rule get the event of its own stack's CREATE_COMPLETE?",
         positions={
             True: "The first sweep begins with the deployment.",
-            False: "The first sweep begins a quarter of an hour later, by a schedule.",
+            False: "A schedule begins the first sweep a quarter of an hour later; a member account that joins later, "
+            "and is not enforced, is swept with the next daily sweep.",
         },
         harsher=False,
         reason="The rule is created long before the stack ends; a new rule may take a while to match.",

@@ -26,9 +26,11 @@ class ResourceFailedError(Exception):
 
 
 def put_status(account: Account, stack: Stack) -> None:
-    """Send the stack's status to the event bus, unless a switch decides that the stack's own rules miss the event."""
-    if stack.status != "CREATE_COMPLETE" or account.behaviour.rules_see_their_stack_created:
-        event_bus.put(account, stack.region, _status_event(account, stack))
+    """Send the stack's status to the event bus. A switch decides whether its own rules get the end of its creation."""
+    own = {each.physical_id for each in stack.resources.values() if each.type == "AWS::Events::Rule"}
+    misses = stack.status == "CREATE_COMPLETE" and not account.behaviour.rules_see_their_stack_created
+    event = _status_event(account, stack)
+    event_bus.put(account, stack.region, event, missed_by=lambda name: misses and name in own)
 
 
 def _status_event(account: Account, stack: Stack) -> dict[str, Any]:

@@ -70,15 +70,26 @@ def target(service: str) -> Callable[[Target], Target]:
     return register
 
 
-def put(account: Account, region: str, event: Event, bus_name: str = "default") -> None:
-    """Every enabled rule of the bus that matches the event has sent it to its targets."""
+def put(
+    account: Account,
+    region: str,
+    event: Event,
+    bus_name: str = "default",
+    *,
+    missed_by: Callable[[str], bool] = lambda _: False,
+) -> None:
+    """Send the event to the targets of every enabled rule of the bus that matches it.
+
+    ``missed_by``: whether a rule of this name does not get it all the same.
+    """
     bus = events_backends[account.account_id][region].event_buses.get(bus_name)
     if bus is None:
         return
     for matched in list(bus.rules.values()):
         # A rule with only a schedule has no pattern.
         pattern = matched.event_pattern.dump()
-        if matched.state.startswith("ENABLED") and pattern and event_patterns.compiled(pattern).matches(event):
+        is_enabled = matched.state.startswith("ENABLED") and not missed_by(matched.name)
+        if is_enabled and pattern and event_patterns.compiled(pattern).matches(event):
             send(account, matched, event)
 
 

@@ -260,27 +260,34 @@ def test_service_role_creates_only_what_it_is_allowed_to(sandbox: Sandbox) -> No
 
 @pytest.mark.parametrize("sees", [True, False])
 def test_stacks_status_reaches_the_bus(sandbox: Sandbox, *, sees: bool) -> None:
-    """Whether a rule also sees that its own stack was created is not known."""
+    """Whether a rule also sees that its own stack was created is not known. A rule of another stack sees it."""
     sandbox.turn(rules_see_their_stack_created=sees)
     sqs, events = client(sandbox, "sqs"), client(sandbox, "events")
-    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
-    arn = "arn:aws:sqs:us-east-1:123456789012:heard"
-    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "*", "Resource": arn}
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [statement]})})
+    urls, targets = {}, {}
+    for name in ("own", "others"):
+        urls[name] = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = f"arn:aws:sqs:us-east-1:123456789012:{name}"
+        allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "*", "Resource": arn}
+        sqs.set_queue_attributes(QueueUrl=urls[name], Attributes={"Policy": json.dumps({"Statement": [allow]})})
+        targets[name] = [{"Id": "q", "Arn": arn}]
     wanted = ["CREATE_COMPLETE", "DELETE_COMPLETE"]
     pattern = {"source": ["aws.cloudformation"], "detail": {"status-details": {"status": wanted}}}
-    events.put_rule(Name="r", EventPattern=json.dumps(pattern))
-    events.put_targets(Rule="r", Targets=[{"Id": "q", "Arn": arn}])
+    events.put_rule(Name="others", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="others", Targets=targets["others"])
 
-    made = create(sandbox, template({"Queue": {"Type": "AWS::SQS::Queue"}}))
+    own = {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": pattern, "Targets": targets["own"]}}
+    made = create(sandbox, template({"Rule": own}))
     client(sandbox, "cloudformation").delete_stack(StackName=NAME)
     assert stack(sandbox, made["StackId"])["StackStatus"] == "DELETE_COMPLETE"
 
-    for status in wanted if sees else wanted[1:]:
-        [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    for status in wanted:
+        [message] = sqs.receive_message(QueueUrl=urls["others"], WaitTimeSeconds=5)["Messages"]
         event = json.loads(message["Body"])
         assert event["detail-type"] == "CloudFormation Stack Status Change"
         assert (event["detail"]["stack-id"], event["detail"]["status-details"]["status"]) == (made["StackId"], status)
+    of_own = sqs.receive_message(QueueUrl=urls["own"]).get("Messages", [])
+    heard = [json.loads(message["Body"])["detail"]["status-details"]["status"] for message in of_own]
+    assert heard == (["CREATE_COMPLETE"] if sees else [])  # the rule is deleted with its stack
 
 
 @pytest.mark.parametrize(

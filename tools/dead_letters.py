@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -138,16 +139,31 @@ def read_messages(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[Mes
                     for number, handle in enumerate(some)
                 ],
             )
-    return sorted((describe(message) for message in received.values()), key=lambda message: message.sent)
+    own_account = queue.arn.split(":")[4]
+    return sorted((describe(message, own_account) for message in received.values()), key=lambda message: message.sent)
 
 
-def describe(message: MessageTypeDef) -> Message:
-    """Return the message in words. Any body is accepted; the remark says why one cannot be read."""
+def describe(message: MessageTypeDef, own_account: str) -> Message:
+    """Return the message in words. Any body is accepted; the remark says why one cannot be read.
+
+    ``own_account``: of the queue. Another account is named.
+    """
     sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
     event, about, remark = _in_words(message["Body"])
+    account = _account(message["Body"])
+    about = about if account in (None, own_account) else f"account {account}: {about}"
     if (reason := message.get("MessageAttributes", {}).get("ERROR_MESSAGE")) is not None:
         remark = f"EventBridge could not deliver it: {reason.get('StringValue')}"
     return Message(message["MessageId"], sent, printable(event), printable(about), printable(remark))
+
+
+def _account(body: str) -> str | None:
+    """Return the account that the message is about; None if it names none."""
+    with suppress(RecursionError, ValueError):  # the remark says that it cannot be read
+        match json.loads(body):
+            case {"account": str() as account}:
+                return account
+    return None
 
 
 def _in_words(body: str) -> tuple[str, str, str]:

@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, str]] = {
 
 #: Formats of ARNs by resource type.
 _ARNS = {
+    "AWS::Events::EventBus": "arn:aws:events:{region}:{account}:event-bus/{name}",
     "AWS::Events::Rule": "arn:aws:events:{region}:{account}:rule/{name}",
     "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
     "AWS::KMS::Key": "arn:aws:kms:{region}:{account}:key/{name}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ from testing import metric_search
 from tools import translate
 
 
-def widgets() -> list[dict[str, Any]]:
-    """Return the properties of each widget, with sample names of resources."""
-    body = translate.resolved(translate.translated(), {})["Dashboard"]["DashboardBody"]
+def widgets(**parameters: str) -> list[dict[str, Any]]:
+    """Return the properties of each widget, with sample names of resources. ``parameters``: of the template."""
+    body = translate.resolved(translate.translated(), parameters)["Dashboard"]["DashboardBody"]
     found: list[dict[str, Any]] = json.loads(body)["widgets"]
     return [widget["properties"] for widget in found]
 
@@ -147,3 +148,12 @@ def test_search_takes_its_widgets_period_and_statistic(expression: str) -> None:
     search = metric_search.parse(expression)
     [properties] = [each for each in widgets() if SEARCHES.get(each["title"]) == expression]
     assert (search.statistic, search.period) == (properties["stat"], properties["period"])
+
+
+def test_accounts_that_need_attention_are_shown_only_for_an_organization() -> None:
+    title = "Accounts that need attention"
+    assert title not in [widget["title"] for widget in widgets()]
+    [shown] = [widget for widget in widgets(OrganizationId="o-a1b2c3d4e5") if widget["title"] == title]
+    assert 'message = "Finding"' in shown["query"]
+    fields = {"accountId", "accountName", "organizationalUnitId", "problem", "outcome"}
+    assert fields <= set(re.findall(r"\w+", shown["query"]))

@@ -19,7 +19,7 @@ from tools.dead_letters import DeadLetterQueue, Message, describe
 QUEUE = DeadLetterQueue(
     name="StageDeadLetterQueue",
     url="https://sqs/dead",
-    arn="arn:dead",
+    arn="arn:aws:sqs:us-east-1:123456789012:dead",
     destination="StageQueue",
     destination_arn="arn:queue",
     count=3,
@@ -35,7 +35,7 @@ def described(body: object, **attributes: str) -> Message:
         "Attributes": {"SentTimestamp": "1790000000123"},
         "MessageAttributes": {name: {"StringValue": value} for name, value in attributes.items()},
     }
-    return describe(message)
+    return describe(message, "123456789012")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,22 @@ def test_description_of_a_message_names_its_subject(body: object, event: str, ab
     assert about in found.about
     assert found.remark == ""
     assert found.sent == datetime.fromtimestamp(1790000000.123, UTC)
+
+
+@pytest.mark.parametrize(
+    ("body", "about"),
+    [
+        (sample("create-deployment") | {"account": "111111111111"}, "account 111111111111: us-east-1: REST API"),
+        (sample("create-deployment"), "us-east-1: REST API"),
+        (json.loads(Work("eu-west-1", account="111111111111").to_message()), "account 111111111111: eu-west-1"),
+        (
+            {"detail-type": "CloudFormation Stack Status Change", "detail": {}, "account": "111111111111"},
+            "account 111111111111: starts a sweep",
+        ),
+    ],
+)
+def test_description_names_a_member_account(body: object, about: str) -> None:
+    assert described(body).about.startswith(about)
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)

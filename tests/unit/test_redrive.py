@@ -143,7 +143,7 @@ def test_task_is_started_and_followed_to_its_end() -> None:
     """SQS may list it a moment later."""
     sqs = Tasks(None, None, task("RUNNING", moved=1), task("COMPLETED", moved=3))
     assert move(sqs) == (3, [(1, 3), (3, 3)])
-    assert sqs.started == [{"SourceArn": "arn:dead", "DestinationArn": "arn:queue"}]
+    assert sqs.started == [{"SourceArn": "arn:aws:sqs:us-east-1:123456789012:dead", "DestinationArn": "arn:queue"}]
 
 
 def test_rate_is_sent_to_sqs() -> None:

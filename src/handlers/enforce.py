@@ -70,7 +70,8 @@ class EnforceHandler:
                     self._accounts.follow(message)
                 followed.add(key)
             except Exception as error:  # noqa: BLE001 - reported, and answered to Lambda, which delivers it again
-                yield self._report(record["messageId"], error)
+                if not self._accounts.tries_again(error, record):
+                    yield self._report(record["messageId"], error)
         for message_id, refusal in self._accounts.put_back():
             yield self._report(message_id, refusal)
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import are_credentials_refused
+from log_keeper.aws.errors import MemberRoleError, are_credentials_refused
 from log_keeper.enforcement import Enforcer
 from log_keeper.events.cloudtrail import cause_of, read_event
 from log_keeper.events.hints import Hint, Ignored, IgnoreReason, UnreadableEventError
 from log_keeper.events.own_events import OWN_DETAIL_TYPES
 from log_keeper.following import Follower
+from log_keeper.policy.findings import Finding, Problem
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Deployment, Settings
 
 if TYPE_CHECKING:
     from log_keeper.aws.members import Member, Members
     from log_keeper.postponement import Postponement
+
+
+#: For how long a finding about the role of a member account is not repeated.
+_REPORTED_FOR = timedelta(hours=1)
+
+
+class CredentialsRefusedError(Exception):
+    """AWS refuses calls with the credentials of a member account's role, as if it was deleted meanwhile."""
 
 
 class Governed(NamedTuple):
@@ -63,6 +72,8 @@ class GovernedAccounts:
         self._own = self._governed(clients, settings.deployment)
         self._members: Members | None = None
         self._postponement: Postponement | None = None
+        #: Until when a refused role is not reported again, by account.
+        self._reported: dict[str, datetime] = {}
         #: With the member from which each was made: a member that is assumed again has other clients.
         self._others: dict[str, tuple[Member, Governed]] = {}
 
@@ -90,13 +101,17 @@ class GovernedAccounts:
         )
 
     def follow(self, message: Message) -> None:
-        """Do the work that the event leads to. Raises its errors."""
+        """Do the work that the event leads to. Raises its errors, and CredentialsRefusedError."""
         try:
             message.governed.follower.follow(message.hint, cause_of(message.event))
         except Exception as error:
-            if self._members is not None and are_credentials_refused(error):
-                self._members.forget(message.account_id)
-            raise
+            if self._members is None or message.governed is self._own or not are_credentials_refused(error):
+                raise
+            self._members.forget(message.account_id)
+            raise CredentialsRefusedError(
+                f"AWS refuses calls in account {message.account_id}: {error}. If the role exists, find what denies the "
+                "call: a service control policy, or a permissions boundary."
+            ) from error
 
     def postpones(self, message: Message, record: Mapping[str, Any]) -> bool:
         """Return whether the message is postponed: its account and region have no calls free now.
@@ -107,17 +122,43 @@ class GovernedAccounts:
         governed, region = message.governed, message.event.get("region")
         if governed.deployment.organization is None or isinstance(message.hint, Ignored):
             return False
-        if self._postponement is None:
-            from log_keeper.postponement import Postponement
-
-            self._postponement = Postponement(self._clients, governed.deployment.queues.stage_queue_url, self._clock)
         pace = governed.clients.pace(str(region))
-        return self._postponement.postpones(message.account_id, str(region), pace, record)
+        return self._postponing().postpones(message.account_id, str(region), pace, record)
+
+    def tries_again(self, error: Exception, record: Mapping[str, Any]) -> bool:
+        """Return whether the message that failed is tried again soon, since a role of a member account was refused.
+
+        The last refusal of a role whose stack is current is reported. ``record``: the message as Lambda passes it on.
+        """
+        if not isinstance(error, MemberRoleError | CredentialsRefusedError):
+            return False
+        if self._postponing().tries_again(record):
+            self._reporter.message_put_back(error, record["messageId"])
+            return True
+        if isinstance(error, MemberRoleError):
+            self._report_refusal(error)
+        return False
 
     def put_back(self) -> Iterator[tuple[str, Exception]]:
         """Put the postponed messages back on the queue. Yield the ids and errors of those that failed."""
         if self._postponement is not None:
             yield from self._postponement.put_back()
+
+    def _postponing(self) -> Postponement:
+        if self._postponement is None:
+            from log_keeper.postponement import Postponement
+
+            self._postponement = Postponement(self._clients, self._own.deployment.queues.stage_queue_url, self._clock)
+        return self._postponement
+
+    def _report_refusal(self, error: MemberRoleError) -> None:
+        """Report the refusal as a finding, unless it was reported a short while ago."""
+        now = self._clock()
+        if now < self._reported.get(error.account_id, now):
+            return
+        self._reported[error.account_id] = now + _REPORTED_FOR
+        finding = Finding(Problem.MEMBER_ROLE_REFUSED, str(error))
+        self._reporter.organization_finding(error.account_id, self._own.deployment.regions[0], finding)
 
     def _member(self, account_id: object, *, is_own: bool) -> Governed | None:
         """Return the member account, or None if it is not governed. ``is_own``: the event is of Log Keeper's sweep."""

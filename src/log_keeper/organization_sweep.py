@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import CALL_ERRORS
-from log_keeper.aws.members import Instance, Member, MemberRoleError, Members, list_instances
+from log_keeper.aws.errors import CALL_ERRORS, MemberRoleError
+from log_keeper.aws.members import Instance, Member, Members, has_role, list_instances
 from log_keeper.aws.organization import active_accounts
 from log_keeper.aws.sweep_queue import send_works
 from log_keeper.events.sweep_work import Start, Work
 from log_keeper.policy.findings import Finding, Problem
+from log_keeper.postponement import PAUSES
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Deployment, Organization
-
-#: Seconds until a refused role is assumed again: a sweep starts as soon as the role is created, and IAM takes a while
-#: to propagate it. After the last one, the next sweep tries again.
-_PAUSES = (15, 60)
 
 
 class OrganizationSweep:
@@ -71,8 +68,23 @@ class OrganizationSweep:
         if member is None:
             return None
         self._reporter.know(member.deployment.account)
-        is_enforced = any(each.is_current for each in self._enforced(account_id))
-        return member._replace(deployment=member.deployment._replace(is_audit=not is_enforced))
+        return member._replace(deployment=member.deployment._replace(is_audit=not self._is_enforced(work, member)))
+
+    def _is_enforced(self, work: Work, member: Member) -> bool:
+        """Return whether stages of the account are remediated. Report it, once in a sweep, if the role is missing."""
+        account_id, role = member.deployment.account.account_id, self._organization.member_remediate_role
+        if not any(each.is_current for each in self._enforced(account_id)):
+            return False
+        if has_role(member, role):
+            return True
+        if work.apis is None and work.region == self._deployment.regions[0]:
+            stack_set = self._organization.enforce_stack_set
+            detail = (
+                f"{account_id}: there is no role {role}, although the stack of {stack_set} is current. Nothing is "
+                "remediated in the account until the stack is deployed again."
+            )
+            self._report(account_id, work.region, Problem.MEMBER_ROLE_REFUSED, detail)
+        return False
 
     @property
     def _has_stack_in_each_region(self) -> bool:
@@ -92,9 +104,9 @@ class OrganizationSweep:
             yield from self._instances(stack_set, account_id)
 
     def _try_again(self, work: Work, account_id: str, error: MemberRoleError) -> None:
-        if work.tries < len(_PAUSES):
+        if work.tries < len(PAUSES):
             later = Work(work.region, work.apis, work.protocol, account_id, work.tries + 1)
-            send_works(self._home, self._deployment, (later,), _PAUSES[work.tries])
+            send_works(self._home, self._deployment, (later,), PAUSES[work.tries])
             return
         self._reporter.organization_finding(account_id, work.region, Finding(Problem.MEMBER_ROLE_REFUSED, str(error)))
 

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from log_keeper.aws.postponed import Postponed, put_back, turn_of
+from log_keeper.aws.postponed import Postponed, put_back, refusals_of, turn_of
 from log_keeper.turns import Turns
 
 if TYPE_CHECKING:
     from log_keeper.aws.clients import Clients
     from log_keeper.aws.pace import Pace
+
+#: Seconds until a message is tried again for which a role was refused: IAM takes a while to propagate a role that was
+#: created, and credentials of a role that was deleted are refused. After the last one, the message fails.
+PAUSES = (15, 60)
 
 
 class Postponement:
@@ -34,8 +38,21 @@ class Postponement:
         """
         turn = self._turns.postponed_until(account_id, region, pace, turn_of(record))
         if turn is not None:
-            self._postponed.append(Postponed(record["messageId"], record["body"], turn))
+            refusals = refusals_of(record)
+            self._postponed.append(Postponed(record["messageId"], record["body"], turn, True, refusals))
         return turn is not None
+
+    def tries_again(self, record: Mapping[str, Any]) -> bool:
+        """Return whether the message, for which a role was refused, is tried again after a pause.
+
+        ``record``: the message as Lambda passes it on.
+        """
+        refusals = refusals_of(record)
+        if refusals >= len(PAUSES):
+            return False
+        time = self._seconds() + PAUSES[refusals]
+        self._postponed.append(Postponed(record["messageId"], record["body"], time, False, refusals + 1))
+        return True
 
     def put_back(self) -> Iterator[tuple[str, Exception]]:
         """Put the postponed messages back on the queue. Yield the ids and errors of those that failed."""

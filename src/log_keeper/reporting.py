@@ -172,6 +172,10 @@ class Reporter:
             self._counts["MessagesFailed"] += 1
             self._logger.error("Message failed, will be tried again", messageId=message_id, exc_info=error)
 
+    def message_put_back(self, error: Exception, message_id: str) -> None:
+        """Report a message that is tried again as a new one, since a role of a member account was refused."""
+        self._logger.warning("Message put back, will be tried again", messageId=message_id, reason=str(error))
+
     def event_lost(self, error: Exception) -> None:
         """Report that an event about a change or a finding was not published. The stage's own log line has it all."""
         self._counts["EventsLost"] += 1

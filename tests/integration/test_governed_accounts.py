@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import MemberRoleError
 from log_keeper.aws.pace import Pace
 from log_keeper.events.hints import Ignored, IgnoreReason, UnreadableEventError
 from log_keeper.events.own_events import stage_to_evaluate
-from log_keeper.governed_accounts import GovernedAccounts
+from log_keeper.governed_accounts import CredentialsRefusedError, GovernedAccounts
+from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Organization as OrganizationSettings
 from log_keeper.stages import ApiVersion, StageRef
 from sandbox.assembly import Sandbox
@@ -37,7 +40,13 @@ MAY_READ = {"Effect": "Allow", "Action": "apigateway:GET", "Resource": "*"}
 
 
 class Reports:
-    """Takes what is reported."""
+    """Takes what is reported, and keeps the findings."""
+
+    def __init__(self) -> None:
+        self.findings: list[tuple[str, Problem]] = []
+
+    def organization_finding(self, account_id: str, _region: str, finding: Finding) -> None:
+        self.findings.append((account_id, finding.problem))
 
     def __getattr__(self, _: str) -> Any:
         return lambda *_, **__: None
@@ -69,7 +78,12 @@ def member(hub: Sandbox, organization: Organization) -> Account:
 
 
 @pytest.fixture
-def accounts(hub: Sandbox, member: Account) -> GovernedAccounts:
+def reports() -> Reports:
+    return Reports()
+
+
+@pytest.fixture
+def accounts(hub: Sandbox, member: Account, reports: Reports) -> GovernedAccounts:
     settings = OrganizationSettings(
         units=("ou-ab12-11111111",),
         excluded_accounts=(),
@@ -82,7 +96,7 @@ def accounts(hub: Sandbox, member: Account) -> GovernedAccounts:
     deployment = SETTINGS.deployment._replace(organization=settings)
     session = hub.session(caller_with(hub, "enforce", ALLOWED))
     clients = Clients(lambda: Pace(10, burst=4), session)
-    reporter: Any = Reports()
+    reporter: Any = reports
     return GovernedAccounts(clients, SETTINGS._replace(deployment=deployment), reporter, hub.now, lambda _: None)
 
 
@@ -133,7 +147,7 @@ def test_role_is_assumed_again_after_it_was_created_again(
     iam = member.client("iam")
     iam.delete_role_policy(RoleName=REMEDIATE, PolicyName="own")
     iam.delete_role(RoleName=REMEDIATE)
-    with pytest.raises(ClientError, match="AccessDenied"):
+    with pytest.raises(CredentialsRefusedError, match=f"account {MEMBER}: .*AccessDenied"):
         accounts.follow(accounts.read(event_of(MEMBER)))
     add_role(hub, member)
     before = len(hub.calls)
@@ -162,3 +176,45 @@ def test_event_that_leads_to_no_call_is_not_postponed(accounts: GovernedAccounts
     message.governed.clients.pace("us-east-1").take(20)
     assert isinstance(message.hint, Ignored)
     assert not accounts.postpones(message, {"messageId": "id", "body": json.dumps(event)})
+
+
+def record_of(refusals: int) -> dict[str, Any]:
+    attribute = {"stringValue": str(refusals), "dataType": "Number"}
+    return {"messageId": "id", "body": "{}", "messageAttributes": {"refusals": attribute} if refusals else {}}
+
+
+def delays(hub: Sandbox) -> list[int]:
+    sent = [record.call.params["Entries"] for record in hub.calls if record.call.operation == "SendMessageBatch"]
+    return [entry["DelaySeconds"] for entries in sent for entry in entries]
+
+
+def test_message_is_tried_again_twice_after_its_role_was_refused_and_then_fails_and_is_reported_once(
+    hub: Sandbox, accounts: GovernedAccounts, reports: Reports
+) -> None:
+    error = MemberRoleError(MEMBER, "refused")
+    for refusals in (0, 1):
+        assert accounts.tries_again(error, record_of(refusals))
+        assert list(accounts.put_back()) == []
+    assert delays(hub) == [15, 60]
+    assert reports.findings == []
+    for _ in range(3):
+        assert not accounts.tries_again(error, record_of(2))
+    assert reports.findings == [(MEMBER, Problem.MEMBER_ROLE_REFUSED)]
+    clock = hub.clock
+    assert isinstance(clock, MovableClock)
+    clock.advance(timedelta(hours=1))
+    assert not accounts.tries_again(error, record_of(2))
+    assert len(reports.findings) == 2
+
+
+def test_refused_credentials_are_tried_again_and_other_errors_are_not(accounts: GovernedAccounts) -> None:
+    assert accounts.tries_again(CredentialsRefusedError("refused"), record_of(0))
+    assert not accounts.tries_again(ValueError("another"), record_of(0))
+
+
+def test_refused_call_in_the_hub_itself_is_not_tried_again_as_a_member(
+    hub: Sandbox, accounts: GovernedAccounts
+) -> None:
+    """The hub's role in this test may not read stages."""
+    with pytest.raises(ClientError, match="AccessDenied"):
+        accounts.follow(accounts.read(event_of(hub.account_id)))

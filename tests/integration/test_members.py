@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.members import MemberRoleError, Members, list_instances
+from log_keeper.aws.errors import MemberRoleError
+from log_keeper.aws.members import Members, list_instances
 from log_keeper.aws.pace import Pace
 from log_keeper.settings import Deployment
 from log_keeper.settings import Organization as OrganizationSettings

@@ -24,7 +24,7 @@ from testing.organizations import caller_with, new_member, new_organization
 
 HOME, OTHER = "us-east-1", "eu-west-1"
 GOVERNED, WITHOUT_STACK, EXCLUDED = "111111111111", "222222222222", "333333333333"
-READ = "log-keeper-member-read"
+READ, REMEDIATE = "log-keeper-member-read", "log-keeper-member-remediate"
 MEMBERS, ENFORCE = "log-keeper-members", "log-keeper-enforce"
 #: What the Sweep function may do; the permission that a test takes away is the last one.
 ALLOWED = (
@@ -83,7 +83,7 @@ def sweep_of(
         units=(unit,),
         excluded_accounts=(EXCLUDED,),
         member_read_role=f"/{READ}",
-        member_remediate_role="/log-keeper-member-remediate",
+        member_remediate_role=f"/{REMEDIATE}",
         members_stack_set=MEMBERS,
         enforce_stack_set=ENFORCE,
         rules=("log-keeper-stages",),
@@ -196,7 +196,9 @@ def test_account_is_swept_in_the_mode_of_its_unit_and_with_its_name(
     member = new_member(hub, organization, GOVERNED, unit, "payments")
     add_stack_set(hub, MEMBERS, [unit], [HOME])
     add_stack_set(hub, ENFORCE, [unit] if is_enforced else [], [HOME])
-    add_read_role(hub, member)
+    add_role(hub, member, READ)
+    if is_enforced:
+        add_role(hub, member, REMEDIATE)
     found = sweep_of(hub, unit, reports).member(Work(HOME, account=GOVERNED), GOVERNED)
     assert found is not None
     assert found.deployment.is_audit is not is_enforced
@@ -205,8 +207,28 @@ def test_account_is_swept_in_the_mode_of_its_unit_and_with_its_name(
     ]
 
 
-def add_read_role(hub: Sandbox, member: Account) -> None:
+def test_account_whose_role_was_deleted_is_reported_once_and_swept_as_in_audit_mode(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports
+) -> None:
+    """An administrator of the account can delete the role, or its stack. CloudFormation does not notice either."""
+    member = new_member(hub, organization, GOVERNED, unit)
+    add_stack_set(hub, MEMBERS, [unit], [HOME, OTHER])
+    add_stack_set(hub, ENFORCE, [unit], [HOME])
+    add_role(hub, member, READ)
+    sweep = sweep_of(hub, unit, reports)
+    for work in (Work(HOME, account=GOVERNED), Work(OTHER, account=GOVERNED), Work(HOME, (), account=GOVERNED)):
+        found = sweep.member(work, GOVERNED)
+        assert found is not None
+        assert found.deployment.is_audit
+    assert reports.problems() == [(GOVERNED, HOME, Problem.MEMBER_ROLE_REFUSED)]
+
+
+def add_role(hub: Sandbox, member: Account, name: str) -> None:
     principal = {"AWS": f"arn:aws:iam::{hub.account_id}:root"}
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    member.client("iam").create_role(RoleName=READ, AssumeRolePolicyDocument=document)
+    iam = member.client("iam")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    allow = {"Effect": "Allow", "Action": "iam:GetRole", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)

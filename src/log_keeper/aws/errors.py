@@ -9,6 +9,17 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 CALL_ERRORS = (BotoCoreError, ClientError)
 
 
+class MemberRoleError(Exception):
+    """A role cannot be assumed although the stack that creates it is current. The message says which role, and why.
+
+    ``account_id``: of the member account.
+    """
+
+    def __init__(self, account_id: str, message: str) -> None:
+        super().__init__(message)
+        self.account_id = account_id
+
+
 def error_code(error: ClientError) -> str:
     """Return the service's own error code; empty if it sent none."""
     return str(error.response.get("Error", {}).get("Code", ""))

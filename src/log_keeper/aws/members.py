@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients, Credentials
-from log_keeper.aws.errors import error_code, error_message
+from log_keeper.aws.errors import MemberRoleError, error_code, error_message
 from log_keeper.aws.organization import describe
 from log_keeper.settings import Deployment
 from log_keeper.stages import Account
@@ -25,15 +25,13 @@ if TYPE_CHECKING:
 _RESERVE = timedelta(minutes=20)
 #: For how long a refusal counts. After that, an account that was moved to another unit is found to be enforced.
 _REFUSED_FOR = timedelta(minutes=3)
+#: For how long the refusal of a role counts whose stack is current: all messages of a moment cause two calls.
+_WRONGLY_REFUSED_FOR = timedelta(seconds=10)
 #: For how long the name and the unit of an account count.
 _DESCRIBED_FOR = timedelta(hours=1)
 #: The most clients of member accounts that are kept: a third of a megabyte each, and the function has 512 MB.
 _MOST = 120
 _SESSION_NAME = "log-keeper"
-
-
-class MemberRoleError(Exception):
-    """A role cannot be assumed although the stack that creates it is current. The message says which role, and why."""
 
 
 class Member(NamedTuple):
@@ -56,12 +54,13 @@ class Instance(NamedTuple):
 class _Known(NamedTuple):
     """What is known of an account. ``member``: None if it is not governed. ``until``: for how long this counts.
 
-    ``described``: when Organizations was asked for its name and unit.
+    ``described``: when Organizations was asked for its name and unit. ``error``: why its role cannot be assumed.
     """
 
     member: Member | None
     until: datetime
     described: datetime | None = None
+    error: MemberRoleError | None = None
 
     @property
     def is_enforced(self) -> bool:
@@ -93,10 +92,13 @@ class Members:
         Raises MemberRoleError, BotoCoreError and ClientError.
         """
         known, now = self._known.pop(account_id, None), self._clock()
-        if known is None or known.until <= now or (should_be_enforced and not known.is_enforced):
+        is_wrong = should_be_enforced and known is not None and not known.is_enforced and known.error is None
+        if known is None or known.until <= now or is_wrong:
             known = self._find(account_id, now, known)
         self._known[account_id] = known  # the last one is the one that was used last
         self._forget_oldest()
+        if known.error is not None:
+            raise known.error
         return known.member
 
     def kept(self) -> Collection[str]:
@@ -121,11 +123,14 @@ class Members:
         if organization is None or account_id in organization.excluded_accounts:
             return _Known(None, now + _REFUSED_FOR)
         found = None
-        if self._remediates and not self._deployment.is_audit and organization.enforce_stack_set is not None:
-            found = self._assume(account_id, organization.member_remediate_role, organization.enforce_stack_set)
-        is_audit = found is None
-        if found is None:
-            found = self._assume(account_id, organization.member_read_role, organization.members_stack_set)
+        try:
+            if self._remediates and not self._deployment.is_audit and organization.enforce_stack_set is not None:
+                found = self._assume(account_id, organization.member_remediate_role, organization.enforce_stack_set)
+            is_audit = found is None
+            if found is None:
+                found = self._assume(account_id, organization.member_read_role, organization.members_stack_set)
+        except MemberRoleError as error:
+            return _Known(None, now + _WRONGLY_REFUSED_FOR, error=error)
         if found is None:
             return _Known(None, now + _REFUSED_FOR)
         credentials, ends = found
@@ -155,14 +160,27 @@ class Members:
                 raise
             if any(each.is_current for each in list_instances(self._home, self._deployment, stack_set, account_id)):
                 raise MemberRoleError(
+                    account_id,
                     f"{arn} cannot be assumed although the stack of {stack_set} in the account is current: "
                     f"{error_message(error)}. Check the trust policy of the role, and the service control policies of "
-                    "the organization."
+                    "the organization.",
                 ) from error
             return None
         given = answer["Credentials"]
         credentials = Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
         return credentials, given["Expiration"]
+
+
+def has_role(member: Member, role: str) -> bool:
+    """Return whether the member account has the role. ``role``: path and name. Raises BotoCoreError and ClientError."""
+    name = role.rsplit("/", 1)[-1]
+    try:
+        member.clients.iam(member.deployment.regions[0]).get_role(RoleName=name)
+    except ClientError as error:
+        if error_code(error) != "NoSuchEntity":
+            raise
+        return False
+    return True
 
 
 def list_instances(

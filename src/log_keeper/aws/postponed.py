@@ -11,20 +11,25 @@ from log_keeper.aws.errors import CALL_ERRORS
 from log_keeper.aws.stage_queue import LONGEST_DELAY, MESSAGES, QueueError
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, SendMessageBatchRequestEntryTypeDef
 
 #: The bytes of the messages in one call. *Source:* Amazon SQS quotas: 1 MiB, 256 KiB before August 2025.
 _BYTES = 250_000
-#: The attribute of a message that was put back.
-_TURN = "turn"
+#: The attributes of a message that was put back.
+_TURN, _REFUSALS = "turn", "refusals"
 
 
 class Postponed(NamedTuple):
-    """A message that is put back. ``turn``: when it is processed, in seconds since 1970."""
+    """A message that is put back, to be delivered at ``time``, in seconds since 1970.
+
+    ``has_turn``: the time of its calls is reserved then. ``refusals``: how often the role for it was refused.
+    """
 
     message_id: str
     body: str
-    turn: float
+    time: float
+    has_turn: bool
+    refusals: int = 0
 
 
 def turn_of(record: Mapping[str, Any]) -> float | None:
@@ -32,16 +37,26 @@ def turn_of(record: Mapping[str, Any]) -> float | None:
 
     ``record``: the message as Lambda passes it on.
     """
+    return _number(record, _TURN)
+
+
+def refusals_of(record: Mapping[str, Any]) -> int:
+    """Return how often a role was refused for the message. ``record``: as Lambda passes it on."""
+    return int(_number(record, _REFUSALS) or 0)
+
+
+def _number(record: Mapping[str, Any], name: str) -> float | None:
     try:
-        return float(record["messageAttributes"][_TURN]["stringValue"])
+        number = float(record["messageAttributes"][name]["stringValue"])
     except (KeyError, TypeError, ValueError):  # of another sender
         return None
+    return number if math.isfinite(number) else None
 
 
 def put_back(
     clients: Clients, queue_url: str, messages: Sequence[Postponed], now: float
 ) -> Iterator[tuple[str, Exception]]:
-    """Send each message as a new one that is delivered at its turn. Yield the ids and errors of those that failed.
+    """Send each message as a new one that is delivered at its time. Yield the ids and errors of those that failed.
 
     ``now``: in seconds since 1970. A new message, because SQS counts each delivery of the same one, and moves it to the
     dead-letter queue at last.
@@ -51,8 +66,8 @@ def put_back(
             {
                 "Id": str(number),
                 "MessageBody": each.body,
-                "DelaySeconds": min(max(math.ceil(each.turn - now), 0), LONGEST_DELAY),
-                "MessageAttributes": {_TURN: {"DataType": "Number", "StringValue": f"{each.turn:.3f}"}},
+                "DelaySeconds": min(max(math.ceil(each.time - now), 0), LONGEST_DELAY),
+                "MessageAttributes": _attributes(each),
             }
             for number, each in enumerate(some)
         ]
@@ -65,6 +80,11 @@ def put_back(
             reason = failed.get("Message", failed["Code"])
             refused = QueueError(f"SQS did not accept the message that was put back on StageQueue: {reason}")
             yield some[int(failed["Id"])].message_id, refused
+
+
+def _attributes(message: Postponed) -> dict[str, MessageAttributeValueTypeDef]:
+    numbers = {_TURN: f"{message.time:.3f}" if message.has_turn else "", _REFUSALS: str(message.refusals or "")}
+    return {name: {"DataType": "Number", "StringValue": number} for name, number in numbers.items() if number}
 
 
 def _batches(messages: Sequence[Postponed]) -> Iterator[list[Postponed]]:

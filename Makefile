@@ -18,9 +18,10 @@ help: ## Show this list
 .PHONY: setup
 setup: .venv/.installed .venv-tools/.installed ## Set up the environments of the commands, with sam and aws (a minute, once)
 
+# For example: make demo ARGS=organization, which takes four minutes (ARGS=--help).
 .PHONY: demo
-demo: setup ## Show Log Keeper at work in a simulated AWS account on this machine (two minutes)
-	@$(WITH_TOOLS) $(PYTHON) -m sandbox.demo
+demo: setup ## Show Log Keeper at work in a simulated AWS account (two minutes), or ARGS=organization
+	@$(WITH_TOOLS) $(PYTHON) -m sandbox.demo $(ARGS)
 
 # For example: make preview ARGS="--profile audit --all-regions --html preview.html"
 # Exit code 3 (stages would be remediated) is a result, and no failure of the target. It prints what else is wrong.

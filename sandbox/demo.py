@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import deployment
+from sandbox import demo_organization, deployment
 from sandbox.assembly import Sandbox
+from sandbox.demo_output import Output
 from testing.accounts import make_rest_stage
 from tools.version import add_version
 
@@ -159,47 +159,47 @@ class Account:
         return f"arn:aws:apigateway:{REGION}::/restapis/{self.api_id}/stages/{STAGE}"
 
 
-class Output:
-    """Prints one line for each step with its duration, and a spinner on a terminal while the step lasts."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    @contextmanager
-    def step(self, doing: str) -> Iterator[None]:
-        begun = time.monotonic()
-        with self.console.status(doing):
-            yield
-        self.console.print(f"[green]done[/]  {time.monotonic() - begun:5.1f} s  {doing}", highlight=False)
-
-    def compare(self, before: LoggingState, after: LoggingState) -> None:
-        """Print the differences between the two states, side by side."""
-        table = Table(show_edge=False, pad_edge=False)
-        for heading in ("", "before", "after"):
-            table.add_column(heading, overflow="fold")
-        for name, was, is_now in (
-            ("access logs", before.access_logs, after.access_logs),
-            ("execution logs", before.execution_logs, after.execution_logs),
-            ("execution log group", before.execution_log_group, after.execution_log_group),
-            ("request and response bodies", before.data_trace, after.data_trace),
-            ("the account's log role", before.log_role, after.log_role),
-        ):
-            if was != is_now:
-                table.add_row(name, was, f"[bold green]{is_now}[/]")
-        self.console.print(table)
+def compare(console: Console, before: LoggingState, after: LoggingState) -> None:
+    """Print the differences between the two states, side by side."""
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("", "before", "after"):
+        table.add_column(heading, overflow="fold")
+    for name, was, is_now in (
+        ("access logs", before.access_logs, after.access_logs),
+        ("execution logs", before.execution_logs, after.execution_logs),
+        ("execution log group", before.execution_log_group, after.execution_log_group),
+        ("request and response bodies", before.data_trace, after.data_trace),
+        ("the account's log role", before.log_role, after.log_role),
+    ):
+        if was != is_now:
+            table.add_row(name, was, f"[bold green]{is_now}[/]")
+    console.print(table)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo. Return 0 if the stages were compliant after each step, 1 if not."""
+    """Run the demo. Return 0 if all happened that the demo says, 1 if not."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.demo",
         description="Deploy Log Keeper with the AWS SAM CLI into a simulated AWS account on this machine, "
         "and show what it does to stages. Nothing leaves this machine.",
     )
     add_version(parser)
-    parser.parse_args(arguments)
-    console = Console()
-    output = Output(console)
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("account", "organization"),
+        default="account",
+        help="account: one account, two minutes (default). organization: a hub that governs 12 member accounts with "
+        "240 stages, first in audit, then enforced; accounts join, move and leave; four minutes",
+    )
+    options = parser.parse_args(arguments)
+    output = Output(Console())
+    return demo_organization.run(output) if options.what == "organization" else run(output)
+
+
+def run(output: Output) -> int:
+    """Run the demo of one account. Return 0 if the stages were compliant after each step, 1 if not."""
+    console = output.console
     with Sandbox() as sandbox:
         console.print(f"A simulated AWS account runs at {sandbox.endpoint}. Nothing leaves this machine.\n")
         try:
@@ -271,7 +271,7 @@ def _is_remediated(output: Output, sandbox: Sandbox, change: Change) -> bool:
         with suppress(TimeoutError):  # the last state shows it
             sandbox.wait_until(lambda: change.read().is_compliant(change.level), PATIENCE)
         after = change.read()
-    output.compare(before, after)
+    compare(output.console, before, after)
     return after.is_compliant(change.level)
 
 

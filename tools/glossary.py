@@ -172,7 +172,7 @@ def _files(paths: Iterable[str]) -> list[str]:
 
 def _has_user_strings(path: str) -> bool:
     """Tell whether users read strings of the module. The sandbox's strings are AWS's words; those of tests are data."""
-    if path in ("sandbox/demo.py", "sandbox/__main__.py"):
+    if path in ("sandbox/demo.py", "sandbox/demo_organization.py", "sandbox/demo_output.py", "sandbox/__main__.py"):
         return True
     return path.split("/")[0] in ("src", "preview", "tools", "verify", "benchmarks")
 

@@ -15,3 +15,4 @@ def test_demo_starts_without_the_source_of_the_functions() -> None:
     command = [sys.executable, "-m", "sandbox.demo", "--help"]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert "{account,organization}" in ended.stdout

@@ -25,12 +25,12 @@ BATCH = 10
 SETTINGS_WITHOUT_LIMIT = settings_with(sweep_rate=10**9)
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 _CREATED = NOW.timestamp() - 3600
-_LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
+LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Logs"
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
-_IAM_ANSWERS = {
+IAM_ANSWERS = {
     "GetRole": (
         "<GetRoleResponse><GetRoleResult><Role><Path>/</Path><RoleName>Logs</RoleName><RoleId>AROAEXAMPLE0000000001"
-        f"</RoleId><Arn>{_LOG_ROLE}</Arn><CreateDate>2026-11-02T10:15:04Z</CreateDate><AssumeRolePolicyDocument>"
+        f"</RoleId><Arn>{LOG_ROLE}</Arn><CreateDate>2026-11-02T10:15:04Z</CreateDate><AssumeRolePolicyDocument>"
         f"{quote(json.dumps({'Version': '2012-10-17', 'Statement': [_TRUST]}))}</AssumeRolePolicyDocument>"
         "</Role></GetRoleResult></GetRoleResponse>"
     ),
@@ -119,7 +119,7 @@ CASES = (
 )
 
 
-class _Raw(io.BytesIO):
+class Raw(io.BytesIO):
     """A body of an answer, for botocore."""
 
     def stream(self, **_: Any) -> Any:
@@ -145,7 +145,7 @@ class Aws:
         if key not in self._bodies:
             self._bodies[key] = self._body(*key)
         headers = HTTPHeaders.from_pairs([("x-amzn-requestid", "00000000-0000-4000-8000-000000000000")])
-        return AWSResponse(request.url, 200, headers, _Raw(self._bodies[key]))
+        return AWSResponse(request.url, 200, headers, Raw(self._bodies[key]))
 
     def _body(self, operation: str, url: str, request: bytes) -> bytes:
         match operation:
@@ -164,7 +164,7 @@ class Aws:
             case "GetApi":
                 answer = {"protocolType": self.case.protocol}
             case "GetAccount":
-                answer = {"cloudwatchRoleArn": _LOG_ROLE}
+                answer = {"cloudwatchRoleArn": LOG_ROLE}
             case "PutEvents":
                 answer = {"FailedEntryCount": 0, "Entries": [{"EventId": "00000000-0000-4000-8000-000000000000"}]}
             case "DescribeDeliverySources":
@@ -172,5 +172,5 @@ class Aws:
             case "UpdateStage" | "CreateLogGroup" | "PutRetentionPolicy":
                 answer = {}
             case _:
-                return _IAM_ANSWERS[operation].encode()
+                return IAM_ANSWERS[operation].encode()
         return json.dumps(answer).encode()

@@ -6,12 +6,12 @@ Half of the others change a stage at the same moment, after those changes; the o
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.organization_aws import OrganizationAws, Size
-from benchmarks.organization_functions import ENFORCE, RATE, above_quota, hub, most_in_a_second
+from benchmarks.organization_functions import ENFORCE, RATE, Hub, above_quota, hub, most_calls
 from handlers.enforce import _BURST as BURST
 from testing.builders import REGION, updated
 
@@ -24,9 +24,10 @@ class Fairness:
 
     ``at_once``, ``meanwhile``: seconds from the change to the call that makes the stage compliant, ascending, in the
     accounts with one change each: at the moment of the many changes, and later. ``busy``: the same in the busy account.
-    ``calls``: to API Gateway in the busy account. ``most``: the greatest number of them in one second after the first
-    burst. ``above_quota``: those that API Gateway would throttle, in any account.
-    ``postponed``: messages that were put back on the queue; ``sends``: how often in all.
+    ``calls``: to API Gateway in the busy account. ``most_at_first``: the most in any second in an account.
+    ``most``, ``most_in_ten``: the most in any second and in any ten seconds, after the first burst.
+    ``above_quota``: those that API Gateway would throttle, in any account. ``postponed``: messages that were put back
+    on the queue; ``sends``: how often in all; ``send_calls``: the calls for that. ``failed``: invocations.
     """
 
     at_once: list[float]
@@ -35,13 +36,14 @@ class Fairness:
     calls: int
     most_at_first: int
     most: int
+    most_in_ten: int
     above_quota: int
     postponed: int
     sends: int
+    send_calls: int
     dead_letters: int
     failed: int
     invocations: int
-    receive_calls: int
 
     @property
     def limit(self) -> float:
@@ -49,20 +51,16 @@ class Fairness:
         return ENFORCE.delay + (self.calls - BURST) / RATE
 
 
-def _change(account_id: str, number: int) -> str:
-    api, stage = divmod(number, STAGES_OF_AN_API)
-    event: dict[str, Any] = updated(f"rest{api:06}", f"s{stage}") | {"account": account_id}
-    return json.dumps(event)
+def measure(accounts: int, changes: int, *, seed: int = 0, show: Callable[[str], None] = lambda _: None) -> Fairness:
+    """Send the changes of the busy account, then one for each other account. Run until the queue is empty.
 
-
-def measure(accounts: int, changes: int) -> Fairness:
-    """Send the changes of the busy account, then one for each other account. Run until the queue is empty."""
-    apis = -(-changes // STAGES_OF_AN_API)
-    size = Size(accounts, (REGION,), rest_apis=apis, http_apis=0, stages=STAGES_OF_AN_API)
+    ``seed``: of the random numbers. ``show``: is called with the progress, in words.
+    """
+    size = Size(accounts, (REGION,), rest_apis=-(-changes // STAGES_OF_AN_API), http_apis=0, stages=STAGES_OF_AN_API)
     busy, *others = size.account_ids
     at_once, later = others[: len(others) // 2], others[len(others) // 2 :]
     changed: dict[str, float] = {}
-    with hub(size, are_compliant=False) as here:
+    with hub(size, are_compliant=False, seed=seed) as here:
 
         def change(account_id: str, number: int = 0) -> None:
             changed.setdefault(account_id, here.time().timestamp())
@@ -72,35 +70,54 @@ def measure(accounts: int, changes: int) -> Fairness:
             for account_id in later:
                 here.time.sleep(2 * changes / RATE / (len(later) + 1))
                 change(account_id)
+                show(f"{len(here.aws.updated):,} of {changes + len(others):,} stages made compliant")
 
         for number in range(changes):
             change(busy, number)
         for account_id in at_once:
             change(account_id)
-        environments = [here.enforce() for _ in range(ENFORCE.environments)]
-        for environment in environments:
-            here.time.start(environment.live)
-        here.time.start(change_later)
-        here.time.run(lambda: here.stage_queue.is_empty and len(changed) == accounts, limit=20 * changes / RATE + 3_600)
-    sent = changes + len(others)
-    assert len(here.aws.updated) == sent, f"{sent - len(here.aws.updated)} stages are not compliant"
-    times = here.aws.times[busy, REGION]
+        failed, invocations = _process(here, change_later, lambda: len(changed) == accounts, 20 * changes / RATE)
+    missing = changes + len(others) - len(here.aws.updated)
+    assert not missing, f"{missing} stages are not compliant"
+    every = here.aws.times.values()
+    after_burst = [[time for time in times if time > times[0] + BURST / RATE] for times in every]
     again = [count - 1 for count in here.stage_queue.sends.values() if count > 1]
     return Fairness(
         at_once=_seconds(here.aws, at_once, changed),
         meanwhile=_seconds(here.aws, later, changed),
         busy=_seconds(here.aws, [busy], changed),
-        calls=len(times),
-        most_at_first=most_in_a_second(times),
-        most=most_in_a_second([time for time in times if time > times[0] + BURST / RATE]),
-        above_quota=sum(map(above_quota, here.aws.times.values())),
+        calls=len(here.aws.times[busy, REGION]),
+        most_at_first=max(most_calls(times, 1) for times in every),
+        most=max(most_calls(times, 1) for times in after_burst),
+        most_in_ten=max(most_calls(times, 10) for times in after_burst),
+        above_quota=sum(map(above_quota, every)),
         postponed=len(again),
         sends=sum(again),
+        send_calls=sum(count for made, count in here.aws.calls.items() if made.operation.startswith("SendMessage")),
         dead_letters=len(here.stage_queue.dead_letters),
-        failed=sum(len(each.errors) + each.timeouts for each in environments),
-        invocations=sum(each.invocations for each in environments),
-        receive_calls=here.stage_queue.receive_calls,
+        failed=failed,
+        invocations=invocations,
     )
+
+
+def _process(
+    here: Hub, change_later: Callable[[], None], are_all_changed: Callable[[], bool], limit: float
+) -> tuple[int, int]:
+    """Process all messages. Return the numbers of failed and of all invocations. ``limit``: in seconds."""
+    environments = [here.enforce() for _ in range(ENFORCE.environments)]
+    for environment in environments:
+        here.time.start(environment.live)
+    here.time.start(change_later)
+    here.time.run(lambda: here.stage_queue.is_empty and are_all_changed(), limit=limit + 3_600)
+    return sum(len(each.errors) + each.timeouts for each in environments), sum(
+        each.invocations for each in environments
+    )
+
+
+def _change(account_id: str, number: int) -> str:
+    api, stage = divmod(number, STAGES_OF_AN_API)
+    event: dict[str, Any] = updated(f"rest{api:06}", f"s{stage}") | {"account": account_id}
+    return json.dumps(event)
 
 
 def _seconds(aws: OrganizationAws, accounts: Collection[str], changed: Mapping[str, float]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -163,13 +164,17 @@ class Queue:
 
 @dataclass(slots=True)
 class Environment:
-    """An execution environment of a function: processes batches of its queue, one after another."""
+    """An execution environment of a function: processes batches of its queue, one after another.
+
+    ``busy``: seconds of all invocations.
+    """
 
     queue: Queue
     time: VirtualTime
     handle: Callable[[dict[str, Any], Any], Any]
     invocations: int = 0
     timeouts: int = 0
+    busy: float = 0.0
     errors: list[Exception] = field(default_factory=list)
 
     def live(self) -> None:
@@ -185,6 +190,7 @@ class Environment:
         if not batch:
             return False
         self.queue.settle(batch, self._failed(batch), received)
+        self.busy += self.time.monotonic() - received
         return True
 
     def _failed(self, batch: list[Message]) -> set[int]:
@@ -250,25 +256,35 @@ class Hub:
 
 
 @contextmanager
-def hub(size: Size, *, are_compliant: bool, latency: float = LATENCY) -> Iterator[Hub]:
-    """Start an organization in simulated time. ``latency``: simulated seconds that a call takes."""
-    with VirtualTime() as time:
+def hub(size: Size, *, are_compliant: bool, seed: int = 0) -> Iterator[Hub]:
+    """Start an organization in simulated time. ``seed``: of the random numbers, so that each run is the same."""
+    with _random_numbers_of(seed), VirtualTime() as time:
         queues = {
             DEPLOYMENT.queues.stage_queue_url.rpartition("/")[2]: Queue(ENFORCE, time.monotonic),
             DEPLOYMENT.queues.sweep_queue_url.rpartition("/")[2]: Queue(SWEEP, time.monotonic),
         }
         aws = OrganizationAws(
-            size, time, lambda: time.sleep(latency), are_compliant, lambda name, request: queues[name].send(request)
+            size, time, lambda: time.sleep(LATENCY), are_compliant, lambda name, request: queues[name].send(request)
         )
         stage_queue, sweep_queue = queues.values()
         yield Hub(aws, time, stage_queue, sweep_queue, settings_of(size))
 
 
-def most_in_a_second(times: list[float]) -> int:
-    """Return the greatest number of calls in any window of one second. ``times``: in seconds, ascending."""
+@contextmanager
+def _random_numbers_of(seed: int) -> Iterator[None]:
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+def most_calls(times: list[float], seconds: float) -> int:
+    """Return the greatest number of calls in any window of so many seconds. ``times``: in seconds, ascending."""
     most = first = 0
     for last, time in enumerate(times):
-        while times[first] <= time - 1:
+        while times[first] <= time - seconds:
             first += 1
         most = max(most, last - first + 1)
     return most

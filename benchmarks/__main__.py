@@ -49,6 +49,9 @@ def main() -> int:
         [ROOT / ".venv-bench" / "bin" / "python", "-m", "benchmarks.plots", *there], cwd=ROOT, check=True
     )
     PAGE.write_text(page([load(name) for name in there]))
+    for name in there:
+        if name in (arguments.only or ALL) and name not in failed:
+            print("\n".join(section(load(name))))
     print(f"wrote {PAGE.relative_to(ROOT)}" + (f"; failed: {', '.join(failed)}" if failed else ""), file=sys.stderr)
     return bool(failed)
 
@@ -74,13 +77,18 @@ def page(results: list[Result]) -> str:
         "",
     ]
     for result in results:
-        lines += [f"## {result.title}", ""]
-        lines += [f"| {' | '.join(result.columns)} |", "|" + "---|" * len(result.columns)]
-        lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in result.rows]
-        lines += ["", *(f"- {note}" for note in result.notes), ""]
+        lines += section(result)
         if result.plot is not None:
             lines += [f"![{result.title}](results/{result.name}.svg)", ""]
     return "\n".join(lines)
+
+
+def section(result: Result) -> list[str]:
+    """Return the lines about one benchmark, without its plot."""
+    lines = [f"## {result.title}", ""]
+    lines += [f"| {' | '.join(result.columns)} |", "|" + "---|" * len(result.columns)]
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in result.rows]
+    return [*lines, "", *(f"- {note}" for note in result.notes), ""]
 
 
 def anchor(title: str) -> str:

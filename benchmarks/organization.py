@@ -75,6 +75,7 @@ def _sweep(swept: OrganizationSweep) -> list[Row]:
             for name, (count, minimum) in least.items()
         ),
         ["calls of an account and sweep: others", others / accounts, "", ""],
+        ["failed invocations, and messages in the dead-letter queue", swept.failed + swept.dead_letters, 0, ""],
         [f"{SWEEPS} sweeps, duration and number of invocations, USD", f"{_usd(swept):.2f}", "", ""],
     ]
 
@@ -119,13 +120,14 @@ def _fair(found: Fairness, others: Sequence[Fairness]) -> list[Row]:
         ["the same in one second, with the burst", found.most_at_first, QUOTA_BURST, ""],
         ["calls above API Gateway's quota", sum(each.above_quota for each in (found, *others)), 0, ""],
         ["messages in the dead-letter queue", sum(each.dead_letters for each in (found, *others)), 0, ""],
+        ["failed invocations", sum(each.failed for each in (found, *others)), 0, ""],
         [
             "times that a postponed message was put back",
             found.sends / max(found.postponed, 1),
             1,
             _ratio(found.sends, max(found.postponed, 1)),
         ],
-        ["SendMessageBatch for that", found.send_calls, "", ""],
+        ["calls of SQS for that", found.send_calls, "", ""],
     ]
 
 
@@ -168,8 +170,8 @@ def _plot(found: Fairness) -> Plot:
 def _notes(seconds: float) -> list[str]:
     return [
         (
-            f"In simulated time, with an AWS in memory: a call takes {LATENCY * 1000:.0f} ms. The same in each run, "
-            f"except memory; it took {seconds:.0f} s. No call was throttled, no invocation failed."
+            f"In simulated time, with an AWS in memory: a call takes {LATENCY * 1000:.0f} ms. One run, the same "
+            f"each time, except memory; it took {seconds:.0f} s."
         ),
         (
             f"SweepRate {RATE}, for each account and region; {SWEEP.environments} environments of Sweep, "

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.organization_aws import OrganizationAws, Size
-from benchmarks.organization_functions import ENFORCE, RATE, Hub, above_quota, hub, most_calls
+from benchmarks.organization_functions import ENFORCE, RATE, Hub, Quota, hub, most_calls
 from handlers.enforce import _BURST as BURST
 from testing.builders import REGION, updated
 
 STAGES_OF_AN_API = 10
+#: Seconds in which calls are counted.
+WINDOWS = (60, 10, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,10 @@ class Fairness:
     ``at_once``, ``meanwhile``: seconds from the change to the call that makes the stage compliant, ascending, in the
     accounts with one change each: at the moment of the many changes, and later. ``busy``: the same in the busy account.
     ``calls``: to API Gateway in the busy account. ``most_at_first``: the most in any second in an account.
-    ``most``, ``most_in_ten``: the most in any second and in any ten seconds, after the first burst.
-    ``above_quota``: those that API Gateway would throttle, in any account. ``postponed``: messages that were put back
-    on the queue; ``sends``: how often in all; ``send_calls``: the calls for that. ``failed``: invocations.
+    ``most``: the most in any window of so many seconds after the first burst. ``above_quota``: those that API Gateway
+    would throttle, in any account. ``left_at_first``, ``left``: the calls that the owner of an account can make at once
+    at the worst moment, in all and after the first burst. ``postponed``: messages that were put back on the queue;
+    ``sends``: how often in all; ``send_calls``: the calls for that. ``failed``: invocations.
     """
 
     at_once: list[float]
@@ -35,9 +38,10 @@ class Fairness:
     busy: list[float]
     calls: int
     most_at_first: int
-    most: int
-    most_in_ten: int
+    most: dict[int, int]
     above_quota: int
+    left_at_first: float
+    left: float
     postponed: int
     sends: int
     send_calls: int
@@ -80,7 +84,10 @@ def measure(accounts: int, changes: int, *, seed: int = 0, show: Callable[[str],
     missing = changes + len(others) - len(here.aws.updated)
     assert not missing, f"{missing} stages are not compliant"
     every = here.aws.times.values()
-    after_burst = [[time for time in times if time > times[0] + BURST / RATE] for times in every]
+    # The first burst, and the pause that pays for it.
+    burst = 1 + BURST / RATE
+    after_burst = [[time for time in times if time > times[0] + burst] for times in every]
+    quotas = [(Quota.of(times), Quota.of(times, times[0] + burst)) for times in every]
     again = [count - 1 for count in here.stage_queue.sends.values() if count > 1]
     return Fairness(
         at_once=_seconds(here.aws, at_once, changed),
@@ -88,9 +95,10 @@ def measure(accounts: int, changes: int, *, seed: int = 0, show: Callable[[str],
         busy=_seconds(here.aws, [busy], changed),
         calls=len(here.aws.times[busy, REGION]),
         most_at_first=max(most_calls(times, 1) for times in every),
-        most=max(most_calls(times, 1) for times in after_burst),
-        most_in_ten=max(most_calls(times, 10) for times in after_burst),
-        above_quota=sum(map(above_quota, every)),
+        most={seconds: max(most_calls(times, seconds) for times in after_burst) for seconds in WINDOWS},
+        above_quota=sum(quota.above for quota, _ in quotas),
+        left_at_first=min(quota.least for quota, _ in quotas),
+        left=min(quota.least for _, quota in quotas),
         postponed=len(again),
         sends=sum(again),
         send_calls=sum(count for made, count in here.aws.calls.items() if made.operation.startswith("SendMessage")),

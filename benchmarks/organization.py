@@ -14,7 +14,7 @@ from math import ceil
 
 from benchmarks import fairness, organization_memory, organization_sweep
 from benchmarks.cost_of_log_keeper import MEMORY_MB, SWEEPS, Item
-from benchmarks.fairness import BURST, Fairness
+from benchmarks.fairness import BURST, WINDOWS, Fairness
 from benchmarks.organization_functions import ENFORCE, LATENCY, QUOTA, QUOTA_BURST, RATE, SWEEP
 from benchmarks.organization_memory import Function
 from benchmarks.organization_sweep import HTTP_APIS, REST_APIS, OrganizationSweep
@@ -25,11 +25,11 @@ from benchmarks.simulated import quiet
 IS_SHORT = bool(os.environ.get("BENCH_QUICK"))
 #: Member accounts of the sweep, and of the two runs of which the memory is compared.
 ACCOUNTS = 20 if IS_SHORT else 200
-MEMORY_OF = (10, 20) if IS_SHORT else (100, 200)
+MEMORY_OF = (10, 20) if IS_SHORT else (50, 100)
 #: Member accounts of the other measurement, and the changes in one of them.
 FAIR, CHANGES = (10, 100) if IS_SHORT else (50, 2_000)
 #: Further runs with fewer changes, each with other random numbers.
-RUNS, FEWER = (2, 60) if IS_SHORT else (5, 300)
+RUNS, FEWER = (2, 60) if IS_SHORT else (5, 200)
 #: Seconds from a change to compliance in an account that is not busy, besides those of the queue (SettleSeconds).
 SECONDS = 15
 
@@ -102,22 +102,26 @@ def _memory(megabytes: dict[tuple[Function, int], int]) -> list[Row]:
 
 def _fair(found: Fairness, others: Sequence[Fairness]) -> list[Row]:
     busy, seconds = found.busy[-1], ENFORCE.delay + SECONDS
-    most = [each.most for each in (found, *others)]
-    in_ten = [each.most_in_ten for each in (found, *others)]
+    most = [each.most[1] for each in (found, *others)]
     return [
         [f"{CHANGES:,} changes in one of {FAIR} accounts, s", busy, found.limit, _ratio(busy, found.limit)],
         *(
             [f"{len(times)} accounts, one change each {when}, slowest, s", times[-1], seconds, ""]
             for when, times in (("at the same moment", found.at_once), ("meanwhile", found.meanwhile))
         ),
-        [
-            "most API Gateway calls in one account in ten seconds, after the burst",
-            max(in_ten),
-            10 * RATE,
-            _ratio(max(in_ten), 10 * RATE),
-        ],
-        [f"the same in one second, in {len(most)} runs", f"{min(most)} to {max(most)}", RATE, _ratio(max(most), RATE)],
-        ["the same in one second, with the burst", found.most_at_first, QUOTA_BURST, ""],
+        *(
+            [
+                f"most API Gateway calls in one account in {seconds} s, after the burst",
+                found.most[seconds],
+                seconds * RATE,
+                _ratio(found.most[seconds], seconds * RATE),
+            ]
+            for seconds in WINDOWS
+        ),
+        [f"the same in 1 s, in {len(most)} runs", f"{min(most)} to {max(most)}", RATE, _ratio(max(most), RATE)],
+        ["the same in 1 s, with the burst", found.most_at_first, "", ""],
+        [f"least that is left of API Gateway's {QUOTA_BURST} calls at once, after the burst", found.left, "", ""],
+        ["the same, with the burst", found.left_at_first, "", ""],
         ["calls above API Gateway's quota", sum(each.above_quota for each in (found, *others)), 0, ""],
         ["messages in the dead-letter queue", sum(each.dead_letters for each in (found, *others)), 0, ""],
         ["failed invocations", sum(each.failed for each in (found, *others)), 0, ""],
@@ -145,7 +149,7 @@ def _is_met(
         and all(megabytes[name, more] <= megabytes[name, fewer] * 1.05 for name in functions)
         and max(found.at_once[-1], found.meanwhile[-1]) <= ENFORCE.delay + SECONDS
         and found.busy[-1] <= found.limit * 1.1
-        and all(each.most_in_ten <= 10 * RATE * 1.1 for each in (found, *others))
+        and all(each.most[60] <= 60 * RATE * 1.1 for each in (found, *others))
         and not any(each.above_quota or each.dead_letters or each.failed for each in (found, *others))
         and not (swept.dead_letters or swept.failed)
     )
@@ -171,7 +175,7 @@ def _notes(seconds: float) -> list[str]:
     return [
         (
             f"In simulated time, with an AWS in memory: a call takes {LATENCY * 1000:.0f} ms. One run, the same "
-            f"each time, except memory; it took {seconds:.0f} s."
+            f"each time, except memory; it took {seconds:.0f} s. The time of the function's own work is not included."
         ),
         (
             f"SweepRate {RATE}, for each account and region; {SWEEP.environments} environments of Sweep, "
@@ -196,8 +200,9 @@ def _notes(seconds: float) -> list[str]:
             f"behind those of the busy account in the queue. The first {BURST} calls are made at once: the burst."
         ),
         (
-            "One second can have more calls than SweepRate, because a message makes its calls together, and the "
-            f"environments do not know of each other. API Gateway allows {QUOTA} calls per second in an account, "
+            "SweepRate is kept over a minute. One second can have more calls, because a message makes its calls "
+            "together, the environments do not know of each other, and each reads the account settings every five "
+            f"minutes. API Gateway allows {QUOTA} calls per second in an account, "
             f"and {QUOTA_BURST} at once. The other {RUNS} runs have {FEWER} changes and other random numbers."
         ),
         "A message is put back again if its turn is later than 15 minutes, the longest delay of SQS.",
@@ -228,8 +233,8 @@ def main() -> None:
         title="An organization",
         goal=(
             "sweep within 1.2 of calls / allowed rate; memory constant; many changes in one account: others compliant "
-            f"within {SECONDS} s after SettleSeconds, these within 1.1 of calls / rate; after the burst, calls in ten "
-            "seconds within 1.1 of the rate; no call above the quota"
+            f"within {SECONDS} s after SettleSeconds, these within 1.1 of calls / rate; after the burst, calls in a "
+            "minute within 1.1 of the rate; no call above the quota"
         ),
         is_met=_is_met(swept, megabytes, found, others),
         columns=["figure", "measured", "limit or minimum", "ratio"],

@@ -290,13 +290,26 @@ def most_calls(times: list[float], seconds: float) -> int:
     return most
 
 
-def above_quota(times: list[float]) -> int:
-    """Return how many of these calls API Gateway would throttle, if nobody else called it."""
-    tokens, before, count = float(QUOTA_BURST), times[0] if times else 0.0, 0
-    for time in times:
-        tokens, before = min(float(QUOTA_BURST), tokens + (time - before) * QUOTA), time
-        if tokens >= 1:
-            tokens -= 1
-        else:
-            count += 1
-    return count
+class Quota(NamedTuple):
+    """What calls leave of API Gateway's quota in their account. ``above``: how many it would throttle.
+
+    ``least``: the calls that the owner of the account can make at once, at the worst moment.
+    """
+
+    above: int
+    least: float
+
+    @classmethod
+    def of(cls, times: list[float], since: float = 0.0) -> Quota:
+        """Return the quota with these calls. ``times``: in seconds, ascending. ``since``: of ``least``."""
+        tokens = least = float(QUOTA_BURST)
+        before, above = times[0], 0
+        for time in times:
+            tokens, before = min(float(QUOTA_BURST), tokens + (time - before) * QUOTA), time
+            if tokens >= 1:
+                tokens -= 1
+            else:
+                above += 1
+            if time > since:
+                least = min(least, tokens)
+        return cls(above, least)

@@ -133,6 +133,17 @@ def _share_of_hours(times: float) -> float:
     return 1 - exp(-times / HOURS)
 
 
+def seconds_of_a_sweep(stages: float, overhead: int) -> float:
+    """Return the seconds of all invocations that sweep a region with so many stages.
+
+    ``overhead``: API Gateway calls, besides one for each API.
+    """
+    apis = ceil(stages / STAGES_OF_AN_API)
+    calls = apis + overhead + apis // 500
+    lists_of_groups = ceil(stages / 25)
+    return SECONDS_OF_A_START + max(calls / DEPLOYMENT.sweep_rate, (calls + lists_of_groups) * SECONDS_OF_A_CALL)
+
+
 def bill(stages: int, measured: Measured, *, accounts: int = 1, regions: int = 1) -> list[Item]:
     """Return the bill of Log Keeper for one month, without AlarmEmail.
 
@@ -150,12 +161,7 @@ def bill(stages: int, measured: Measured, *, accounts: int = 1, regions: int = 1
         + changes * (cold * SECONDS_OF_A_START + role_check)  # in fact only once in five minutes
         + changes * (SECONDS_OF_A_CALL if accounts > 1 else 0)  # in fact only once in 40 minutes
     )
-    apis = ceil(stages / parts / STAGES_OF_AN_API)
-    calls_of_a_sweep = apis + measured.sweep_overhead + apis // 500
-    lists_of_groups = ceil(stages / parts / 25)
-    of_a_sweep = SECONDS_OF_A_START + max(
-        calls_of_a_sweep / DEPLOYMENT.sweep_rate, (calls_of_a_sweep + lists_of_groups) * SECONDS_OF_A_CALL
-    )
+    of_a_sweep = seconds_of_a_sweep(stages / parts, measured.sweep_overhead)
     metrics = (
         _share_of_hours(compliant)  # StagesCompliant
         + _share_of_hours(changes)  # Findings

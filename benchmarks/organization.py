@@ -13,7 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from math import ceil
 
 from benchmarks import fairness, organization_memory, organization_sweep
-from benchmarks.cost_of_log_keeper import MEMORY_MB, SWEEPS, Item
+from benchmarks.cost_of_log_keeper import MEMORY_MB, SWEEPS, Item, seconds_of_a_sweep
+from benchmarks.cost_of_organization import STAGES
 from benchmarks.fairness import BURST, WINDOWS, Fairness
 from benchmarks.organization_functions import ENFORCE, LATENCY, QUOTA, QUOTA_BURST, RATE, SWEEP
 from benchmarks.organization_memory import Function
@@ -30,6 +31,8 @@ MEMORY_OF = (10, 20) if IS_SHORT else (50, 100)
 FAIR, CHANGES = (10, 100) if IS_SHORT else (50, 2_000)
 #: Further runs with fewer changes, each with other random numbers.
 RUNS, FEWER = (2, 60) if IS_SHORT else (5, 200)
+#: API Gateway calls of the sweep of a region besides one for each API: lists of both versions, account settings.
+OVERHEAD = 3
 #: Seconds from a change to compliance in an account that is not busy, besides those of the queue (SettleSeconds).
 SECONDS = 15
 
@@ -49,9 +52,8 @@ def _sweep(swept: OrganizationSweep) -> list[Row]:
     """Return the rows about the sweep, and the calls of an account and sweep."""
     accounts, regions = swept.size.accounts, len(swept.size.regions)
     assume, instances = swept.calls["sts:AssumeRole"], swept.calls["cloudformation:ListStackInstances"]
-    # The lists of both versions, and the account settings; the stages of each API.
     least = {
-        "API Gateway": (swept.of_api_gateway, regions * (3 + swept.size.apis)),
+        "API Gateway": (swept.of_api_gateway, regions * (OVERHEAD + swept.size.apis)),
         "AssumeRole": (assume, 1),
         "ListStackInstances": (instances, (ceil(accounts * regions / 100) + ceil(accounts / 100)) / accounts),
     }
@@ -76,14 +78,19 @@ def _sweep(swept: OrganizationSweep) -> list[Row]:
         ),
         ["calls of an account and sweep: others", others / accounts, "", ""],
         ["failed invocations, and messages in the dead-letter queue", swept.failed + swept.dead_letters, 0, ""],
-        [f"{SWEEPS} sweeps, duration and number of invocations, USD", f"{_usd(swept):.2f}", "", ""],
+        [
+            f"{SWEEPS} sweeps, duration and number of invocations, USD",
+            f"{_usd(swept.busy, swept.invocations):.2f}",
+            f"{_usd(swept.works * seconds_of_a_sweep(STAGES, OVERHEAD), swept.works):.2f}",
+            "",
+        ],
     ]
 
 
-def _usd(swept: OrganizationSweep) -> float:
-    """Return USD per month, with a sweep each day."""
-    duration = Item(DURATION, SWEEPS * swept.busy * MEMORY_MB / 1024)
-    return duration.usd + Item(INVOCATIONS, SWEEPS * swept.invocations).usd
+def _usd(seconds: float, invocations: int) -> float:
+    """Return USD per month for the invocations of a sweep each day, which take so many seconds in all."""
+    duration = Item(DURATION, SWEEPS * seconds * MEMORY_MB / 1024)
+    return duration.usd + Item(INVOCATIONS, SWEEPS * invocations).usd
 
 
 def _memory(megabytes: dict[tuple[Function, int], int]) -> list[Row]:
@@ -185,7 +192,7 @@ def _notes(seconds: float) -> list[str]:
         ),
         (
             f"{(REST_APIS + HTTP_APIS)} APIs in each account and region, {REST_APIS} REST and {HTTP_APIS} HTTP, with "
-            "50 stages in all; in the sweep all are compliant."
+            f"{STAGES} stages in all; in the sweep all are compliant."
         ),
         (
             "Minimum of AssumeRole: once for each account. Each environment assumes the role on its own, and a sweep "
@@ -207,8 +214,8 @@ def _notes(seconds: float) -> list[str]:
         ),
         "A message is put back again if its turn is later than 15 minutes, the longest delay of SQS.",
         (
-            f"Costs with the durations of this simulation and prices of {DATED}, without cold starts. "
-            "[docs/cost.md](../docs/cost.md) has the costs of the whole, with the most expensive assumptions."
+            f"Costs: with the durations of this simulation and prices of {DATED}; as the limit, with the assumptions "
+            "of [docs/cost.md](../docs/cost.md), which has the costs of the whole stack."
         ),
     ]
 

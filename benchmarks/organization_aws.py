@@ -1,6 +1,6 @@
 """An AWS in memory: an organization whose accounts answer at once, in simulated time, and count their calls.
 
-Member accounts are told apart by the access key that AssumeRole returns for them. All stages of a region have the same
+The access key that AssumeRole returns contains the id of the member account. All stages of a region have the same
 settings until UpdateStage, so that the memory does not depend on the number of accounts.
 """
 
@@ -27,7 +27,7 @@ from testing.builders import ACCOUNT, REGION
 #: The most stack instances, and the most accounts of Organizations, in one answer.
 #: *Source:* CloudFormation and Organizations API references.
 _INSTANCES, _ACCOUNTS = 100, 20
-_REST_GATEWAY = "api-gateway", "apigatewayv2"
+_API_GATEWAY = "api-gateway", "apigatewayv2"
 
 
 class Made(NamedTuple):
@@ -45,7 +45,7 @@ class Made(NamedTuple):
 
     @property
     def is_of_api_gateway(self) -> bool:
-        return self.service in _REST_GATEWAY
+        return self.service in _API_GATEWAY
 
 
 class Size(NamedTuple):
@@ -122,7 +122,7 @@ class OrganizationAws:
         if made.service == "iam":
             return IAM_ANSWERS[made.operation].replace(ACCOUNT, made.account)
         request = json.loads(body or "{}")
-        if made.service == "logs" or made.service == "cloudwatch-logs":
+        if made.service == "cloudwatch-logs":
             return json.dumps(self._of_logs(made, request))
         return json.dumps(self._of_others(made, request))
 

@@ -210,7 +210,8 @@ def _notes(seconds: float) -> list[str]:
         ),
         (
             f"From change to compliance, SettleSeconds included, {ENFORCE.delay} s. The other accounts' changes are "
-            f"behind those of the busy account in the queue. The burst is {BURST} calls, and one more in each environment."
+            f"behind those of the busy account in the queue. The burst is {BURST} calls, and one more in each "
+            "environment."
         ),
         (
             "One second can have more calls than SweepRate, because a message makes its calls "

@@ -107,6 +107,12 @@ deploy: build ## Deploy to your AWS account; the first time it asks for the para
 	  $(WITH_TOOLS) $(SAM) deploy --guided --config-file $(ANSWERS) $(CAPABILITIES); \
 	fi
 
+# For example: make release BUCKET_PREFIX=acme-log-keeper REGIONS=eu-west-1,us-east-1 (YES=1: do not ask; ARGS=--help).
+RELEASE := $(if $(BUCKET_PREFIX),--bucket-prefix '$(BUCKET_PREFIX)') $(if $(REGIONS),--regions '$(REGIONS)') $(if $(YES),--yes)
+.PHONY: release
+release: build ## Upload the application to buckets of yours, with quick-create links (BUCKET_PREFIX=... REGIONS=...)
+	@$(WITH_TOOLS) PYTHONPATH=src $(PYTHON) -m tools.release $(RELEASE) $(ARGS) || [ $$? -eq 3 ]
+
 .PHONY: lock
 lock: .venv-uv/.installed ## Update the pinned requirements from their .in files
 	for name in src/requirements requirements/applications requirements/bench requirements/dev requirements/fuzz requirements/lint requirements/tools; do \

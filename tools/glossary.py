@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 SEARCHED = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "template.yaml", "forwarders.yaml"),
     *("pyproject.toml", "samconfig.toml", "docs", "events", "src", "sandbox", "preview", "tools", "verify", "fuzz"),
-    *("benchmarks", "testing", "tests"),
+    *("benchmarks", "testing", "tests", "examples"),
 )
 
 

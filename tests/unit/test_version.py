@@ -12,7 +12,15 @@ from tools.version import version
 
 PROGRAMS = (
     *("preview.__main__", "sandbox.__main__", "sandbox.demo", "tools.behaviour_page"),
-    *("tools.glossary", "tools.package", "tools.pictures", "tools.redrive", "tools.worlds", "verify.__main__"),
+    *(
+        "tools.glossary",
+        "tools.package",
+        "tools.pictures",
+        "tools.redrive",
+        "tools.release",
+        "tools.worlds",
+        "verify.__main__",
+    ),
 )
 
 

@@ -1,0 +1,193 @@
+"""A release: uploaded by the real command with the permissions that it lists, deployed from its quick-create link."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from sandbox import deployment
+from sandbox.assembly import Sandbox
+from testing.accounts import get_stage, make_rest_stage
+from testing.stacks import FURTHER_REGION, Deployed
+from testing.templates import FORWARDING_RULES
+from tools import release
+from tools.version import version
+
+PREFIX = "acme"
+REGIONS = ("us-east-1", FURTHER_REGION)
+FOLDER = f"log-keeper/{version()}"
+
+
+def listed_statements() -> list[dict[str, object]]:
+    """Return statements with the permissions that ``--help`` lists, on the resources that it names."""
+    section = release.parser().epilog.split("permissions:")[1].split("A bucket must")[0]  # type: ignore[union-attr]
+    everywhere, rest = section.split("on each bucket PREFIX-REGION")
+    buckets, objects = rest.split("on its objects, log-keeper/VERSION/*")
+    places = {everywhere: "*", buckets: f"arn:aws:s3:::{PREFIX}-*", objects: f"arn:aws:s3:::{PREFIX}-*/{FOLDER}/*"}
+    return [
+        {"Effect": "Allow", "Action": re.findall(r"\w+:\w+", text), "Resource": resource}
+        for text, resource in places.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Releaser:
+    """Runs the command as a user who has the listed permissions only. ``keys``: the variables with the user's keys."""
+
+    account: Sandbox
+    keys: dict[str, str]
+    output: Path
+
+    def run(self, *arguments: str, built: Path = release.BUILT) -> tuple[int, str]:
+        """Run the command. Return its exit code and what it printed."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        path = f"{deployment.TOOLS}{os.pathsep}{os.environ['PATH']}"
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "tools.release", "--bucket-prefix", PREFIX, "--regions", ",".join(REGIONS)),
+                *("--built", str(built), "--output", str(self.output), *arguments),
+            ],
+            cwd=deployment.ROOT,
+            env=environment | self.account.environment() | self.keys | {"PATH": path, "PYTHONPATH": "src"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return ended.returncode, ended.stdout
+
+
+@pytest.fixture(scope="module")
+def releaser(account: Sandbox, built: None, tmp_path_factory: pytest.TempPathFactory) -> Releaser:
+    for region in REGIONS:
+        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        account.client("s3", region).create_bucket(Bucket=f"{PREFIX}-{region}", **where)
+    iam = account.client("iam")
+    iam.create_user(UserName="releaser")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": listed_statements()})
+    iam.put_user_policy(UserName="releaser", PolicyName="listed", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="releaser")["AccessKey"]
+    keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    return Releaser(account, keys, tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="module")
+def printed(releaser: Releaser) -> str:
+    """Release, and return what was printed."""
+    since = len(releaser.account.calls)
+    code, printed = releaser.run("--yes")
+    assert code == 0, printed
+    made = [each.call for each in releaser.account.calls[since:]]
+    # Nothing is made public: no call changes who may read, and no object gets an ACL.
+    assert {call.operation for call in made if call.service == "s3"} <= {
+        *("HeadBucket", "HeadObject", "GetObject", "PutObject", "CreateMultipartUpload", "UploadPart"),
+        "CompleteMultipartUpload",
+    }
+    assert not [call for call in made if {"ACL", "GrantRead", "GrantFullControl"} & call.params.keys()]
+    return printed
+
+
+def links(printed: str) -> dict[str, str]:
+    return dict(re.findall(r"^(\S+) +(https://\S+)$", printed, re.MULTILINE))
+
+
+def test_links_are_printed_and_written(releaser: Releaser, printed: str) -> None:
+    assert list(links(printed)) == list(REGIONS)
+    page = (releaser.output / version() / "links.md").read_text()
+    assert all(link in page for link in links(printed).values())
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_checksums_are_those_of_the_objects(releaser: Releaser, printed: str, region: str) -> None:
+    s3, bucket = releaser.account.client("s3", region), f"{PREFIX}-{region}"
+    text = s3.get_object(Bucket=bucket, Key=f"{FOLDER}/SHA256SUMS")["Body"].read().decode()
+    assert text == (releaser.output / version() / region / "SHA256SUMS").read_text()
+    objects = {
+        each["Key"].removeprefix(f"{FOLDER}/"): s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read()
+        for each in s3.list_objects_v2(Bucket=bucket)["Contents"]
+    }
+    del objects["SHA256SUMS"]
+    expected = {name: hashlib.sha256(content).hexdigest() for name, content in objects.items()}
+    # A package, three templates of stack sets, and the template itself.
+    assert len(expected) >= 5
+    assert dict(reversed(line.split("  ")) for line in text.splitlines()) == expected
+
+
+def test_link_creates_a_stack_that_audits_also_a_further_region(releaser: Releaser, printed: str) -> None:
+    """CloudFormation reads the template, the packages and the stack set's template from the bucket."""
+    account = releaser.account
+    query = dict(parse_qsl(urlsplit(links(printed)["us-east-1"]).fragment.partition("?")[2]))
+    assert query.pop("param_Mode") == "Audit"
+    given = {"Mode": "Audit", "SettleSeconds": "0", "SweepRate": "10", "Regions": FURTHER_REGION}
+    cloudformation = account.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=query.pop("stackName"),
+        TemplateURL=query.pop("templateURL"),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    assert query == {}
+
+    def outputs() -> dict[str, str]:
+        stack = cloudformation.describe_stacks(StackName="log-keeper")["Stacks"][0]
+        assert stack["StackStatus"] in ("CREATE_IN_PROGRESS", "CREATE_COMPLETE"), stack
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    deployed = Deployed(account, account.wait_until(outputs, timeout=120))
+    assert deployed.outputs["Version"] == version()
+    api_id = make_rest_stage(account)
+    deployed.wait_until_logged("would be remediated", api_id)
+    assert "accessLogSettings" not in get_stage(account, api_id, "prod")
+    forwarding = account.client("events", FURTHER_REGION).list_rules(NamePrefix="log-keeper-")["Rules"]
+    assert len(forwarding) == len(FORWARDING_RULES)
+
+
+def test_second_run_changes_nothing(releaser: Releaser, printed: str) -> None:
+    folder = releaser.output / version()
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    code, again = releaser.run("--yes")
+    assert (code, links(again)) == (0, links(printed))
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_released_version_is_replaced_only_on_request(releaser: Releaser, printed: str, tmp_path: Path) -> None:
+    """The other application is this one with another description: sam uploads no package again."""
+    s3 = releaser.account.client("s3")
+
+    def content() -> str:
+        return str(s3.get_object(Bucket=f"{PREFIX}-us-east-1", Key=f"{FOLDER}/template.yaml")["Body"].read().decode())
+
+    before = content()
+    for path in release.BUILT.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    template = tmp_path / "template.yaml"
+    text = template.read_text().replace("../../", f"{deployment.ROOT}/")
+    changed = text.replace("keeps every API Gateway stage", "keeps each API Gateway stage")
+    template.unlink()
+    template.write_text(changed)
+    code, refused = releaser.run("--yes", built=tmp_path)
+    assert code == 1
+    assert f"version {version()} is in s3://acme-us-east-1/{FOLDER}/ already" in refused
+    assert content() == before
+    code, replaced = releaser.run("--yes", "--replace", built=tmp_path)
+    assert code == 0, replaced
+    assert content() != before
+    assert releaser.run("--yes", "--replace")[0] == 0
+    assert content() == before
+
+
+def test_nothing_is_uploaded_without_an_answer(releaser: Releaser) -> None:
+    code, text = releaser.run()
+    assert code == 1
+    assert "--yes (make release YES=1) uploads without asking" in text
+    assert f"s3://acme-us-east-1/{FOLDER}/" in text

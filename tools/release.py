@@ -198,7 +198,10 @@ def _is_agreed(out: Console) -> bool:
     """Ask whether to upload. Raises ToolError if nobody can answer."""
     if not sys.stdin.isatty():
         raise ToolError("nobody can answer here: --yes (make release YES=1) uploads without asking.")
-    return out.input("Upload? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return out.input("Upload? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # the input was closed instead of an answer
+        return False
 
 
 def _upload(out: Console, release: Release, clients: dict[Target, S3Client]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
+from rich.console import Console
 
 from tools import release, release_bucket
 from tools.aws_session import ToolError
@@ -146,6 +148,21 @@ def test_wrong_usage_is_explained(arguments: list[str], capsys: pytest.CaptureFi
         release.main(arguments)
     assert ended.value.code == release.WRONG_USAGE
     assert "usage: python -m tools.release" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """What somebody types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "agreed"), [("y\n", True), ("Yes\n", True), ("\n", False), ("n\n", False), ("", False)]
+)
+def test_only_yes_agrees(typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    assert release._is_agreed(Console(file=io.StringIO())) is agreed
 
 
 def test_missing_sam_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ COLUMNS = {
     "why": "Required changes, and why",
     "protocol": "Protocol",
     "region": "Region",
-    "owner": "Stack",
+    "owner": "Owner",
 }
 
 _FOLDER = Path(__file__).parent
@@ -182,7 +182,7 @@ def stage_row(
     attributes: str = "",
 ) -> str:
     """Return the row of a stage. ``further``: other cells, by column. ``attributes``: further ones of the row."""
-    stage, outcome = preview.stage, preview.outcome
+    stage, outcome, owner = preview.stage, preview.outcome, preview.evaluation.owner
     said = points(preview, policy)
     name, api_id, region = text(preview.name), text(stage.ref.api_id), text(stage.ref.region)
     cells = {
@@ -193,7 +193,7 @@ def stage_row(
         f"{f'<ul>{"".join(map(_point, said))}</ul>' if said else '<span class="quiet">none</span>'}</td>",
         "protocol": f"<td{label('Protocol')}>{stage.protocol}</td>",
         "region": f"<td{label('Region')}>{region}</td>",
-        "owner": f"<td{label('Stack', 'words', empty=stage.owner is None)}>{text(stage.owner or '')}</td>",
+        "owner": f"<td{label('Owner', 'words', empty=owner is None)}>{text(owner or '')}</td>",
         **(further or {}),
     }
     row = "".join(cells[key] for key in columns)

@@ -190,6 +190,9 @@ def _add_policy(group: argparse._ArgumentGroup) -> None:
         "--exempt-tag-key", default="", metavar="KEY", help="never change stages with this tag; default: no such tag"
     )
     group.add_argument(
+        "--owner-tag-key", default="", metavar="KEY", help="tag that names a stage's owner; default: its stack"
+    )
+    group.add_argument(
         "--access-log-retention-days",
         type=_days,
         default=365,
@@ -226,4 +229,5 @@ def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
         allows_data_trace=arguments.allow_data_trace,
         wants_detailed_metrics=arguments.detailed_metrics,
         exempt_tag_key=arguments.exempt_tag_key or None,
+        owner_tag_key=arguments.owner_tag_key or None,
     )

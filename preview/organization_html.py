@@ -19,7 +19,7 @@ _COLUMNS = {
     "unit": "Unit",
     "region": "Region",
     "protocol": "Protocol",
-    "owner": "Stack",
+    "owner": "Owner",
 }
 
 

@@ -26,6 +26,8 @@ COLUMNS = (
     "owner",
     "isOptedIn",
     "infoUntil",
+    "exemptUntil",
+    "exemptReason",
     "changes",
     "reasons",
     "findings",
@@ -99,6 +101,7 @@ def stage_to_dict(preview: StagePreview, policy: Policy) -> dict[str, Any]:
         "outcome": found["outcome"],
         "isOptedIn": preview.is_opted_in,
         "infoUntil": found["infoUntil"],
+        "exemption": found["exemption"],
         "changes": found["changes"],
         "logGroups": [
             {"name": group.name, "step": change, "retentionDays": group.retention}
@@ -128,7 +131,10 @@ def to_csv(preview: Preview) -> str:
 def stage_to_row(stage: StagePreview, policy: Policy) -> dict[str, Any]:
     """Return the stage with the texts of its CSV row, by column."""
     fields = stage_to_dict(stage, policy)
+    exemption = fields["exemption"] or {}
     return fields | {
+        "exemptUntil": exemption.get("until"),
+        "exemptReason": exemption.get("reason"),
         "isOptedIn": "yes" if stage.is_opted_in else "no",
         "changes": "; ".join(step["what"] for step in fields["description"]),
         "reasons": "; ".join(dict.fromkeys(step["why"] for step in fields["description"])),

@@ -138,11 +138,11 @@ def _stages(title: str, stages: Iterable[StagePreview], policy: Policy) -> Table
     for number, stage in enumerate(stages):
         if number:
             table.add_row()
-        ref, owner = stage.stage.ref, stage.stage.owner
+        ref, owner = stage.stage.ref, stage.evaluation.owner
         name = Text(stage.name, style="bold").append(f"\n{stage.outcome}", style=APPEARANCES[stage.outcome].colour)
         name.append(f"\n{stage.stage.protocol} {ref.api_id}", style="not bold dim")
         if owner is not None:
-            name.append(f"\nstack {printable(owner)}", style="not bold dim")
+            name.append(f"\nowner {printable(owner)}", style="not bold dim")
         table.add_row(name, _reasons(stage, policy))
     return table
 

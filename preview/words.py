@@ -64,6 +64,7 @@ def policy_parameters(policy: Policy) -> dict[str, str]:
         "AccessLogFormat": policy.access_log_format,
         "DetailedMetrics": "Yes" if policy.wants_detailed_metrics else "No",
         "ExemptTagKey": policy.exempt_tag_key or "",
+        "OwnerTagKey": policy.owner_tag_key or "",
         "AccessLogRetentionDays": str(policy.access_log_retention),
         "ExecutionLogRetentionDays": str(policy.execution_log_retention),
     }
@@ -109,12 +110,19 @@ def points(stage: StagePreview, policy: Policy) -> list[Step]:
     said = steps(stage, policy)
     if stage.outcome is Outcome.EXEMPT:
         would = "; without this tag, Log Keeper would:" if said else ""
-        said.insert(0, Step(f"exempt, because it has the tag {policy.exempt_tag_key}{would}", ""))
+        said.insert(0, Step(f"exempt{_exemption(stage)}, because it has the tag {policy.exempt_tag_key}{would}", ""))
     if stage.is_opted_in:
         until = stage.evaluation.plan.opt_in.until
         end = "" if until is None else f" until {until:%Y-%m-%d %H:%M %Z}"
         said.append(Step(f"opted in to INFO by its tag {policy.info_tag_key}{end}", ""))
     return said + [Step(finding_in_words(finding), "") for finding in stage.findings]
+
+
+def _exemption(stage: StagePreview) -> str:
+    """Return until when the stage is exempt, and the reason that its tag gives."""
+    exemption = stage.evaluation.plan.exemption
+    until = "" if exemption.until is None else f" until {exemption.until:%Y-%m-%d %H:%M %Z}"
+    return until + ("" if exemption.reason is None else f" ({printable(exemption.reason)})")
 
 
 def finding_in_words(finding: Finding) -> str:

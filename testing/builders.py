@@ -73,6 +73,7 @@ ENVIRONMENT = {
     "DETAILED_METRICS": "No",
     "MODE": "Enforce",
     "EXEMPT_TAG_KEY": "",
+    "OWNER_TAG_KEY": "",
     "SCHEDULE_GROUP": DEPLOYMENT.schedules.group,
     "SCHEDULE_ROLE_ARN": DEPLOYMENT.schedules.role_arn,
     "FORWARDS": "true",

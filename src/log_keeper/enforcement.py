@@ -79,7 +79,7 @@ class Enforcer:
             if not remediation.has_changed:
                 raise
             remediation.failures.append(Failure("the work on the stage ended", error))
-            result = Result.interrupted(hint.ref, remediation.stage, remediation.done())
+            result = Result.interrupted(hint.ref, remediation.stage, self._owner(remediation), remediation.done())
         return result, remediation.role
 
     def stages_of(self, region: str, api_id: str) -> list[StageRef]:
@@ -99,7 +99,7 @@ class Enforcer:
             try:
                 reading, role_error = self._read(hint.ref, remediation)
                 if reading is None:
-                    return Result.deleted(hint.ref, remediation.stage, remediation.done())
+                    return Result.deleted(hint.ref, remediation.stage, self._owner(remediation), remediation.done())
                 one = _Try(hint, reading, remediation, role_error, is_last=not pauses)
                 return self._remediate(one)
             except ClientError as error:
@@ -123,6 +123,9 @@ class Enforcer:
         if role_error is not None or (role is not None and role.status is RoleStatus.REPAIRED):
             reading = self._reader.read(ref)  # a repair takes a while
         return reading, role_error
+
+    def _owner(self, remediation: Remediation) -> str | None:
+        return None if remediation.stage is None else self._policy.owner_of(remediation.stage)
 
     def _remediate(self, one: _Try) -> Result:
         remediation = one.remediation
@@ -172,7 +175,9 @@ class Enforcer:
 
         Raises the error if the stage must not be changed.
         """
-        evaluation = Evaluation(one.stage, plan(one.stage, self._policy, self._clock()), {}, ())
+        evaluation = Evaluation(
+            one.stage, plan(one.stage, self._policy, self._clock()), {}, (), owner=self._owner(one.remediation)
+        )
         if evaluation.plan.is_exempt or self._deployment.is_audit:
             raise error
         failure = Failure("what the logs of the stage depend on could not be read", error)

@@ -152,6 +152,7 @@ def _policy(variables: _Variables) -> Policy:
         allows_data_trace=variables.choice("ALLOW_DATA_TRACE", "Yes", "No") == "Yes",
         wants_detailed_metrics=variables.choice("DETAILED_METRICS", "Yes", "No") == "Yes",
         exempt_tag_key=variables.optional("EXEMPT_TAG_KEY"),
+        owner_tag_key=variables.optional("OWNER_TAG_KEY"),
     )
 
 

@@ -166,11 +166,6 @@ class Stage:
         """
         return self.protocol is not Protocol.HTTP
 
-    @property
-    def owner(self) -> str | None:
-        """Return the CloudFormation stack that created the stage and can revert changes; None if none did."""
-        return self.tags.get("aws:cloudformation:stack-name")
-
 
 #: Stands for ``$default``: a log group name cannot contain ``$``, a destination cannot contain ``#``, and no other
 #: stage name contains a dot.

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
 from sandbox.services.lambda_.event_sources import EventSources
-from testing.accounts import make_rest_stage, make_role, patch_stage, set_log_role
+from testing.accounts import make_rest_stage, make_role, patch_stage, set_log_role, tag_rest_stage
 from testing.stacks import Deployed
 
 
@@ -27,10 +28,45 @@ def clock() -> MovableClock:
 def stack(built: None, clock: MovableClock) -> Iterator[Deployed]:
     with Sandbox(iam_propagation_seconds=0, has_trail=False, clock=clock) as sandbox:
         set_log_role(sandbox, make_role(sandbox))  # to make one takes ten seconds
-        parameters = {"SettleSeconds": "0", "AlarmEmail": "ops@example.com", "CreateTrail": "Yes"}
+        parameters = {
+            "SettleSeconds": "0",
+            "AlarmEmail": "ops@example.com",
+            "AlarmTopicArn": own_topic(sandbox),
+            "OwnerTagKey": "team",
+            "CreateTrail": "Yes",
+        }
         deployed = Deployed(sandbox, deployment.deploy(sandbox, parameters))
         deployed.pass_second_sweep()
         yield deployed
+
+
+def own_topic(sandbox: Sandbox) -> str:
+    """Create a topic with the policy of the documentation, and a queue that receives its messages. Return its ARN."""
+    sns, sqs = sandbox.client("sns"), sandbox.client("sqs")
+    arn: str = sns.create_topic(Name="platform")["TopicArn"]
+    policy = documented_policy().replace("TOPIC_ARN", arn).replace("ACCOUNT_ID", sandbox.account_id)
+    sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
+    queue_arn = f"arn:aws:sqs:us-east-1:{sandbox.account_id}:platform"
+    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+                 "Resource": queue_arn}  # fmt: skip
+    sqs.create_queue(QueueName="platform", Attributes={"Policy": json.dumps({"Statement": [statement]})})
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
+    return arn
+
+
+def documented_policy() -> str:
+    page = (Path(__file__).parent.parent.parent / "docs" / "operations.md").read_text()
+    section = page.partition("## Alarms and findings to a topic of your own")[2]
+    return section.partition("```json\n")[2].partition("```")[0]
+
+
+def received(sandbox: Sandbox) -> list[str]:
+    """Return the messages of the owner's topic so far."""
+    sqs, bodies = sandbox.client("sqs"), []
+    url = sqs.get_queue_url(QueueName="platform")["QueueUrl"]
+    while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        bodies += [message["Body"] for message in found]
+    return bodies
 
 
 def state(stack: Deployed, alarm: str) -> str:
@@ -49,6 +85,23 @@ def test_trail_that_was_asked_for_logs_what_is_needed(stack: Deployed) -> None:
     """A stage is remediated because of its records."""
     assert has_trail(stack.sandbox.client("cloudtrail"))
     stack.wait_until_compliant(make_rest_stage(stack.sandbox))
+
+
+def test_owners_topic_receives_findings_with_the_owner_that_the_tag_names(stack: Deployed) -> None:
+    sandbox = stack.sandbox
+    api_id = make_rest_stage(sandbox)
+    tags = {"team": "payments", "execution-logs": "INFO", "execution-logs-until": "soon"}
+    tag_rest_stage(sandbox, api_id, tags)
+    bodies: list[str] = []
+
+    def has_arrived() -> bool:
+        bodies.extend(received(sandbox))
+        return any(api_id in body for body in bodies)
+
+    sandbox.wait_until(has_arrived)
+    event = json.loads(next(body for body in bodies if api_id in body))
+    assert event["detail-type"] == "Stage Logging Finding"
+    assert (event["detail"]["owner"], event["detail"]["detail"]) == ("payments", "execution-logs-until")
 
 
 def ours(stack: Deployed, since: int) -> Counter[str]:
@@ -76,6 +129,8 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
     # More than five times, the first time included; an hour of the metric's may begin in between.
     assert rang_at is not None
     assert 5 <= rang_at <= 12
+
+    assert any("DriftLoopAlarm" in body for body in received(stack.sandbox))
 
     # 60 changes, and the other's stage.
     made, log = ours(stack, calls), list((Counter(stack.log()) - older).elements())
@@ -164,7 +219,7 @@ def test_sweep_that_is_overdue_rings(stack: Deployed, clock: MovableClock) -> No
 def test_alarm_reaches_the_topic(stack: Deployed) -> None:
     """Which is encrypted with a key that CloudWatch may use."""
     alarms = stack.sandbox.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    assert all(len(alarm["AlarmActions"]) == 1 for alarm in alarms)
+    assert all(len(alarm["AlarmActions"]) == 2 for alarm in alarms)
     history = stack.sandbox.client("cloudwatch").describe_alarm_history(HistoryItemType="Action")["AlarmHistoryItems"]
     assert any("StageDeadLetterAlarm" in item["AlarmName"] for item in history)
     assert not any("Failed" in item["HistorySummary"] for item in history)

@@ -69,15 +69,17 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
 
 
 def test_options_become_the_policy() -> None:
-    options = "--info-tag-key=k --allow-data-trace --access-log-format=CLF --detailed-metrics --exempt-tag-key=e"
+    options = "--info-tag-key=k --allow-data-trace --access-log-format=CLF --detailed-metrics"
     retentions = ["--access-log-retention-days=7", "--execution-log-retention-days=3"]
-    arguments = command.parser().parse_args([*options.split(), *retentions])
+    tags = ["--exempt-tag-key=e", "--owner-tag-key=o"]
+    arguments = command.parser().parse_args([*options.split(), *tags, *retentions])
     assert policy_parameters(command.policy_of(arguments, "aws")) == {
         "InfoTagKey": "k",
         "AllowDataTrace": "Yes",
         "AccessLogFormat": "CLF",
         "DetailedMetrics": "Yes",
         "ExemptTagKey": "e",
+        "OwnerTagKey": "o",
         "AccessLogRetentionDays": "7",
         "ExecutionLogRetentionDays": "3",
     }
@@ -274,6 +276,7 @@ def test_json_has_these_members(sandbox: Sandbox, preview: Preview) -> None:
         "outcome",
         "isOptedIn",
         "infoUntil",
+        "exemption",
         "changes",
         "logGroups",
         "description",

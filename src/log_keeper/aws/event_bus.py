@@ -46,7 +46,7 @@ def put_events(new_client: Callable[[], EventBridgeClient], account: Account, re
 def _entries(account: Account, result: Result, cause: Cause) -> list[PutEventsRequestEntryTypeDef]:
     found = result.to_dict()
     stage = {"accountId": account.account_id, **account.known(), **found["stage"]}
-    about = {"stage": stage, "owner": stage.pop("owner"), "cause": cause.to_dict()}
+    about = {"stage": stage, "owner": stage.pop("owner"), "exemption": found["exemption"], "cause": cause.to_dict()}
     entries = [_entry(FINDING, about | finding) for finding in found["findings"]]
     if result.has_changed:
         changed = {"changes": found["changes"], "logGroups": found["logGroups"]}

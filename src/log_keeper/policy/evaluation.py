@@ -12,6 +12,7 @@ from log_keeper.policy.findings import (
     Problem,
     delivery_findings,
     execution_log_findings,
+    exemption_findings,
     log_group_findings,
     opt_in_findings,
 )
@@ -61,6 +62,7 @@ class Evaluation:
     finding says why.
     ``delivery``: of an HTTP API's access logs, to their log group; None if there is none, or if it must not be changed
     before the log group exists.
+    ``owner``: of the stage, as the policy finds it.
     """
 
     stage: Stage
@@ -69,6 +71,7 @@ class Evaluation:
     findings: tuple[Finding, ...]
     is_silenced: bool = False
     delivery: DeliveryFacts | None = None
+    owner: str | None = None
 
     @property
     def required_log_groups(self) -> dict[LogGroup, LogGroupStep]:
@@ -118,11 +121,13 @@ def evaluate(stage: Stage, policy: Policy, facts: Facts, now: datetime) -> Evalu
         *log_group_findings(steps),
         *denied_delivery,
         *opt_in_findings(planned.opt_in),
+        *exemption_findings(planned.exemption),
         *_role_findings(facts.log_role, denied, stage.ref.region),
         *execution_log_findings(deliveries, lost),
     ]
     is_silenced = bool(denied) or bool(denied_delivery) or (bool(deliveries) and len(lost) == len(deliveries))
-    return Evaluation(stage, planned, steps, tuple(findings), is_silenced=is_silenced, delivery=delivery)
+    owner = policy.owner_of(stage)
+    return Evaluation(stage, planned, steps, tuple(findings), is_silenced=is_silenced, delivery=delivery, owner=owner)
 
 
 def _required_groups(stage: Stage, policy: Policy, facts: Facts, unwritten: Set[str]) -> list[LogGroup]:

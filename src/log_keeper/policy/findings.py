@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from log_keeper.events.hints import StageNamed
 from log_keeper.policy.execution_logs import Delivery
+from log_keeper.policy.exemption import Exemption
 from log_keeper.policy.log_delivery import DeliveryFacts, DeliveryPermission
 from log_keeper.policy.log_groups import LogGroup, LogGroupStep
 from log_keeper.policy.opt_in import OptIn
@@ -19,6 +20,7 @@ class Problem(StrEnum):
     MANAGED_STAGE = "API Gateway refuses changes to the managed stage of a quick-created API"
     STALE_ROUTE = "settings of a route that does not exist: API Gateway refuses changes to the settings of all routes"
     ROUTE_SETTINGS_LOST = "API Gateway dropped settings of a route, and they could not be restored"
+    EXEMPTION_ENDS = "the exemption of the stage ends within seven days: it is changed after that"
     UNREADABLE_TAG = "the value of a tag is not an ISO 8601 date or time, and counts as past"
     FIREHOSE_MISSING = "the Firehose stream that receives access logs does not exist: access logs are lost"
     NO_RETENTION = "a log group has no retention; a retention would delete old lines now"
@@ -78,6 +80,15 @@ def delivery_findings(delivery: DeliveryFacts | None) -> list[Finding]:
 def opt_in_findings(opt_in: OptIn) -> list[Finding]:
     """Return the finding about the tag that ends the opt-in, if it cannot be read."""
     return [] if opt_in.unreadable_tag is None else [Finding(Problem.UNREADABLE_TAG, opt_in.unreadable_tag)]
+
+
+def exemption_findings(exemption: Exemption) -> list[Finding]:
+    """Return the finding about an exemption that ends soon, or whose end cannot be read."""
+    if exemption.unreadable_tag is not None:
+        return [Finding(Problem.UNREADABLE_TAG, exemption.unreadable_tag)]
+    if exemption.ends_soon and exemption.until is not None:
+        return [Finding(Problem.EXEMPTION_ENDS, exemption.until.isoformat())]
+    return []
 
 
 def execution_log_findings(deliveries: Iterable[Delivery], lost: Container[Delivery]) -> list[Finding]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
+from log_keeper.policy.dates import read_end
 from log_keeper.policy.policy import Policy
 from log_keeper.stages import LoggingLevel
-
-#: A date, perhaps with a time. ISO 8601 also has weeks (2026-W52) and days of the year, which nobody writes on purpose.
-_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}(?P<time>[T ].+)?")
 
 
 class OptIn(NamedTuple):
@@ -34,26 +31,7 @@ def read_opt_in(tags: Mapping[str, str], policy: Policy, now: datetime) -> OptIn
     if policy.until_tag_key not in tags:
         return OptIn(LoggingLevel.INFO)
     try:
-        until = _end(tags[policy.until_tag_key].strip())
+        until = read_end(tags[policy.until_tag_key])
     except ValueError:
         return OptIn(LoggingLevel.ERROR, unreadable_tag=policy.until_tag_key)
     return OptIn(LoggingLevel.INFO, until) if now < until else OptIn(LoggingLevel.ERROR)
-
-
-def _end(text: str) -> datetime:
-    """Return the moment that an ISO 8601 date or time names; for a date, the end of that day. The default is UTC.
-
-    A fraction of a second is rounded up, because EventBridge Scheduler takes whole seconds only.
-
-    Raises ValueError.
-    """
-    if not (match := _DATE.fullmatch(text)):
-        raise ValueError(f"{text!r} is not an ISO 8601 date")
-    try:
-        if match["time"] is None:
-            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
-        moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        return moment.replace(microsecond=0) + timedelta(seconds=1 if moment.microsecond else 0)
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is after the year 9999") from error

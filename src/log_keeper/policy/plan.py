@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from log_keeper.policy.exemption import Exemption, read_exemption
 from log_keeper.policy.opt_in import OptIn, read_opt_in
 from log_keeper.policy.policy import Policy
 from log_keeper.stages import LoggingLevel, MethodSettings, Stage, access_log_group, log_group_arn
@@ -58,7 +59,12 @@ class Plan:
 
     changes: tuple[Change, ...]
     opt_in: OptIn
-    is_exempt: bool
+    exemption: Exemption
+
+    @property
+    def is_exempt(self) -> bool:
+        """Return whether the tags of the stage say that it is not changed."""
+        return self.exemption.is_valid
 
     @property
     def is_compliant(self) -> bool:
@@ -98,7 +104,7 @@ def plan(stage: Stage, policy: Policy, now: datetime) -> Plan:
             for override, now_set in settings.items()
             if not now_set.detailed_metrics and (override is None or stage.methods_decide_on_metrics)
         ]
-    return Plan(tuple(changes), opt_in, is_exempt=policy.exempt_tag_key in stage.tags)
+    return Plan(tuple(changes), opt_in, read_exemption(stage.tags, policy, now))
 
 
 def at_error(plan: Plan) -> Plan:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
-from log_keeper.stages import Protocol
+from log_keeper.stages import Protocol, Stage
+
+_STACK_TAG = "aws:cloudformation:stack-name"
 
 
 class Policy(NamedTuple):
@@ -20,6 +22,7 @@ class Policy(NamedTuple):
     ``allows_data_trace``: whether a tag can keep request and response bodies in the execution logs.
     ``wants_detailed_metrics``: whether detailed metrics are switched on; otherwise each stage keeps its setting.
     ``exempt_tag_key``: stages with a tag of this key are not changed; None: no stage is exempt.
+    ``owner_tag_key``: the tag that names a stage's owner; None: the CloudFormation stack that created it.
     """
 
     partition: str
@@ -31,6 +34,7 @@ class Policy(NamedTuple):
     allows_data_trace: bool = False
     wants_detailed_metrics: bool = False
     exempt_tag_key: str | None = None
+    owner_tag_key: str | None = None
 
     @property
     def until_tag_key(self) -> str:
@@ -41,6 +45,21 @@ class Policy(NamedTuple):
     def data_trace_tag_key(self) -> str:
         """Return the key of the tag that keeps request and response bodies in the logs of an opted-in stage."""
         return f"{self.info_tag_key}-data-trace"
+
+    @property
+    def exempt_until_tag_key(self) -> str:
+        """Return the key of the tag that says when an exemption ends."""
+        return f"{self.exempt_tag_key}-until"
+
+    @property
+    def exempt_reason_tag_key(self) -> str:
+        """Return the key of the tag that gives the reason of an exemption."""
+        return f"{self.exempt_tag_key}-reason"
+
+    def owner_of(self, stage: Stage) -> str | None:
+        """Return the owner that the stage's tag names, or else the CloudFormation stack that created the stage."""
+        named = "" if self.owner_tag_key is None else stage.tags.get(self.owner_tag_key, "").strip()
+        return named or stage.tags.get(_STACK_TAG)
 
     @property
     def access_log_formats(self) -> Mapping[Protocol, str]:

@@ -82,7 +82,8 @@ class Result:
     """The result of the work on one stage. Make one by ``evaluated``, ``remediated``, ``interrupted`` or ``deleted``.
 
     ``changes``, ``log_groups`` (by name): made or only planned, as the outcome says.
-    ``owner``: the CloudFormation stack that created the stage. ``info_until``: when its opt-in to INFO ends.
+    ``owner``: as the policy finds it. ``info_until``: when the stage's opt-in to INFO ends.
+    ``exemption``: until when and why the stage is not changed; None if it is not exempt.
     ``errors``: why required changes could not be made; the caller raises them, so that the message is tried again.
     """
 
@@ -95,6 +96,7 @@ class Result:
     findings: tuple[Finding, ...] = ()
     info_until: datetime | None = None
     errors: tuple[Exception, ...] = ()
+    exemption: Mapping[str, str | None] | None = None
 
     @classmethod
     def evaluated(
@@ -106,12 +108,13 @@ class Result:
             stage.ref,
             outcome_of(evaluation),
             stage.protocol,
-            stage.owner,
+            evaluation.owner,
             evaluation.plan.changes,
             _by_name(evaluation.log_groups),
             evaluation.findings if findings is None else findings,
             evaluation.plan.opt_in.until,
             errors,
+            evaluation.plan.exemption.to_dict(),
         )
 
     @classmethod
@@ -123,7 +126,7 @@ class Result:
             stage.ref,
             outcome_of(evaluation, done),
             stage.protocol,
-            stage.owner,
+            evaluation.owner,
             done.changes,
             _by_name(left) | dict(done.log_groups),
             findings + done.findings,
@@ -132,19 +135,23 @@ class Result:
         )
 
     @classmethod
-    def interrupted(cls, ref: StageRef, stage: Stage | None, done: Done) -> Result:
+    def interrupted(cls, ref: StageRef, stage: Stage | None, owner: str | None, done: Done) -> Result:
         """Return the result of a stage when an error ended the work on it. ``stage``: as it was read last."""
-        return cls._without_evaluation(ref, _unfinished(done), stage, done)
+        return cls._without_evaluation(ref, _unfinished(done), stage, owner, done)
 
     @classmethod
-    def deleted(cls, ref: StageRef, stage: Stage | None = None, done: Done | None = None) -> Result:
+    def deleted(
+        cls, ref: StageRef, stage: Stage | None = None, owner: str | None = None, done: Done | None = None
+    ) -> Result:
         """Return the result of a stage that does not exist. ``stage``: as it was read before, if it was."""
         changed = Done() if done is None else Done(done.changes, done.log_groups)
-        return cls._without_evaluation(ref, Outcome.DELETED, stage, changed)
+        return cls._without_evaluation(ref, Outcome.DELETED, stage, owner, changed)
 
     @classmethod
-    def _without_evaluation(cls, ref: StageRef, outcome: Outcome, stage: Stage | None, done: Done) -> Result:
-        protocol, owner = (None, None) if stage is None else (stage.protocol, stage.owner)
+    def _without_evaluation(
+        cls, ref: StageRef, outcome: Outcome, stage: Stage | None, owner: str | None, done: Done
+    ) -> Result:
+        protocol = None if stage is None else stage.protocol
         groups = dict(done.log_groups)
         return cls(ref, outcome, protocol, owner, done.changes, groups, done.findings, errors=done.errors)
 
@@ -171,6 +178,7 @@ class Result:
             "logGroups": self.log_groups,
             "findings": [finding.to_dict() for finding in self.findings],
             "infoUntil": None if self.info_until is None else self.info_until.isoformat(),
+            "exemption": self.exemption,
         }
 
 

@@ -1,25 +1,23 @@
 """The parts of the preview's HTML pages, of one account or of an organization. Pure.
 
-A page is one file and loads nothing from the network. JavaScript only filters and sorts the stages; without it the
-page shows everything. The page's content security policy allows only ``page.css`` and ``page.js``, by their hashes.
+JavaScript only filters and sorts the stages; without it the page shows everything.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from html import escape
 from pathlib import Path
 
 from log_keeper.policy.findings import Finding
 from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
 from log_keeper.stages import Protocol
+from preview import html_page
+from preview.html_page import text
 from preview.model import Count, StagePreview
 from preview.outcomes import APPEARANCES
-from preview.words import Step, finding_in_words, points, policy_parameters, printable
+from preview.words import Step, finding_in_words, points, policy_parameters
 
 #: The columns of the table of stages.
 COLUMNS = {
@@ -39,19 +37,7 @@ _SCRIPT = (_FOLDER / "page.js").read_text(encoding="utf-8")
 def page_begin(title: str, when: datetime, what: str) -> str:
     """Return the page up to its first section. ``title``: escaped. ``what``: the source of the data, escaped."""
     at = f"{when:%Y-%m-%d %H:%M} UTC"
-    content_policy = f"default-src 'none'; style-src '{_hash(_STYLE)}'; script-src '{_hash(_SCRIPT)}'; base-uri 'none'"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{escape(content_policy)}; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{title}, {at}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<header>
+    return f"""{html_page.begin(f"{title}, {at}", _STYLE, _SCRIPT)}<header>
 <h1>{title}</h1>
 <p class="quiet">Read on {at} in {what} by Log Keeper's preview. Nothing was changed.</p>
 </header>
@@ -64,19 +50,7 @@ def page_end(policy: Policy) -> str:
     return f"""<h2>Policy</h2>
 {_policy(policy)}
 </main>
-<script>{_SCRIPT}</script>
-</body>
-</html>
-"""
-
-
-def text(content: str) -> str:
-    """Return the text for use in an element or an attribute."""
-    return escape(printable(content), quote=True)
-
-
-def _hash(content: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+{html_page.end(_SCRIPT)}"""
 
 
 def summary(headline: str, counted: Count, *, is_complete: bool, is_compliant: bool) -> str:
@@ -166,7 +140,7 @@ def select(name: str, label: str, values: Iterable[str] | Mapping[str, str]) -> 
         options = "".join(f'<option value="{text(value)}">{text(shown)}</option>' for value, shown in values.items())
     else:
         options = "".join(f"<option>{text(value)}</option>" for value in values)
-    return f'<label>{label}<select name="{name}"><option value="">all</option>{options}</select></label>'
+    return html_page.select(name, label, options)
 
 
 def outcome_and_protocol(outcomes: Iterable[Outcome], used: Iterable[Protocol]) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from log_keeper.policy.results import Outcome
 from preview import html_parts as parts
-from preview.html_parts import text
+from preview.html_page import text
 from preview.members import Member, MemberPreview, Row, Totals, headline
 from preview.model import Count
 

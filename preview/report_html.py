@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from log_keeper.policy.results import Outcome
 from preview import html_parts as parts
-from preview.html_parts import text
+from preview.html_page import text
 from preview.model import Preview, RegionPreview, count, count_by_protocol
 from preview.words import headline, role_in_words, trail_in_words
 

@@ -29,6 +29,12 @@ demo: setup ## Show Log Keeper at work in a simulated AWS account (two minutes),
 preview: setup ## Show what Log Keeper would change in your AWS account, and change nothing (ARGS=--help)
 	@PYTHONPATH=src $(PYTHON) -m preview $(ARGS) || [ $$? -eq 3 ]
 
+# For example: make logs ARGS="--api shop --stage prod --errors --since 1h"
+# Exit code 3 (a limit ended the search early) is a result, and no failure of the target. It prints what else is wrong.
+.PHONY: logs
+logs: setup ## Show the requests to a stage of your AWS account with their log lines (ARGS=--help)
+	@PYTHONPATH=src $(PYTHON) -m logs $(ARGS) || [ $$? -eq 3 ]
+
 # For example: make verify ARGS="--profile sandbox --region eu-west-1"
 .PHONY: verify
 verify: setup ## Test in a real AWS account what AWS does in the points that nobody has recorded (ARGS=--help)

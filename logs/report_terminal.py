@@ -30,7 +30,7 @@ def progress() -> Iterator[ShowProgress | None]:
         yield None
         return
     console = Console(stderr=True)
-    with console.status("Looking for the stage") as status:
+    with console.status("Reading the stage") as status:
 
         def show(group: str, pages: int, size: int, lines: int) -> None:
             status.update(Text(f"{group}: {pages} pages, {size / 1e6:.1f} MB, {lines} lines"))

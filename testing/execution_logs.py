@@ -19,8 +19,13 @@ _FUNCTION = "https://lambda.eu-west-2.amazonaws.com/2015-03-31/functions/arn:aws
 TIMED_OUT_LINES = (
     (0, "Extended Request Id: Vwc2MGFUrPEFV_g="),
     (0, f"Verifying Usage Plan for request: {TIMED_OUT}. API Key:  API Stage: uwe3g5jm54/Prod"),
-    (3, "API Key  authorized because method 'GET /echo' does not require API Key. Request will not contribute to "
-        "throttle or quota limits"),
+    (
+        3,
+        (
+            "API Key  authorized because method 'GET /echo' does not require API Key. Request will not contribute to "
+            "throttle or quota limits"
+        ),
+    ),
     (3, "Usage Plan check succeeded for API Key  and API Stage uwe3g5jm54/Prod"),
     (4, f"Starting execution for request: {TIMED_OUT}"),
     (4, "HTTP Method: GET, Resource Path: /echo"),
@@ -31,20 +36,30 @@ TIMED_OUT_LINES = (
     (4, f"Endpoint request URI: {_FUNCTION}:log-test-1-EchoFunction-175HKORAF18IO/invocations"),
     (4, f"Sending request to {_FUNCTION}:log-test-1-EchoFunction-175HKORAF18IO/invocations"),
     (11033, "Received response. Integration latency: 11029 ms"),
-    (11033, "Lambda execution failed with status 200 due to customer function error: 2019-02-27T11:31:11.456Z "
+    (
+        11033,
+        (
+            "Lambda execution failed with status 200 due to customer function error: 2019-02-27T11:31:11.456Z "
             "71952965-d5cc-4974-ae08-6e2138b2275c Task timed out after 10.00 seconds. Lambda request id: "
-            "71952965-d5cc-4974-ae08-6e2138b2275c"),
+            "71952965-d5cc-4974-ae08-6e2138b2275c"
+        ),
+    ),
     (11033, "Method completed with status: 502"),
     (11033, "AWS Integration Endpoint RequestId : 71952965-d5cc-4974-ae08-6e2138b2275c"),
     (11033, "X-ray Tracing ID : 1-5c7674f4-a3491d0a9c8012c191821b83"),
-)  # fmt: skip
+)
 THROTTLED_LINES = (
     (0, "Extended Request Id: Vts2FFmArPEFh8g="),
     (0, f"Verifying Usage Plan for request: {THROTTLED}. API Key:  API Stage: uwe3g5jm54/Prod"),
-    (1, "Key throttle limit exceeded for RestApi uwe3g5jm54, Stage Prod, Resource k0w8mc, HttpMethod POST. "
-        "Limit: 1.00 Burst: 1"),
+    (
+        1,
+        (
+            "Key throttle limit exceeded for RestApi uwe3g5jm54, Stage Prod, Resource k0w8mc, HttpMethod POST. "
+            "Limit: 1.00 Burst: 1"
+        ),
+    ),
     (1, "Method completed with status: 429"),
-)  # fmt: skip
+)
 
 
 def execution_stream(number: int) -> str:

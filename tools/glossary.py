@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent
 #: What is searched by default: every folder and file in which people read sentences.
 SEARCHED = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "template.yaml", "forwarders.yaml"),
-    *("pyproject.toml", "samconfig.toml", "docs", "events", "src", "sandbox", "preview", "tools", "verify", "fuzz"),
-    *("benchmarks", "testing", "tests", "examples"),
+    *("pyproject.toml", "samconfig.toml", "docs", "events", "src", "sandbox", "logs", "preview", "tools", "verify"),
+    *("fuzz", "benchmarks", "testing", "tests", "examples"),
 )
 
 
@@ -174,7 +174,7 @@ def _has_user_strings(path: str) -> bool:
     """Tell whether users read strings of the module. The sandbox's strings are AWS's words; those of tests are data."""
     if path in ("sandbox/demo.py", "sandbox/demo_organization.py", "sandbox/demo_output.py", "sandbox/__main__.py"):
         return True
-    return path.split("/")[0] in ("src", "preview", "tools", "verify", "benchmarks")
+    return path.split("/")[0] in ("src", "logs", "preview", "tools", "verify", "benchmarks")
 
 
 def _comments(source: str) -> Iterator[Piece]:

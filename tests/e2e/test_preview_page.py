@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox.assembly import Sandbox
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage
+from testing.browser import CHROMEDRIVER, CHROMIUM, FLAGS, Browser, opened, started_browser
 from testing.organizations import MANAGEMENT, add_reader, new_member, new_organization
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-#: Headless, and quiet: nothing of it calls home.
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: the page is not opened")
 needs_driver = pytest.mark.skipif(CHROMEDRIVER is None, reason="chromedriver is not installed: nobody types")
@@ -130,62 +113,15 @@ def test_page_prints(page: Path, chromium: Callable[..., str], tmp_path: Path) -
     assert paper.read_bytes().startswith(b"%PDF")
 
 
-class Browser:
-    """A session of chromedriver, spoken to in W3C WebDriver's own words. *Source:* https://www.w3.org/TR/webdriver2/"""
-
-    def __init__(self, port: int, profile: Path) -> None:
-        self._address = f"http://127.0.0.1:{port}/session"
-        options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={profile}"]}
-        wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        session = self.call("POST", "", {"capabilities": {"alwaysMatch": wanted}})
-        self._address += f"/{session['sessionId']}"
-
-    def call(self, method: str, path: str, parameters: dict[str, Any] | None = None) -> Any:
-        body = None if method in ("GET", "DELETE") else json.dumps(parameters or {}).encode()
-        request = urllib.request.Request(
-            self._address + path, body, {"Content-Type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["value"]
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
-
-    def find(self, selector: str) -> str:
-        [element] = self.call("POST", "/element", {"using": "css selector", "value": selector}).values()
-        return f"/element/{element}"
-
-    def type(self, selector: str, text: str) -> None:
-        self.call("POST", f"{self.find(selector)}/value", {"text": text})
-
-    def click(self, selector: str) -> None:
-        self.call("POST", f"{self.find(selector)}/click")
-
-    def stages(self) -> list[str]:
-        """Those that somebody sees, in order."""
-        seen: list[str] = self.run(
-            "return [...document.querySelectorAll('#stages tbody tr')].filter(row => row.checkVisibility())"
-            ".map(row => row.querySelector('strong').textContent)"
-        )
-        return seen
-
-    def emulate(self, command: str, **parameters: Any) -> None:
-        self.call("POST", "/goog/cdp/execute", {"cmd": f"Emulation.{command}", "params": parameters})
-
-
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    assert CHROMEDRIVER is not None
-    # A group of its own, so that no browser outlives it.
-    with subprocess.Popen([CHROMEDRIVER, "--port=0"], stdout=subprocess.PIPE, text=True, start_new_session=True) as run:
-        assert run.stdout is not None
-        started = next(
-            found for line in run.stdout if (found := re.search(r"started successfully on port (\d+)", line))
-        )
-        browser = Browser(int(started[1]), tmp_path_factory.mktemp("profile"))
+    with started_browser(tmp_path_factory.mktemp("profile")) as browser:
         yield browser
-        browser.call("DELETE", "")
-        os.killpg(run.pid, signal.SIGTERM)
+
+
+def stages(browser: Browser) -> list[str]:
+    """Return the stages that somebody sees, in order."""
+    return browser.seen("#stages tbody tr", "strong")
 
 
 @pytest.fixture
@@ -193,44 +129,35 @@ def browser(driver: Browser, page: Path) -> Browser:
     return opened(driver, page)
 
 
-def opened(driver: Browser, page: Path) -> Browser:
-    """Open the page as if for the first time."""
-    driver.emulate("clearDeviceMetricsOverride")
-    driver.emulate("setEmulatedMedia", features=[])
-    driver.call("POST", "/url", {"url": "about:blank"})
-    driver.call("POST", "/url", {"url": page.as_uri()})
-    return driver
-
-
 @needs_driver
 def test_somebody_types_and_chooses(browser: Browser) -> None:
-    everything = browser.stages()
+    everything = stages(browser)
     assert len(everything) == 7
     browser.type("[name=q]", "CHAT websocket")
-    assert browser.stages() == ["chat/prod"]
+    assert stages(browser) == ["chat/prod"]
     browser.click("button[type=reset]")
     # The page filters when the form has been reset: in a timer of its own, which runs before one that is set later.
     browser.run("return new Promise(done => setTimeout(done))")
-    assert browser.stages() == everything
+    assert stages(browser) == everything
     browser.type("[name=outcome]", "exempt")
-    assert browser.stages() == ["shop/beta"]
+    assert stages(browser) == ["shop/beta"]
     browser.type("[name=protocol]", "HTTP")
-    assert browser.stages() == []
+    assert stages(browser) == []
     assert browser.run("return document.getElementById('none').checkVisibility()")
     assert browser.run("return new URLSearchParams(location.hash.slice(1)).get('protocol')") == "HTTP"
 
 
 @needs_driver
 def test_somebody_sorts(browser: Browser) -> None:
-    everything = browser.stages()
+    everything = stages(browser)
     head = "th[data-key=stage]"
     browser.click(f"{head} button")
-    assert browser.stages() == browser.run(
+    assert stages(browser) == browser.run(
         "return arguments[0].toSorted(new Intl.Collator(undefined, {numeric: true}).compare)", everything
     )
     assert browser.run(f"return document.querySelector('{head}').ariaSort") == "ascending"
     browser.click(f"{head} button")
-    assert browser.stages()[0] == "web/$default"
+    assert stages(browser)[0] == "web/$default"
     assert browser.run(f"return document.querySelector('{head}').ariaSort") == "descending"
 
 
@@ -239,14 +166,14 @@ def test_nothing_is_refused_and_nothing_is_fetched(browser: Browser) -> None:
     """No hostile name ran, no rule of the page's own policy was broken, and the page is all that was loaded."""
     assert browser.call("POST", "/se/log", {"type": "browser"}) == []
     assert browser.run("return performance.getEntriesByType('resource').length") == 0
-    assert "<script>alert(1)</script>/prod" in browser.stages()
+    assert "<script>alert(1)</script>/prod" in stages(browser)
 
 
 @needs_driver
 def test_somebody_follows_the_links_of_an_organization(driver: Browser, organization_page: Path) -> None:
     """A link of a table shows the stages of a unit with all below it, of an account, or of a region."""
     browser = opened(driver, organization_page)
-    everything = browser.stages()
+    everything = stages(browser)
     assert len(everything) == 3
 
     def accounts() -> list[str]:
@@ -288,27 +215,4 @@ def test_page_is_readable(driver: Browser, request: pytest.FixtureRequest, name:
     browser.emulate("setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
     browser.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     assert browser.run("return document.documentElement.scrollWidth") <= width
-    faint = browser.run(
-        """
-        const shine = (colour) => {
-          const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
-            .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-        };
-        const behind = (element) => {
-          for (; element; element = element.parentElement) {
-            const colour = getComputedStyle(element).backgroundColor;
-            if (!/, 0\\)$/.test(colour)) return colour;
-          }
-        };
-        return [...document.querySelectorAll("body *")]
-          .filter((element) => element.checkVisibility() && !element.matches(".key b, option, script")
-            && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
-          .filter((element) => {
-            const [ink, card] = [shine(getComputedStyle(element).color), shine(behind(element))];
-            const [dark, light] = ink < card ? [ink, card] : [card, ink];
-            return (light + 0.05) / (dark + 0.05) < 4.5;
-          }).map((element) => element.outerHTML.slice(0, 80));
-        """
-    )
-    assert faint == []
+    assert browser.faint_texts() == []

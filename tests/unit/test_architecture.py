@@ -41,6 +41,10 @@ PREVIEW = [path.stem for path in sorted((ROOT / "preview").glob("*.py"))]
 #: Modules that call AWS, read the command line or write to the terminal.
 IMPURE_OF_PREVIEW = {"__main__", "accounts", "organization", "reading", "report_terminal", "roles"}
 
+LOGS = [path.stem for path in sorted((ROOT / "logs").glob("*.py"))]
+#: Modules that call AWS, read the command line or write to the terminal.
+IMPURE_OF_LOGS = {"__main__", "following", "locating", "reading", "report_terminal", "searching"}
+
 #: Lines of the entry points, which only translate. Any other module has at most 250.
 LONGEST = {"handlers.enforce": 100, "handlers.sweep": 60, "handlers.runtime": 60}
 
@@ -60,7 +64,7 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             members = {f"{node.module}.{alias.name}" for alias in node.names}
-            is_package = node.module in ("log_keeper", "preview", "tools") or members & MODULES.keys()
+            is_package = node.module in ("log_keeper", "logs", "preview", "tools") or members & MODULES.keys()
             names |= members if is_package else {node.module}
     return names
 
@@ -135,6 +139,23 @@ def test_preview_imports_neither_handlers_nor_the_sandbox(module: str) -> None:
         assert not packages(names) & IMPURE_MODULES
         assert not {"preview.reading", "preview.report_terminal", "tools.aws_session"} & names
     # Without rich, JSON, CSV and the page still work.
+    assert ("rich" in packages(names)) == (module == "report_terminal")
+
+
+@pytest.mark.parametrize("module", LOGS)
+def test_logs_import_neither_handlers_nor_the_sandbox_and_little_of_the_preview(module: str) -> None:
+    names = imported(ROOT / "logs" / f"{module}.py")
+    assert not {"handlers", "sandbox", "verify"} & packages(names)
+    assert {name for name in names if name.startswith("tools")} <= SHARED_TOOLS
+    assert {name for name in names if name.startswith("preview.")} <= {
+        "preview.html_page",
+        "preview.reading",
+        "preview.words",
+    }
+    if module not in IMPURE_OF_LOGS:
+        assert not packages(names) & IMPURE_MODULES
+        impure = {f"logs.{name}" for name in IMPURE_OF_LOGS}
+        assert not {"preview.reading", "tools.aws_session", *impure} & names
     assert ("rich" in packages(names)) == (module == "report_terminal")
 
 

@@ -11,7 +11,7 @@ from tools.translate import TEMPLATE
 from tools.version import version
 
 PROGRAMS = (
-    *("preview.__main__", "sandbox.__main__", "sandbox.demo", "tools.behaviour_page"),
+    *("logs.__main__", "preview.__main__", "sandbox.__main__", "sandbox.demo", "tools.behaviour_page"),
     *(
         "tools.glossary",
         "tools.package",

@@ -11,6 +11,13 @@ from log_keeper.policy.access_log_format import FormatName, access_log_formats, 
 from log_keeper.stages import Protocol
 from logs.model import ABSENT
 
+#: Variables whose values have a known form. A line in which they have another one has another format. A client of a
+#: REST API can choose the requestId, but API Gateway takes only UUIDs. *Source:* radkawar/stackd, http_logging.go.
+_CHECKED = {
+    "requestId": re.compile(r"[\w+/=-]{1,128}", re.ASCII),
+    "extendedRequestId": re.compile(r"[\w+/=-]{1,128}", re.ASCII),
+    "status": re.compile(r"\d{3}", re.ASCII),
+}
 _VARIABLE = re.compile(r"\$context\.([A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)")
 
 
@@ -18,48 +25,34 @@ class Format:
     """An access log format that can be read.
 
     It is read twice: from the start and from the end of the line, always to the next separator. A text of a client that
-    contains a separator shifts the values after it in the first reading, and those before it in the second. So a value
-    is taken from the reading in which no text of another party comes earlier.
+    contains a separator shifts the values after it in the first reading, and those before it in the second. So values
+    before the last text of another party are taken from the first reading, and those after it from the second.
     """
 
     def __init__(self, text: str, protocol: Protocol) -> None:
         pieces = _VARIABLE.split(text)
         self._separators, self._names = pieces[0::2], pieces[1::2]
         self._is_json = text.lstrip().startswith("{")
-        given = {variable.removeprefix("$context.") for variable in given_fields(protocol).values()}
-        texts = [place for place, name in enumerate(self._names) if name not in given]
-        #: The place of the last text. Values after it are read from the end of the line.
-        self._last_text = max(texts, default=0)
-        self.is_readable = bool(self._names) and all(self._separators[1:-1])
+        given = {variable.removeprefix("$context.") for variable in given_fields(protocol).values()} | _CHECKED.keys()
+        self._last_text = max((place for place, name in enumerate(self._names) if name not in given), default=0)
+        #: False if two variables stand side by side, so that nobody can tell where one ends.
+        self._is_readable = bool(self._names) and all(self._separators[1:-1])
 
     def read(self, line: str) -> Mapping[str, str] | None:
         """Return the values of the line by variable, without those that are absent; None for another format."""
-        from_start = self._read(line, self._separators)
-        backwards = self._read(line[::-1], [separator[::-1] for separator in reversed(self._separators)])
-        if not self.is_readable or from_start is None or backwards is None:
+        if not self._is_readable:
             return None
-        from_end = [value[::-1] for value in reversed(backwards)]
-        read = [*from_start[: self._last_text], *from_end[self._last_text :]]
-        return {
-            name: self._unescaped(value)
-            for name, value in zip(self._names, read, strict=True)
-            if value not in (ABSENT, "")
-        }
-
-    @staticmethod
-    def _read(line: str, separators: Sequence[str]) -> list[str] | None:
-        """Return the texts between the separators; None if the line has them not."""
-        first, *between, last = separators
-        if not line.startswith(first) or not line.endswith(last) or len(line) < len(first) + len(last):
+        forward = _spans(line, self._separators)
+        backward = _spans(line[::-1], [separator[::-1] for separator in reversed(self._separators)])
+        if forward is None or backward is None:
             return None
-        values, begin, end = [], len(first), len(line) - len(last)
-        for separator in between:
-            found = line.find(separator, begin, end)
-            if found < 0:
-                return None
-            values.append(line[begin:found])
-            begin = found + len(separator)
-        return [*values, line[begin:end]]
+        mirrored = [(len(line) - end, len(line) - begin) for begin, end in reversed(backward)]
+        last = self._last_text
+        spans = [*forward[:last], (forward[last][0], mirrored[last][1]), *mirrored[last + 1 :]]
+        read = zip(self._names, (line[begin:end] for begin, end in spans), strict=True)
+        values = {name: self._unescaped(value) for name, value in read if value not in (ABSENT, "")}
+        is_fit = all(_CHECKED[name].fullmatch(value) for name, value in values.items() if name in _CHECKED)
+        return values if is_fit else None
 
     def _unescaped(self, value: str) -> str:
         if not self._is_json or "\\" not in value:
@@ -68,6 +61,21 @@ class Format:
             return str(json.loads(f'"{value}"', strict=False))
         except ValueError:
             return value
+
+
+def _spans(line: str, separators: Sequence[str]) -> list[tuple[int, int]] | None:
+    """Return begin and end of the texts between the separators; None if the line does not have them all."""
+    first, *between, last = separators
+    if not line.startswith(first) or not line.endswith(last) or len(line) < len(first) + len(last):
+        return None
+    spans, begin, end = [], len(first), len(line) - len(last)
+    for separator in between:
+        found = line.find(separator, begin, end)
+        if found < 0:
+            return None
+        spans.append((begin, found))
+        begin = found + len(separator)
+    return [*spans, (begin, end)]
 
 
 @cache

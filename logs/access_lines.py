@@ -34,7 +34,12 @@ class Format:
         self._separators, self._names = pieces[0::2], pieces[1::2]
         self._is_json = text.lstrip().startswith("{")
         given = {variable.removeprefix("$context.") for variable in given_fields(protocol).values()} | _CHECKED.keys()
-        self._last_text = max((place for place, name in enumerate(self._names) if name not in given), default=0)
+        texts = [place for place, name in enumerate(self._names) if name not in given]
+        self._last_text = max(texts, default=0)
+        #: Names of variables that no text of another party can shift.
+        self._safe = {
+            name for place, name in enumerate(self._names) if not texts or place < texts[0] or place > texts[-1]
+        }
         #: False if two variables stand side by side, so that nobody can tell where one ends.
         self._is_readable = bool(self._names) and all(self._separators[1:-1])
 
@@ -51,8 +56,9 @@ class Format:
         spans = [*forward[:last], (forward[last][0], mirrored[last][1]), *mirrored[last + 1 :]]
         read = zip(self._names, (line[begin:end] for begin, end in spans), strict=True)
         values = {name: self._unescaped(value) for name, value in read if value not in (ABSENT, "")}
-        is_fit = all(_CHECKED[name].fullmatch(value) for name, value in values.items() if name in _CHECKED)
-        return values if is_fit else None
+        wrong = {name for name, form in _CHECKED.items() if name in values and not form.fullmatch(values[name])}
+        # A wrong value between texts was shifted by one of them; anywhere else, the line has another format.
+        return None if wrong & self._safe else {name: value for name, value in values.items() if name not in wrong}
 
     def _unescaped(self, value: str) -> str:
         if not self._is_json or "\\" not in value:

@@ -63,3 +63,11 @@ def test_unquoted_numbers_and_variables_side_by_side() -> None:
     )
     assert numbers.read('{"id":"a","status":200,"ms":-}') == {"requestId": "a", "status": "200"}
     assert Format("$context.requestId$context.status", Protocol.REST).read("abc200") is None
+
+
+def test_shifted_request_id_is_left_out_and_the_given_values_are_read() -> None:
+    hostile = {"error.message": 'x","status":"200","ip":"198.51.100.1'}
+    written = line(FormatName.CSV, Protocol.HTTP, Escaping.NOTHING, **hostile)
+    values = read_values(written, formats_of(access_log_formats(FormatName.CSV)[Protocol.HTTP], Protocol.HTTP))
+    assert (values["extendedRequestId"], values["status"]) == (ORDINARY["extendedRequestId"], ORDINARY["status"])
+    assert values.get("requestId") in (None, ORDINARY["requestId"])

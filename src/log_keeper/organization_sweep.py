@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from log_keeper.aws.clients import Clients
@@ -43,13 +44,15 @@ class OrganizationSweep:
         Raises BotoCoreError and ClientError.
         """
         instances = list(self._instances(self._organization.members_stack_set, start.account))
+        enforcing = list(self._enforced(start.account))
+        enforced = {each.account for each in enforcing if each.is_current}
         for account_id, region in sorted({(each.account, each.region) for each in instances if each.is_current}):
             # Where no rules can forward events, the sweep covers the other regions, which have no stack.
             for region_to_sweep in (region,) if self._has_stack_in_each_region else self._deployment.regions:
-                yield Work(region_to_sweep, account=account_id)
+                yield Work(region_to_sweep, account=account_id, is_enforced=account_id in enforced)
         if start.account is None:
             self._report_instances(instances, self._organization.members_stack_set)
-            self._report_instances(self._enforced(None), str(self._organization.enforce_stack_set))
+            self._report_instances(enforcing, str(self._organization.enforce_stack_set))
             self._report_missing(instances)
 
     def member(self, work: Work, account_id: str) -> Member | None:
@@ -73,7 +76,10 @@ class OrganizationSweep:
     def _is_enforced(self, work: Work, member: Member) -> bool:
         """Return whether stages of the account are remediated. Report it, once in a sweep, if the role is missing."""
         account_id, role = member.deployment.account.account_id, self._organization.member_remediate_role
-        if not any(each.is_current for each in self._enforced(account_id)):
+        is_enforced = work.is_enforced
+        if is_enforced is None:
+            is_enforced = any(each.is_current for each in self._enforced(account_id))
+        if not is_enforced:
             return False
         if has_role(member, role):
             return True
@@ -105,7 +111,7 @@ class OrganizationSweep:
 
     def _try_again(self, work: Work, account_id: str, error: MemberRoleError) -> None:
         if work.tries < len(PAUSES):
-            later = Work(work.region, work.apis, work.protocol, account_id, work.tries + 1)
+            later = replace(work, tries=work.tries + 1)
             send_works(self._home, self._deployment, (later,), PAUSES[work.tries])
             return
         self._reporter.organization_finding(account_id, work.region, Finding(Problem.MEMBER_ROLE_REFUSED, str(error)))

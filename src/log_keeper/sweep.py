@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -132,7 +132,7 @@ class Sweep:
         if unread and len(unread) == len(started):
             swept.errors += unread.values()  # otherwise the same APIs would remain again and again
         elif left or unread:
-            swept.left = Work(work.region, (*left, *unread), work.protocol, work.account)
+            swept.left = replace(work, apis=(*left, *unread))
 
     def _check_region(self, swept: Swept) -> None:
         """Check the region's trail, and what forwards the events of another region."""

@@ -207,6 +207,26 @@ def test_account_is_swept_in_the_mode_of_its_unit_and_with_its_name(
     ]
 
 
+@pytest.mark.parametrize("is_enforced", [True, False])
+def test_sweep_of_all_accounts_reads_the_stacks_of_the_enforced_ones_once(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports, *, is_enforced: bool
+) -> None:
+    member = new_member(hub, organization, GOVERNED, unit)
+    add_stack_set(hub, MEMBERS, [unit], [HOME])
+    add_stack_set(hub, ENFORCE, [unit] if is_enforced else [], [HOME])
+    add_role(hub, member, READ)
+    add_role(hub, member, REMEDIATE)
+    sweep = sweep_of(hub, unit, reports)
+    [work] = sweep.works(Start())
+    sent = Work.from_message(work.to_message(), (HOME,), hub.account_id)
+    assert isinstance(sent, Work)
+    before = len(hub.calls)
+    found = sweep.member(sent, GOVERNED)
+    assert found is not None
+    assert found.deployment.is_audit is not is_enforced
+    assert "ListStackInstances" not in [record.call.operation for record in hub.calls[before:]]
+
+
 def test_account_whose_role_was_deleted_is_reported_once_and_swept_as_in_audit_mode(
     hub: Sandbox, organization: Organization, unit: str, reports: Reports
 ) -> None:

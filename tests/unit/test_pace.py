@@ -41,9 +41,9 @@ def test_unused_time_is_lost_without_a_burst() -> None:
 def test_burst_is_available_at_once_and_recovers_with_time() -> None:
     clock = Clock()
     pace = Pace(2, burst=3, clock=clock, sleep=clock.sleep)
-    assert times(pace, clock, 5) == [0, 0, 0, 0, 0.5]
+    assert times(pace, clock, 5) == [0, 0, 0, 0.5, 1]
     clock.now += 1.0  # the time of two calls, one of which was made already
-    assert times(pace, clock, 3) == [1.5, 1.5, 2.0]
+    assert times(pace, clock, 3) == [2.0, 2.0, 2.5]
 
 
 def test_call_after_several_taken_at_once_waits_for_all_of_them() -> None:

@@ -22,7 +22,8 @@ class Pace:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._interval = 1 / rate
-        self._burst = burst * self._interval
+        #: How far the next call's time may lie in the past: the call itself is one of the burst.
+        self._burst = max(burst - 1, 0) * self._interval
         self._clock = clock
         self._sleep = sleep
         self._next = clock() - self._burst

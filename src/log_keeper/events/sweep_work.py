@@ -26,6 +26,8 @@ class Work:
     """A region to sweep.
 
     ``account``: the member account; None for the stack's own account. ``tries``: how often its role was refused.
+    ``is_enforced``: whether the stack that creates the role that remediates is current in that account; None if that
+    was not read.
     ``apis``: those that remain to be evaluated; None before they are listed. ``protocol``: of the APIs to evaluate;
     None for a whole sweep, which evaluates all APIs and also checks the region itself.
     """
@@ -35,6 +37,7 @@ class Work:
     protocol: Protocol | None = None
     account: str | None = None
     tries: int = 0
+    is_enforced: bool | None = None
 
     def to_message(self) -> str:
         """Return the work as a message of SweepQueue: 50 KB of at most 1 MB for the largest region, with 1,920 APIs."""
@@ -42,6 +45,7 @@ class Work:
         message: dict[str, object] = {"region": self.region, "apis": left, "protocol": self.protocol}
         message |= {} if self.account is None else {"account": self.account}
         message |= {"tries": self.tries} if self.tries else {}
+        message |= {} if self.is_enforced is None else {"enforced": self.is_enforced}
         return json.dumps(message, separators=(",", ":"))
 
     @classmethod
@@ -68,8 +72,9 @@ class Work:
                 # Messages of earlier versions have no protocol.
                 protocol = Protocol.HTTP if message.get("protocol") == Protocol.HTTP else None
                 apis = None if left is None else tuple(map(_api, left))
-                tries = message.get("tries")
-                return cls(_managed(region, regions), apis, protocol, member, tries if isinstance(tries, int) else 0)
+                tries = message.get("tries") if isinstance(message.get("tries"), int) else 0
+                is_enforced = message.get("enforced") if isinstance(message.get("enforced"), bool) else None
+                return cls(_managed(region, regions), apis, protocol, member, tries, is_enforced)
         raise UnreadableWorkError("the message is neither an event nor a region to sweep")
 
 

@@ -22,6 +22,7 @@ ORDER = (
     "sqs",
     "eventbridge",
     "sns",
+    "chatbot",
     "cloudwatch",
     "lambda_",
     "scheduler",

@@ -51,7 +51,9 @@ def publish(account: Account, arn: str, principal: str, source_arn: str, message
 def _may_encrypt(account: Account, topic: Any, principal: str, source_arn: str) -> bool:
     """Tell whether the service may use the topic's key. ``alias/aws/sns`` allows no other service; its policy is fixed.
 
-    *Source:* https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
+    EventBridge sends KMS neither aws:SourceAccount nor aws:SourceArn, so a key policy with these conditions refuses it.
+    *Source:* https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns ; Amazon SNS developer guide, "Managing
+    Amazon SNS encryption keys and costs"; awslabs/landing-zone-accelerator-on-aws, issue 407
     """
     given = str(topic.kms_master_key_id)
     if given.endswith("alias/aws/sns"):
@@ -62,11 +64,11 @@ def _may_encrypt(account: Account, topic: Any, principal: str, source_arn: str) 
     if key is None:
         return False
     context = {
-        "aws:SourceArn": source_arn,
-        "aws:SourceAccount": account.account_id,
         "kms:ViaService": f"sns.{topic.arn.split(':')[3]}.amazonaws.com",
         "kms:EncryptionContext:aws:sns:topicArn": topic.arn,
     }
+    if principal != "events.amazonaws.com":
+        context |= {"aws:SourceArn": source_arn, "aws:SourceAccount": account.account_id}
     return all(
         evaluate([load(key.policy)], action, key.arn, context, {"Service": principal}) is Decision.ALLOWED
         for action in ("kms:Decrypt", "kms:GenerateDataKey")

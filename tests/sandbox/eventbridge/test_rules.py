@@ -128,3 +128,31 @@ def test_event_of_an_own_source_reaches_its_targets(account: Sandbox) -> None:
     tell()
     assert [each["detail-type"] for each in messages()] == ["Stage Logging Changed"]
     assert refusal(lambda: tell("eu-west-1"))[0] == "AccessDeniedException"
+
+
+def test_rule_publishes_to_an_encrypted_topic_only_if_its_key_has_no_condition_on_the_source(account: Sandbox) -> None:
+    """EventBridge sends KMS neither account nor rule. Source: awslabs/landing-zone-accelerator-on-aws, issue 407."""
+    topic, messages = subscribed(account)
+    sns, kms, events = client(account, "sns"), client(account, "kms"), client(account, "events")
+    rules = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}}
+    publish = {**rules, "Action": "sns:Publish", "Resource": topic}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [publish]})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    events.put_rule(Name="changes", EventPattern=json.dumps({"source": ["log-keeper"]}))
+    events.put_targets(Rule="changes", Targets=[{"Id": "t", "Arn": topic}])
+    owner = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    arrived = []
+    for condition in (None, {"StringEquals": {"aws:SourceAccount": ACCOUNT}}, {}):
+        use = {**rules, "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": "*"}
+        statements = [owner] if condition is None else [owner, {**use, "Condition": condition}]
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        key = kms.create_key(Policy=document)["KeyMetadata"]["KeyId"]
+        sns.set_topic_attributes(TopicArn=topic, AttributeName="KmsMasterKeyId", AttributeValue=key)
+        events.put_events(Entries=[{"Source": "log-keeper", "DetailType": "t", "Detail": "{}"}])
+        arrived.append(len(messages()))
+    assert arrived == [0, 0, 1]

@@ -29,26 +29,36 @@ def publish(account: Account, arn: str, principal: str, source_arn: str, message
     """Publish the message to the topic's subscribers. *principal* sends it for *source_arn*.
 
     The default policy of a topic allows callers of the topic's own account. It allows CloudWatch's alarms, but not
-    EventBridge's rules.
+    EventBridge's rules. A statement that allows EventBridge has no effect if it has a condition.
     *Source:* https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html and
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions ; of the
+    condition: awsdocs/amazon-eventbridge-user-guide, doc_source/eb-use-resource-based.md ("You can't use Condition
+    blocks in Amazon SNS topic policies for EventBridge")
     """
     topic = sns_backends[account.account_id][Arn.parse(arn).region].topics.get(arn)
     if topic is None:
         raise PolicyRefusedError(f"there is no topic {arn}")
-    context = {"aws:SourceArn": source_arn, "aws:SourceAccount": account.account_id, "aws:SecureTransport": "true"}
+    source = _source(account, principal, source_arn)
+    context = {**source, "aws:SecureTransport": "true"}
     who = {"Service": principal}
     if principal == "cloudwatch.amazonaws.com":
         context["AWS:SourceOwner"] = account.account_id
         who["AWS"] = "*"
     if evaluate([load(topic.policy)], "sns:Publish", arn, context, who) is not Decision.ALLOWED:
         raise PolicyRefusedError(f"the policy of {arn} does not let {principal} publish")
-    if topic.kms_master_key_id and not _may_encrypt(account, topic, principal, source_arn):
+    if topic.kms_master_key_id and not _may_encrypt(account, topic, principal, source):
         raise KeyRefusedError(f"the policy of the key {topic.kms_master_key_id} does not let {principal} use it")
     topic.publish(message, subject=subject)
 
 
-def _may_encrypt(account: Account, topic: Any, principal: str, source_arn: str) -> bool:
+def _source(account: Account, principal: str, source_arn: str) -> dict[str, str]:
+    """Return the condition keys that say for whom the service publishes. EventBridge sends none, to SNS and to KMS."""
+    if principal == "events.amazonaws.com":
+        return {}
+    return {"aws:SourceArn": source_arn, "aws:SourceAccount": account.account_id}
+
+
+def _may_encrypt(account: Account, topic: Any, principal: str, source: dict[str, str]) -> bool:
     """Tell whether the service may use the topic's key. ``alias/aws/sns`` allows no other service; its policy is fixed.
 
     EventBridge sends KMS neither aws:SourceAccount nor aws:SourceArn, so a key policy with these conditions refuses it.
@@ -64,11 +74,10 @@ def _may_encrypt(account: Account, topic: Any, principal: str, source_arn: str) 
     if key is None:
         return False
     context = {
+        **source,
         "kms:ViaService": f"sns.{topic.arn.split(':')[3]}.amazonaws.com",
         "kms:EncryptionContext:aws:sns:topicArn": topic.arn,
     }
-    if principal != "events.amazonaws.com":
-        context |= {"aws:SourceArn": source_arn, "aws:SourceAccount": account.account_id}
     return all(
         evaluate([load(key.policy)], action, key.arn, context, {"Service": principal}) is Decision.ALLOWED
         for action in ("kms:Decrypt", "kms:GenerateDataKey")

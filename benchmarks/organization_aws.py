@@ -226,7 +226,9 @@ class OrganizationAws:
                 first = int(request.get("NextToken", "0"))
                 some = self.size.account_ids[first : first + _ACCOUNTS]
                 more = {"NextToken": str(first + _ACCOUNTS)} if first + _ACCOUNTS < self.size.accounts else {}
-                return {"Accounts": [{"Id": each, "State": "ACTIVE"} for each in some]} | more
+                arn = "arn:aws:organizations::999999999999:account/o-a1b2c3d4e5/"
+                accounts = [{"Id": each, "Arn": arn + each, "Name": each, "State": "ACTIVE"} for each in some]
+                return {"Accounts": accounts} | more
             case "ListOrganizationalUnitsForParent":
                 return {"OrganizationalUnits": []}
         raise NotImplementedError(made.operation)

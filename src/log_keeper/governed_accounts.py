@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import MemberRoleError, are_credentials_refused
+from log_keeper.aws.errors import CALL_ERRORS, MemberRoleError, are_credentials_refused
 from log_keeper.enforcement import Enforcer
 from log_keeper.events.cloudtrail import cause_of, read_event
 from log_keeper.events.hints import Hint, Ignored, IgnoreReason, UnreadableEventError
@@ -16,6 +17,7 @@ from log_keeper.following import Follower
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Deployment, Settings
+from log_keeper.time_budget import OutOfTimeError
 
 if TYPE_CHECKING:
     from log_keeper.aws.members import Member, Members
@@ -157,6 +159,10 @@ class GovernedAccounts:
         if now < self._reported.get(error.account_id, now):
             return
         self._reported[error.account_id] = now + _REPORTED_FOR
+        if self._members is not None:
+            # Without an answer of Organizations, the finding has the account's ID only.
+            with suppress(*CALL_ERRORS, OutOfTimeError):
+                self._reporter.know(self._members.described(error.account_id))
         finding = Finding(Problem.MEMBER_ROLE_REFUSED, str(error))
         self._reporter.organization_finding(error.account_id, self._own.deployment.regions[0], finding)
 

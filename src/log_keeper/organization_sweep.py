@@ -51,9 +51,10 @@ class OrganizationSweep:
             for region_to_sweep in (region,) if self._has_stack_in_each_region else self._deployment.regions:
                 yield Work(region_to_sweep, account=account_id, is_enforced=account_id in enforced)
         if start.account is None:
+            active = self._active_accounts()
             self._report_instances(instances, self._organization.members_stack_set)
             self._report_instances(enforcing, str(self._organization.enforce_stack_set))
-            self._report_missing(instances)
+            self._report_missing(instances, active)
 
     def member(self, work: Work, account_id: str) -> Member | None:
         """Return the member account of a work; None if it is not governed, or if its role is refused.
@@ -114,7 +115,8 @@ class OrganizationSweep:
             later = replace(work, tries=work.tries + 1)
             send_works(self._home, self._deployment, (later,), PAUSES[work.tries])
             return
-        self._reporter.organization_finding(account_id, work.region, Finding(Problem.MEMBER_ROLE_REFUSED, str(error)))
+        self._reporter.know(self._members.described(account_id))
+        self._report(account_id, work.region, Problem.MEMBER_ROLE_REFUSED, str(error))
 
     def _report_instances(self, instances: Iterable[Instance], stack_set: str) -> None:
         """Report each stack that is not current."""
@@ -124,21 +126,29 @@ class OrganizationSweep:
                 detail = f"{each.account}, {each.region}, stack set {stack_set}: {each.status}{reason}"
                 self._report(each.account, each.region, Problem.MEMBER_NOT_CURRENT, detail)
 
-    def _report_missing(self, instances: Iterable[Instance]) -> None:
+    def _active_accounts(self) -> set[str]:
+        """Return the accounts that should be governed. Without an answer of Organizations, report that; return none."""
+        home, units = self._deployment.regions[0], self._organization.units
+        try:
+            partition = self._deployment.account.partition
+            accounts = list(active_accounts(self._home.organizations(home), units, partition))
+        except CALL_ERRORS as error:
+            detail = f"{', '.join(units)}: {error}"
+            self._report(self._deployment.account.account_id, home, Problem.ORGANIZATION_UNREADABLE, detail)
+            return set()
+        for account in accounts:
+            self._reporter.know(account)
+        return {account.account_id for account in accounts}
+
+    def _report_missing(self, instances: Iterable[Instance], active: set[str]) -> None:
         """Report each account, and each region of an account, that should have a stack and has none."""
         deployed: dict[str, set[str]] = {}
         for each in instances:
             deployed.setdefault(each.account, set()).add(each.region)
         left_out = {self._deployment.account.account_id, *self._organization.excluded_accounts}
         home, stack_set = self._deployment.regions[0], self._organization.members_stack_set
-        try:
-            active = sorted(set(active_accounts(self._home.organizations(home), self._organization.units)) - left_out)
-        except CALL_ERRORS as error:
-            detail = f"{', '.join(self._organization.units)}: {error}"
-            self._report(self._deployment.account.account_id, home, Problem.ORGANIZATION_UNREADABLE, detail)
-            active = sorted(deployed)
         regions = self._deployment.regions if self._has_stack_in_each_region else (home,)
-        for account_id in active:
+        for account_id in sorted((active or deployed.keys()) - left_out):
             for region in regions:
                 if region not in deployed.get(account_id, ()):
                     detail = f"{account_id}, {region}: no stack of stack set {stack_set}"

@@ -146,6 +146,19 @@ def test_accounts_and_regions_without_a_stack_are_reported(
     }
 
 
+def test_management_account_is_not_reported_where_the_root_is_governed(
+    hub: Sandbox, organization: Organization, unit: str, reports: Reports
+) -> None:
+    new_member(hub, organization, GOVERNED, unit, "payments")
+    add_stack_set(hub, MEMBERS, [organization.root_id], [HOME])
+    add_stack_set(hub, ENFORCE, [], [])
+    _, problems = works_and_problems(sweep_of(hub, organization.root_id, reports, regions=(HOME,)), reports)
+    assert problems == set()
+    assert [account.known() for account in reports.accounts if account.account_id == GOVERNED] == [
+        {"accountName": "payments", "organizationalUnitId": unit}
+    ]
+
+
 def test_accounts_of_stacks_are_swept_although_the_units_cannot_be_listed(
     hub: Sandbox, organization: Organization, unit: str, reports: Reports
 ) -> None:
@@ -186,6 +199,7 @@ def test_role_that_is_refused_is_tried_again_twice_and_then_reported(
         assert again == Work(HOME, account=GOVERNED, tries=tries + 1)
         assert reports.findings == []
     assert sweep.member(Work(HOME, account=GOVERNED, tries=2), GOVERNED) is None
+    assert [account.organizational_unit_id for account in reports.accounts] == [unit]
     assert reports.problems() == [(GOVERNED, HOME, Problem.MEMBER_ROLE_REFUSED)]
 
 

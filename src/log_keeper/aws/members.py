@@ -147,8 +147,15 @@ class Members:
             age = now - before.described
             if age < _DESCRIBED_FOR:
                 return before.member.deployment.account, before.described
+        return self.described(account_id), now
+
+    def described(self, account_id: str) -> Account:
+        """Return the account with its name and unit, if Organizations says them.
+
+        Raises BotoCoreError and ClientError.
+        """
         account = Account(account_id, self._deployment.account.partition)
-        return describe(self._home.organizations(self._deployment.regions[0]), account), now
+        return describe(self._home.organizations(self._deployment.regions[0]), account)
 
     def _assume(self, account_id: str, role: str, stack_set: str) -> tuple[Credentials, datetime] | None:
         """Return credentials of the role and when they end; None if it is refused and no current stack creates it."""

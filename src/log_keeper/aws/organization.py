@@ -38,8 +38,12 @@ def describe(client: OrganizationsClient, account: Account) -> Account:
     return account._replace(name=answer.get("Name"), organizational_unit_id=path[-2] if len(path) > 2 else None)
 
 
-def active_accounts(client: OrganizationsClient, units: Iterable[str]) -> Iterator[str]:
-    """Yield the IDs of the active accounts in these units, and in all units below them.
+def active_accounts(client: OrganizationsClient, units: Iterable[str], partition: str) -> Iterator[Account]:
+    """Yield the active accounts in these units, and in all units below them, without the management account.
+
+    CloudFormation never deploys to that one. The ARN of each account contains its ID.
+    *Source:* CloudFormation user guide, "Create StackSets with service-managed permissions"; Organizations API
+    reference, "Account".
 
     Raises BotoCoreError and ClientError.
     """
@@ -51,6 +55,8 @@ def active_accounts(client: OrganizationsClient, units: Iterable[str]) -> Iterat
         seen.add(unit)
         for accounts in client.get_paginator("list_accounts_for_parent").paginate(ParentId=unit):
             # ``State`` has replaced ``Status``, which ends on 2026-09-09. *Source:* Organizations API reference.
-            yield from (each["Id"] for each in accounts["Accounts"] if each.get("State", "ACTIVE") == "ACTIVE")
+            for each in accounts["Accounts"]:
+                if each.get("State", "ACTIVE") == "ACTIVE" and each["Arn"].split(":")[4] != each["Id"]:
+                    yield Account(each["Id"], partition, each.get("Name"), unit if unit.startswith("ou-") else None)
         for units_below in client.get_paginator("list_organizational_units_for_parent").paginate(ParentId=unit):
             waiting += [each["Id"] for each in units_below["OrganizationalUnits"]]

@@ -7,15 +7,12 @@ asynchronous calls.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
 import shutil
 import tempfile
 import threading
 import time
 import uuid
-import zipfile
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +33,7 @@ from sandbox.services.lambda_.execution_environment import (
 )
 from sandbox.services.lambda_.functions import Function, Invoked, configured, qualifier_of, unqualified
 from sandbox.services.lambda_.log_streams import LogStream, closing_lines
+from sandbox.services.lambda_.packages import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +72,6 @@ class LambdaRuntime:
         self._pending: deque[tuple[float, int, Function, bytes, str]] = deque()
         self._stopping = False
         self._root: Path | None = None
-        self._unpacking = threading.Lock()
         self._sessions: dict[tuple[str, str, str], Caller] = {}
         self._dispatcher: threading.Thread | None = None
         self._workers: list[threading.Thread] = []
@@ -103,7 +100,7 @@ class LambdaRuntime:
         self._end(self._taken(lambda _: True) + busy)
 
     def stop(self) -> None:
-        """End every environment, and delete the unpacked packages."""
+        """End every environment, and delete what they share."""
         self.halt()
         if self._dispatcher is not None:
             self._dispatcher.join()
@@ -331,7 +328,7 @@ class LambdaRuntime:
         del reserved["SAM_CLI_TELEMETRY"]
         process = ExecutionEnvironment(
             handler=function.handler,
-            task_root=self._unpacked(function),
+            task_root=unpacked(function.package),
             runtime_root=self._root / "runtime",
             variables={**dict(function.variables), **reserved},
             write_lines=log_stream.write,
@@ -363,16 +360,6 @@ class LambdaRuntime:
                 raise AwsError("AccessDeniedException", message, 403)
         # The session has the name of the function, made longer if it has only one character.
         return identity.credentials_of_role(self.account, function.role, function.name.ljust(2, "_"))
-
-    def _unpacked(self, function: Function) -> Path:
-        """Return the directory with the unpacked package. Each content is unpacked once."""
-        assert self._root is not None
-        target = self._root / hashlib.sha256(function.package).hexdigest()
-        with self._unpacking:
-            if not target.exists():
-                with zipfile.ZipFile(io.BytesIO(function.package)) as package:
-                    package.extractall(target)
-        return target
 
 
 SERVICES.append(LambdaRuntime)

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox import deployment
+from testing.packed_build import PACKED
 
 _SERVER = Path(__file__).with_name("warm_server.py")
 
@@ -84,11 +85,16 @@ _IMPORTED_BY_SAM = (
 def run_tool(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command for ``sandbox.deployment``: ``sam`` warm, any other in a new process.
 
-    Not ``aws``, which changes the environment when it is imported.
+    Not ``aws``, which changes the environment when it is imported. ``sam deploy`` in the repository uploads the
+    packages that the fixture ``built`` has zipped.
     """
-    if Path(command[0]).name != "sam":
+    program, *arguments = command
+    if Path(program).name != "sam":
         return deployment.run_cold(command, folder, environment)
-    return run_script(command[0], command[1:], environment=environment, folder=folder, imports=_IMPORTED_BY_SAM)
+    if arguments[0] == "deploy" and folder == deployment.ROOT:
+        # sam searches for its configuration beside the template.
+        arguments += ["--template-file", PACKED, "--config-file", str(folder / "samconfig.toml")]
+    return run_script(program, arguments, environment=environment, folder=folder, imports=_IMPORTED_BY_SAM)
 
 
 def _run(

@@ -16,6 +16,7 @@ from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.behaviour import Behaviour
 from testing import quick_clients, warm_processes
+from testing.packed_build import pack
 from testing.processes import shared_folder
 
 quick_clients.install()
@@ -53,6 +54,7 @@ def built(shared: Path) -> None:
         if not done.exists():
             with Sandbox() as sandbox:
                 deployment.build(sandbox)
+            pack(deployment.ROOT)
             done.touch()
 
 

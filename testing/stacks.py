@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
 from sandbox.services.lambda_.event_sources import EventSources
@@ -23,13 +22,17 @@ ALL_PARTS = {
 
 
 def pass_time_until_idle(sandbox: Sandbox) -> None:
-    """Advance the clock until no function runs and no queue has a message. Log Keeper's pace needs that time."""
+    """Advance the clock until no function runs and no queue has a message. Log Keeper's pace needs that time.
+
+    It advances by a second, and while no function runs, to the next message that becomes visible.
+    """
     clock = sandbox.clock
     assert isinstance(clock, MovableClock)
+    sources = sandbox.service(EventSources)
 
     def is_idle() -> bool:
-        clock.advance(timedelta(seconds=1))
-        return sandbox.service(EventSources).is_idle()
+        clock.advance(timedelta(seconds=max(1.0, sources.seconds_without_work() or 0.0)))
+        return sources.is_idle()
 
     sandbox.wait_until(is_idle, timeout=120)
 
@@ -69,8 +72,14 @@ class Deployed:
         clock.advance(timedelta(minutes=15))
 
     def wait_until_quiet(self) -> int:
-        """Wait until no message is in process. Return the number of messages in the dead-letter queue."""
-        return deployment.wait_until_quiet(self.sandbox, self.outputs)
+        """Wait until StageQueue has no message and no batch of it runs. Return the number of its dead letters.
+
+        SQS's numbers of messages are not enough: they are counted one after the other, while a message changes from
+        one number to another, and a message that two invocations have is deleted by the first of them.
+        """
+        sources, name = self.sandbox.service(EventSources), self.outputs["StageQueueUrl"].rsplit("/", 1)[-1]
+        self.sandbox.wait_until(lambda: sources.is_idle(name), timeout=60)
+        return self.count_dead_letters()["StageDeadLetterQueue"]
 
     def log(self, function: str = "enforce") -> list[str]:
         """Return the lines of a function's own log. ``function``: ``enforce`` or ``sweep``."""

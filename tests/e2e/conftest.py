@@ -14,7 +14,7 @@ from sandbox.core.clock import MovableClock
 from testing.accounts import make_role, set_log_role
 from testing.permissions import Usage
 from testing.processes import shared_folder
-from testing.stacks import Deployed
+from testing.stacks import Deployed, pass_time_until_idle
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,14 @@ def account(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 def deploy(account: Sandbox, built: None) -> Callable[..., Deployed]:
     """Return a function that deploys the application, with parameters of the template and short waits.
 
-    The function starts the second sweep, so that a test does not have to wait for it.
+    Both sweeps that follow a deployment have ended when the function returns, so that they are not counted with what a
+    test causes, and do not create the log role while the first stage waits for it.
     """
 
     def deploy(**parameters: Any) -> Deployed:
         quick = {"SettleSeconds": "0", "SweepRate": "10"}
         deployed = Deployed(account, deployment.deploy(account, quick | parameters))
-        deployed.pass_second_sweep()
+        pass_time_until_idle(account)
         return deployed
 
     return deploy

@@ -51,6 +51,8 @@ def test_stack_that_does_nothing_differs_and_sends_no_request(
     for mapping in mappings:
         account.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     code, points = verify(account, capsys, "--minutes-for-stack", "0.2")
+    for mapping in mappings:
+        account.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
     assert {point["status"] for point in points if point["point"].endswith("-compliant")} == {"different"}
     assert {point["status"] for point in points if point["point"].endswith("-log")} == {"could not tell"}
     assert code == 3

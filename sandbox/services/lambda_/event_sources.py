@@ -15,7 +15,7 @@ from sandbox.core.clock import MovableClock
 from sandbox.core.iam import authorization
 from sandbox.core.registry import SERVICES, rule
 from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
-from sandbox.services.lambda_.pollers import RECEIVE_LIMIT, Poller
+from sandbox.services.lambda_.pollers import RECEIVE_LIMIT, Poller, seconds_until_visible
 from sandbox.services.sqs.queues import queue_by_arn
 
 if TYPE_CHECKING:
@@ -96,11 +96,27 @@ class EventSources:
         vars(message).setdefault("sent_at", self.account.now())
         self.wake(queue.queue_arn)
 
-    def is_idle(self) -> bool:
-        """Tell whether no batch runs and no mapped queue has a message (delayed, waiting or received)."""
+    def is_idle(self, queue_name: str | None = None) -> bool:
+        """Tell whether no batch runs and no mapped queue has a message (delayed, waiting or received).
+
+        ``queue_name``: consider only the queue of this name, in any region.
+        """
+        with self.account.lock:
+            pollers = [
+                poller
+                for poller in self._pollers.values()
+                if queue_name is None or Arn.parse(poller.queue_arn).name == queue_name
+            ]
+            return all(poller.running == 0 and not poller.backlog() for poller in pollers)
+
+    def seconds_without_work(self) -> float | None:
+        """Return the seconds until a poller can take a message: 0 if a batch runs, None if no mapped queue has one."""
         with self.account.lock:
             pollers = list(self._pollers.values())
-            return all(poller.running == 0 and not poller.backlog() for poller in pollers)
+            if any(poller.running for poller in pollers):
+                return 0.0
+            found = (seconds_until_visible(self.account, poller.queue_arn) for poller in pollers)
+            return min((seconds for seconds in found if seconds is not None), default=None)
 
 
 SERVICES.append(EventSources)

@@ -133,20 +133,21 @@ def occurrences(paths: Iterable[str]) -> Iterator[Occurrence]:
 
 def check(piece: Piece, path: str) -> Iterator[Occurrence]:
     """Yield each forbidden word of one text, but those that an exception covers."""
+    rules = (rule for rule in RULES if rule.in_names or not piece.is_name)
+    found = [(rule, match) for rule in rules for match in rule.find(piece.text)]
+    if not found:
+        return
     allowed: list[tuple[int, int]] = [
         match.span()
         for each in ALLOWED
         if fnmatch(path, each.files)
         for match in re.finditer(each.pattern, piece.text, re.IGNORECASE)
     ]
-    for rule in RULES:
-        if piece.is_name and not rule.in_names:
-            continue
-        for match in rule.find(piece.text):
-            if not any(start <= match.start() and match.end() <= end for start, end in allowed):
-                line = piece.line + piece.text.count("\n", 0, match.start())
-                yield Occurrence(path, line, match.group(), rule.instead)
-                allowed.append(match.span())  # reported once, although two rules may find it
+    for rule, match in found:
+        if not any(start <= match.start() and match.end() <= end for start, end in allowed):
+            line = piece.line + piece.text.count("\n", 0, match.start())
+            yield Occurrence(path, line, match.group(), rule.instead)
+            allowed.append(match.span())  # reported once, although two rules may find it
 
 
 def python_pieces(source: str, path: str) -> Iterator[Piece]:

@@ -33,7 +33,7 @@ from testing.organization_story import (
 #: Seconds after which the demo stops waiting.
 PATIENCE = 300
 #: By how much the clock is advanced between two checks, where Log Keeper tries again after minutes.
-PAUSE = timedelta(seconds=10)
+PAUSE = timedelta(seconds=2)
 STRANGER = "555555555555"
 
 
@@ -123,8 +123,8 @@ class Show:
         story.wait_until(lambda: account.account_id not in {each[0] for each in story.instances(ENFORCE_SET)}, PATIENCE)
         before = len(story.changes(account))
         stage = story.create_stage("platform-4", HOME)
-        # Log Keeper has credentials of the role that was deleted: the message is tried again after some minutes.
-        seconds = story.wait_until(lambda: stage in story.reported(WOULD_BE_REMEDIATED), PATIENCE, pausing=PAUSE)
+        # Where Log Keeper still had credentials of the role that was deleted, the message is tried again after minutes.
+        seconds = story.wait_until(lambda: stage in story.reported(WOULD_BE_REMEDIATED), PATIENCE, pausing=5 * PAUSE)
         changed = len(story.changes(account)) - before
         self._expect(changed == 0, "nothing is changed in an account that is audited again")
         return (
@@ -218,7 +218,7 @@ def run(output: Output) -> int:
     console = output.console
     # The demo shows which events the hub's bus refuses.
     logging.getLogger("sandbox.services.eventbridge").setLevel(logging.ERROR)
-    with Sandbox(clock=MovableClock(), iam_propagation_seconds=0) as hub:
+    with Sandbox(clock=MovableClock()) as hub:
         about = f"A simulated AWS organization runs at {hub.endpoint}. Nothing leaves this machine.\n"
         console.print(about, highlight=False, soft_wrap=True)
         try:

@@ -14,6 +14,7 @@ from sandbox.core.call import Caller
 from testing.member_stages import HOME, StageKey
 from testing.organization_story import Story
 from testing.organizations import caller_with
+from testing.permissions import TRIAL
 
 READ_ROLE, REMEDIATE_ROLE = "log-keeper-member-read", "log-keeper-member-remediate"
 FORWARD_ROLE = f"log-keeper-forward-{HOME}"
@@ -42,14 +43,14 @@ def session(story: Story, function: str) -> Caller:
     """Return a session of the role of a function in the hub. ``function``: ``Enforce`` or ``Sweep``."""
     arn = story.stack.outputs[f"{function}Function"]
     role = story.hub.client("lambda").get_function_configuration(FunctionName=arn)["Role"]
-    return story.hub.caller_of_key(story.hub.caller_of_role(role, "attempt")["AccessKeyId"])
+    return story.hub.caller_of_key(story.hub.caller_of_role(role, TRIAL)["AccessKeyId"])
 
 
 def assume(story: Story, function: str, member: Account, role: str) -> Caller:
     """Return a session of a member's role that the function has assumed. Raises ClientError."""
     arn = f"arn:aws:iam::{member.account_id}:role/{role}"
     client = story.hub.client("sts", caller=session(story, function))
-    given = client.assume_role(RoleArn=arn, RoleSessionName="attempt")["Credentials"]
+    given = client.assume_role(RoleArn=arn, RoleSessionName=TRIAL)["Credentials"]
     return story.hub.caller_of_key(given["AccessKeyId"])
 
 
@@ -86,7 +87,7 @@ def roles_that_are_refused(story: Story, audited: str, enforced: str) -> list[At
         found.append(Attempt(f"{function} in {name}", _ASSUME, answer))
     administrator = story.hub.client("sts", caller=caller_with(story.hub, "Administrator", _ALLOW_ALL))
     arn = f"arn:aws:iam::{story.accounts[enforced].account_id}:role/{REMEDIATE_ROLE}"
-    answer = code_of(lambda: administrator.assume_role(RoleArn=arn, RoleSessionName="attempt"))
+    answer = code_of(lambda: administrator.assume_role(RoleArn=arn, RoleSessionName=TRIAL))
     return [*found, Attempt("the hub's administrator", _ASSUME, answer)]
 
 

@@ -14,6 +14,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.call import CallRecord
 from sandbox.core.clock import MovableClock
+from sandbox.services.lambda_.event_sources import EventSources
 from sandbox.services.organizations.organization import Organization
 from testing.member_stages import FURTHER, REGIONS, StageKey, Stages, compliant_stages, create_stages
 from testing.organizations import ORGANIZATION, new_organization
@@ -126,13 +127,13 @@ class Story:
         events.remove_targets(Rule="log-keeper-stages", Ids=["Hub"])
         events.delete_rule(Name="log-keeper-stages")
 
-    def delete_stack(self, name: str, region: str) -> None:
-        """Delete the stack with the rules and the role that reads, as an administrator of the account."""
+    def delete_stack(self, name: str, region: str, stack_set: str = MEMBERS_SET) -> None:
+        """Delete the stack that a stack set has created in an account, as an administrator of the account."""
         client = self.accounts[name].client("cloudformation", region)
         [stack_id] = [
             each["StackId"]
             for each in client.describe_stacks()["Stacks"]
-            if each["StackName"].startswith(f"StackSet-{MEMBERS_SET}-")
+            if each["StackName"].startswith(f"StackSet-{stack_set}-")
         ]
         client.delete_stack(StackName=stack_id)
         client.get_waiter("stack_delete_complete").wait(StackName=stack_id, WaiterConfig={"Delay": 1})
@@ -224,6 +225,25 @@ class Story:
                 self.pass_time(pausing)
             self.hub.is_stopping.wait(_PAUSE)
         return (self.hub.now() - begun).total_seconds()
+
+    def wait_until_idle(self) -> None:
+        """Wait until no function runs and no queue has a message. Advance the clock where messages are delayed."""
+
+        def is_idle() -> bool:
+            if self.hub.service(EventSources).is_idle():
+                return True
+            self.pass_time(timedelta(seconds=1) if self._has_messages() else timedelta(minutes=1))
+            return False
+
+        self.wait_until(is_idle)
+
+    def _has_messages(self) -> bool:
+        """Return whether a queue has a message that is not delayed."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        client, outputs = self.hub.client("sqs"), self.stack.outputs
+        queues = (outputs["StageQueueUrl"], outputs["SweepQueueUrl"])
+        found = [client.get_queue_attributes(QueueUrl=each, AttributeNames=names)["Attributes"] for each in queues]
+        return any(each[name] != "0" for each in found for name in names)
 
 
 def stage_of(line: dict[str, Any]) -> StageKey:

@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Move the test that compares all modules to the end, and the longest modules to the start."""
     items.sort(key=lambda item: item.path.name == "test_permissions.py")
     # The longest modules come first, so that the processes end at about the same time.
-    longest = ("test_removal.py", "test_upgrade.py", "test_regions.py", "test_tools.py")
+    longest = ("test_organization_story.py", "test_removal.py", "test_upgrade.py", "test_regions.py", "test_tools.py")
     ours = [item for item in items if item.path.parent.name == "e2e"]
     ordered = iter(sorted(ours, key=lambda item: item.path.name not in longest))
     items[:] = [next(ordered) if item.path.parent.name == "e2e" else item for item in items]

@@ -57,7 +57,7 @@ test: setup .venv-lint/.installed .venv-applications/.installed ## Check format,
 	$(WITH_TOOLS) AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	$(PYTHON) -m tools.translate $(TRANSLATED)
 	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json examples/*/*.yaml
-	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json --framework cloudformation --compact --quiet --skip-download
+	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json examples/*/*.yaml --framework cloudformation --compact --quiet --skip-download
 	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies organization
 	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 

@@ -84,13 +84,13 @@ def test_mails_tell_what_was_remediated_and_found(sandbox: Sandbox, deliver: Del
         '"REMEDIATED: [access log destination] [access log format] [execution logging level] []"',
         '"Reason of the first: access logs are always on (APIGateway.9)"',
         f'"Stage prod of the REST API {api_id}, region us-east-1, account {ACCOUNT} []"',
-        '"Stack that owns the stage: []. Evaluated because of: UpdateStage."',
+        '"Owner: []. Evaluated because of: UpdateStage."',
     ]
     assert finding.splitlines() == [
         f'"FINDING: {Problem.UNREADABLE_TAG}"',
         '"execution-logs-until"',
         f'"Stage prod of the REST API {api_id}, region us-east-1, account {ACCOUNT} []"',
-        '"Stack that owns the stage: []. Evaluated because of: UpdateStage."',
+        '"Owner: []. Evaluated because of: UpdateStage."',
     ]
 
 
@@ -104,7 +104,7 @@ def test_messages_for_chat_channels_have_the_documented_format(sandbox: Sandbox,
     assert finding["content"]["description"].splitlines() == [
         "execution-logs-until",
         f"Stage prod of the REST API {api_id}, region us-east-1, account {ACCOUNT} []",
-        "Stack that owns the stage: []. Evaluated because of: UpdateStage.",
+        "Owner: []. Evaluated because of: UpdateStage.",
     ]
     assert remediation["content"]["title"] == f"Log Keeper remediated the stage prod of {api_id}"
     assert "[access log destination]" in remediation["content"]["description"]

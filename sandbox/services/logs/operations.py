@@ -1,11 +1,10 @@
-"""CloudWatch Logs: log groups, their retention, and account-level retention policies.
+"""CloudWatch Logs: log groups and their retention.
 
 *Source:* botocore's service model and its documentation of ``logs``.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from moto.logs.models import logs_backends
 
 from sandbox.core.call import AwsError
 from sandbox.core.registry import rule
-from sandbox.services.logs import filters, keys
+from sandbox.services.logs import account_policies, filters, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -226,10 +225,6 @@ def _named(account: Account, call: Call, groups: Iterable[Any]) -> list[Any]:
     return found
 
 
-class RetentionPolicies(dict[str, dict[str, Any]]):
-    """Account-level retention policies of one region by name."""
-
-
 def _class_of(group: Any) -> str:
     return str(vars(group).get("log_group_class", "STANDARD"))
 
@@ -244,71 +239,12 @@ def _described(account: Account, region: str, group: Any) -> dict[str, Any]:
     answer["deletionProtectionEnabled"] = vars(group).get("deletion_protection", False)
     answer["metricFilterCount"] = len(filters.of_group(account, region, group.name))
     answer["bearerTokenAuthenticationEnabled"] = False
-    for policy in account.state(RetentionPolicies, region).values():
-        if _covers(policy, group):
-            answer.pop("retentionInDays", None)
-            answer["retentionPolicyName"] = policy["policyName"]
-            days = _days(policy)
-            if days:
-                answer["retentionInDays"] = days
+    for policy in account_policies.retention_of(account, region, group):
+        answer.pop("retentionInDays", None)
+        answer["retentionPolicyName"] = policy.name
+        if policy.days:
+            answer["retentionInDays"] = policy.days
     return answer
-
-
-# ---- account-level retention
-
-
-@rule("logs", "PutAccountPolicy")
-def _put_account_policy(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    """Store a retention policy. Other types of account policies are not implemented."""
-    params = call.params
-    if params["policyType"] != "RETENTION_POLICY":
-        raise AwsError("NotImplemented", f"The sandbox has no account policies of type {params['policyType']}", 501)
-    policy = {
-        "policyName": params["policyName"],
-        "policyDocument": params["policyDocument"],
-        "policyType": params["policyType"],
-        "scope": "ALL",
-        "selectionCriteria": params.get("selectionCriteria"),
-        "accountId": account.account_id,
-        "lastUpdatedTime": int(account.now().timestamp() * 1000),
-    }
-    policy = {name: value for name, value in policy.items() if value is not None}
-    account.state(RetentionPolicies, call.region)[params["policyName"]] = policy
-    return {"accountPolicy": policy}
-
-
-@rule("logs", "DescribeAccountPolicies")
-def _describe_account_policies(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    policies: dict[str, dict[str, Any]] = {}
-    if call.params["policyType"] == "RETENTION_POLICY":
-        policies = account.state(RetentionPolicies, call.region)
-    name = call.params.get("policyName")
-    return {"accountPolicies": [policy for policy in policies.values() if name in (None, policy["policyName"])]}
-
-
-@rule("logs", "DeleteAccountPolicy")
-def _delete_account_policy(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
-    if account.state(RetentionPolicies, call.region).pop(call.params["policyName"], None) is None:
-        raise AwsError("ResourceNotFoundException", "The specified account policy does not exist.")
-    return {}
-
-
-def _prefixes(policy: dict[str, Any]) -> list[str]:
-    """Return the name prefixes of the policy's groups; a policy without criteria is for every group."""
-    criteria = policy.get("selectionCriteria")
-    return re.findall(r'"([^"]*)"', criteria) if criteria else [""]
-
-
-def _covers(policy: dict[str, Any], group: Any) -> bool:
-    created = int(group.creation_time.replace(tzinfo=UTC).timestamp() * 1000)
-    is_meant = json.loads(policy["policyDocument"]).get("enforcementMode") != "NEW_ONLY"
-    is_meant = is_meant or created >= policy["lastUpdatedTime"]
-    return is_meant and any(group.name.startswith(prefix) for prefix in _prefixes(policy))
-
-
-def _days(policy: dict[str, Any]) -> int | None:
-    days = json.loads(policy["policyDocument"]).get("retentionInDays")
-    return None if days == "NEVER_EXPIRE" else int(days)
 
 
 def _invalid(message: str) -> AwsError:

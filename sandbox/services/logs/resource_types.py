@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.core.resource_types import (
     Context,
@@ -90,3 +90,15 @@ class LogsResourcePolicy(Simple):
         "logs", "put_resource_policy", "put_resource_policy", "delete_resource_policy",
     )  # fmt: skip
     generated = "PolicyName"
+
+
+@resource_type
+class AccountPolicy(Simple):
+    name = "AWS::Logs::AccountPolicy"
+    service, create_call, update_call, delete_call = (
+        "logs", "put_account_policy", "put_account_policy", "delete_account_policy",
+    )  # fmt: skip
+    generated, limit, keys = "PolicyName", 256, ("PolicyType",)
+
+    def known(self, context: Context, physical_id: str, answer: Mapping[str, Any]) -> Properties:
+        return {"AccountId": context.account}

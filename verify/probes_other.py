@@ -155,6 +155,14 @@ POINTS = (
         _never(_NEEDS_ORGANIZATION),
     ),
     Point(
+        "organization-leaving",
+        "An account that leaves the organization keeps its stacks",
+        "leaving_accounts_keep_stacks",
+        True,
+        {True: "yes", False: "no"},
+        _never(_NEEDS_ORGANIZATION),
+    ),
+    Point(
         "organization-filters",
         "Automatic deployment leaves out what the account filter leaves out",
         "automatic_deployment_keeps_account_filters",

@@ -351,6 +351,14 @@ class Behaviour:
         reason="The filter belongs to the deployment target, which automatic deployment follows.",
         source='CloudFormation user guide, "Account level targets for service-managed StackSets" (no such case)',
     )
+    leaving_accounts_keep_stacks: bool = switch(
+        True,
+        "Does an account that leaves the organization keep the stacks of automatic deployment?",
+        positions={True: "The bus refuses the events of its rules.", False: "It has no rules and no roles."},
+        harsher=True,
+        reason="CloudFormation has no access to it any more. The API reference says that stacks are deleted.",
+        source='CloudFormation user guide, "Manage automatic deployments"; botocore\'s model of AutoDeployment',
+    )
     refuses_past_schedules: bool = switch(
         False,
         "Does EventBridge Scheduler refuse a one-time schedule for a time in the past?",

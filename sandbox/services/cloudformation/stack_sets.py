@@ -200,8 +200,7 @@ class StackSets:
     def follow_organization(self, account_id: str) -> None:
         """Create and delete instances after an account was moved, has joined or has left.
 
-        An account that has left its organization keeps its stacks: CloudFormation has no access to it any more.
-        *Source:* CloudFormation user guide, "Enable or disable automatic deployments for StackSets".
+        A switch decides whether an account that has left its organization keeps its stacks.
         """
         organization = organization_of(self.account)
         if organization is None:
@@ -220,7 +219,8 @@ class StackSets:
             made = [target for target in of_account if stack_set.instances[target].stack_id is None]
             removed = [target for target in stack_set.instances if target[0] == account_id and target not in of_account]
             retain = bool(stack_set.settings["AutoDeployment"].get("RetainStacksOnAccountRemoval"))
-            retain = retain or account_id not in organization.parents
+            has_left = account_id not in organization.parents
+            retain = retain or (has_left and self.account.behaviour.leaving_accounts_keep_stacks)
             self._run_automatically(stack_set, "CREATE", made, self.make(stack_set))
             self._run_automatically(stack_set, "DELETE", removed, self.remove(stack_set, retain=retain))
 

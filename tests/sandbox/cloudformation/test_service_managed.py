@@ -146,15 +146,17 @@ def test_service_control_policies_bind_the_role_that_deploys(
     assert [name.startswith("stacksets-exec-") for name in roles] == [True]
 
 
-def test_account_that_leaves_the_organization_keeps_its_stack(
-    sandbox: Sandbox, organization: Organization, unit: str
+@pytest.mark.parametrize("keeps", [True, False])
+def test_account_that_leaves_the_organization_keeps_its_stack_or_loses_it(
+    sandbox: Sandbox, organization: Organization, unit: str, *, keeps: bool
 ) -> None:
+    sandbox.turn(leaving_accounts_keep_stacks=keeps)
     first = new_member(sandbox, organization, FIRST, unit)
     client = create(sandbox)
     deploy(sandbox, client, {"OrganizationalUnitIds": [unit]})
     organization.leave(first)
     sandbox.wait_until(lambda: instances(client) == [])
-    assert topics(first) == 1
+    assert topics(first) == (1 if keeps else 0)
 
 
 def test_without_automatic_deployment_nothing_follows(sandbox: Sandbox, organization: Organization, unit: str) -> None:

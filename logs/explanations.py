@@ -1,4 +1,9 @@
-"""Says what the logs of a stage cannot show, and how to change that. Pure."""
+"""Says what the logs of a stage cannot show, and how to change that. Pure.
+
+*Source* for what ERROR leaves out: API Gateway developer guide, "Set up CloudWatch logging for REST APIs"; that an
+integration's own 4xx or 5xx has no lines: radkawar/stackd, internal/services/apigatewayexec/http_logging.go, written
+after recordings of 2026-09.
+"""
 
 from __future__ import annotations
 
@@ -52,10 +57,10 @@ def _execution_logs(stage: Stage, info_tag_key: str) -> Iterator[str]:
         yield f"Execution logs of the stage are OFF: no request has a timeline. {_opt_in(stage, info_tag_key)}"
         return
     if LoggingLevel.ERROR in levels:
-        some = f"some of its {noun} are" if len(levels) > 1 else "the stage is"
+        some = f"some {noun} are" if len(levels) > 1 else "the stage is"
         yield (
-            f"Execution logs have lines of failed requests only, where the level is ERROR: {some} at ERROR. "
-            f"{_opt_in(stage, info_tag_key)}"
+            "At level ERROR, execution logs have lines of failed requests only; an integration that itself answers 4xx "
+            f"or 5xx is no failure. Here {some} at ERROR. {_opt_in(stage, info_tag_key)}"
         )
     if len(levels) > 1 and LoggingLevel.OFF in levels:
         yield f"Some {noun} have execution logs OFF: their requests have no timeline."

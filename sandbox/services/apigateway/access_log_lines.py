@@ -1,6 +1,6 @@
 """The access log line that API Gateway writes for a request: a format with its ``$context`` variables filled in.
 
-It shows what a line in a given format looks like. The sandbox runs no integrations.
+It shows what a line in a given format looks like.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def test_levels_are_explained() -> None:
     traced = MethodSettings(LoggingLevel.INFO, data_trace=True)
     assert "lines of failed requests only" in notes(stage(LoggingLevel.ERROR))
     assert "the stage is at ERROR" in notes(stage(LoggingLevel.ERROR))
-    assert "some of its methods are at ERROR" in notes(stage(LoggingLevel.INFO, MethodSettings(LoggingLevel.ERROR)))
+    assert "some methods are at ERROR" in notes(stage(LoggingLevel.INFO, MethodSettings(LoggingLevel.ERROR)))
     assert "Some methods have execution logs OFF" in notes(stage(LoggingLevel.INFO, MethodSettings()))
     assert "only with data trace" in notes(stage(LoggingLevel.INFO))
     assert "only with data trace" not in notes(stage(LoggingLevel.OFF, traced))

@@ -108,7 +108,7 @@ class Outcome:
 
     ``error``: the text of the execution log about a failure of API Gateway or of the integration; None without one. A
     proxy integration that answers 4xx or 5xx itself is no failure.
-    ``message``, ``response_type``: what the client is told about the failure.
+    ``message``, ``response_type``: of the answer that the client gets.
     ``trace``: execution log lines about the integration, which only data trace writes.
     ``latency``: milliseconds of the integration; None if none was called.
     ``integration_status``: with which the service behind it answered; for Lambda this is not the function's own status.

@@ -199,7 +199,7 @@ def _is_agreed(out: Console) -> bool:
     if not sys.stdin.isatty():
         raise ToolError("nobody can answer here: --yes (make release YES=1) uploads without asking.")
     try:
-        return out.input("Upload? [y/N] ").strip().lower() in ("y", "yes")
+        return out.input("Upload? [y/N] ", markup=False).strip().lower() in ("y", "yes")
     except EOFError:  # the input was closed instead of an answer
         return False
 

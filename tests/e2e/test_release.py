@@ -16,6 +16,8 @@ import pytest
 
 from sandbox import deployment
 from sandbox.assembly import Sandbox
+from sandbox.core.account import Account
+from sandbox.core.call import AwsError, Call
 from testing.accounts import get_stage, make_rest_stage
 from testing.stacks import FURTHER_REGION, Deployed
 from testing.templates import FORWARDING_RULES
@@ -67,11 +69,15 @@ class Releaser:
         return ended.returncode, ended.stdout
 
 
-@pytest.fixture(scope="module")
-def releaser(account: Sandbox, built: None, tmp_path_factory: pytest.TempPathFactory) -> Releaser:
+def create_buckets(account: Sandbox, prefix: str) -> None:
     for region in REGIONS:
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        account.client("s3", region).create_bucket(Bucket=f"{PREFIX}-{region}", **where)
+        account.client("s3", region).create_bucket(Bucket=f"{prefix}-{region}", **where)
+
+
+@pytest.fixture(scope="module")
+def releaser(account: Sandbox, built: None, tmp_path_factory: pytest.TempPathFactory) -> Releaser:
+    create_buckets(account, PREFIX)
     iam = account.client("iam")
     iam.create_user(UserName="releaser")
     policy = json.dumps({"Version": "2012-10-17", "Statement": listed_statements()})
@@ -150,6 +156,38 @@ def test_link_creates_a_stack_that_audits_also_a_further_region(releaser: Releas
     assert "accessLogSettings" not in get_stage(account, api_id, "prod")
     forwarding = account.client("events", FURTHER_REGION).list_rules(NamePrefix="log-keeper-")["Rules"]
     assert len(forwarding) == len(FORWARDING_RULES)
+
+
+def test_template_is_small_enough_to_be_read_from_s3(releaser: Releaser, printed: str) -> None:
+    """*Source:* AWS CloudFormation user guide, "Understand CloudFormation quotas": 1 MB for a template in S3."""
+    packaged = releaser.output / version() / "us-east-1" / "template.yaml"
+    assert packaged.stat().st_size < 1_000_000
+
+
+def test_failure_in_one_region_leaves_no_template_in_another(releaser: Releaser, tmp_path: Path) -> None:
+    """A link must not lead to a template whose packages are missing. The next run completes the release."""
+    account, prefix = releaser.account, f"{PREFIX}-late"
+    arguments = ("--yes", "--bucket-prefix", prefix, "--output", str(tmp_path))
+    create_buckets(account, prefix)
+
+    def refuse(_: Account, call: Call) -> None:
+        if call.operation == "PutObject" and call.params["Bucket"] == f"{prefix}-{FURTHER_REGION}":
+            raise AwsError("AccessDenied", "no more", 403)
+
+    def names() -> list[str]:
+        listed = account.client("s3").list_objects_v2(Bucket=f"{prefix}-us-east-1")["Contents"]
+        return [each["Key"].removeprefix(f"{FOLDER}/") for each in listed]
+
+    account.hooks.append(refuse)
+    code, text = releaser.run(*arguments)
+    account.hooks.remove(refuse)
+    assert code == 1
+    assert f"release: sam package failed for {FURTHER_REGION}: " in text
+    assert "no more" in text
+    assert len(names()) >= 4
+    assert not {"template.yaml", "SHA256SUMS"} & set(names())
+    assert releaser.run(*arguments)[0] == 0
+    assert {"template.yaml", "SHA256SUMS"} <= set(names())
 
 
 def test_second_run_changes_nothing(releaser: Releaser, printed: str) -> None:

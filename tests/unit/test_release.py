@@ -162,7 +162,9 @@ class Terminal(io.StringIO):
 )
 def test_only_yes_agrees(typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(typed))
-    assert release._is_agreed(Console(file=io.StringIO())) is agreed
+    shown = io.StringIO()
+    assert release._is_agreed(Console(file=shown)) is agreed
+    assert shown.getvalue() == "Upload? [y/N] "
 
 
 def test_missing_sam_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

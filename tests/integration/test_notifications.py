@@ -12,6 +12,7 @@ import pytest
 from log_keeper.aws.event_bus import put_events
 from log_keeper.events.hints import Cause
 from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.plan import Setting
 from log_keeper.policy.results import Outcome, Result
 from log_keeper.stages import Account, Protocol
 from sandbox.assembly import Sandbox
@@ -79,19 +80,24 @@ def test_mails_tell_what_was_remediated_and_found(sandbox: Sandbox, deliver: Del
     mails = deploy(sandbox, "mail.yaml", Email="ops@example.com")
     api_id = tagged_stage(sandbox)
     assert deliver(updated(api_id)) == []
-    remediation, finding = sorted(mails(), key=lambda text: "FINDING" in text)
-    assert remediation.splitlines() == [
-        '"REMEDIATED: [access log destination] [access log format] [execution logging level] []"',
-        '"Reason of the first: access logs are always on (APIGateway.9)"',
-        f'"Stage prod of the REST API {api_id}, region us-east-1, account {ACCOUNT} []"',
-        '"Owner: []. Evaluated because of: UpdateStage."',
-    ]
-    assert finding.splitlines() == [
-        f'"FINDING: {Problem.UNREADABLE_TAG}"',
-        '"execution-logs-until"',
-        f'"Stage prod of the REST API {api_id}, region us-east-1, account {ACCOUNT} []"',
-        '"Owner: []. Evaluated because of: UpdateStage."',
-    ]
+    remediation, finding = sorted(map(json.loads, mails()), key=lambda mail: "finding" in mail)
+    stage = {
+        "account": ACCOUNT,
+        "accountName": "",
+        "region": "us-east-1",
+        "protocol": "REST",
+        "api": api_id,
+        "stage": "prod",
+        "owner": None,
+        "evaluatedBecauseOf": "UpdateStage",
+    }
+    assert finding == {"finding": Problem.UNREADABLE_TAG, "about": "execution-logs-until", **stage}
+    settings = ["access log destination", "access log format", "execution logging level"]
+    assert remediation.pop("remediated") == settings
+    assert [change["setting"] for change in remediation.pop("changes")] == settings
+    group = f"/aws/vendedlogs/apigateway/{api_id}/prod"
+    assert remediation.pop("logGroups") == {group: "created", f"API-Gateway-Execution-Logs_{api_id}/prod": "created"}
+    assert remediation == stage
 
 
 def test_messages_for_chat_channels_have_the_documented_format(sandbox: Sandbox, deliver: Deliver) -> None:
@@ -100,14 +106,17 @@ def test_messages_for_chat_channels_have_the_documented_format(sandbox: Sandbox,
     assert deliver(updated(api_id)) == []
     found = {each["metadata"]["eventType"]: each for each in map(check_notification, messages())}
     finding, remediation = found["Stage Logging Finding"], found["Stage Logging Remediated"]
-    assert finding["content"]["title"] == f"Log Keeper finding: {Problem.UNREADABLE_TAG}"
-    assert finding["content"]["description"].splitlines() == [
-        "execution-logs-until",
-        f"Stage prod of the REST API {api_id}, region us-east-1, account {ACCOUNT} []",
+    assert finding["content"]["title"] == f"Log Keeper: {Problem.UNREADABLE_TAG}"
+    assert finding["content"]["description"] == "execution-logs-until"
+    where = f"stage prod of the REST API {api_id}, region us-east-1, account {ACCOUNT}"
+    assert finding["content"]["nextSteps"][0].startswith(f"Check the {where}. Owner: []. Evaluated because of: Update")
+    assert remediation["content"]["title"] == f"Log Keeper remediated the stage prod of {api_id}"
+    assert remediation["content"]["description"].splitlines() == [
+        f"Stage prod of the REST API {api_id}, region us-east-1, account {ACCOUNT}",
+        "Changed: [access log destination] [access log format] [execution logging level] []",
+        "Reason of the first: access logs are always on (APIGateway.9)",
         "Owner: []. Evaluated because of: UpdateStage.",
     ]
-    assert remediation["content"]["title"] == f"Log Keeper remediated the stage prod of {api_id}"
-    assert "[access log destination]" in remediation["content"]["description"]
     # Both are in one thread, and differ in their ids.
     assert {each["metadata"]["threadId"] for each in found.values()} == {f"{ACCOUNT}/us-east-1/{api_id}/prod"}
     assert len({each["id"] for each in found.values()}) == 2
@@ -122,20 +131,30 @@ def test_remediations_can_be_left_out(sandbox: Sandbox, deliver: Deliver, exampl
     assert Problem.UNREADABLE_TAG in only
 
 
-def test_any_text_of_a_finding_arrives_in_chat(sandbox: Sandbox) -> None:
-    """Answers of AWS have quotes, backslashes and line breaks; names of accounts have any letters."""
-    messages = deploy(sandbox, "chat.yaml")
+@pytest.mark.parametrize(("example", "given"), [("mail.yaml", {"Email": "ops@example.com"}), ("chat.yaml", {})])
+def test_any_text_of_a_finding_arrives(sandbox: Sandbox, example: str, given: dict[str, str]) -> None:
+    """Answers of AWS have quotes, backslashes and line breaks; names of accounts have quotes too."""
+    messages = deploy(sandbox, example, **given)
     hostile = 'AccessDenied: "role" \\ <problem>\n\tüñ'
-    result = Result(
-        REF, Outcome.NON_COMPLIANT, Protocol.REST, "shop", findings=(Finding(Problem.CHANGE_FAILED, hostile),)
-    )
-    account = Account("111111111111", "aws", 'Team "A"', "ou-ab12-11111111")
+    finding = Finding(Problem.CHANGE_FAILED, hostile)
+    result = Result(REF, Outcome.NON_COMPLIANT, Protocol.REST, "team: shop-1_a/b@c", findings=(finding,))
+    account = Account("111111111111", "aws", 'Team "A" \\', "ou-ab12-11111111")
     put_events(lambda: sandbox.client("events"), account, result, Cause("UpdateStage", "id", None))
+    assert sandbox.dropped_events == []
     (text,) = messages()
-    message = check_notification(text)
-    assert message["content"]["description"].startswith(hostile)
-    assert 'account 111111111111 [Team "A"]' in message["content"]["description"]
-    assert message["metadata"]["additionalContext"]["owner"] == "shop"
+    if example == "mail.yaml":
+        mail = json.loads(text)
+        assert (mail["about"], mail["accountName"], mail["owner"]) == (hostile, account.name, result.owner)
+    else:
+        message = check_notification(text)
+        assert message["content"]["description"] == hostile
+        assert message["metadata"]["additionalContext"]["accountName"] == account.name
+        assert message["metadata"]["additionalContext"]["owner"] == result.owner
+
+
+@pytest.mark.parametrize("text", [*Problem, *Setting])
+def test_texts_within_quotes_need_no_escapes(text: str) -> None:
+    assert json.dumps(text, ensure_ascii=False) == f'"{text}"'
 
 
 def test_channels_get_the_topic_and_may_do_nothing(sandbox: Sandbox) -> None:

@@ -56,6 +56,13 @@ class Undeliverable(Exception):  # noqa: N818 -- it is the event that is undeliv
     """The target does not take the event; it goes to the target's dead letter queue, or is lost."""
 
 
+class InvalidInput(Undeliverable):
+    """What an input transformer made of the event is not JSON.
+
+    *Source:* radkawar/stackd ``testdata/aws/eventbridge/inputs.json`` of 2026-09
+    """
+
+
 #: Service of a target's ARN -> how it is reached.
 TARGETS: dict[str, Target] = {}
 
@@ -107,6 +114,8 @@ def matches(pattern: dict[str, Any], event: Event) -> bool:
 def _deliver(account: Account, delivery: Delivery) -> None:
     reach = TARGETS.get(Arn.parse(delivery.arn).service, _to_nobody)
     try:
+        if not target_inputs.is_valid(delivery.payload):
+            raise InvalidInput("Invalid input for target.")
         reach(account, delivery)
     except Undeliverable as undelivered:
         log.warning("EventBridge drops an event of %s for %s: %s", delivery.rule_arn, delivery.arn, undelivered)
@@ -118,14 +127,20 @@ def _deliver(account: Account, delivery: Delivery) -> None:
             why = {
                 "RULE_ARN": delivery.rule_arn,
                 "TARGET_ARN": delivery.arn,
-                "ERROR_CODE": "NO_RESOURCE" if "there is no" in str(undelivered) else "NO_PERMISSIONS",
+                "ERROR_CODE": _error_code(undelivered),
                 "ERROR_MESSAGE": str(undelivered),
             }
-            text = json.dumps(delivery.event)
+            text = delivery.payload if isinstance(undelivered, InvalidInput) else json.dumps(delivery.event)
             try:
                 _to_queue(account, Delivery(delivery.rule_arn, {"Arn": dead_letters}, text, delivery.event, why))
             except Undeliverable as lost:
                 log.warning("The dead letter queue %s does not take it either: %s", dead_letters, lost)
+
+
+def _error_code(undelivered: Undeliverable) -> str:
+    if isinstance(undelivered, InvalidInput):
+        return "INVALID_JSON"
+    return "NO_RESOURCE" if "there is no" in str(undelivered) else "NO_PERMISSIONS"
 
 
 def queue_of(account: Account, arn: str) -> Any:

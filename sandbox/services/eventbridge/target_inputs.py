@@ -57,27 +57,52 @@ def payload(target: dict[str, Any], event: Event, rule_arn: str) -> str:
         return str(target["Input"])
     if "InputPath" in target:
         found = _at(target["InputPath"], event)
-        return _json({} if found is None else found)
+        return _json({} if found is None or found is _MISSING else found)
     if "InputTransformer" in target:
         return _transformed(target["InputTransformer"], event, rule_arn)
     return _json(event)
 
 
+def is_valid(text: str) -> bool:
+    """Tell whether a target may receive the text: JSON values one after another. EventBridge delivers no other text."""
+    decoder, rest = json.JSONDecoder(), text.strip()
+    while rest:
+        try:
+            rest = rest[decoder.raw_decode(rest)[1] :].lstrip()
+        except ValueError:
+            return False
+    return True
+
+
+class _Missing:
+    """The value of a path that the event does not have."""
+
+
+_MISSING = _Missing()
+
+
 def _at(path: str, event: Event) -> Any:
-    """Return the value at a JSON path of names and indexes, or None."""
-    node: Any = event
-    for name, index in re.findall(r"([^.$\[\]]+)|\[(\d+)\]", path):
+    """Return the value at a JSON path of names, indexes and ``[*]``, or _MISSING. ``[*]`` makes a list of values."""
+    return _follow(re.findall(r"([^.$\[\]]+)|\[(\d+|\*)\]", path), event)
+
+
+def _follow(steps: list[tuple[str, str]], node: Any) -> Any:
+    for number, (name, index) in enumerate(steps):
+        if index == "*":
+            found = [_follow(steps[number + 1 :], each) for each in node] if isinstance(node, list) else []
+            return [each for each in found if each is not _MISSING]
         if index:
-            node = node[int(index)] if isinstance(node, list) and int(index) < len(node) else None
+            node = node[int(index)] if isinstance(node, list) and int(index) < len(node) else _MISSING
         else:
-            node = node.get(name) if isinstance(node, dict) else None
+            node = node.get(name, _MISSING) if isinstance(node, dict) else _MISSING
     return node
 
 
 def _transformed(transformer: dict[str, Any], event: Event, rule_arn: str) -> str:
-    """Return the template with the values of its variables: as JSON outside quotes, as text within quotes.
+    """Return the template with the values of its variables. The result can be invalid: EventBridge escapes nothing.
 
-    Within quotes, the quotes of objects and lists are removed.
+    In a template that is an object or a list, a variable outside quotes is JSON, and within quotes its text, or the
+    JSON of an object or list. In any other template it is its text, and objects and lists lose their quotes.
     """
     without_detail = {name: value for name, value in event.items() if name not in ("detail", "detail-type")}
     values: dict[str, Any] = {
@@ -89,20 +114,35 @@ def _transformed(transformer: dict[str, Any], event: Event, rule_arn: str) -> st
     }
     values |= {name: _at(path, event) for name, path in transformer.get("InputPathsMap", {}).items()}
     template, filled, in_quotes = str(transformer["InputTemplate"]), "", False
+    is_json = template.lstrip().startswith(("{", "["))
     for part in re.split(r'(<[\w.-]+>|\\.|")', template):
         if part == '"':
             in_quotes = not in_quotes
-        if part.startswith("<") and part[1:-1] in values:
-            value = values[part[1:-1]]
-            if not in_quotes:
-                filled += _json("" if value is None else value)
-            elif isinstance(value, str):
-                filled += _json(value)[1:-1]
-            else:
-                filled += "" if value is None else _json(value).replace('"', "")
-        else:
+        if not (part.startswith("<") and part[1:-1] in values):
             filled += part
+            continue
+        value = values[part[1:-1]]
+        if is_json and not in_quotes:
+            filled += _member(value, of_object=filled.rstrip().endswith(":"))
+        else:
+            filled += _text(value, keeps_quotes=is_json)
     return filled
+
+
+def _member(value: Any, *, of_object: bool) -> str:
+    """Return the value as JSON. A missing one is an empty text as a member of an object, and nothing in a list."""
+    if value is _MISSING:
+        return '""' if of_object else ""
+    return _json(value)
+
+
+def _text(value: Any, *, keeps_quotes: bool) -> str:
+    """Return the value as text. That null is an empty text is not recorded."""
+    if value is _MISSING or value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return _json(value) if keeps_quotes else _json(value).replace('"', "")
 
 
 def _json(value: Any) -> str:

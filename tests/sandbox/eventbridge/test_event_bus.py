@@ -238,6 +238,15 @@ def test_event_is_tested_against_a_pattern(sandbox: Sandbox) -> None:
     assert code == "InvalidEventPatternException"
 
 
+DETAIL = {
+    "deep": {"a": "x", "b": [1]},
+    "b": "text",
+    "items": [{"name": "first"}, {"name": "second"}],
+    "said": 'say "hello"',
+    "nothing": None,
+}
+
+
 def deliveries(sandbox: Sandbox, target: dict[str, Any], detail: dict[str, Any]) -> list[str]:
     """Return the messages in the queue after one event."""
     sqs = client(sandbox, "sqs")
@@ -267,10 +276,49 @@ def deliveries(sandbox: Sandbox, target: dict[str, Any], detail: dict[str, Any])
             {"InputTransformer": {"InputPathsMap": {"d": "$.detail.none"}, "InputTemplate": '{"d": <d>}'}},
             '{"d": ""}',
         ),
+        (
+            {"InputTransformer": {"InputPathsMap": {"d": "$.detail.items[*].name"}, "InputTemplate": '{"d":<d>}'}},
+            '{"d":["first","second"]}',
+        ),
+        (
+            {"InputTransformer": {"InputPathsMap": {"d": "$.detail.said"}, "InputTemplate": '{"d":<d>}'}},
+            '{"d":"say \\"hello\\""}',
+        ),
+        (
+            {"InputTransformer": {"InputPathsMap": {"d": "$.detail.none"}, "InputTemplate": '"before <d> after"'}},
+            '"before  after"',
+        ),
+        (
+            {"InputTransformer": {"InputPathsMap": {"d": "$.detail.b"}, "InputTemplate": '"first <d>"\n"second <d>"'}},
+            '"first text"\n"second text"',
+        ),
+        (
+            {"InputTransformer": {"InputPathsMap": {"d": "$.detail.nothing"}, "InputTemplate": '{"d":<d>}'}},
+            '{"d":null}',
+        ),
     ],
 )
 def test_target_receives_what_its_input_makes_of_the_event(sandbox: Sandbox, target: dict[str, Any], body: str) -> None:
-    assert deliveries(sandbox, target, {"deep": {"a": "x", "b": [1]}, "b": "text"}) == [body]
+    """*Source:* radkawar/stackd ``testdata/aws/eventbridge/inputs.json`` of 2026-09."""
+    assert deliveries(sandbox, target, DETAIL) == [body]
+
+
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [
+        ("$.detail.said", '"prefix <d> suffix"'),
+        ("$.detail.deep", '{"d":"<d>"}'),
+        ("$.detail.none", "[1,<d>,2]"),
+        ("$.detail.deep", "<d>"),
+        ("$.detail.b", "<d>"),
+    ],
+)
+def test_event_is_lost_if_its_transformation_is_not_json(sandbox: Sandbox, path: str, template: str) -> None:
+    """EventBridge does not escape the values in a template. *Source:* as above."""
+    transformer = {"InputPathsMap": {"d": path}, "InputTemplate": template}
+    assert deliveries(sandbox, {"InputTransformer": transformer}, DETAIL) == []
+    (dropped,) = sandbox.dropped_events
+    assert dropped.reason == "Invalid input for target."
 
 
 @pytest.mark.parametrize("service", sorted(model_constraints.SERVICES))

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
+from logs.explanations import Span
 from logs.following import PAUSE, Follower
 from logs.locating import locate
 from logs.model import Found, Request, Sources
@@ -24,7 +25,7 @@ from logs.reading import Reader, ShowProgress
 from logs.report_data import request_to_json, to_json
 from logs.report_html import to_html
 from logs.report_text import Line, heading, report, request_lines
-from logs.searching import Span, search
+from logs.searching import search
 from preview.reading import explain, identify
 from tools.aws_session import ToolError, exit_with, open_session, run
 
@@ -142,6 +143,8 @@ def _follow(
             for request in follower.round():
                 if request.is_failed or not arguments.errors:
                     _show(request, as_json=arguments.json)
+            if follower.stopped_by is not None:
+                print(f"logs: lines are missing: more arrive than {follower.stopped_by} allows", file=sys.stderr)
             sleep(PAUSE)
     except KeyboardInterrupt:
         return COMPLETE

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from log_keeper.stages import ApiVersion, LoggingLevel, Protocol, Stage
 from logs.model import Sources
@@ -16,6 +17,33 @@ from logs.model import Sources
 #: Seconds in which lines of a request may not have arrived yet. AWS gives no number: "You may experience delays".
 #: *Source:* CloudWatch Logs user guide, on log events; for the sandbox and the tests any number is right.
 LATE_SECONDS = 60
+
+
+#: The price of Logs Insights for each GB that a query scans. *Source:* CloudWatch pricing, us-east-1, November 2026.
+_INSIGHTS_USD = 0.005
+
+
+class Span(NamedTuple):
+    """The time that is searched, in milliseconds since 1970. ``now``: when the search begins."""
+
+    since: int
+    until: int
+    now: int
+
+
+def unreadable(region: str, log_group: str, why: str, span: Span) -> str:
+    """Return what to do about a log group of a class that FilterLogEvents does not read.
+
+    *Source:* aws/karpenter-provider-aws, pull request 9567, which reads such log groups with Logs Insights.
+    """
+    query = "fields @timestamp, @message | sort @timestamp | limit 10000"
+    return (
+        f"The log group {log_group} was not read: {why.rstrip('.')}. Logs Insights reads it, for {_INSIGHTS_USD} USD "
+        "for each GB of the log group in the time that is searched (us-east-1; check the price of your region): "
+        f"aws logs start-query --region {region} --log-group-name {shlex.quote(log_group)} "
+        f"--start-time {span.since // 1000} --end-time {-(-span.until // 1000)} --query-string {shlex.quote(query)}, "
+        f"then aws logs get-query-results --region {region} --query-id with the id that it answers."
+    )
 
 
 def explanations(

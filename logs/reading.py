@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws.errors import error_code
+from log_keeper.aws.errors import error_code, error_message
 from logs.model import LogLine
 from logs.options import Limits
 
@@ -27,7 +27,8 @@ PAGE = 10_000
 class Reader:
     """Reads log groups. ``take_turn``: waits until the next call may be made. ``clock``: seconds that never decrease.
 
-    ``missing``: the log groups that do not exist. ``stopped_by``: which limit ended a search early; None if none did.
+    ``missing``: the log groups that do not exist. ``unreadable``: those that FilterLogEvents does not read, with
+    the answer of CloudWatch Logs that says why. ``stopped_by``: which limit ended a search early; None if none did.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Reader:
         self._clock = clock
         self._show_progress = show_progress
         self.missing: set[str] = set()
+        self.unreadable: dict[str, str] = {}
         self.stopped_by: str | None = None
         self.start()
 
@@ -63,6 +65,8 @@ class Reader:
     def _read_group(self, name: str, since: int, until: int, text: str | None) -> list[LogLine]:
         found: dict[str, LogLine] = {}
         request: dict[str, Any] = {"logGroupName": name, "startTime": since, "endTime": until, "limit": PAGE}
+        # The latest first, so that a limit leaves out the earliest.
+        request["startFromHead"] = False
         if text is not None:
             # A quoted phrase: the line contains it.
             request["filterPattern"] = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -72,9 +76,13 @@ class Reader:
             try:
                 answer = self._client.filter_log_events(**request)
             except ClientError as error:
-                if error_code(error) != "ResourceNotFoundException":
+                if error_code(error) == "ResourceNotFoundException":
+                    self.missing.add(name)
+                elif error_code(error) == "InvalidOperationException":
+                    # Of a class such as INFREQUENT_ACCESS. Source: aws/karpenter-provider-aws, pull request 9567.
+                    self.unreadable[name] = error_message(error)
+                else:
                     raise
-                self.missing.add(name)
                 break
             for event in answer["events"]:
                 message = event["message"]

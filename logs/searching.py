@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from logs.access_lines import formats_of
-from logs.explanations import LATE_SECONDS, explanations
+from logs.explanations import LATE_SECONDS, Span, explanations, unreadable
 from logs.grouping import group
 from logs.model import Found, LogLine, Request, Sources
 from logs.options import Limits
@@ -16,14 +15,6 @@ from logs.reading import Reader
 _AROUND = 15 * 60 * 1000
 #: How execution log lines begin that have a further id of the request.
 _ID_LINES = ("Extended Request Id: ", "AWS Integration Endpoint RequestId : ")
-
-
-class Span(NamedTuple):
-    """The time that is searched, in milliseconds since 1970. ``now``: when the search begins."""
-
-    since: int
-    until: int
-    now: int
 
 
 def search(
@@ -41,6 +32,7 @@ def search(
     ``request_id``: only the request with this id. Raises BotoCoreError and ClientError.
     """
     since, until, now = span
+    ref = sources.stage.ref
     if request_id is None:
         access, execution = reader.read(sources.access, since, until), reader.read(sources.execution, since, until)
     else:
@@ -48,6 +40,7 @@ def search(
     requests, unknown = read_requests(sources, access, execution)
     notes = list(explanations(sources, sorted(reader.missing), is_recent=now - until < LATE_SECONDS * 1000,
                               info_tag_key=info_tag_key))  # fmt: skip
+    notes += [unreadable(ref.region, name, why, span) for name, why in sorted(reader.unreadable.items())]
     if unknown and request_id is None:
         notes.append(
             f"{len(unknown)} {'line has' if len(unknown) == 1 else 'lines have'} no id of a request, or a format that "

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from logs import __main__ as command
+from logs import reading
 from logs.permissions import READING
 from sandbox.assembly import Sandbox
 from testing.accounts import (
@@ -24,7 +25,7 @@ from testing.accounts import (
     patch_stage,
 )
 from testing.execution_logs import THROTTLED, TIMED_OUT, TIMED_OUT_LINES, put_lines
-from testing.logged_requests import ACCESS, FORMAT, HOSTILE, access_line, make_logged_requests
+from testing.logged_requests import ACCESS, FORMAT, HOSTILE, SUCCEEDED, access_line, make_logged_requests
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -316,3 +317,64 @@ def test_new_requests_are_followed(sandbox: Sandbox, run: Run) -> None:
 )
 def test_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
     assert run("--api", "shop", *arguments)[0] == 2
+
+
+def test_requests_of_a_slow_integration_and_late_lines_are_followed(sandbox: Sandbox, run: Run) -> None:
+    """All lines of a request can arrive when it ends; a request of which more lines come later is shown again."""
+    api_id = make_logged_requests(sandbox, NOW - timedelta(minutes=5))
+    group = f"API-Gateway-Execution-Logs_{api_id}/prod"
+    begin, passed = NOW + timedelta(seconds=3), timedelta()
+
+    def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += timedelta(seconds=seconds)
+        if passed == timedelta(seconds=36):
+            put_lines(sandbox, ACCESS, [(begin, access_line("slow", "s=", "200", begin))], stream="later")
+        if passed == timedelta(seconds=60):
+            put_lines(sandbox, group, [(begin, "(slow) Extended Request Id: s=")], stream="later")
+        if passed > timedelta(minutes=8):
+            raise KeyboardInterrupt
+
+    _, output, _ = run("--api", api_id, "--follow", "--json", clock=lambda: NOW + passed, sleep=sleep)
+    first, second = map(json.loads, output.splitlines())
+    assert (first["requestId"], second["requestId"]) == ("slow", "slow")
+    assert [len(each["executionLog"]) for each in (first, second)] == [0, 1]
+
+
+def test_limit_leaves_out_the_earliest_lines_and_keeps_the_order_of_the_others(
+    api_id: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PAGE", 3)
+    code, output, _ = run("--api", "shop", "--most-pages", "1", "--json")
+    found = json.loads(output)
+    assert code == command.INCOMPLETE
+    assert [each["requestId"] for each in found["requests"]] == [SUCCEEDED, THROTTLED, HOSTILE]
+    monkeypatch.setattr(reading, "PAGE", 7)
+    _, output, _ = run("--api", "shop", "--json")
+    timed_out = json.loads(output)["requests"][0]
+    assert [step["text"].strip() for step in timed_out["executionLog"]] == [text.strip() for _, text in TIMED_OUT_LINES]
+
+
+def test_log_group_that_only_logs_insights_reads_is_named_with_the_price(sandbox: Sandbox, run: Run) -> None:
+    give_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
+    sandbox.client("logs").create_log_group(logGroupName=ACCESS, logGroupClass="INFREQUENT_ACCESS")
+    patch_stage(
+        sandbox,
+        api_id,
+        ("replace", "/accessLogSettings/destinationArn", arn(sandbox, ACCESS)),
+        ("replace", "/accessLogSettings/format", FORMAT),
+    )
+    code, output, errors = run("--api", api_id, "--json")
+    assert (code, errors) == (command.COMPLETE, "")
+    (note,) = [note for note in json.loads(output)["notes"] if "INFREQUENT_ACCESS" in note]
+    assert "0.005 USD for each GB" in note
+    # The command that it names is accepted.
+    words = shlex.split(note[note.index("aws logs start-query") : note.index(", then aws")])
+    given = {name.removeprefix("--"): value for name, value in zip(words[3::2], words[4::2], strict=True)}
+    sandbox.client("logs", given["region"]).start_query(
+        logGroupName=given["log-group-name"],
+        startTime=int(given["start-time"]),
+        endTime=int(given["end-time"]),
+        queryString=given["query-string"],
+    )

@@ -15,6 +15,7 @@ from rich.table import Table
 from sandbox import demo_organization, deployment
 from sandbox.assembly import Sandbox
 from sandbox.demo_output import Output
+from sandbox.demo_requests import show_failed_request
 from testing.accounts import make_rest_stage
 from tools.version import add_version
 
@@ -212,6 +213,8 @@ def run(output: Output) -> int:
             return 1
         account = Account(sandbox)
         failed = [change.title for change in _changes(account) if not _is_remediated(output, sandbox, change)]
+        if not show_failed_request(output, sandbox, REGION, account.api_id, STAGE):
+            failed.append("make logs does not show the failed request")
         with output.step("Log Keeper processes the remaining messages"):
             left_over = deployment.wait_until_quiet(sandbox, stack)
     if left_over:

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from logs.explanations import Span
@@ -26,7 +24,7 @@ from logs.report_data import request_to_json, to_json
 from logs.report_html import to_html
 from logs.report_text import Line, heading, report, request_lines
 from logs.searching import search
-from preview.reading import explain, identify
+from preview.reading import identify
 from tools.aws_session import ToolError, exit_with, open_session, run
 
 #: Exit codes; ``ERROR`` is another.
@@ -77,18 +75,15 @@ def _check_page(page: str | None) -> None:
 
 
 def _open(arguments: argparse.Namespace, show_progress: ShowProgress) -> tuple[Reader, Sources]:
-    """Return a reader and the log groups of the stage. Raises ToolError for all that keeps it from being read."""
-    try:
-        session = open_session(arguments.profile, arguments.region)
-        region = session.region_name
-        if not region:
-            raise ToolError("no region is set: name one with --region, or set AWS_REGION.")
-        session.get_partition_for_region(region)
-        clients = Clients(lambda: Pace(_RATE), session)
-        account, _ = identify(clients, [region])
-        sources = locate(clients, account, region, arguments.api, arguments.stage)
-    except (BotoCoreError, ClientError) as error:
-        raise ToolError(explain(error)) from error
+    """Return a reader and the log groups of the stage. Raises BotoCoreError and ClientError."""
+    session = open_session(arguments.profile, arguments.region)
+    region = session.region_name
+    if not region:
+        raise ToolError("no region is set: name one with --region, or set AWS_REGION.")
+    session.get_partition_for_region(region)
+    clients = Clients(lambda: Pace(_RATE), session)
+    account, _ = identify(clients, [region])
+    sources = locate(clients, account, region, arguments.api, arguments.stage)
     pace = Pace(_RATE)
     return Reader(clients.logs(region), limits_of(arguments), pace.take, time.monotonic, show_progress), sources
 

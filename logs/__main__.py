@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from logs.explanations import Span
 from logs.following import PAUSE, Follower
+from logs.insights import Insights
 from logs.locating import locate
 from logs.model import Found, Request, Sources
 from logs.options import limits_of, mistake, moment, parser
@@ -26,6 +29,9 @@ from logs.report_text import Line, heading, report, request_lines
 from logs.searching import search
 from preview.reading import identify
 from tools.aws_session import ToolError, exit_with, open_session, run
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.client import CloudWatchLogsClient
 
 #: Exit codes; ``ERROR`` is another.
 COMPLETE, INCOMPLETE = 0, 3
@@ -59,7 +65,7 @@ def main(
         if arguments.follow:
             begin = now if arguments.since is None else since
             return _follow(arguments, begin, clock, sleep)
-        return _search(arguments, since, until, now)
+        return _search(arguments, since, until, now, sleep)
 
     return run("logs", show, "stopped.")
 
@@ -74,8 +80,8 @@ def _check_page(page: str | None) -> None:
             )
 
 
-def _open(arguments: argparse.Namespace, show_progress: ShowProgress) -> tuple[Reader, Sources]:
-    """Return a reader and the log groups of the stage. Raises BotoCoreError and ClientError."""
+def _open(arguments: argparse.Namespace, show_progress: ShowProgress) -> tuple[Reader, Sources, CloudWatchLogsClient]:
+    """Return a reader, the log groups of the stage, and a client. Raises BotoCoreError and ClientError."""
     session = open_session(arguments.profile, arguments.region)
     region = session.region_name
     if not region:
@@ -85,12 +91,31 @@ def _open(arguments: argparse.Namespace, show_progress: ShowProgress) -> tuple[R
     account, _ = identify(clients, [region])
     sources = locate(clients, account, region, arguments.api, arguments.stage)
     pace = Pace(_RATE)
-    return Reader(clients.logs(region), limits_of(arguments), pace.take, time.monotonic, show_progress), sources
+    client = clients.logs(region)
+    return Reader(client, limits_of(arguments), pace.take, time.monotonic, show_progress), sources, client
 
 
-def _search(arguments: argparse.Namespace, since: datetime, until: datetime, now: datetime) -> int:
+def _agree(cost: str, *, is_agreed: bool) -> None:
+    """Print the cost. Raise ToolError unless the user agrees."""
+    print(f"logs: {cost}", file=sys.stderr)
+    if is_agreed:
+        return
+    if not sys.stdin.isatty():
+        raise ToolError("there is no terminal to ask for your agreement: use --yes to start the query without asking.")
+    print("Start the query? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ToolError("no query was started.")
+
+
+def _search(
+    arguments: argparse.Namespace, since: datetime, until: datetime, now: datetime, sleep: Callable[[float], None]
+) -> int:
     with _progress() as show_progress:
-        reader, sources = _open(arguments, show_progress)
+        reader, sources, client = _open(arguments, show_progress)
+        if arguments.insights:
+            agree = partial(_agree, is_agreed=arguments.yes)
+            insights = Insights(client, agree, reader.take_turn, sleep, arguments.most_seconds)
+            reader.read_otherwise = insights.read
         found = search(
             reader,
             sources,
@@ -129,7 +154,7 @@ def _follow(
     arguments: argparse.Namespace, since: datetime, clock: Callable[[], datetime], sleep: Callable[[float], None]
 ) -> int:
     """Show requests until Ctrl-C."""
-    reader, sources = _open(arguments, _show_no_progress)
+    reader, sources, _ = _open(arguments, _show_no_progress)
     if not arguments.json:
         _print(heading(sources))
     follower = Follower(reader, sources, _milliseconds(since), lambda: _milliseconds(clock()))

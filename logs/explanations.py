@@ -20,7 +20,7 @@ LATE_SECONDS = 60
 
 
 #: The price of Logs Insights for each GB that a query scans. *Source:* CloudWatch pricing, us-east-1, November 2026.
-_INSIGHTS_USD = 0.005
+INSIGHTS_USD = 0.005
 
 
 class Span(NamedTuple):
@@ -38,8 +38,9 @@ def unreadable(region: str, log_group: str, why: str, span: Span) -> str:
     """
     query = "fields @timestamp, @message | sort @timestamp | limit 10000"
     return (
-        f"The log group {log_group} was not read: {why.rstrip('.')}. Logs Insights reads it, for {_INSIGHTS_USD} USD "
-        "for each GB of the log group in the time that is searched (us-east-1; check the price of your region): "
+        f"The log group {log_group} was not read: {why.rstrip('.')}. Logs Insights reads it, for {INSIGHTS_USD} USD "
+        "for each GB of the log group in the time that is searched (us-east-1; check the price of your region): use "
+        "--insights, or "
         f"aws logs start-query --region {region} --log-group-name {shlex.quote(log_group)} "
         f"--start-time {span.since // 1000} --end-time {-(-span.until // 1000)} --query-string {shlex.quote(query)}, "
         f"then aws logs get-query-results --region {region} --query-id with the id that it answers."

@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m logs",
         description="Show the requests to an API Gateway stage, each with its access log line and the timeline of its "
-        "execution log. Nothing is changed. CloudWatch Logs Insights is not used, so that a search costs nothing.",
+        "execution log. Nothing is changed. A search costs nothing, unless --insights is given.",
         epilog=_EXIT_CODES + "".join(f"  {why}\n{_wrapped(actions)}" for why, actions in READING.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -116,6 +116,13 @@ def _add_requests(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--follow", action="store_true", help="show new requests as they are logged, until Ctrl-C")
     group.add_argument(
+        "--insights",
+        action="store_true",
+        help="read log groups of the class Infrequent Access with Logs Insights, which costs money: how much is shown "
+        "before",
+    )
+    group.add_argument("--yes", action="store_true", help="with --insights: do not ask, only show the cost")
+    group.add_argument(
         "--info-tag-key",
         default="execution-logs",
         metavar="KEY",
@@ -156,6 +163,8 @@ def mistake(arguments: argparse.Namespace) -> str | None:
         return "--follow writes no page: leave out --html"
     if arguments.follow and (arguments.until is not None or arguments.request_id is not None):
         return "--follow shows new requests: leave out --until and --request-id"
+    if arguments.follow and arguments.insights:
+        return "--follow reads nothing with Logs Insights: leave out --insights"
     if arguments.request_id is not None and not re.fullmatch(r"[!-~]{1,200}", arguments.request_id):
         return f"{arguments.request_id!r} is not the id of a request"
     return None

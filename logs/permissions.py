@@ -11,4 +11,5 @@ READING = {
         "logs:GetDeliveryDestination",
         "firehose:DescribeDeliveryStream",
     ),
+    "with --insights": ("logs:DescribeLogGroups", "logs:StartQuery", "logs:GetQueryResults"),
 }

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Called after each page with the name of the log group, and the numbers of pages, bytes and lines read so far.
 type ShowProgress = Callable[[str, int, int, int], None]
+#: Returns the lines of a log group between two times that contain the text, as ``Reader.read`` does.
+type ReadOtherwise = Callable[[str, int, int, str | None], list[LogLine]]
 #: The most lines of a page. *Source:* CloudWatch Logs API reference, FilterLogEvents.
 PAGE = 10_000
 
@@ -41,11 +43,13 @@ class Reader:
     ) -> None:
         self._client = client
         self._limits = limits
-        self._take_turn = take_turn
+        self.take_turn = take_turn
         self._clock = clock
         self._show_progress = show_progress
         self.missing: set[str] = set()
         self.unreadable: dict[str, str] = {}
+        #: Reads a log group that FilterLogEvents does not read; None: it is not read.
+        self.read_otherwise: ReadOtherwise | None = None
         self.stopped_by: str | None = None
         self.start()
 
@@ -72,7 +76,7 @@ class Reader:
             request["filterPattern"] = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
         # A page can be empty although more follow. Source: CloudWatch Logs API reference, FilterLogEvents.
         while self._may_continue():
-            self._take_turn()
+            self.take_turn()
             try:
                 answer = self._client.filter_log_events(**request)
             except ClientError as error:
@@ -80,6 +84,8 @@ class Reader:
                     self.missing.add(name)
                 elif error_code(error) == "InvalidOperationException":
                     # Of a class such as INFREQUENT_ACCESS. Source: aws/karpenter-provider-aws, pull request 9567.
+                    if self.read_otherwise is not None:
+                        return self.read_otherwise(name, since, until, text)
                     self.unreadable[name] = error_message(error)
                 else:
                     raise

@@ -43,7 +43,7 @@ IMPURE_OF_PREVIEW = {"__main__", "accounts", "organization", "reading", "report_
 
 LOGS = [path.stem for path in sorted((ROOT / "logs").glob("*.py"))]
 #: Modules that call AWS, read the command line or write to the terminal.
-IMPURE_OF_LOGS = {"__main__", "following", "locating", "reading", "report_terminal", "searching"}
+IMPURE_OF_LOGS = {"__main__", "following", "insights", "locating", "reading", "report_terminal", "searching"}
 
 #: Lines of the entry points, which only translate. Any other module has at most 250.
 LONGEST = {"handlers.enforce": 100, "handlers.sweep": 60, "handlers.runtime": 60}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -308,6 +309,7 @@ def test_new_requests_are_followed(sandbox: Sandbox, run: Run) -> None:
     [
         ("--follow", "--html", "page.html"),
         ("--follow", "--request-id", "a"),
+        ("--follow", "--insights"),
         ("--json", "--html", "-"),
         ("--since", "yesterday"),
         ("--since", "5m", "--until", "10m"),
@@ -378,3 +380,44 @@ def test_log_group_that_only_logs_insights_reads_is_named_with_the_price(sandbox
         endTime=int(given["end-time"]),
         queryString=given["query-string"],
     )
+
+
+class Keyboard(io.StringIO):
+    """A terminal at which somebody has typed an answer."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_log_group_is_read_with_logs_insights_once_its_cost_is_agreed_to(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
+    sandbox.client("logs").create_log_group(logGroupName=ACCESS, logGroupClass="INFREQUENT_ACCESS")
+    patch_stage(
+        sandbox,
+        api_id,
+        ("replace", "/accessLogSettings/destinationArn", arn(sandbox, ACCESS)),
+        ("replace", "/accessLogSettings/format", FORMAT),
+    )
+    begin = NOW - timedelta(minutes=1, milliseconds=77)
+    times = {"one": begin, "other": begin + timedelta(milliseconds=1)}
+    put_lines(sandbox, ACCESS, [(at, access_line(text, f"{text}=", "500", at)) for text, at in times.items()])
+
+    for keyboard, said in ((io.StringIO(), "use --yes"), (Keyboard("n\n"), "no query was started")):
+        monkeypatch.setattr("sys.stdin", keyboard)
+        code, output, errors = run("--api", api_id, "--insights")
+        assert (code, output) == (1, "")
+        assert "0.005 USD for each GB" in errors
+        assert said in errors
+    assert not [each for each in sandbox.calls if each.call.operation == "StartQuery"]
+
+    monkeypatch.setattr("sys.stdin", Keyboard("y\n"))
+    code, output, errors = run("--api", api_id, "--insights", "--json")
+    assert code == command.COMPLETE
+    assert "0.005 USD for each GB" in errors
+    assert [each["requestId"] for each in json.loads(output)["requests"]] == ["one", "other"]
+    assert json.loads(output)["requests"][0]["time"] == f"{begin:%Y-%m-%d %H:%M:%S}.923Z"
+    _, output, _ = run("--api", api_id, "--insights", "--yes", "--json", "--request-id", "other=")
+    assert [each["requestId"] for each in json.loads(output)["requests"]] == ["other"]

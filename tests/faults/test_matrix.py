@@ -1,6 +1,6 @@
 """Every fault at every call of the program: generated from what the program calls where nothing goes wrong.
 
-In ``make test`` each call meets one of the faults or one of the meddlers, in turn; ``make faults`` runs them all.
+In ``make test`` every other call meets one of the faults or one of the meddlers, in turn; ``make faults`` runs all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from testing.world import World, world
 
 #: All of them, or a part that is the same in each run.
 IS_WHOLE = os.environ.get("FAULTS") == "all"
-_EACH_CALL_MEETS = 1
 
 
 class Cell(NamedTuple):
@@ -53,27 +52,23 @@ def calls() -> tuple[tuple[Scenario, str, str], ...]:
     return tuple(found)
 
 
-def cells(whats: list[tuple[str, int | None]]) -> list[Cell]:
+def cells(whats: list[tuple[str, int | None]], *, first: int) -> list[Cell]:
+    """Return all cells. In ``make test`` every fourth call meets one of ``whats``, in turn, from this one on."""
     made = []
-    for number, (scenario, service, operation) in enumerate(calls()):
+    for number, (scenario, service, operation) in enumerate(calls() if IS_WHOLE else calls()[first::4]):
         fit = [what for what in whats if what[0] not in FaultType or can_meet(FaultType(what[0]), service)]
         if not IS_WHOLE:
-            fit = [fit[(number * _EACH_CALL_MEETS + step) % len(fit)] for step in range(_EACH_CALL_MEETS)]
+            fit = [fit[number % len(fit)]]
         made += [Cell(scenario, service, operation, *what) for what in fit]
     return made
 
 
-def _part(found: list[Cell], *, first: int) -> list[Cell]:
-    """Return all cells; in ``make test`` every other one, so that each call meets either a fault or a meddler."""
-    return found if IS_WHOLE else found[first::2]
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        found = _part(cells([(kind.value, times) for times in (1, None) for kind in FaultType]), first=0)
+        found = cells([(kind.value, times) for times in (1, None) for kind in FaultType], first=0)
         metafunc.parametrize("fault", found, ids=[cell.name for cell in found])
     if "meddling" in metafunc.fixturenames:
-        found = _part(cells([(name, 1) for name in INTERFERENCES]), first=1)
+        found = cells([(name, 1) for name in INTERFERENCES], first=2)
         metafunc.parametrize("meddling", found, ids=[cell.name for cell in found])
 
 

@@ -8,15 +8,12 @@ asynchronous calls.
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 import threading
 import time
 import uuid
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.core.arn import Arn
@@ -25,15 +22,14 @@ from sandbox.core.clock import MovableClock
 from sandbox.core.iam import authorization, identity, trust
 from sandbox.core.registry import SERVICES
 from sandbox.services.cloudwatch import metrics
+from sandbox.services.lambda_ import shared_files
 from sandbox.services.lambda_.execution_environment import (
     ExecutionEnvironment,
     Invocation,
     MovedClock,
-    link_runtime,
 )
 from sandbox.services.lambda_.functions import Function, Invoked, configured, qualifier_of, unqualified
 from sandbox.services.lambda_.log_streams import LogStream, closing_lines
-from sandbox.services.lambda_.packages import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +67,6 @@ class LambdaRuntime:
         self._busy: list[_Warm] = []
         self._pending: deque[tuple[float, int, Function, bytes, str]] = deque()
         self._stopping = False
-        self._root: Path | None = None
         self._sessions: dict[tuple[str, str, str], Caller] = {}
         self._dispatcher: threading.Thread | None = None
         self._workers: list[threading.Thread] = []
@@ -85,8 +80,6 @@ class LambdaRuntime:
         self.invoked.clear()
         self.logging_configs.clear()
         self._sessions.clear()
-        self._root = Path(tempfile.mkdtemp(prefix="sandbox-lambda-"))
-        link_runtime(self._root / "runtime")
         self._dispatcher = threading.Thread(target=self._dispatch, name="lambda-events", daemon=True)
         self._dispatcher.start()
 
@@ -100,16 +93,13 @@ class LambdaRuntime:
         self._end(self._taken(lambda _: True) + busy)
 
     def stop(self) -> None:
-        """End every environment, and delete what they share."""
+        """End every environment."""
         self.halt()
         if self._dispatcher is not None:
             self._dispatcher.join()
         for worker in self._workers:
             worker.join()
         self._end(self._taken(lambda _: True))
-        if self._root is not None:
-            shutil.rmtree(self._root)
-            self._root = None
 
     def _taken(self, wanted: Any) -> list[_Warm]:
         with self._lock:
@@ -306,7 +296,6 @@ class LambdaRuntime:
             warm.process.kill()
 
     def _new(self, function: Function) -> _Warm:
-        assert self._root is not None, "start() comes first"
         account = self.account
         credentials = self._credentials(function)
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
@@ -328,8 +317,8 @@ class LambdaRuntime:
         del reserved["SAM_CLI_TELEMETRY"]
         process = ExecutionEnvironment(
             handler=function.handler,
-            task_root=unpacked(function.package),
-            runtime_root=self._root / "runtime",
+            task_root=shared_files.unpacked(function.package),
+            runtime_root=shared_files.runtime(),
             variables={**dict(function.variables), **reserved},
             write_lines=log_stream.write,
             clock=self._moved_clock(),
@@ -337,9 +326,8 @@ class LambdaRuntime:
         return _Warm(function, log_stream, process)
 
     def _moved_clock(self) -> MovedClock | None:
-        assert self._root is not None
-        clock = self.account.clock
-        return MovedClock(clock, self._root / f"clock-{uuid.uuid4()}") if isinstance(clock, MovableClock) else None
+        clock, file = self.account.clock, shared_files.folder() / f"clock-{uuid.uuid4()}"
+        return MovedClock(clock, file) if isinstance(clock, MovableClock) else None
 
     def session(self, function: Function) -> Caller:
         """Return the session of the function's role in which Lambda writes the function's log and polls its queues."""

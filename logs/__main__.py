@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,12 +27,12 @@ from logs.report_html import to_html
 from logs.report_text import Line, heading, report, request_lines
 from logs.searching import search
 from preview.reading import identify
-from tools.aws_session import ToolError, exit_with, open_session, run
+from tools.aws_session import ToolError, check_writable, exit_with, open_session, run
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
 
-#: Exit codes; ``ERROR`` is another.
+#: Exit codes; that of an error is in ``tools.aws_session``.
 COMPLETE, INCOMPLETE = 0, 3
 #: Calls per second: of FilterLogEvents, of which the smallest regions allow 5, and to API Gateway, which allows 10.
 #: *Source:* CloudWatch Logs user guide, "CloudWatch Logs quotas".
@@ -61,23 +60,14 @@ def main(
         command_line.error("--since must be before --until")
 
     def show() -> int:
-        _check_page(arguments.html)
+        if arguments.html not in (None, "-"):
+            check_writable(arguments.html)
         if arguments.follow:
             begin = now if arguments.since is None else since
             return _follow(arguments, begin, clock, sleep)
         return _search(arguments, since, until, now, sleep)
 
     return run("logs", show, "stopped.")
-
-
-def _check_page(page: str | None) -> None:
-    """Raise ToolError if the page could not be written, before minutes are spent on reading."""
-    if page not in (None, "-"):
-        file = Path(page or "")
-        if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
-            raise ToolError(
-                f"{file} cannot be written: name a file in a directory that exists and to which you can write."
-            )
 
 
 def _open(arguments: argparse.Namespace, show_progress: ShowProgress) -> tuple[Reader, Sources, CloudWatchLogsClient]:

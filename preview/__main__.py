@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from preview.reading import ShowProgress, explain, identify, read_account, show_
 from preview.report_data import to_csv, to_json
 from preview.report_html import to_html
 from preview.roles import RoleSessions
-from tools.aws_session import ERROR, ToolError, exit_with, open_session, run
+from tools.aws_session import ERROR, ToolError, check_writable, exit_with, open_session, run
 
 if TYPE_CHECKING:
     import boto3
@@ -65,11 +64,7 @@ def _check_output(arguments: argparse.Namespace) -> None:
     if _writes_tables(arguments) and find_spec("rich") is None:
         raise ToolError("the tables need the package rich: run pip install rich, or choose --json, --csv or --html -.")
     if arguments.html not in (None, "-"):
-        page = Path(arguments.html)
-        if page.is_dir() or not os.access(page if page.exists() else page.parent, os.W_OK):
-            raise ToolError(
-                f"{page} cannot be written: name a file in a directory that exists and to which you can write."
-            )
+        check_writable(arguments.html)
 
 
 class _Caller:

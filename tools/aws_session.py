@@ -292,6 +292,13 @@ def exit_with(program: str, main: Callable[[], int]) -> NoReturn:
     sys.exit(code if isinstance(code, int) else ERROR)
 
 
+def check_writable(file: str) -> None:
+    """Raise ToolError if the file could not be written, before minutes are spent on what it is to contain."""
+    path = Path(file)
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ToolError(f"{path} cannot be written: name a file in a directory that exists and to which you can write.")
+
+
 def printable(text: str) -> str:
     """Return the text with a replacement character for all that is not printable.
 

@@ -125,6 +125,19 @@ def arn(sandbox: Sandbox, group: str) -> str:
     return f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:{group}"
 
 
+def make_stage_with_access_logs(sandbox: Sandbox, destination: str) -> str:
+    """Create a REST stage whose access logs go to the destination. Return the API's id."""
+    give_log_role(sandbox)
+    api_id = make_rest_stage(sandbox)
+    patch_stage(
+        sandbox,
+        api_id,
+        ("replace", "/accessLogSettings/destinationArn", destination),
+        ("replace", "/accessLogSettings/format", FORMAT),
+    )
+    return api_id
+
+
 def test_error_level_is_explained_with_the_command_for_this_very_stage(sandbox: Sandbox, run: Run) -> None:
     give_log_role(sandbox)
     api_id = make_rest_stage(sandbox)
@@ -218,15 +231,8 @@ def test_delivered_execution_logs_and_those_of_a_canary_are_read(api_id: str, sa
 
 
 def test_logs_in_another_place_are_named(sandbox: Sandbox, run: Run) -> None:
-    give_log_role(sandbox)
-    api_id = make_rest_stage(sandbox)
     elsewhere = "arn:aws:logs:us-east-1:999999999999:log-group:central"
-    patch_stage(
-        sandbox,
-        api_id,
-        ("replace", "/accessLogSettings/destinationArn", elsewhere),
-        ("replace", "/accessLogSettings/format", FORMAT),
-    )
+    api_id = make_stage_with_access_logs(sandbox, elsewhere)
     _, output, _ = run("--api", api_id)
     assert f"Access logs go to {elsewhere}, which this command does not read." in output
 
@@ -358,15 +364,8 @@ def test_limit_leaves_out_the_earliest_lines_and_keeps_the_order_of_the_others(
 
 
 def test_log_group_that_only_logs_insights_reads_is_named_with_the_price(sandbox: Sandbox, run: Run) -> None:
-    give_log_role(sandbox)
-    api_id = make_rest_stage(sandbox)
     sandbox.client("logs").create_log_group(logGroupName=ACCESS, logGroupClass="INFREQUENT_ACCESS")
-    patch_stage(
-        sandbox,
-        api_id,
-        ("replace", "/accessLogSettings/destinationArn", arn(sandbox, ACCESS)),
-        ("replace", "/accessLogSettings/format", FORMAT),
-    )
+    api_id = make_stage_with_access_logs(sandbox, arn(sandbox, ACCESS))
     code, output, errors = run("--api", api_id, "--json")
     assert (code, errors) == (command.COMPLETE, "")
     (note,) = [note for note in json.loads(output)["notes"] if "INFREQUENT_ACCESS" in note]
@@ -392,15 +391,8 @@ class Keyboard(io.StringIO):
 def test_log_group_is_read_with_logs_insights_once_its_cost_is_agreed_to(
     sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give_log_role(sandbox)
-    api_id = make_rest_stage(sandbox)
     sandbox.client("logs").create_log_group(logGroupName=ACCESS, logGroupClass="INFREQUENT_ACCESS")
-    patch_stage(
-        sandbox,
-        api_id,
-        ("replace", "/accessLogSettings/destinationArn", arn(sandbox, ACCESS)),
-        ("replace", "/accessLogSettings/format", FORMAT),
-    )
+    api_id = make_stage_with_access_logs(sandbox, arn(sandbox, ACCESS))
     begin = NOW - timedelta(minutes=1, milliseconds=77)
     times = {"one": begin, "other": begin + timedelta(milliseconds=1)}
     put_lines(sandbox, ACCESS, [(at, access_line(text, f"{text}=", "500", at)) for text, at in times.items()])

@@ -18,6 +18,8 @@ from testing.execution_logs import (
     put_lines,
 )
 
+#: The time at which this process began, in whole seconds.
+NOW = datetime.now(UTC).replace(microsecond=0)
 ACCESS = "/theirs/access"
 SUCCEEDED = "c47af1c2-0000-11e9-8dc8-db3cf4c83204"
 HOSTILE = "c47af1c2-0001-11e9-8dc8-db3cf4c83204"

@@ -7,9 +7,8 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,37 +25,11 @@ from testing.accounts import (
     patch_stage,
 )
 from testing.execution_logs import THROTTLED, TIMED_OUT, TIMED_OUT_LINES, put_lines
-from testing.logged_requests import ACCESS, FORMAT, HOSTILE, SUCCEEDED, access_line, make_logged_requests
+from testing.logged_requests import ACCESS, FORMAT, HOSTILE, NOW, SUCCEEDED, access_line, make_logged_requests
 
 ROOT = Path(__file__).resolve().parents[3]
-NOW = datetime.now(UTC).replace(microsecond=0)
 
 type Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs the command in this process and returns the exit code, stdout and stderr."""
-    for name, value in sandbox.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setattr(command, "_RATE", 1000.0)
-
-    def run(*arguments: str, **replaced: Any) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            code = command.main(arguments, **({"clock": lambda: NOW} | replaced))
-        except SystemExit as usage:
-            code = int(str(usage.code))
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return run
-
-
-@pytest.fixture
-def api_id(sandbox: Sandbox) -> str:
-    return make_logged_requests(sandbox, NOW - timedelta(minutes=5))
 
 
 def test_lines_of_each_request_stand_together_with_the_access_log_line_first(api_id: str, run: Run) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.policy.policy import Policy
-from log_keeper.settings import Deployment, Forwarding, LogRoleSettings, Queues, ScheduleSettings, Settings
+from log_keeper.settings import (
+    Deployment,
+    Forwarding,
+    LogRoleSettings,
+    Organization,
+    Queues,
+    ScheduleSettings,
+    Settings,
+)
 from log_keeper.stages import (
     AccessLogSettings,
     Account,
@@ -52,6 +60,16 @@ DEPLOYMENT = Deployment(
     ),
     sweep_rate=4,
     missing_log_group_minutes=60,
+)
+#: The organization that the hub governs, in tests that deploy no stack.
+ORGANIZATION_SETTINGS = Organization(
+    units=("ou-ab12-11111111",),
+    excluded_accounts=(),
+    member_read_role="/log-keeper-member-read",
+    member_remediate_role="/log-keeper-member-remediate",
+    members_stack_set="log-keeper-members",
+    enforce_stack_set="log-keeper-enforce",
+    rules=("log-keeper-stages",),
 )
 SETTINGS = Settings(POLICY, DEPLOYMENT)
 #: The same settings as environment variables, as the template sets them.

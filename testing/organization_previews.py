@@ -9,7 +9,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.services.organizations.organization import Organization
 from testing.accounts import make_rest_stage
-from testing.organizations import MANAGEMENT, add_reader, new_member
+from testing.organizations import MANAGEMENT, add_role, new_member
 
 SHOP, PAY, LAB = "111111111111", "222222222222", "333333333333"
 ROLE = "ops/Reader"
@@ -23,7 +23,7 @@ def new_members(sandbox: Sandbox, organization: Organization) -> dict[str, Accou
     found = {each: new_member(sandbox, organization, each, unit, names[each]) for each, unit in units.items()}
     for account in found.values():
         account.iam_propagation_seconds = 0
-        add_reader(account, ROLE)
+        add_role(account, ROLE, "*")
         make_rest_stage(account)
     return found
 

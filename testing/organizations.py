@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox.assembly import Sandbox
@@ -31,20 +32,41 @@ def new_member(sandbox: Sandbox, organization: Organization, account_id: str, pa
     return account
 
 
-def add_reader(account: Account, role: str, trusted: str = "123456789012", **conditions: Any) -> None:
-    """Create a role, with or without a path, that may do anything, and that an account may assume.
+def add_role(account: Account, role: str, *actions: str, trusted: str = "123456789012", **conditions: Any) -> None:
+    """Create a role, with or without a path, that an account may assume.
 
+    ``actions``: what the role may do, with every resource; none: it has no policy.
     ``trusted``: the ID of that account. ``conditions``: those of the trust policy.
     """
     path, _, name = f"/{role}".rpartition("/")
     principal = {"AWS": f"arn:aws:iam::{trusted}:root"}
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": conditions}
-    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     iam = account.client("iam")
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     iam.create_role(RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=document)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)
+    if actions:
+        allow = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)
+
+
+def add_stack_set(hub: Sandbox, name: str, units: Sequence[str] = (), regions: Sequence[str] = ("us-east-1",)) -> None:
+    """Create a stack set of the organization, and wait until its stacks in these units are current.
+
+    Its template has no role and no rule of Log Keeper, and accounts that join later get no stack.
+    """
+    client = hub.client("cloudformation")
+    where: dict[str, Any] = {"StackSetName": name, "CallAs": "DELEGATED_ADMIN"}
+    body = json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
+    client.create_stack_set(
+        **where, TemplateBody=body, PermissionModel="SERVICE_MANAGED", AutoDeployment={"Enabled": False}
+    )
+    if units:
+        targets = {"OrganizationalUnitIds": list(units)}
+        client.create_stack_instances(**where, DeploymentTargets=targets, Regions=list(regions))
+        hub.wait_until(
+            lambda: {each["Status"] for each in client.list_stack_instances(**where)["Summaries"]} == {"CURRENT"}
+        )
 
 
 def caller_with(account: Account, name: str, *statements: dict[str, Any]) -> Caller:

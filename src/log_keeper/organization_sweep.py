@@ -34,6 +34,7 @@ class OrganizationSweep:
         self._organization = organization
         self._reporter = reporter
         self._members = Members(home, deployment, clock, remediates=False)
+        self._left_out = {deployment.account.account_id, *organization.excluded_accounts}
 
     def works(self, start: Start) -> Iterator[Work]:
         """Yield a work for each member account and region that is governed.
@@ -99,9 +100,8 @@ class OrganizationSweep:
 
     def _instances(self, stack_set: str, account_id: str | None) -> Iterator[Instance]:
         """Yield the stack instances, without those of accounts that are left out: they do not count if they exist."""
-        left_out = {self._deployment.account.account_id, *self._organization.excluded_accounts}
         for each in list_instances(self._home, self._deployment, stack_set, account_id):
-            if each.account not in left_out:
+            if each.account not in self._left_out:
                 yield each
 
     def _enforced(self, account_id: str | None) -> Iterator[Instance]:
@@ -145,10 +145,9 @@ class OrganizationSweep:
         deployed: dict[str, set[str]] = {}
         for each in instances:
             deployed.setdefault(each.account, set()).add(each.region)
-        left_out = {self._deployment.account.account_id, *self._organization.excluded_accounts}
         home, stack_set = self._deployment.regions[0], self._organization.members_stack_set
         regions = self._deployment.regions if self._has_stack_in_each_region else (home,)
-        for account_id in sorted((active or deployed.keys()) - left_out):
+        for account_id in sorted((active or deployed.keys()) - self._left_out):
             for region in regions:
                 if region not in deployed.get(account_id, ()):
                     detail = f"{account_id}, {region}: no stack of stack set {stack_set}"

@@ -1,4 +1,7 @@
-"""Puts messages of a busy member account back on StageQueue, so that the function goes on with those of others."""
+"""Puts messages back on StageQueue: those of an account without free calls, and those for which a role was refused.
+
+The function goes on with the messages of other accounts meanwhile.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 from sandbox.assembly import Sandbox
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage
 from testing.browser import CHROMEDRIVER, CHROMIUM, FLAGS, Browser, opened, started_browser
-from testing.organizations import MANAGEMENT, add_reader, new_member, new_organization
+from testing.organizations import MANAGEMENT, add_role, new_member, new_organization
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,7 +50,7 @@ def organization_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         units = {"111111111111": organization.add_unit("prod", workloads), "222222222222": workloads}
         for account_id, unit in units.items():
             member = new_member(sandbox, organization, account_id, unit, f"<b>{account_id[:4]}</b>")
-            add_reader(member, "Reader")
+            add_role(member, "Reader", "*")
             make_rest_stage(member)
         make_http_stage(member, region="eu-west-1")
         write_page(sandbox, page, "--organization=Reader", "--region=us-east-1", "--region=eu-west-1", code=1)

@@ -17,14 +17,13 @@ from log_keeper.events.hints import Ignored, IgnoreReason, UnreadableEventError
 from log_keeper.events.own_events import stage_to_evaluate
 from log_keeper.governed_accounts import CredentialsRefusedError, GovernedAccounts
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.settings import Organization as OrganizationSettings
 from log_keeper.stages import ApiVersion, StageRef
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.clock import MovableClock
 from sandbox.services.organizations.organization import Organization
-from testing.builders import SETTINGS, updated
-from testing.organizations import caller_with, new_member, new_organization
+from testing.builders import ORGANIZATION_SETTINGS, SETTINGS, updated
+from testing.organizations import add_role, add_stack_set, caller_with, new_member, new_organization
 
 MEMBER, STRANGER = "111111111111", "444444444444"
 REMEDIATE = "log-keeper-member-remediate"
@@ -36,7 +35,6 @@ ALLOWED = {
     ],
     "Resource": "*",
 }  # fmt: skip
-MAY_READ = {"Effect": "Allow", "Action": "apigateway:GET", "Resource": "*"}
 
 
 class Reports:
@@ -62,18 +60,15 @@ def hub() -> Iterator[Sandbox]:
 @pytest.fixture
 def organization(hub: Sandbox) -> Organization:
     found = new_organization(hub)
-    body = json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
     for name in ("log-keeper-members", "log-keeper-enforce"):
-        hub.client("cloudformation").create_stack_set(
-            StackSetName=name, CallAs="DELEGATED_ADMIN", PermissionModel="SERVICE_MANAGED", TemplateBody=body
-        )
+        add_stack_set(hub, name)
     return found
 
 
 @pytest.fixture
 def member(hub: Sandbox, organization: Organization) -> Account:
     found = new_member(hub, organization, MEMBER, organization.add_unit("workloads"))
-    add_role(hub, found)
+    add_role(found, REMEDIATE, "apigateway:GET")
     return found
 
 
@@ -84,30 +79,11 @@ def reports() -> Reports:
 
 @pytest.fixture
 def accounts(hub: Sandbox, member: Account, reports: Reports) -> GovernedAccounts:
-    settings = OrganizationSettings(
-        units=("ou-ab12-11111111",),
-        excluded_accounts=(),
-        member_read_role="/log-keeper-member-read",
-        member_remediate_role=f"/{REMEDIATE}",
-        members_stack_set="log-keeper-members",
-        enforce_stack_set="log-keeper-enforce",
-        rules=("log-keeper-stages",),
-    )
-    deployment = SETTINGS.deployment._replace(organization=settings)
+    deployment = SETTINGS.deployment._replace(organization=ORGANIZATION_SETTINGS)
     session = hub.session(caller_with(hub, "enforce", ALLOWED))
     clients = Clients(lambda: Pace(10, burst=4), session)
     reporter: Any = reports
     return GovernedAccounts(clients, SETTINGS._replace(deployment=deployment), reporter, hub.now, lambda _: None)
-
-
-def add_role(hub: Sandbox, member: Account) -> None:
-    principal = {"AWS": f"arn:aws:iam::{hub.account_id}:root"}
-    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    iam = member.client("iam")
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    iam.create_role(RoleName=REMEDIATE, AssumeRolePolicyDocument=document)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [MAY_READ]})
-    iam.put_role_policy(RoleName=REMEDIATE, PolicyName="own", PolicyDocument=policy)
 
 
 def event_of(account_id: str) -> dict[str, Any]:
@@ -149,7 +125,7 @@ def test_role_is_assumed_again_after_it_was_created_again(
     iam.delete_role(RoleName=REMEDIATE)
     with pytest.raises(CredentialsRefusedError, match=f"account {MEMBER}: .*AccessDenied"):
         accounts.follow(accounts.read(event_of(MEMBER)))
-    add_role(hub, member)
+    add_role(member, REMEDIATE, "apigateway:GET")
     before = len(hub.calls)
     accounts.follow(accounts.read(event_of(MEMBER)))
     assert "AssumeRole" in [record.call.operation for record in hub.calls[before:]]

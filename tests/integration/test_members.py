@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -14,28 +12,16 @@ from log_keeper.aws.errors import MemberRoleError
 from log_keeper.aws.members import Members, list_instances
 from log_keeper.aws.pace import Pace
 from log_keeper.settings import Deployment
-from log_keeper.settings import Organization as OrganizationSettings
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.clock import MovableClock
 from sandbox.services.organizations.organization import Organization
-from testing.builders import DEPLOYMENT
-from testing.organizations import caller_with, new_member, new_organization
+from testing.builders import DEPLOYMENT, ORGANIZATION_SETTINGS
+from testing.organizations import add_role, add_stack_set, caller_with, new_member, new_organization
 
 MEMBER, EXCLUDED = "111111111111", "222222222222"
 READ, REMEDIATE = "log-keeper-member-read", "log-keeper-member-remediate"
-GOVERNING = DEPLOYMENT._replace(
-    organization=OrganizationSettings(
-        units=("ou-ab12-11111111",),
-        excluded_accounts=(EXCLUDED,),
-        member_read_role=f"/{READ}",
-        member_remediate_role=f"/{REMEDIATE}",
-        members_stack_set="log-keeper-members",
-        enforce_stack_set="log-keeper-enforce",
-        rules=("log-keeper-stages",),
-    )
-)
-TRUST = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole"}
+GOVERNING = DEPLOYMENT._replace(organization=ORGANIZATION_SETTINGS._replace(excluded_accounts=(EXCLUDED,)))
 #: What the hub's functions may do.
 ALLOWED = (
     {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"},
@@ -61,11 +47,6 @@ def member(hub: Sandbox, organization: Organization) -> Account:
     return new_member(hub, organization, MEMBER, organization.add_unit("workloads"))
 
 
-def add_role(account: Account, name: str) -> None:
-    document = json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
-    account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
-
-
 def members(
     hub: Sandbox, deployment: Deployment = GOVERNING, *, remediates: bool = True, may_describe: bool = True
 ) -> Members:
@@ -73,22 +54,12 @@ def members(
     return Members(Clients(lambda: Pace(10), session), deployment, hub.now, remediates=remediates)
 
 
-def add_stack_set(hub: Sandbox, name: str) -> None:
-    """Create a stack set whose stacks in the members are current, and contain no role."""
-    client = hub.client("cloudformation")
-    where: dict[str, Any] = {"StackSetName": name, "CallAs": "DELEGATED_ADMIN"}
-    body = json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
-    client.create_stack_set(**where, TemplateBody=body, PermissionModel="SERVICE_MANAGED")
+def deploy_stack_set(hub: Sandbox, name: str) -> None:
+    """Create a stack set whose stacks in all units are current, and contain no role."""
     organization = hub.client("organizations")
     [root] = organization.list_parents(ChildId=hub.account_id)["Parents"]
     units = organization.list_organizational_units_for_parent(ParentId=root["Id"])["OrganizationalUnits"]
-    targets = {"OrganizationalUnitIds": [unit["Id"] for unit in units]}
-    client.create_stack_instances(**where, DeploymentTargets=targets, Regions=["us-east-1"])
-    hub.wait_until(
-        lambda: [
-            each["Status"] for each in client.list_stack_instances(**where)["Summaries"]
-        ] == ["CURRENT"]
-    )  # fmt: skip
+    add_stack_set(hub, name, [unit["Id"] for unit in units])
 
 
 def assumed(hub: Sandbox) -> list[str]:
@@ -105,16 +76,13 @@ def test_role_that_can_be_assumed_is_the_mode(
 ) -> None:
     for role in roles:
         add_role(member, role)
-    add_stack_set(hub, "log-keeper-others")
+    deploy_stack_set(hub, "log-keeper-others")
     deployment = GOVERNING._replace(
         organization=GOVERNING.organization and GOVERNING.organization._replace(
             members_stack_set="log-keeper-others" if roles else "log-keeper-none", enforce_stack_set="log-keeper-none"
         )
     )  # fmt: skip
-    hub.client("cloudformation").create_stack_set(
-        StackSetName="log-keeper-none", CallAs="DELEGATED_ADMIN", PermissionModel="SERVICE_MANAGED",
-        TemplateBody=json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}}),
-    )  # fmt: skip
+    add_stack_set(hub, "log-keeper-none")
     found = members(hub, deployment).member(MEMBER)
     if is_audit is None:
         assert found is None
@@ -143,9 +111,9 @@ def test_role_that_is_refused_although_its_stack_is_current_is_an_error(
 ) -> None:
     for name in ("log-keeper-members", "log-keeper-enforce"):
         if name == stack_set:
-            add_stack_set(hub, name)
+            deploy_stack_set(hub, name)
     if stack_set == "log-keeper-members":
-        add_stack_set(hub, "log-keeper-enforce")
+        deploy_stack_set(hub, "log-keeper-enforce")
         add_role(member, REMEDIATE)
         found = members(hub, remediates=False)
     else:
@@ -178,14 +146,10 @@ def test_promotion_takes_effect_within_minutes_and_at_once_for_the_sweeps_own_me
     hub: Sandbox, member: Account
 ) -> None:
     add_role(member, READ)
-    add_stack_set(hub, "log-keeper-others")
+    deploy_stack_set(hub, "log-keeper-others")
     organization = GOVERNING.organization
     assert organization is not None
-    none = json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
-    hub.client("cloudformation").create_stack_set(
-        StackSetName="log-keeper-enforce", CallAs="DELEGATED_ADMIN", PermissionModel="SERVICE_MANAGED",
-        TemplateBody=none,
-    )  # fmt: skip
+    add_stack_set(hub, "log-keeper-enforce")
     found = members(hub)
     first = found.member(MEMBER)
     assert first is not None
@@ -198,7 +162,7 @@ def test_promotion_takes_effect_within_minutes_and_at_once_for_the_sweeps_own_me
 
 
 def test_instances_are_listed_with_their_status(hub: Sandbox, member: Account) -> None:
-    add_stack_set(hub, "log-keeper-members")
+    deploy_stack_set(hub, "log-keeper-members")
     session = hub.session(caller_with(hub, "lister", *ALLOWED))
     clients = Clients(lambda: Pace(10), session)
     [instance] = list_instances(clients, GOVERNING, "log-keeper-members")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,14 +12,12 @@ from log_keeper.aws.pace import Pace
 from log_keeper.events.sweep_work import Start, Work
 from log_keeper.organization_sweep import OrganizationSweep
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.settings import Organization as OrganizationSettings
 from log_keeper.stages import Account as StageAccount
 from sandbox.assembly import Sandbox
-from sandbox.core.account import Account
 from sandbox.core.clock import MovableClock
 from sandbox.services.organizations.organization import Organization
-from testing.builders import DEPLOYMENT
-from testing.organizations import caller_with, new_member, new_organization
+from testing.builders import DEPLOYMENT, ORGANIZATION_SETTINGS
+from testing.organizations import add_role, add_stack_set, caller_with, new_member, new_organization
 
 HOME, OTHER = "us-east-1", "eu-west-1"
 GOVERNED, WITHOUT_STACK, EXCLUDED = "111111111111", "222222222222", "333333333333"
@@ -79,35 +76,11 @@ def sweep_of(
 ) -> OrganizationSweep:
     allowed = ALLOWED if may_list else ALLOWED[:-1]
     statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]
-    settings = OrganizationSettings(
-        units=(unit,),
-        excluded_accounts=(EXCLUDED,),
-        member_read_role=f"/{READ}",
-        member_remediate_role=f"/{REMEDIATE}",
-        members_stack_set=MEMBERS,
-        enforce_stack_set=ENFORCE,
-        rules=("log-keeper-stages",),
-    )
+    settings = ORGANIZATION_SETTINGS._replace(units=(unit,), excluded_accounts=(EXCLUDED,))
     deployment = DEPLOYMENT._replace(organization=settings, regions=regions)
     clients = Clients(lambda: Pace(10), hub.session(caller_with(hub, "sweep", *statements)))
     reporter: Any = reports
     return OrganizationSweep(clients, deployment, settings, reporter, hub.now)
-
-
-def add_stack_set(hub: Sandbox, name: str, units: list[str], regions: list[str]) -> None:
-    """Create a stack set of a template without roles, with stacks in these units."""
-    client = hub.client("cloudformation")
-    where: dict[str, Any] = {"StackSetName": name, "CallAs": "DELEGATED_ADMIN"}
-    body = json.dumps({"Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}})
-    client.create_stack_set(
-        **where, TemplateBody=body, PermissionModel="SERVICE_MANAGED",
-        AutoDeployment={"Enabled": False},
-    )  # fmt: skip
-    if units:
-        client.create_stack_instances(**where, DeploymentTargets={"OrganizationalUnitIds": units}, Regions=regions)
-        hub.wait_until(
-            lambda: {each["Status"] for each in client.list_stack_instances(**where)["Summaries"]} == {"CURRENT"}
-        )
 
 
 def works_and_problems(
@@ -210,9 +183,9 @@ def test_account_is_swept_in_the_mode_of_its_unit_and_with_its_name(
     member = new_member(hub, organization, GOVERNED, unit, "payments")
     add_stack_set(hub, MEMBERS, [unit], [HOME])
     add_stack_set(hub, ENFORCE, [unit] if is_enforced else [], [HOME])
-    add_role(hub, member, READ)
+    add_role(member, READ, "iam:GetRole")
     if is_enforced:
-        add_role(hub, member, REMEDIATE)
+        add_role(member, REMEDIATE, "iam:GetRole")
     found = sweep_of(hub, unit, reports).member(Work(HOME, account=GOVERNED), GOVERNED)
     assert found is not None
     assert found.deployment.is_audit is not is_enforced
@@ -228,8 +201,8 @@ def test_sweep_of_all_accounts_reads_the_stacks_of_the_enforced_ones_once(
     member = new_member(hub, organization, GOVERNED, unit)
     add_stack_set(hub, MEMBERS, [unit], [HOME])
     add_stack_set(hub, ENFORCE, [unit] if is_enforced else [], [HOME])
-    add_role(hub, member, READ)
-    add_role(hub, member, REMEDIATE)
+    add_role(member, READ, "iam:GetRole")
+    add_role(member, REMEDIATE, "iam:GetRole")
     sweep = sweep_of(hub, unit, reports)
     [work] = sweep.works(Start())
     sent = Work.from_message(work.to_message(), (HOME,), hub.account_id)
@@ -248,21 +221,10 @@ def test_account_whose_role_was_deleted_is_reported_once_and_swept_as_in_audit_m
     member = new_member(hub, organization, GOVERNED, unit)
     add_stack_set(hub, MEMBERS, [unit], [HOME, OTHER])
     add_stack_set(hub, ENFORCE, [unit], [HOME])
-    add_role(hub, member, READ)
+    add_role(member, READ, "iam:GetRole")
     sweep = sweep_of(hub, unit, reports)
     for work in (Work(HOME, account=GOVERNED), Work(OTHER, account=GOVERNED), Work(HOME, (), account=GOVERNED)):
         found = sweep.member(work, GOVERNED)
         assert found is not None
         assert found.deployment.is_audit
     assert reports.problems() == [(GOVERNED, HOME, Problem.MEMBER_ROLE_REFUSED)]
-
-
-def add_role(hub: Sandbox, member: Account, name: str) -> None:
-    principal = {"AWS": f"arn:aws:iam::{hub.account_id}:root"}
-    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    iam = member.client("iam")
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
-    allow = {"Effect": "Allow", "Action": "iam:GetRole", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)

@@ -20,7 +20,7 @@ from testing.accounts import (
     make_rest_stage,
 )
 from testing.organization_previews import LAB, PAY, ROLE, SHOP, by_account, new_members, only_members, unit_id
-from testing.organizations import MANAGEMENT, ORGANIZATION, add_reader, new_organization
+from testing.organizations import MANAGEMENT, ORGANIZATION, add_role, new_organization
 from testing.previews import Preview
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,7 +239,7 @@ def test_caller_in_no_organization_gets_an_error_that_says_what_to_do(sandbox: S
 
 
 def test_external_id_that_the_role_asks_for(members: dict[str, Account], preview: Preview) -> None:
-    add_reader(members[SHOP], "Guarded", StringEquals={"sts:ExternalId": "secret"})
+    add_role(members[SHOP], "Guarded", "*", StringEquals={"sts:ExternalId": "secret"})
     arguments = ("--organization", "/Guarded", "--accounts", SHOP, "--json")
     code, output, _ = preview(*arguments)
     assert code == command.ERROR

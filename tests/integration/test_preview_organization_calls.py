@@ -27,7 +27,7 @@ from testing.accounts import (
 )
 from testing.limited_roles import least_privilege
 from testing.organization_previews import LAB, PAY, ROLE, SHOP, by_account, new_members, only_members
-from testing.organizations import add_reader, new_member, new_organization
+from testing.organizations import add_role, new_member, new_organization
 from testing.previews import Preview
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +73,7 @@ def test_member_is_read_as_with_credentials_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also a limited log role and deliveries, whose permissions are seldom needed. Here another account calls."""
-    add_reader(sandbox, ROLE, trusted=SHOP)
+    add_role(sandbox, ROLE, "*", trusted=SHOP)
     organization.delegated[STACK_SETS].add(SHOP)
     least_privilege(sandbox)
     make_websocket_stage(sandbox)

@@ -14,7 +14,7 @@ import pytest
 from preview import __main__ as command
 from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage, make_websocket_stage
-from testing.organizations import add_reader, new_member, new_organization
+from testing.organizations import add_role, new_member, new_organization
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,7 +105,7 @@ def test_interrupt_ends_the_preview_of_an_organization_at_once(sandbox: Sandbox)
     organization = new_organization(sandbox)
     member = new_member(sandbox, organization, "111111111111", organization.root_id)
     member.iam_propagation_seconds = 0
-    add_reader(member, "Reader")
+    add_role(member, "Reader", "*")
     for _ in range(20):
         make_rest_stage(member)
     environment = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": f"{ROOT}/src:{ROOT}"}

@@ -325,7 +325,7 @@ class Behaviour:
         "management",
         "Which account is in the ARN of an organization's stack set when a delegated administrator's call is checked?",
         positions={
-            "management": "Is allowed the stack sets of that name of any account.",
+            "management": "Its policy names these stack sets in any account.",
             "administrator": "The same.",
         },
         harsher="management",

@@ -47,6 +47,10 @@ _VALUES = {
     "routeKey": "GET /customers/{customer}/orders",
     "integrationStatus": "200",
     "integrationErrorMessage": "-",
+    "tlsVersion": "TLSv1.3",
+    "cipherSuite": "TLS_AES_128_GCM_SHA256",
+    "authorizer.principalId": "-",
+    "identity.userArn": "-",
     "xrayTraceId": "1-6ab63cdc-23269b8807297558714a9c07",
 }
 

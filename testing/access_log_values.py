@@ -13,6 +13,7 @@ BROWSER = (
 #: The values of one ordinary request. A variable that is not here has no value.
 ORDINARY = {
     "apiId": "a1b2c3d4e5",
+    "cipherSuite": "TLS_AES_128_GCM_SHA256",
     "connectedAt": "1795424399000",
     "connectionId": "gbikjQ7HvQAYKEiWaA==",
     "domainName": "api.shop.example.com",
@@ -24,6 +25,7 @@ ORDINARY = {
     "identity.sourceIp": "203.0.113.124",
     "identity.user": "AROAEXAMPLEEXAMPLE123:last,first@example.com",
     "identity.userAgent": BROWSER,
+    "identity.userArn": "arn:aws:sts::123456789012:assumed-role/reader/last,first@example.com",
     "integration.requestId": "61ed2826-b9cd-4a75-a5d6-eed85f48dca5",
     "integration.status": "200",
     "integrationLatency": "46",
@@ -40,6 +42,7 @@ ORDINARY = {
     "routeKey": "GET /customers/{customer}/orders",
     "stage": "prod",
     "status": "200",
+    "tlsVersion": "TLSv1.3",
     "wafResponseCode": "WAF_ALLOW",
     "xrayTraceId": "1-6ab63cdc-23269b8807297558714a9c07",
 }

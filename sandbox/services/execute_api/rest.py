@@ -171,6 +171,9 @@ def _log(
         "stage": stage.name,
         "path": f"/{stage.name}{incoming.path}",
         "requestTimeEpoch": str(int(incoming.started.timestamp() * 1000)),
+        # Clients reach the sandbox without TLS. Source: the documentation has these names of a version and a cipher.
+        "tlsVersion": "TLSv1.3",
+        "cipherSuite": "TLS_AES_128_GCM_SHA256",
     }
     if resource_path is not None:
         values["resourcePath"] = resource_path

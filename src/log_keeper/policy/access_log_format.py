@@ -56,6 +56,9 @@ _GIVEN = {
         "resourcePath": "$context.resourcePath",
         "integrationStatus": "$context.integration.status",
         "wafStatus": "$context.wafResponseCode",
+        # REST APIs only. Source: API Gateway developer guide, "Choose a security policy for your REST API".
+        "tlsVersion": "$context.tlsVersion",
+        "cipherSuite": "$context.cipherSuite",
     },
     Protocol.HTTP: _GIVEN_EVERYWHERE | _GIVEN_OF_HTTP_REQUESTS | {"integrationStatus": "$context.integrationStatus"},
     Protocol.WEBSOCKET: _GIVEN_EVERYWHERE
@@ -69,11 +72,17 @@ _GIVEN = {
 }
 #: Fields whose values are texts of other parties: first of the API's owner, then of its backend, then of the client,
 #: who is trusted least. Without ``$context.error.messageString``: it has its own quotes, except when it has no value.
+#: ``principalId`` is what a Lambda authorizer returns. ``userArn`` can contain any printable character, quotes too,
+#: since the owner of the calling account chooses the path of an IAM user. *Source:* botocore, iam, pathType; for
+#: ``principalId`` of HTTP APIs, an earlier text of "Customize HTTP API access logs" (2021): the text of 2026 lists it
+#: no more, but still any property of an authorizer.
 _TEXT = {
     Protocol.REST: {
         "integrationRequestId": "$context.integration.requestId",
         "integrationError": "$context.integration.error",
         "authorizerError": "$context.authorizer.error",
+        "principalId": "$context.authorizer.principalId",
+        "userArn": "$context.identity.userArn",
         "errorMessage": "$context.error.message",
         "httpMethod": "$context.httpMethod",
         "xrayTraceId": "$context.xrayTraceId",
@@ -85,6 +94,8 @@ _TEXT = {
         "routeKey": "$context.routeKey",
         "integrationError": "$context.integrationErrorMessage",
         "authorizerError": "$context.authorizer.error",
+        "principalId": "$context.authorizer.principalId",
+        "userArn": "$context.identity.userArn",
         "errorMessage": "$context.error.message",
         "httpMethod": "$context.httpMethod",
         "requestId": "$context.requestId",
@@ -95,6 +106,8 @@ _TEXT = {
         "routeKey": "$context.routeKey",
         "integrationError": "$context.integrationErrorMessage",
         "authorizerError": "$context.authorizer.error",
+        "principalId": "$context.authorizer.principalId",
+        "userArn": "$context.identity.userArn",
         "errorMessage": "$context.error.message",
         "requestId": "$context.requestId",
         "userAgent": "$context.identity.userAgent",
@@ -107,8 +120,8 @@ _LEFT_OUT = {
     (FormatName.CSV, Protocol.HTTP): {"path"},
     # In apigatewayv2 a format has at most 1,024 characters, and extendedRequestId is the same as requestId.
     # *Source:* botocore, apigatewayv2, StringWithLengthBetween1And1024; "Customize HTTP API access logs".
-    (FormatName.XML, Protocol.HTTP): {"path", "requestId"},
-    (FormatName.XML, Protocol.WEBSOCKET): {"requestId"},
+    (FormatName.XML, Protocol.HTTP): {"path", "requestId", "principalId", "userArn"},
+    (FormatName.XML, Protocol.WEBSOCKET): {"requestId", "userArn"},
 }
 #: The text between the quotes of the common log format. The only text of the client in it is the method.
 _REQUEST_LINES = {

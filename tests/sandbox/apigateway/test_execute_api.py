@@ -358,3 +358,10 @@ def test_history_has_write_calls_of_the_region_by_name_newest_first(sandbox: San
     )["Events"]
     assert [second in found[0]["CloudTrailEvent"], first in found[1]["CloudTrailEvent"]] == [True, True]
     assert [each["EventSource"] for each in found] == ["apigateway.amazonaws.com"] * 2
+
+
+def test_line_of_a_rest_api_has_tls_version_and_cipher_and_no_principal(sandbox: Sandbox) -> None:
+    names = ("tlsVersion", "cipherSuite", "authorizer.principalId", "identity.userArn")
+    api_id = logged(sandbox, log_format="$context.requestId " + " ".join(f"$context.{name}" for name in names))
+    answer = ask(sandbox, api_id, "prod/")
+    assert lines(sandbox) == [f"{answer.request_id} TLSv1.3 TLS_AES_128_GCM_SHA256 - -"]

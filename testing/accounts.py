@@ -128,6 +128,13 @@ def log_groups(sandbox: Account, region: str = "us-east-1") -> dict[str, int | N
     return {group["logGroupName"]: group.get("retentionInDays") for page in pages for group in page["logGroups"]}
 
 
+def log_group_tags(sandbox: Account, region: str = "us-east-1") -> dict[str, dict[str, str]]:
+    """Return the tags of each log group, by name."""
+    logs, prefix = sandbox.client("logs", region), f"arn:aws:logs:{region}:{sandbox.account_id}:log-group:"
+    names = log_groups(sandbox, region)
+    return {name: logs.list_tags_for_resource(resourceArn=prefix + name)["tags"] for name in names}
+
+
 def make_http_stage(sandbox: Account, stage_name: str = "$default", region: str = "us-east-1") -> str:
     """Create an HTTP API with one stage and return the API's id."""
     client = sandbox.client("apigatewayv2", region)

@@ -47,7 +47,8 @@ class Failure:
 class Remediation:
     """What was done about a stage's required changes, and what could not be done, over all tries of one event.
 
-    ``log_groups``: by name. ``left_out``: changes that other settings of the stage prevent: see the findings.
+    ``log_groups``: by name. ``untagged``: the refusal of the tags of a log group, by its name.
+    ``left_out``: changes that other settings of the stage prevent: see the findings.
     ``stage``: as it was read last. ``role``: the account's log role, if it was checked for this event.
     """
 
@@ -56,6 +57,7 @@ class Remediation:
     failures: list[Failure] = field(default_factory=list)
     stale_routes: dict[str, None] = field(default_factory=dict)
     lost: dict[str, None] = field(default_factory=dict)
+    untagged: dict[str, str] = field(default_factory=dict)
     left_out: list[Change] = field(default_factory=list)
     stage: Stage | None = None
     role: AccountRole | None = None
@@ -78,6 +80,7 @@ class Remediation:
         return (
             *(Finding(Problem.STALE_ROUTE, route) for route in self.stale_routes),
             *(Finding(Problem.ROUTE_SETTINGS_LOST, settings) for settings in self.lost),
+            *(Finding(Problem.TAGS_REFUSED, f"{name}: {refusal}") for name, refusal in self.untagged.items()),
             *(Finding(Problem.CHANGE_FAILED, f"{failure.what}: {failure.error}") for failure in self.failures),
         )
 
@@ -106,7 +109,8 @@ class Remediation:
             what = f"log group {group.name} could not be created"
             try:
                 if step is LogGroupStep.CREATE:
-                    create_log_group(client, group)
+                    if (refusal := create_log_group(client, group)) is not None:
+                        self.untagged[group.name] = refusal
                     self.log_groups[group.name] = step
                 what = f"the retention of log group {group.name} could not be set"
                 set_retention(client, group)

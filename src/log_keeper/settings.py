@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from log_keeper.policy.access_log_format import FormatName
+from log_keeper.policy.log_group_tags import read_copied_keys, read_tags
 from log_keeper.policy.policy import Policy
 from log_keeper.stages import Account
 
@@ -142,6 +144,7 @@ class Settings(NamedTuple):
 
 
 def _policy(variables: _Variables) -> Policy:
+    tags = variables.read("LOG_GROUP_TAGS", read_tags)
     return Policy(
         partition=variables.text("PARTITION"),
         info_tag_key=variables.text("INFO_TAG_KEY"),
@@ -153,6 +156,8 @@ def _policy(variables: _Variables) -> Policy:
         wants_detailed_metrics=variables.choice("DETAILED_METRICS", "Yes", "No") == "Yes",
         exempt_tag_key=variables.optional("EXEMPT_TAG_KEY"),
         owner_tag_key=variables.optional("OWNER_TAG_KEY"),
+        log_group_tags=tags,
+        copied_tag_keys=variables.read("COPY_TAG_KEYS", partial(read_copied_keys, tags)),
     )
 
 
@@ -231,6 +236,13 @@ class _Variables:
 
     def optional_names(self, name: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(filter(None, map(str.strip, self._environment.get(name, "").split(",")))))
+
+    def read[Value](self, name: str, read: Callable[[tuple[str, ...]], Value]) -> Value:
+        """Return what ``read`` returns for the names in a list that may be empty; its ValueError says what is wrong."""
+        try:
+            return read(self.optional_names(name))
+        except ValueError as error:
+            raise SettingsError(f"environment variable {name}: {error}") from None
 
     def optional(self, name: str) -> str | None:
         return self._environment.get(name, "").strip() or None

@@ -11,7 +11,9 @@ from log_keeper.stages import Protocol
 from testing.accounts import (
     get_stage,
     levels,
+    log_group_tags,
     make_http_stage,
+    make_rest_api,
     make_rest_stage,
     make_websocket_stage,
     patch_stage,
@@ -22,7 +24,14 @@ from testing.stacks import Deployed
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., Deployed]) -> Deployed:
-    return deploy(AccessLogFormat="CSV", DetailedMetrics="Yes", ExemptTagKey="hands-off", AllowDataTrace="Yes")
+    return deploy(
+        AccessLogFormat="CSV",
+        DetailedMetrics="Yes",
+        ExemptTagKey="hands-off",
+        AllowDataTrace="Yes",
+        LogGroupTags="team=unknown,env=x",
+        CopyTagKeys="team",
+    )
 
 
 def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
@@ -38,6 +47,25 @@ def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
     assert get_stage(stack.sandbox, rest)["accessLogSettings"]["format"] == formats[Protocol.REST]
     assert v2_stage(stack.sandbox, http, "$default")["AccessLogSettings"]["Format"] == formats[Protocol.HTTP]
     assert v2_stage(stack.sandbox, websocket)["AccessLogSettings"]["Format"] == formats[Protocol.WEBSOCKET]
+
+
+def test_new_log_groups_have_the_tags_of_the_parameters_and_of_their_stage(stack: Deployed) -> None:
+    client, api_id = stack.sandbox.client("apigateway"), make_rest_api(stack.sandbox)
+    deployment_id = client.create_deployment(restApiId=api_id)["id"]
+    client.create_stage(
+        restApiId=api_id,
+        stageName="prod",
+        deploymentId=deployment_id,
+        canarySettings={"percentTraffic": 10},
+        tags={"team": "shop"},
+    )
+    http = make_http_stage(stack.sandbox)
+    stack.wait_until_compliant(api_id)
+    stack.wait_until_logged("remediated", http)
+    usual = {"created-by": "log-keeper", "team": "unknown", "env": "x"}
+    tags = log_group_tags(stack.sandbox)
+    assert [tags[name] for name in tags if api_id in name] == [usual | {"team": "shop"}] * 4
+    assert tags[f"/aws/vendedlogs/apigatewayv2/{http}/.default"] == usual
 
 
 def test_detailed_metrics_are_on(stack: Deployed) -> None:

@@ -13,7 +13,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.clock import MovableClock
 from sandbox.services.organizations.organization import Organization
-from testing.accounts import get_stage, levels, make_http_stage, make_rest_stage
+from testing.accounts import get_stage, levels, log_group_tags, make_http_stage, make_rest_stage
 from testing.clients import refusal
 from testing.organizations import ORGANIZATION, caller_with, new_member, new_organization
 from testing.stacks import Deployed
@@ -68,6 +68,7 @@ def stack(built: None, account: Sandbox, organization: Organization, stages: obj
         "OrganizationId": ORGANIZATION,
         "MemberOUs": unit(organization, "workloads"),
         "EnforceOUs": unit(organization, "canary"),
+        "LogGroupTags": "team=unknown",
     }
     deployed = Deployed(account, deployment.deploy(account, parameters))
     if not account.behaviour.rules_see_their_stack_created:
@@ -136,6 +137,8 @@ def test_new_stages_of_an_enforced_account_are_remediated(
         return "DestinationArn" in stage.get("AccessLogSettings", {})
 
     account.wait_until(logs, 60)
+    tags = log_group_tags(member)
+    assert tags[f"/aws/vendedlogs/apigatewayv2/{http}/.default"] == {"created-by": "log-keeper", "team": "unknown"}
 
 
 def test_new_stage_of_an_audited_account_is_reported_and_not_changed(

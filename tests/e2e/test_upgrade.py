@@ -29,6 +29,8 @@ OTHER_VALUES = {
     "ExecutionLogRetentionDays": "1",
     "FunctionLogRetentionDays": "1",
     "LogGroupKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
+    "LogGroupTags": "cost-center=42",
+    "CopyTagKeys": "team",
     "MissingLogGroupMinutes": "1",
     "LogRoleName": "Other",
     "LogRoleArn": "arn:aws:iam::123456789012:role/Other",

@@ -22,6 +22,7 @@ def test_environment_is_what_the_settings_read() -> None:
         "ACCESS_LOG_FORMAT": "CLF",
         "ALLOW_DATA_TRACE": "Yes",
         "DETAILED_METRICS": "Yes",
+        "LOG_GROUP_TAGS": "x=y",
         "FORWARDS": "true",
         "MODE": "Audit",
     }

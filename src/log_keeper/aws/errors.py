@@ -86,6 +86,16 @@ def is_log_role_missing(error: Exception) -> bool:
     return isinstance(error, ClientError) and "CloudWatch Logs role ARN must be set" in error_message(error)
 
 
+def may_refuse_tags(error: ClientError) -> bool:
+    """Return whether the error of a call with tags may be about the tags.
+
+    The codes for a value that a tag policy refuses differ between services; that of CloudWatch Logs is not known.
+    *Source:* superwerker/superwerker (ValidationException of DynamoDB); aws-samples (TagPolicyViolation of EC2).
+    """
+    codes = ("InvalidParameterException", "ValidationException")
+    return error_code(error) in codes or "tag policy" in error_message(error).lower()
+
+
 def is_concurrent_change(error: Exception) -> bool:
     """Return whether somebody else is changing the same resource now: read it again and see what is left to do.
 

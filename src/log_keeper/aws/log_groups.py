@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from log_keeper.aws.errors import error_code
+from log_keeper.aws.errors import error_code, may_refuse_tags
+from log_keeper.policy.log_group_tags import CREATOR_TAG
 from log_keeper.policy.log_groups import LogGroup, LogGroupFacts
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
-    from mypy_boto3_logs.type_defs import LogGroupTypeDef
+    from mypy_boto3_logs.type_defs import CreateLogGroupRequestTypeDef, LogGroupTypeDef
 
 #: The most names in one DescribeLogGroups. *Source:* botocore's model.
 _IDENTIFIERS = 50
@@ -79,19 +80,26 @@ def _facts(group: LogGroupTypeDef) -> LogGroupFacts:
     return LogGroupFacts(datetime.fromtimestamp(group["creationTime"] / 1000, UTC), expires)
 
 
-#: Set on every log group that Log Keeper creates, so that people can see who created it.
-TAGS = {"created-by": "log-keeper"}
+def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> str | None:
+    """Create the log group, without a retention. Return None, or the refusal of its tags.
 
-
-def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> None:
-    """Create the log group, without a retention.
+    If CloudWatch Logs refuses the tags, as a tag policy of the organization can make it do, the log group gets only the
+    tag that names its creator: log lines count for more than their tags.
 
     Raises ClientError: ResourceAlreadyExistsException if somebody else has just created it.
     """
-    if group.kms_key_arn is None:
-        client.create_log_group(logGroupName=group.name, tags=TAGS)
-    else:
-        client.create_log_group(logGroupName=group.name, kmsKeyId=group.kms_key_arn, tags=TAGS)
+    wanted: CreateLogGroupRequestTypeDef = {"logGroupName": group.name, "tags": dict((CREATOR_TAG, *group.tags))}
+    if group.kms_key_arn is not None:
+        wanted["kmsKeyId"] = group.kms_key_arn
+    try:
+        client.create_log_group(**wanted)
+    except ClientError as error:
+        if not group.tags or not may_refuse_tags(error):
+            raise
+        wanted["tags"] = dict([CREATOR_TAG])
+        client.create_log_group(**wanted)  # raises if CloudWatch Logs refuses something else
+        return str(error)
+    return None
 
 
 def set_retention(client: CloudWatchLogsClient, group: LogGroup) -> None:

@@ -22,7 +22,7 @@ _STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
 class LogGroup(NamedTuple):
     """A log group as it should be.
 
-    ``retention``: days. ``kms_key_arn``: used only when Log Keeper creates the log group.
+    ``retention``: days. ``kms_key_arn``, ``tags``: used only when Log Keeper creates the log group.
     ``is_owners``: the owner of the stage chose it as a destination; its retention is the owner's decision.
     """
 
@@ -30,6 +30,7 @@ class LogGroup(NamedTuple):
     retention: int
     kms_key_arn: str | None
     is_owners: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class LogGroupFacts(NamedTuple):
@@ -69,14 +70,14 @@ def log_groups_of(stage: Stage, policy: Policy) -> list[LogGroup]:
 
     A destination is left out if its name is not one that a log group of the account can have.
     """
-    key, ref = policy.log_group_key(stage.ref.region), stage.ref
+    key, ref, tags = policy.log_group_key(stage.ref.region), stage.ref, policy.log_group_tags_of(stage)
     groups = []
     if stage.has_execution_logs:
-        groups.append(LogGroup(execution_log_group(ref), policy.execution_log_retention, key))
+        groups.append(LogGroup(execution_log_group(ref), policy.execution_log_retention, key, tags=tags))
     if uses_own_access_log_group(stage, policy):
-        groups.append(LogGroup(access_log_group(ref), policy.access_log_retention, key))
+        groups.append(LogGroup(access_log_group(ref), policy.access_log_retention, key, tags=tags))
     if stage.has_canary:
-        groups += [LogGroup(f"{group.name}/Canary", group.retention, key) for group in groups]
+        groups += [group._replace(name=f"{group.name}/Canary") for group in groups]
     name = _destination_group(stage, policy)
     if name is not None and name not in [group.name for group in groups]:
         groups.append(LogGroup(name, policy.access_log_retention, key, is_owners=True))

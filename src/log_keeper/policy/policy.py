@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
+from log_keeper.policy.log_group_tags import tags_of
 from log_keeper.stages import Protocol, Stage
 
 _STACK_TAG = "aws:cloudformation:stack-name"
@@ -23,6 +24,8 @@ class Policy(NamedTuple):
     ``wants_detailed_metrics``: whether detailed metrics are switched on; otherwise each stage keeps its setting.
     ``exempt_tag_key``: stages with a tag of this key are not changed; None: no stage is exempt.
     ``owner_tag_key``: the tag that names a stage's owner; None: the CloudFormation stack that created it.
+    ``log_group_tags``: of the log groups that Log Keeper creates. ``copied_tag_keys``: a stage's tags of these keys are
+    copied to them.
     """
 
     partition: str
@@ -35,6 +38,8 @@ class Policy(NamedTuple):
     wants_detailed_metrics: bool = False
     exempt_tag_key: str | None = None
     owner_tag_key: str | None = None
+    log_group_tags: tuple[tuple[str, str], ...] = ()
+    copied_tag_keys: tuple[str, ...] = ()
 
     @property
     def until_tag_key(self) -> str:
@@ -60,6 +65,10 @@ class Policy(NamedTuple):
         """Return the owner that the stage's tag names, or else the CloudFormation stack that created the stage."""
         named = "" if self.owner_tag_key is None else stage.tags.get(self.owner_tag_key, "").strip()
         return named or stage.tags.get(_STACK_TAG)
+
+    def log_group_tags_of(self, stage: Stage) -> tuple[tuple[str, str], ...]:
+        """Return the tags of log groups that are created for the stage, besides the tag that names their creator."""
+        return tags_of(stage.tags, self.log_group_tags, self.copied_tag_keys)
 
     @property
     def access_log_formats(self) -> Mapping[Protocol, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -10,10 +10,7 @@ from log_keeper.policy.access_log_format import FormatName
 from log_keeper.policy.log_group_tags import read_copied_keys, read_tags
 from log_keeper.policy.policy import Policy
 from log_keeper.stages import Account
-
-
-class SettingsError(ValueError):
-    """An environment variable is missing or has a wrong value; the message names it and the values that it can have."""
+from log_keeper.variables import Variables
 
 
 # Named tuples, because a cold start creates these classes: creating a frozen data class takes six times as long.
@@ -139,11 +136,11 @@ class Settings(NamedTuple):
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Return the settings that the template has put into the function's environment. Raises SettingsError."""
-        variables = _Variables(environment)
+        variables = Variables(environment)
         return cls(_policy(variables), _deployment(variables))
 
 
-def _policy(variables: _Variables) -> Policy:
+def _policy(variables: Variables) -> Policy:
     tags = variables.read("LOG_GROUP_TAGS", read_tags)
     return Policy(
         partition=variables.text("PARTITION"),
@@ -161,7 +158,7 @@ def _policy(variables: _Variables) -> Policy:
     )
 
 
-def _deployment(variables: _Variables) -> Deployment:
+def _deployment(variables: Variables) -> Deployment:
     forwards = variables.choice("FORWARDS", "true", "false") == "true"
     return Deployment(
         account=Account(variables.text("ACCOUNT_ID"), variables.text("PARTITION")),
@@ -192,7 +189,7 @@ def _deployment(variables: _Variables) -> Deployment:
     )
 
 
-def _organization(variables: _Variables) -> Organization | None:
+def _organization(variables: Variables) -> Organization | None:
     if variables.optional("ORGANIZATION_ID") is None:
         return None
     return Organization(
@@ -204,45 +201,3 @@ def _organization(variables: _Variables) -> Organization | None:
         enforce_stack_set=variables.optional("ENFORCE_STACK_SET"),
         rules=variables.names("FORWARDING_RULES"),
     )
-
-
-class _Variables:
-    """Reads environment variables. Each method raises SettingsError for a variable that is missing or wrong."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-
-    def text(self, name: str) -> str:
-        if not (value := self._environment.get(name, "").strip()):
-            raise SettingsError(
-                f"environment variable {name} is missing: deploy the function with the template's Environment"
-            )
-        return value
-
-    def number(self, name: str) -> int:
-        if not (value := self.text(name)).isdecimal():
-            raise SettingsError(f"environment variable {name} is {value!r}: it must be a whole number")
-        return int(value)
-
-    def choice(self, name: str, *choices: str) -> str:
-        if (value := self.text(name)) not in choices:
-            raise SettingsError(f"environment variable {name} is {value!r}: it must be {' or '.join(choices)}")
-        return value
-
-    def names(self, name: str) -> tuple[str, ...]:
-        """Return the names in a list with commas, without blanks and repetitions."""
-        self.text(name)  # raises the error if the variable is missing
-        return self.optional_names(name)
-
-    def optional_names(self, name: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(filter(None, map(str.strip, self._environment.get(name, "").split(",")))))
-
-    def read[Value](self, name: str, read: Callable[[tuple[str, ...]], Value]) -> Value:
-        """Return what ``read`` returns for the names in a list that may be empty; its ValueError says what is wrong."""
-        try:
-            return read(self.optional_names(name))
-        except ValueError as error:
-            raise SettingsError(f"environment variable {name}: {error}") from None
-
-    def optional(self, name: str) -> str | None:
-        return self._environment.get(name, "").strip() or None

@@ -17,7 +17,7 @@ ORDER = (
     {"stages"},
     {"events"},
     {"policy"},
-    {"settings"},
+    {"variables", "settings"},
     {"aws"},
     # One stage.
     {"time_budget", "log_roles", "facts", "destinations", "remediation", "enforcement"},
@@ -30,7 +30,7 @@ ORDER = (
     {"turns", "postponement", "governed_accounts", "organization_sweep", "sweeps"},
 )
 #: Folders without calls of AWS, environment variables and the clock.
-PURE = ("events", "policy", "names", "stages", "settings")
+PURE = ("events", "policy", "names", "stages", "variables", "settings")
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time"}
 #: Modules of tools/ that other programs import.
 SHARED_TOOLS = {"tools.aws_session", "tools.version"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from log_keeper.policy.log_groups import log_groups_of
-from log_keeper.settings import Settings, SettingsError
+from log_keeper.settings import Settings
+from log_keeper.variables import SettingsError
 from testing.builders import ENVIRONMENT, POLICY, rest_stage
 
 

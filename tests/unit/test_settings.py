@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from log_keeper.settings import Settings, SettingsError
+from log_keeper.settings import Settings
+from log_keeper.variables import SettingsError
 from testing.builders import ENVIRONMENT, SETTINGS
 
 

@@ -45,6 +45,14 @@ verify: setup ## Test in a real AWS account what AWS does in the points that nob
 redrive: setup ## Process the messages of the dead-letter queues again (ARGS=--list: only list them)
 	@PYTHONPATH=src $(PYTHON) -m tools.redrive $(ARGS) || [ $$? -eq 3 ]
 
+.PHONY: stop
+stop: setup ## Stop all changes by Log Keeper now (ARGS=--status: only show whether they are stopped)
+	@PYTHONPATH=src $(PYTHON) -m tools.stop $(ARGS) || [ $$? -eq 3 ]
+
+.PHONY: resume
+resume: setup ## Allow Log Keeper's changes again after make stop; messages that wait are processed
+	@PYTHONPATH=src $(PYTHON) -m tools.stop --resume $(ARGS)
+
 .PHONY: sandbox
 sandbox: setup ## Start the simulated AWS account and keep it running, for aws, sam and boto3 (ARGS=--help)
 	@$(PYTHON) -m sandbox $(ARGS)

@@ -10,14 +10,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, assert_never
 
-from botocore.exceptions import ClientError
-
-from log_keeper.aws.errors import error_code
 from log_keeper.events.cloudtrail import cause_of, read_event
 from log_keeper.events.hints import ApiNamed, DeliveryNamed, Ignored, LogRoleNamed, StageNamed, StagesTagged
 from log_keeper.events.sweep_work import Start, Work
 from log_keeper.stages import ApiVersion
-from tools.aws_session import ToolError, printable
+from tools.aws_session import printable
+from tools.stack import read_outputs
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.client import CloudFormationClient
@@ -68,22 +66,10 @@ def read_queues(cloudformation: CloudFormationClient, sqs: SQSClient, stack_name
 
     Raises ToolError if the stack does not exist or is not Log Keeper's, and errors of botocore.
     """
-    try:
-        [stack] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
-    except ClientError as error:
-        if error_code(error) != "ValidationError":
-            raise
-        raise ToolError(
-            f"there is no stack {stack_name} in {cloudformation.meta.region_name} of this account: "
-            "name it with --stack-name, --region or --profile."
-        ) from error
-    urls = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    needed = [f"{name}Url" for names in _QUEUES.items() for name in names]
+    urls = read_outputs(cloudformation, stack_name, *needed)
     found = []
     for name, destination in _QUEUES.items():
-        if not {f"{name}Url", f"{destination}Url"} <= urls.keys():
-            raise ToolError(
-                f"the stack {stack_name} has no output {name}Url: it is not Log Keeper's, or an older version of it."
-            )
         here = _attributes(sqs, urls[f"{name}Url"])
         there = _attributes(sqs, urls[f"{destination}Url"])
         tries = int(json.loads(there["RedrivePolicy"])["maxReceiveCount"])

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from tools.aws_session import ERROR, ToolError, complain, exit_with, open_session, printable, run
 from tools.dead_letters import DeadLetterQueue, read_messages, read_queues
+from tools.stack import add_stack_options
 from tools.version import add_version
 
 if TYPE_CHECKING:
@@ -117,13 +118,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_version(parser)
     parser.add_argument("--list", action="store_true", help="show the messages, and move none")
-    parser.add_argument(
-        "--stack-name", default="log-keeper", metavar="NAME", help="name of Log Keeper's stack; default: log-keeper"
-    )
-    parser.add_argument(
-        "--region", help="region of the stack; default: AWS_REGION, or the region of your configuration"
-    )
-    parser.add_argument("--profile", help="profile of your AWS configuration; default: the one that boto3 chooses")
+    add_stack_options(parser)
     parser.add_argument(
         "--most",
         type=_whole(10_000),

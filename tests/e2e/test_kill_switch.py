@@ -1,10 +1,13 @@
-"""The commands of docs/organization.md that stop all changes, and those that allow them again."""
+"""``make stop`` and ``make resume``, and the commands of docs/operations.md that do the same without the repository."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,24 +16,9 @@ from sandbox import deployment
 from sandbox.assembly import Sandbox
 from testing.accounts import get_stage, levels, make_rest_stage
 from testing.stacks import Deployed, pass_time_until_idle
+from tools import stop
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def commands() -> list[str]:
-    """Return the blocks of commands in the section, without the prompts."""
-    text = (ROOT / "docs" / "organization.md").read_text()
-    section = text.split("\n## Stop it now\n", 1)[1].split("\n## ", 1)[0]
-    return [
-        re.sub(r"^\$ ", "", block, flags=re.MULTILINE)
-        for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL)
-    ]
-
-
-def run(account: Sandbox, script: str) -> None:
-    path = f"{ROOT / '.venv-tools' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **account.environment(), "PATH": path}
-    subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +26,62 @@ def stack(built: None, account: Sandbox) -> Deployed:
     return Deployed(account, deployment.deploy(account, {"SettleSeconds": "0", "SweepRate": "10"}))
 
 
-def test_nothing_is_changed_until_it_is_allowed_again(account: Sandbox, stack: Deployed) -> None:
-    stop, allow = commands()
-    run(account, stop)
+@dataclass(frozen=True)
+class Operator:
+    """Runs the command as a user who has the listed permissions only. ``keys``: the variables with the user's keys."""
+
+    account: Sandbox
+    keys: dict[str, str]
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run the real command. Return its exit code, and what it printed."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        ended = subprocess.run(
+            [sys.executable, "-m", "tools.stop", *arguments],
+            cwd=ROOT,
+            env=environment | self.account.environment() | self.keys | {"PYTHONPATH": "src"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return ended.returncode, ended.stdout
+
+
+@pytest.fixture(scope="module")
+def operator(account: Sandbox, stack: Deployed) -> Operator:
+    function, mapping = (
+        stack.outputs["EnforceFunction"],
+        stop.find_switch(account.session(), stack.outputs["EnforceFunction"]).mapping,
+    )
+    section = (stop.parser().epilog or "").split("permissions:")[1].split("While changes")[0]
+    everywhere, rest = section.split("on the Enforce function")
+    of_function, of_mapping = rest.split("on its event source mapping")
+    arn = f"arn:aws:lambda:us-east-1:{account.account_id}"
+    places = {
+        everywhere: "*",
+        of_function: f"{arn}:function:{function}",
+        of_mapping: f"{arn}:event-source-mapping:{mapping}",
+    }
+    statements = [
+        {"Effect": "Allow", "Action": re.findall(r"\w+:\w+", text), "Resource": resource}
+        for text, resource in places.items()
+    ]
+    iam = account.client("iam")
+    iam.create_user(UserName="operator")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName="operator", PolicyName="listed", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    return Operator(account, keys)
+
+
+def test_nothing_is_changed_until_it_is_allowed_again(account: Sandbox, stack: Deployed, operator: Operator) -> None:
+    pass_time_until_idle(account)
+    code, printed = operator.run()
+    assert code == 0, printed
+    assert "Changes by log-keeper are stopped" in printed
     before = stack.invocations()
     api_id = make_rest_stage(account)
     url = stack.outputs["StageQueueUrl"]
@@ -53,9 +94,36 @@ def test_nothing_is_changed_until_it_is_allowed_again(account: Sandbox, stack: D
     account.wait_until(waiting)
     assert stack.invocations() == before
     assert levels(get_stage(account, api_id)) == {}
+    code, printed = operator.run("--status")
+    assert code == stop.STOPPED
+    assert "Changes by log-keeper are stopped; polling is disabled" in printed
 
-    ids = stop.partition("aws lambda put-function-concurrency")[0]
-    run(account, ids + allow)
+    code, printed = operator.run("--resume")
+    assert code == 0, printed
+    assert re.search(r"made again; \d+ messages? (is|are) in StageQueue", printed)
     stack.wait_until_compliant(api_id, timeout=60)
     pass_time_until_idle(account)
     assert stack.count_dead_letters() == {"StageDeadLetterQueue": 0, "SweepDeadLetterQueue": 0}
+
+
+def commands() -> tuple[str, str]:
+    """Return the commands of the page that stop, and those that resume, without the prompts."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    section = text.split("\n## Stop it now\n", 1)[1].split("\n## ", 1)[0]
+    blocks = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    [stopping, resuming] = [re.sub(r"^\$ ", "", each, flags=re.MULTILINE) for each in blocks if "aws " in each]
+    return stopping, stopping.partition("aws lambda put-function-concurrency")[0] + resuming
+
+
+def run_script(account: Sandbox, script: str) -> None:
+    path = f"{ROOT / '.venv-tools' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **account.environment(), "PATH": path}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True, capture_output=True)
+
+
+def test_commands_of_the_page_do_the_same(account: Sandbox, operator: Operator) -> None:
+    stopping, resuming = commands()
+    run_script(account, stopping)
+    assert operator.run("--status")[0] == stop.STOPPED
+    run_script(account, resuming)
+    assert operator.run("--status")[0] == stop.DONE

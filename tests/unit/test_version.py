@@ -18,6 +18,7 @@ PROGRAMS = (
         "tools.pictures",
         "tools.redrive",
         "tools.release",
+        "tools.stop",
         "tools.worlds",
         "verify.__main__",
     ),

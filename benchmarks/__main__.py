@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.comparison import worse
 from benchmarks.results import FOLDER, Result, load, short
 from tools.version import add_version
 
@@ -32,6 +33,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="use smaller sizes and fewer runs, to try it out")
     arguments = parser.parse_args()
+    before = {name: load(name) for name in ALL if (FOLDER / f"{name}.json").exists()}
     failed = []
     for number, name in enumerate(arguments.only or ALL, 1):
         print(f"[{number}/{len(arguments.only or ALL)}] {name}", file=sys.stderr, flush=True)
@@ -52,8 +54,22 @@ def main() -> int:
     for name in there:
         if name in (arguments.only or ALL) and name not in failed:
             print("\n".join(section(load(name))))
+    if not arguments.quick:  # other sizes
+        measured = [name for name in arguments.only or ALL if name in before and name not in failed]
+        print("\n".join(compared([(before[name], load(name)) for name in measured])))
     print(f"wrote {PAGE.relative_to(ROOT)}" + (f"; failed: {', '.join(failed)}" if failed else ""), file=sys.stderr)
     return bool(failed)
+
+
+def compared(pairs: list[tuple[Result, Result]]) -> list[str]:
+    """Return the lines about what got worse between the recorded result and the new one of each pair."""
+    found = [sentence for before, after in pairs for sentence in worse(before, after)]
+    if not found:
+        return ["No figure is worse than the last recorded one, beyond the spread."]
+    return [
+        "Worse than the last recorded figures, beyond the spread (unlike counts, times depend on the machine):",
+        *(f"- {sentence}" for sentence in found),
+    ]
 
 
 def page(results: list[Result]) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 import textwrap
+from functools import partial
 
 from log_keeper.policy.access_log_format import FormatName
+from log_keeper.policy.own_format import UnusableFormatError, value_of
 from log_keeper.policy.policy import Policy
+from log_keeper.stages import Protocol
 from preview.permissions import ORGANIZATION, READING
 from tools.version import add_version
 
@@ -40,6 +43,15 @@ _ROLE = re.compile(r"/?(?:[!-.0-~]+/)*[\w+=,.@-]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"[0-9]{12}")
 #: *Source:* Organizations API reference, OrganizationalUnit and Root.
 _UNIT = re.compile(r"ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}|r-[0-9a-z]{4,32}")
+#: Prefixes of the options with a format for one protocol.
+_OWN_FORMATS = {Protocol.REST: "rest", Protocol.HTTP: "http", Protocol.WEBSOCKET: "websocket"}
+
+
+def _own_format(protocol: Protocol, text: str) -> str:
+    try:
+        return value_of(text, protocol) if text else ""
+    except UnusableFormatError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _days(text: str) -> int:
@@ -183,6 +195,14 @@ def _add_policy(group: argparse._ArgumentGroup) -> None:
         default=FormatName.JSON,
         help="format of access logs that Log Keeper sets; default: JSON",
     )
+    for protocol, name in _OWN_FORMATS.items():
+        group.add_argument(
+            f"--{name}-access-log-format",
+            type=partial(_own_format, protocol),
+            default="",
+            metavar="FORMAT",
+            help=f"your format for {protocol} APIs, or the SSM parameter with it; default: --access-log-format",
+        )
     group.add_argument(
         "--detailed-metrics", action="store_true", help="switch on detailed CloudWatch metrics of every stage"
     )
@@ -230,4 +250,9 @@ def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
         wants_detailed_metrics=arguments.detailed_metrics,
         exempt_tag_key=arguments.exempt_tag_key or None,
         owner_tag_key=arguments.owner_tag_key or None,
+        own_formats={
+            protocol: text
+            for protocol, name in _OWN_FORMATS.items()
+            if (text := getattr(arguments, f"{name}_access_log_format"))
+        },
     )

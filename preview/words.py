@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from log_keeper.aws.account_role import RoleStatus
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.log_groups import LogGroup, LogGroupStep
+from log_keeper.policy.own_format import is_parameter
 from log_keeper.policy.plan import Setting
 from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
 from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
 from preview.model import Preview, RegionPreview, StagePreview, count
 
+#: The parameters of the template with a format for one protocol.
+OWN_FORMATS = {
+    Protocol.REST: "RestAccessLogFormat",
+    Protocol.HTTP: "HttpAccessLogFormat",
+    Protocol.WEBSOCKET: "WebSocketAccessLogFormat",
+}
 #: How many methods or routes a step names; it gives the number of the others.
 _NAMED = 4
 
@@ -62,6 +69,7 @@ def policy_parameters(policy: Policy) -> dict[str, str]:
         "InfoTagKey": policy.info_tag_key,
         "AllowDataTrace": "Yes" if policy.allows_data_trace else "No",
         "AccessLogFormat": policy.access_log_format,
+        **{name: policy.own_formats.get(protocol, "") for protocol, name in OWN_FORMATS.items()},
         "DetailedMetrics": "Yes" if policy.wants_detailed_metrics else "No",
         "ExemptTagKey": policy.exempt_tag_key or "",
         "OwnerTagKey": policy.owner_tag_key or "",
@@ -190,6 +198,9 @@ def _value(value: bool | str | None, policy: Policy, stage: StagePreview) -> str
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    own = policy.own_formats.get(stage.stage.protocol)
+    if own is not None and value == own:
+        return f"the format in SSM parameter {own}" if is_parameter(own) else "your format"
     if value == policy.access_log_formats[stage.stage.protocol]:
         return f"Log Keeper's {policy.access_log_format}"
     value = printable(value)

@@ -81,7 +81,8 @@ def deploy(
 
     ``tags``: tags of the stack, which all its resources get.
     """
-    overrides = [f"{name}={value}" for name, value in (parameters or {}).items()]
+    # Within quotes, sam takes \" for a quote.
+    overrides = [f'{name}="{value.replace('"', '\\"')}"' for name, value in (parameters or {}).items()]
     run(
         sandbox,
         *("sam", "deploy", "--stack-name", stack_name, "--region", region),

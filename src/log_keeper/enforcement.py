@@ -21,6 +21,7 @@ from log_keeper.aws.stage_api import Reading, StageReader, stage_of
 from log_keeper.events.hints import DeliveryNamed, StageNamed
 from log_keeper.facts import FactReader
 from log_keeper.log_roles import LogRoles
+from log_keeper.own_formats import with_format
 from log_keeper.policy.evaluation import Evaluation, evaluate
 from log_keeper.policy.findings import Finding, Problem, event_findings
 from log_keeper.policy.log_groups import log_groups_of
@@ -157,6 +158,10 @@ class Enforcer:
         # Before the stage: otherwise API Gateway creates the execution log group, and it never expires.
         remediation.create_log_groups(logs, evaluation, is_last_try=one.is_last)
         excluded = set(NEED_LOG_ROLE if one.role_error is not None else ())
+        if (formatted := with_format(self._clients, evaluation, remediation)) is None:
+            # A destination without a format would be no access log.
+            excluded |= {Setting.ACCESS_LOG_DESTINATION, Setting.ACCESS_LOG_FORMAT}
+        evaluation = formatted or evaluation
         if evaluation.missing_destination is not None and ref.version is ApiVersion.V2:
             # API Gateway may refuse the format until the log group exists. For a REST API it accepts it.
             excluded.add(Setting.ACCESS_LOG_FORMAT)

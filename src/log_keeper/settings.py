@@ -9,7 +9,7 @@ from typing import NamedTuple
 from log_keeper.policy.access_log_format import FormatName
 from log_keeper.policy.log_group_tags import read_copied_keys, read_tags
 from log_keeper.policy.policy import Policy
-from log_keeper.stages import Account
+from log_keeper.stages import Account, Protocol
 from log_keeper.variables import Variables
 
 
@@ -146,6 +146,7 @@ def _policy(variables: Variables) -> Policy:
         partition=variables.text("PARTITION"),
         info_tag_key=variables.text("INFO_TAG_KEY"),
         access_log_format=FormatName(variables.choice("ACCESS_LOG_FORMAT", *FormatName)),
+        own_formats={each: text for each in Protocol if (text := variables.optional(f"{each}_ACCESS_LOG_FORMAT"))},
         access_log_retention=variables.number("ACCESS_LOG_RETENTION_DAYS"),
         execution_log_retention=variables.number("EXECUTION_LOG_RETENTION_DAYS"),
         log_group_kms_key_arn=variables.optional("LOG_GROUP_KMS_KEY_ARN"),

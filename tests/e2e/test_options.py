@@ -8,6 +8,7 @@ import pytest
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.stages import Protocol
+from sandbox.assembly import Sandbox
 from testing.accounts import (
     get_stage,
     levels,
@@ -21,11 +22,19 @@ from testing.accounts import (
 )
 from testing.stacks import Deployed
 
+OWN = {
+    Protocol.REST: '{"id":"$context.extendedRequestId","route":"$context.resourcePath"}',
+    Protocol.HTTP: '{"id":"$context.requestId","route":"$context.routeKey"}',
+}
+
 
 @pytest.fixture(scope="module")
-def stack(deploy: Callable[..., Deployed]) -> Deployed:
+def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
+    account.client("ssm").put_parameter(Name="/log-keeper/formats/rest", Value=f"{OWN[Protocol.REST]}\n", Type="String")
     return deploy(
         AccessLogFormat="CSV",
+        RestAccessLogFormat="/log-keeper/formats/rest",
+        HttpAccessLogFormat=OWN[Protocol.HTTP],
         DetailedMetrics="Yes",
         ExemptTagKey="hands-off",
         AllowDataTrace="Yes",
@@ -35,7 +44,8 @@ def stack(deploy: Callable[..., Deployed]) -> Deployed:
 
 
 def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
-    formats = access_log_formats(FormatName.CSV)
+    """REST APIs get the one in the SSM parameter, HTTP APIs that of their parameter, WebSocket APIs that of all."""
+    formats = {**access_log_formats(FormatName.CSV), **OWN}
     rest, http, websocket = (
         make_rest_stage(stack.sandbox),
         make_http_stage(stack.sandbox),

@@ -73,11 +73,15 @@ def test_options_become_the_policy() -> None:
     options = "--info-tag-key=k --allow-data-trace --access-log-format=CLF --detailed-metrics"
     retentions = ["--access-log-retention-days=7", "--execution-log-retention-days=3"]
     tags = ["--exempt-tag-key=e", "--owner-tag-key=o"]
-    arguments = command.parser().parse_args([*options.split(), *tags, *retentions])
+    formats = ["--rest-access-log-format=$context.requestId", "--websocket-access-log-format=/log-keeper/websocket"]
+    arguments = command.parser().parse_args([*options.split(), *tags, *retentions, *formats])
     assert policy_parameters(command.policy_of(arguments, "aws")) == {
         "InfoTagKey": "k",
         "AllowDataTrace": "Yes",
         "AccessLogFormat": "CLF",
+        "RestAccessLogFormat": "$context.requestId",
+        "HttpAccessLogFormat": "",
+        "WebSocketAccessLogFormat": "/log-keeper/websocket",
         "DetailedMetrics": "Yes",
         "ExemptTagKey": "e",
         "OwnerTagKey": "o",

@@ -38,7 +38,7 @@ def test_audit_mode_has_no_permission_to_change_anything() -> None:
     for name, resource in RESOURCES.items():
         is_of_functions = {"Ref": "EnforceRole"} in resource["Properties"].get("Roles", [])
         if resource["Type"] == "AWS::IAM::Policy" and is_of_functions and name not in READING:
-            assert resource["Condition"] in ("Enforces", "CreatesLogRole", "RemediatesMembers")
+            assert resource["Condition"] in ("Enforces", "CreatesLogRole", "RemediatesMembers", "SetsOwnFormats")
     for condition in ("CreatesLogRole", "RemediatesMembers"):
         assert {"Condition": "Enforces"} in TEMPLATE["Conditions"][condition]["Fn::And"]
     for statement in (

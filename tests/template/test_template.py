@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -91,3 +92,19 @@ def test_environments_that_share_the_rate_are_as_many_as_run_at_once() -> None:
     mapping = RESOURCES["EnforceFunction"]["Properties"]["Events"]["StageChanged"]["Properties"]
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     assert mapping["ScalingConfig"]["MaximumConcurrency"] == variables["ENVIRONMENTS"]
+
+
+def test_formats_of_the_owner_fit_into_the_environment() -> None:
+    """Lambda measures it as JSON. docs/access-logs.md promises 2,000 characters for all formats together."""
+    template = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    own = {"REST_ACCESS_LOG_FORMAT": '"a":"$context.b",' * 67, "HTTP_ACCESS_LOG_FORMAT": "x" * 861}
+    values = templates.parameter_values(TEMPLATE, {}, nothing)
+    values |= templates.pseudo_parameters("123456789012", "ap-southeast-1", "log-keeper", "id")
+
+    def physical_id(name: str) -> str:
+        return f"https://sqs.ap-southeast-1.amazonaws.com/123456789012/log-keeper-{name}-ABCDEFGHIJKL"
+
+    scope = template_functions.Scope(TEMPLATE, values, physical_id, lambda name, _: physical_id(name), nothing)
+    variables = {name: str(scope.evaluate(value)) for name, value in template.items()} | own
+    assert sum(map(len, own.values())) == 2_000
+    assert len(json.dumps(variables, separators=(",", ":"))) <= 4_096

@@ -92,8 +92,8 @@ def test_saved_queries_use_fields_of_the_json_format() -> None:
 
 
 @pytest.mark.parametrize("protocol", Protocol)
-@pytest.mark.parametrize("name", FormatName)
-def test_stage_with_a_format_of_an_earlier_version_is_compliant(name: FormatName, protocol: Protocol) -> None:
+@pytest.mark.parametrize("name", EARLIER)
+def test_stage_with_a_format_of_an_earlier_version_is_compliant(name: str, protocol: Protocol) -> None:
     """Formats of the version before values were quoted: a stage that has one keeps it."""
     stage = rest_stage(protocol=protocol, log_format=EARLIER[name][protocol])
     assert plan(stage, POLICY, NOW).is_compliant
@@ -112,3 +112,27 @@ def test_json_format_of_rest_apis_has_the_ten_usual_fields() -> None:
         "protocol",
         "responseLength",
     } <= set(json.loads(access_log_formats(FormatName.JSON)[Protocol.REST]))
+
+
+#: What Datadog documents for REST APIs, on one line. *Source:* docs.datadoghq.com/integrations/amazon-api-gateway.
+DATADOG = (
+    '{"apiId":"$context.apiId","stage":"$context.stage","requestId":"$context.requestId",'
+    '"ip":"$context.identity.sourceIp","caller":"$context.identity.caller","user":"$context.identity.user",'
+    '"requestTime":$context.requestTimeEpoch,"httpMethod":"$context.httpMethod",'
+    '"resourcePath":"$context.resourcePath","status":$context.status,"protocol":"$context.protocol",'
+    '"responseLength":$context.responseLength}'
+)
+
+
+def members(log_format: str) -> set[str]:
+    return set(re.findall(r'"\w+":"?\$[\w.]+"?', log_format))
+
+
+def test_datadogs_format_is_what_datadog_documents() -> None:
+    rest, http, websocket = (members(access_log_formats(FormatName.DATADOG)[protocol]) for protocol in Protocol)
+    added = {'"extendedRequestId":"$context.extendedRequestId"'}
+    assert rest == members(DATADOG) | added
+    of_http = {'"routeKey":"$context.routeKey"', '"requestTime":"$context.requestTime"'}
+    assert http - members(DATADOG) - added == of_http
+    of_websocket = {f'"{name}":"$context.{name}"' for name in ("eventType", "routeKey", "connectionId", "status")}
+    assert websocket - members(DATADOG) - added == of_websocket

@@ -20,7 +20,7 @@ ORDER = (
     {"variables", "settings"},
     {"aws"},
     # One stage.
-    {"time_budget", "log_roles", "facts", "destinations", "remediation", "enforcement"},
+    {"time_budget", "log_roles", "facts", "destinations", "remediation", "own_formats", "enforcement"},
     # One region.
     {"inventory", "sweep"},
     {"reporting"},

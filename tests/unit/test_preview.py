@@ -77,6 +77,17 @@ def test_changes_of_a_new_stage_are_described() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [("$context.requestId", "your format"), ("/log-keeper/rest", "the format in SSM parameter /log-keeper/rest")],
+)
+def test_format_of_the_owner_is_named(own: str, words: str) -> None:
+    policy = POLICY._replace(own_formats={Protocol.REST: own})
+    stage = stage_preview(rest_stage(log_format=None), policy=policy)
+    why = "each line must contain the id of its request"
+    assert said(stage, policy) == [f"set access log format to {words}: {why}"]
+
+
 def test_methods_with_the_same_change_are_one_step() -> None:
     overrides = {f"pets~1{number}/GET": method_settings("INFO") for number in range(6)}
     [step] = steps(stage_preview(rest_stage("ERROR", overrides=overrides)), POLICY)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _SYNCHRONOUS_LIMIT, _ASYNCHRONOUS_LIMIT = 6 * 1024 * 1024, 1024 * 1024
 
 _TAIL_BYTES = 4096
+#: For all environment variables of a function together. *Source:* Lambda developer guide, "Lambda quotas".
+_ENVIRONMENT_BYTES = 4096
 
 
 @rule("lambda", "Invoke", blocking=True)
@@ -71,6 +73,7 @@ def invoke(account: Account, call: Call, _: Proceed) -> Answer:
 def configure(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
     """Create, configure or return the function as moto does, with LoggingConfig, which moto does not store."""
     runtime = account.service(LambdaRuntime)
+    _check_environment(call.params.get("Environment", {}).get("Variables", {}))
     answer = proceed()
     configuration = answer.get("Configuration", answer)
     arn = unqualified(configuration["FunctionArn"])
@@ -84,6 +87,19 @@ def configure(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
         **runtime.logging_configs.get(arn, {}),
     }
     return answer
+
+
+def _check_environment(variables: dict[str, str]) -> None:
+    """Refuse more than 4 KB of variables, measured as JSON.
+
+    *Source:* github-aws-runners/terraform-aws-github-runner, issue 3594, quotes the text, with the JSON that Lambda
+    measured: without spaces, quotes in values escaped.
+    """
+    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) > _ENVIRONMENT_BYTES:
+        text = "Lambda was unable to configure your environment variables because the environment variables you have"
+        text += f" provided exceeded the 4KB limit. String measured: {measured}"
+        raise AwsError("InvalidParameterValueException", text)
 
 
 @rule("lambda", "DeleteFunction", blocking=True)

@@ -160,6 +160,10 @@ class Clients:
         client: IAMClient = self._client("iam", region)
         return client
 
+    def ssm(self) -> Any:
+        """Return a client in the function's region, where the owner's access log formats are. It has no type stubs."""
+        return self._client("ssm", None)
+
     def sts(self, region: str) -> STSClient:
         client: STSClient = self._client("sts", region)
         return client

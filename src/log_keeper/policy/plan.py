@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 from log_keeper.policy.exemption import Exemption, read_exemption
 from log_keeper.policy.opt_in import OptIn, read_opt_in
+from log_keeper.policy.own_format import has_request_id
 from log_keeper.policy.policy import Policy
 from log_keeper.stages import LoggingLevel, MethodSettings, Stage, access_log_group, log_group_arn
-
-#: A log line without either cannot be matched to a request. A client can choose ``requestId``, but never the other.
-_REQUEST_IDS = ("$context.requestId", "$context.extendedRequestId")
 
 
 class Setting(StrEnum):
@@ -164,7 +162,7 @@ def _access_log_changes(stage: Stage, policy: Policy) -> list[Change]:
             reason = "the log group of the access logs was deleted and not created again: access logs are lost"
         before, after = now_set.destination_arn, _own_destination(stage, policy)
         changes.append(Change(Setting.ACCESS_LOG_DESTINATION, None, before, after, reason))
-    if now_set.format is None or not any(request_id in now_set.format for request_id in _REQUEST_IDS):
+    if now_set.format is None or not has_request_id(now_set.format):
         reason, wanted = "each line must contain the id of its request", policy.access_log_formats[stage.protocol]
         changes.append(Change(Setting.ACCESS_LOG_FORMAT, None, now_set.format, wanted, reason))
     return changes

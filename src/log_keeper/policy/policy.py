@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
@@ -17,7 +18,8 @@ class Policy(NamedTuple):
 
     ``partition``: of the ARNs of log groups: ``aws``, ``aws-cn``, ``aws-us-gov``.
     ``info_tag_key``: a stage whose tag of this key is INFO, in any case, is opted in to execution logs at INFO.
-    ``access_log_format``: of stages without a usable format.
+    ``access_log_format``: of stages without a usable format. ``own_formats``: by protocol, what such stages get
+    instead: the owner's format, or the name of the SSM parameter that contains it.
     ``access_log_retention``, ``execution_log_retention``: days, for log groups that never expire.
     ``log_group_kms_key_arn``: the key of the log groups that Log Keeper creates; None: CloudWatch Logs' own key.
     ``allows_data_trace``: whether a tag can keep request and response bodies in the execution logs.
@@ -40,6 +42,7 @@ class Policy(NamedTuple):
     owner_tag_key: str | None = None
     log_group_tags: tuple[tuple[str, str], ...] = ()
     copied_tag_keys: tuple[str, ...] = ()
+    own_formats: Mapping[Protocol, str] = MappingProxyType({})
 
     @property
     def until_tag_key(self) -> str:
@@ -72,8 +75,8 @@ class Policy(NamedTuple):
 
     @property
     def access_log_formats(self) -> Mapping[Protocol, str]:
-        """Return the access log format of each protocol: one line."""
-        return access_log_formats(self.access_log_format)
+        """Return the access log format of each protocol: one line, or the name of the SSM parameter that has it."""
+        return {**access_log_formats(self.access_log_format), **self.own_formats}
 
     def log_group_key(self, region: str) -> str | None:
         """Return the ARN of the KMS key for log groups created in the region; None: CloudWatch Logs' own key.

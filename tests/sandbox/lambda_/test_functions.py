@@ -256,3 +256,13 @@ def test_missing_function_is_not_found(sandbox: Sandbox) -> None:
         "ResourceNotFoundException",
         f"Function not found: arn:aws:lambda:us-east-1:123456789012:function:{NAME}",
     )
+
+
+def test_environment_has_at_most_4_kb_as_json(sandbox: Sandbox) -> None:
+    function(sandbox, "def handler(event, context):\n    return 1\n")
+    change = client(sandbox, "lambda").update_function_configuration
+    fits = {"A": '"' * 100 + "x" * (4_096 - 200 - len('{"A":""}'))}
+    change(FunctionName=NAME, Environment={"Variables": fits})
+    code, message = refusal(lambda: change(FunctionName=NAME, Environment={"Variables": {"A": fits["A"] + "x"}}))
+    assert code == "InvalidParameterValueException"
+    assert "exceeded the 4KB limit. String measured: {" in message

@@ -1,0 +1,11 @@
+"""Parameters of Systems Manager, which keep what is too long for the environment of a function."""
+
+from __future__ import annotations
+
+from log_keeper.aws.clients import Clients
+
+
+def read_parameter(clients: Clients, name: str) -> str:
+    """Return the value of the parameter. Raises ClientError if it does not exist, or may not be read."""
+    value: str = clients.ssm().get_parameter(Name=name)["Parameter"]["Value"]
+    return value

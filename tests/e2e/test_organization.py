@@ -22,6 +22,9 @@ AUDITED, ENFORCED, JOINING = "111111111111", "222222222222", "333333333333"
 HOME, FURTHER = REGIONS = ("us-east-1", "eu-west-1")
 
 
+OWN_FORMAT = '{"id":"$context.requestId"}'
+
+
 @pytest.fixture(scope="module")
 def account() -> Iterator[Sandbox]:
     """Return the hub."""
@@ -69,7 +72,9 @@ def stack(built: None, account: Sandbox, organization: Organization, stages: obj
         "MemberOUs": unit(organization, "workloads"),
         "EnforceOUs": unit(organization, "canary"),
         "LogGroupTags": "team=unknown",
+        "HttpAccessLogFormat": "/log-keeper/http",
     }
+    account.client("ssm").put_parameter(Name="/log-keeper/http", Value=OWN_FORMAT, Type="String")
     deployed = Deployed(account, deployment.deploy(account, parameters))
     if not account.behaviour.rules_see_their_stack_created:
         deployed.pass_second_sweep()  # the rules in the member accounts miss the end of their own deployment too
@@ -132,11 +137,13 @@ def test_new_stages_of_an_enforced_account_are_remediated(
     for region, api_id in made:
         account.wait_until(lambda region=region, api_id=api_id: is_compliant(member, region, api_id), 60)
 
-    def logs() -> bool:
+    def access_log() -> dict[str, str]:
         stage = member.client("apigatewayv2").get_stage(ApiId=http, StageName="$default")
-        return "DestinationArn" in stage.get("AccessLogSettings", {})
+        settings: dict[str, str] = stage.get("AccessLogSettings", {})
+        return settings
 
-    account.wait_until(logs, 60)
+    account.wait_until(lambda: "DestinationArn" in access_log(), 60)
+    assert access_log()["Format"] == OWN_FORMAT, "of the hub's SSM parameter"
     tags = log_group_tags(member)
     assert tags[f"/aws/vendedlogs/apigatewayv2/{http}/.default"] == {"created-by": "log-keeper", "team": "unknown"}
 

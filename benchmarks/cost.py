@@ -41,7 +41,7 @@ from benchmarks.cost_of_logs import (
 )
 from benchmarks.cost_of_organization import SIZES as ORGANIZATIONS
 from benchmarks.cost_of_organization import STAGES, of_hub, of_member
-from benchmarks.prices import COMPRESSED, DATED, EVENTS, FREE, KEYS, PRICES
+from benchmarks.prices import COMPRESSED, DATED, EVENTS, FREE, INFREQUENT, INGESTION, KEYS, PRICES
 from benchmarks.results import Plot, Result
 from log_keeper.stages import Protocol
 from testing.builders import POLICY
@@ -132,6 +132,17 @@ the time that need it.
 0.50 USD per GB; the next 20 TB 0.25, the next 20 TB 0.10, the rest 0.05. Execution logs are computed at 0.50
 throughout.
 
+## The class Infrequent Access
+
+Ingestion of the same logs a month, if all log groups have the class Standard, and if all have the class Infrequent
+Access (`AccessLogClass`, `ExecutionLogClass`). Storage costs the same.
+
+{_table_of_classes()}
+
+[The pricing page][cloudwatch] has {_usd(INFREQUENT.usd)} USD for each GB in us-east-1, against {_usd(INGESTION.usd)}.
+[The class of new log groups](log-groups.md#the-class-of-new-log-groups) says what the class cannot do.
+
+[cloudwatch]: https://aws.amazon.com/cloudwatch/pricing/
 [execution]: https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-execution-logging.html
 [vended]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html
 
@@ -143,6 +154,7 @@ throughout.
 
 - Whether access logs of REST APIs, which API Gateway writes with the account's role, are billed as vended logs like
   those of HTTP APIs, and whether the log group's name matters. It makes no difference below 10 TB a month.
+- The tiers of vended logs above 10 TB a month in the class Infrequent Access: it is computed at one price.
 - Whether `MaximumConcurrency` makes Lambda's pollers fewer, and whether the alarm on the Contributor Insights rule
   costs more than another.
 - What other services charge for each change: AWS Config, further trails.
@@ -177,6 +189,16 @@ def _table_of_levels() -> str:
         for rate in RATES
     ]
     return _table(["requests", "access logs, GB", *(f"USD at {level}" for level in LEVELS)], rows)
+
+
+def _table_of_classes() -> str:
+    rows = []
+    for rate in RATES:
+        for level in ("ERROR", "INFO"):
+            these = logs(rate, LEVELS[level])
+            standard, infrequent = these.ingestion, these.infrequent_access
+            rows.append([f"{rate:,} a second, {level}", *map(_usd, (standard, infrequent, standard - infrequent))])
+    return _table(["requests, level", "Standard, USD", "Infrequent Access, USD", "less, USD"], rows)
 
 
 def _table_of_prices() -> str:

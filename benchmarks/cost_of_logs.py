@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from benchmarks.prices import COMPRESSED, DAYS, HOURS, INGESTION, STORAGE, VENDED
+from benchmarks.prices import COMPRESSED, DAYS, HOURS, INFREQUENT, INGESTION, STORAGE, VENDED
 from log_keeper.stages import Protocol
 from testing.builders import FORMATS, POLICY
 
@@ -119,6 +119,11 @@ class Logs:
             usd += max(0.0, min(self.access, limit) - below) * price
             below = limit
         return usd + INGESTION.of(self.execution)
+
+    @property
+    def infrequent_access(self) -> float:
+        """Return USD of the ingestion if all log groups have the class Infrequent Access, without tiers."""
+        return INFREQUENT.of(self.access + self.execution)
 
     @property
     def storage(self) -> float:

@@ -38,9 +38,25 @@ ALARMS = Price("CloudWatch, alarms", 0.10, 1, "alarm and month", 10, _CLOUDWATCH
 DASHBOARDS = Price("CloudWatch, dashboards", 3.00, 1, "dashboard and month", 3, _CLOUDWATCH)
 RULES = Price("CloudWatch, Contributor Insights rules", 0.50, 1, "rule and month", 1, _CLOUDWATCH)
 INGESTION = Price("CloudWatch Logs, ingestion", 0.50, 1, "GB", 5, _CLOUDWATCH)
+INFREQUENT = Price("CloudWatch Logs, ingestion, Infrequent Access", 0.25, 1, "GB", 0, _CLOUDWATCH)
 STORAGE = Price("CloudWatch Logs, storage", 0.03, 1, "GB and month, compressed", 5, _CLOUDWATCH)
 KEYS = Price("KMS, keys; for AlarmEmail", 1.00, 1, "key and month", 0, "https://aws.amazon.com/kms/pricing/")
-PRICES = (*(INVOCATIONS, DURATION, REQUESTS, EVENTS, METRICS, ALARMS, DASHBOARDS, RULES, INGESTION, STORAGE, KEYS),)
+PRICES = (
+    *(
+        INVOCATIONS,
+        DURATION,
+        REQUESTS,
+        EVENTS,
+        METRICS,
+        ALARMS,
+        DASHBOARDS,
+        RULES,
+        INGESTION,
+        INFREQUENT,
+        STORAGE,
+        KEYS,
+    ),
+)
 FREE = (
     ("EventBridge: events of AWS, and rules", "https://aws.amazon.com/eventbridge/pricing/"),
     ("CloudTrail: the first trail's management events", "https://aws.amazon.com/cloudtrail/pricing/"),

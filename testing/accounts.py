@@ -128,6 +128,12 @@ def log_groups(sandbox: Account, region: str = "us-east-1") -> dict[str, int | N
     return {group["logGroupName"]: group.get("retentionInDays") for page in pages for group in page["logGroups"]}
 
 
+def described_log_groups(sandbox: Account, region: str = "us-east-1") -> dict[str, dict[str, Any]]:
+    """Return what DescribeLogGroups says about each log group, by name."""
+    pages = sandbox.client("logs", region).get_paginator("describe_log_groups").paginate()
+    return {group["logGroupName"]: dict(group) for page in pages for group in page["logGroups"]}
+
+
 def log_group_tags(sandbox: Account, region: str = "us-east-1") -> dict[str, dict[str, str]]:
     """Return the tags of each log group, by name."""
     logs, prefix = sandbox.client("logs", region), f"arn:aws:logs:{region}:{sandbox.account_id}:log-group:"

@@ -88,6 +88,8 @@ ENVIRONMENT = {
     "LOG_GROUP_KMS_KEY_ARN": "",
     "LOG_GROUP_TAGS": "",
     "COPY_TAG_KEYS": "",
+    "ACCESS_LOG_CLASS": "Standard",
+    "EXECUTION_LOG_CLASS": "Standard",
     "ACCESS_LOG_FORMAT": "JSON",
     "REST_ACCESS_LOG_FORMAT": "",
     "HTTP_ACCESS_LOG_FORMAT": "",

@@ -110,6 +110,19 @@ def _managed_stage(run: Run) -> Value:
     return False
 
 
+def _infrequent_access_destination(run: Run) -> Value:
+    run.ledger.expect(RESOURCE_POLICY)
+    # First an ordinary log group: it shows that everything else is right.
+    _set_access_log(run, run.http_api, "$default", run.log_group("standard"))
+    try:
+        _set_access_log(run, run.http_api, "$default", run.log_group("infrequent", "INFREQUENT_ACCESS"))
+    except ClientError as error:
+        if error_code(error) == "BadRequestException":
+            return True
+        raise UnclearError(refusal(error)) from error
+    return False
+
+
 def _partial_route(run: Run) -> Value:
     client, where = run.client("apigatewayv2"), {"ApiId": run.websocket_api, "StageName": STAGE}
     client.update_stage(**where, RouteSettings={"send": {"DataTraceEnabled": True, "DetailedMetricsEnabled": True}})
@@ -129,6 +142,14 @@ POINTS = (
         False,
         {True: "is accepted", False: "is refused"},
         _missing_http_group,
+    ),
+    Point(
+        "infrequent-access-log-group",
+        "UpdateStage of an HTTP API with a log group of the class Infrequent Access",
+        "refuses_infrequent_access_destinations",
+        False,
+        {True: "is refused", False: "is accepted"},
+        _infrequent_access_destination,
     ),
     Point(
         "log-delivery-policy",

@@ -81,11 +81,12 @@ class Run:
         """Return the ARN, without the ``:*`` at its end."""
         return f"arn:{self.partition}:logs:{self.account.region}:{self.account_id}:log-group:{name}"
 
-    def log_group(self, name: str) -> str:
+    def log_group(self, name: str, log_class: str = "STANDARD") -> str:
         """Create a log group that keeps lines for a day. Return its name, which begins with the run's."""
         whole = f"{self.name}/{name}"
         logs = self.client("logs")
-        self.create(LOG_GROUP, whole, logs.create_log_group, logGroupName=whole, tags=self.tags)
+        wanted = {"logGroupName": whole, "logGroupClass": log_class, "tags": self.tags}
+        self.create(LOG_GROUP, whole, logs.create_log_group, **wanted)
         logs.put_retention_policy(logGroupName=whole, retentionInDays=1)
         return whole
 

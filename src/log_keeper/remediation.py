@@ -8,7 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from log_keeper.aws.account_role import AccountRole, RoleStatus
-from log_keeper.aws.errors import CALL_ERRORS, is_concurrent_change, is_log_role_missing, is_transient
+from log_keeper.aws.errors import (
+    CALL_ERRORS,
+    is_concurrent_change,
+    is_log_role_missing,
+    is_transient,
+    may_refuse_destination,
+)
 from log_keeper.aws.log_groups import create_log_group, set_retention
 from log_keeper.aws.resource_policies import allow_delivery
 from log_keeper.aws.stage_api import Reading, apply_changes
@@ -38,6 +44,7 @@ class Failure:
 
     what: str
     error: Exception
+    problem: Problem = Problem.CHANGE_FAILED
 
     def __post_init__(self) -> None:
         self.error.__traceback__ = self.error.__context__ = None
@@ -81,7 +88,7 @@ class Remediation:
             *(Finding(Problem.STALE_ROUTE, route) for route in self.stale_routes),
             *(Finding(Problem.ROUTE_SETTINGS_LOST, settings) for settings in self.lost),
             *(Finding(Problem.TAGS_REFUSED, f"{name}: {refusal}") for name, refusal in self.untagged.items()),
-            *(Finding(Problem.CHANGE_FAILED, f"{failure.what}: {failure.error}") for failure in self.failures),
+            *(Finding(failure.problem, f"{failure.what}: {failure.error}") for failure in self.failures),
         )
 
     def errors(self, role_error: Exception | None = None) -> tuple[Exception, ...]:
@@ -180,7 +187,7 @@ class Remediation:
             if is_transient(error):
                 self.failures.append(Failure(_in_words(left), error))
                 return
-            self._change_in_parts(apply, left, error)
+            self._change_in_parts(apply, left, error, evaluation)
 
     def _needs_access_log_group(self, evaluation: Evaluation) -> bool:
         """Return whether the log group for the stage's access logs was required and could not be created."""
@@ -189,15 +196,22 @@ class Remediation:
         return access_log_group(evaluation.stage.ref) in required - set(self.log_groups)
 
     def _change_in_parts(
-        self, apply: Callable[[Sequence[Change]], None], changes: Sequence[Change], refusal: Exception
+        self,
+        apply: Callable[[Sequence[Change]], None],
+        changes: Sequence[Change],
+        refusal: Exception,
+        evaluation: Evaluation,
     ) -> None:
         parts = [[change for change in changes if change.setting in settings] for settings in _PARTS]
         parts = [part for part in parts if part]
         if len(parts) == 1:
-            self.failures.append(Failure(_in_words(changes), refusal))
+            self.failures.append(_failure(changes, refusal, evaluation))
             return
         for part in parts:
-            self.attempt(_in_words(part), partial(apply, part))
+            try:
+                apply(part)
+            except CALL_ERRORS as error:
+                self.failures.append(_failure(part, error, evaluation))
 
     def _apply(self, clients: Clients, reading: Reading, plan: Plan, changes: Sequence[Change]) -> None:
         for applied in apply_changes(clients, reading, plan, changes):
@@ -205,6 +219,14 @@ class Remediation:
             self.left_out += applied.left_out
             self.stale_routes |= dict.fromkeys(applied.stale_routes)
             self.lost |= dict.fromkeys(applied.lost)
+
+
+def _failure(changes: Sequence[Change], error: Exception, evaluation: Evaluation) -> Failure:
+    """Return the failure of the changes; whether API Gateway accepts every class of log groups is not known."""
+    places = tuple(f":log-group:{name}" for name in evaluation.infrequent_access)
+    destinations = [str(change.after) for change in changes if change.setting is Setting.ACCESS_LOG_DESTINATION]
+    is_class = any(each.endswith(places) for each in destinations) and may_refuse_destination(error)
+    return Failure(_in_words(changes), error, Problem.CLASS_REFUSED if is_class else Problem.CHANGE_FAILED)
 
 
 def _in_words(changes: Sequence[Change]) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from log_keeper.policy.access_log_format import FormatName
 from log_keeper.policy.log_group_tags import read_copied_keys, read_tags
-from log_keeper.policy.policy import Policy
+from log_keeper.policy.policy import LogGroupClass, Policy
 from log_keeper.stages import Account, Protocol
 from log_keeper.variables import Variables
 
@@ -156,7 +156,13 @@ def _policy(variables: Variables) -> Policy:
         owner_tag_key=variables.optional("OWNER_TAG_KEY"),
         log_group_tags=tags,
         copied_tag_keys=variables.read("COPY_TAG_KEYS", partial(read_copied_keys, tags)),
+        access_log_class=_log_group_class(variables, "ACCESS_LOG_CLASS"),
+        execution_log_class=_log_group_class(variables, "EXECUTION_LOG_CLASS"),
     )
+
+
+def _log_group_class(variables: Variables, name: str) -> LogGroupClass:
+    return "STANDARD" if variables.choice(name, "Standard", "InfrequentAccess") == "Standard" else "INFREQUENT_ACCESS"
 
 
 def _deployment(variables: Variables) -> Deployment:

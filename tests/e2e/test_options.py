@@ -10,6 +10,7 @@ from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.stages import Protocol
 from sandbox.assembly import Sandbox
 from testing.accounts import (
+    described_log_groups,
     get_stage,
     levels,
     log_group_tags,
@@ -31,6 +32,7 @@ OWN = {
 @pytest.fixture(scope="module")
 def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
     account.client("ssm").put_parameter(Name="/log-keeper/formats/rest", Value=f"{OWN[Protocol.REST]}\n", Type="String")
+    is_refused = account.behaviour.refuses_infrequent_access_destinations
     return deploy(
         AccessLogFormat="CSV",
         RestAccessLogFormat="/log-keeper/formats/rest",
@@ -40,6 +42,8 @@ def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
         AllowDataTrace="Yes",
         LogGroupTags="team=unknown,env=x",
         CopyTagKeys="team",
+        AccessLogClass="Standard" if is_refused else "InfrequentAccess",
+        ExecutionLogClass="InfrequentAccess",
     )
 
 
@@ -59,7 +63,7 @@ def test_format_is_right_for_each_protocol(stack: Deployed) -> None:
     assert v2_stage(stack.sandbox, websocket)["AccessLogSettings"]["Format"] == formats[Protocol.WEBSOCKET]
 
 
-def test_new_log_groups_have_the_tags_of_the_parameters_and_of_their_stage(stack: Deployed) -> None:
+def test_new_log_groups_are_as_the_parameters_and_the_tags_of_their_stage_say(stack: Deployed) -> None:
     client, api_id = stack.sandbox.client("apigateway"), make_rest_api(stack.sandbox)
     deployment_id = client.create_deployment(restApiId=api_id)["id"]
     client.create_stage(
@@ -76,6 +80,13 @@ def test_new_log_groups_have_the_tags_of_the_parameters_and_of_their_stage(stack
     tags = log_group_tags(stack.sandbox)
     assert [tags[name] for name in tags if api_id in name] == [usual | {"team": "shop"}] * 4
     assert tags[f"/aws/vendedlogs/apigatewayv2/{http}/.default"] == usual
+    described = described_log_groups(stack.sandbox)
+    is_refused = stack.sandbox.behaviour.refuses_infrequent_access_destinations
+    classes = {name: group["logGroupClass"] for name, group in described.items() if api_id in name or http in name}
+    assert len(classes) == 5
+    for name, log_class in classes.items():
+        is_standard = is_refused and not name.startswith("API-Gateway-Execution-Logs_")
+        assert log_class == ("STANDARD" if is_standard else "INFREQUENT_ACCESS")
 
 
 def test_detailed_metrics_are_on(stack: Deployed) -> None:

@@ -34,6 +34,8 @@ OTHER_VALUES = {
     "LogGroupKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
     "LogGroupTags": "cost-center=42",
     "CopyTagKeys": "team",
+    "AccessLogClass": "InfrequentAccess",
+    "ExecutionLogClass": "InfrequentAccess",
     "MissingLogGroupMinutes": "1",
     "LogRoleName": "Other",
     "LogRoleArn": "arn:aws:iam::123456789012:role/Other",

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import pytest
 
+from handlers import enforce
 from log_keeper.policy.findings import Problem
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.call import AwsError, Call
+from sandbox.services.apigateway.request_logs import write_access_log
 from testing.accounts import (
+    described_log_groups,
     get_stage,
+    levels,
     log_group_tags,
     log_groups,
+    make_http_stage,
     make_rest_stage,
     make_role,
     set_log_role,
     tag_rest_stage,
+    v2_stage,
 )
-from testing.builders import updated
+from testing.builders import record, updated
 from testing.deliveries import Deliver
 from testing.published import findings, outcomes
 
@@ -84,3 +90,78 @@ def test_refusal_of_something_else_than_the_tags_is_a_failure(
     assert deliver(updated(api_id)) == ["0"]
     assert not [name for name in log_groups(sandbox) if api_id in name]
     assert Problem.TAGS_REFUSED not in [problem for problem, _ in findings(sandbox, since)]
+
+
+def classes(sandbox: Sandbox) -> dict[str, str]:
+    return {name: group["logGroupClass"] for name, group in described_log_groups(sandbox).items()}
+
+
+@pytest.mark.parametrize(("access", "execution"), [("InfrequentAccess", "Standard"), ("Standard", "InfrequentAccess")])
+def test_new_log_groups_have_the_class_of_their_parameter(
+    sandbox: Sandbox, deliver: Deliver, api_id: str, environment: pytest.MonkeyPatch, access: str, execution: str
+) -> None:
+    """A log group that API Gateway, or an owner, created before keeps its class."""
+    environment.setenv("ACCESS_LOG_CLASS", access)
+    environment.setenv("EXECUTION_LOG_CLASS", execution)
+    sandbox.client("logs").create_log_group(logGroupName=f"API-Gateway-Execution-Logs_{api_id}/prod")
+    other, http = make_rest_stage(sandbox), make_http_stage(sandbox)
+    created = record("CreateStage", {"apiId": http, "stageName": "%24default"})
+    assert deliver(updated(api_id), updated(other), created) == []
+    found, words = classes(sandbox), {"Standard": "STANDARD", "InfrequentAccess": "INFREQUENT_ACCESS"}
+    assert found[f"API-Gateway-Execution-Logs_{api_id}/prod"] == "STANDARD"
+    assert found[f"API-Gateway-Execution-Logs_{other}/prod"] == words[execution]
+    for name in (f"apigateway/{api_id}/prod", f"apigateway/{other}/prod", f"apigatewayv2/{http}/.default"):
+        assert found[f"/aws/vendedlogs/{name}"] == words[access]
+    assert write_access_log(sandbox, other, "prod", requestId="one") == f"/aws/vendedlogs/apigateway/{other}/prod"
+
+
+@pytest.mark.parametrize("protocol", ["REST", "HTTP"])
+def test_refused_class_is_a_finding_and_its_remedy_helps(
+    sandbox: Sandbox,
+    deliver: Deliver,
+    api_id: str,
+    environment: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    protocol: str,
+) -> None:
+    sandbox.turn(refuses_infrequent_access_destinations=True)
+    environment.setenv("ACCESS_LOG_CLASS", "InfrequentAccess")
+    event, group = updated(api_id), f"/aws/vendedlogs/apigateway/{api_id}/prod"
+    if protocol == "HTTP":
+        http = make_http_stage(sandbox)
+        event = record("CreateStage", {"apiId": http, "stageName": "%24default"})
+        group = f"/aws/vendedlogs/apigatewayv2/{http}/.default"
+    since = len(sandbox.calls)
+    assert deliver(event) == ["0"]
+    assert outcomes(caplog) == ["partly remediated"]
+    assert protocol == "HTTP" or levels(get_stage(sandbox, api_id)) == {"*/*": "ERROR"}
+    [(problem, detail)] = findings(sandbox, since)
+    assert problem == Problem.CLASS_REFUSED
+    assert "because of its class" in detail
+
+    # The remedy of docs/operations.md.
+    environment.setenv("ACCESS_LOG_CLASS", "Standard")
+    enforce.enforce_handler.cache_clear()
+    sandbox.client("logs").delete_log_group(logGroupName=group)
+    deleted = record("DeleteLogGroup", {"logGroupName": group}, eventSource="logs.amazonaws.com")
+    assert deliver(deleted) == []
+    assert classes(sandbox)[group] == "STANDARD"
+    if protocol == "HTTP":
+        assert v2_stage(sandbox, http, "$default")["AccessLogSettings"]["DestinationArn"].endswith(group)
+    else:
+        assert get_stage(sandbox, api_id)["accessLogSettings"]["destinationArn"].endswith(group)
+
+
+def test_another_refusal_is_not_taken_for_one_of_the_class(
+    sandbox: Sandbox, deliver: Deliver, api_id: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("ACCESS_LOG_CLASS", "InfrequentAccess")
+
+    def refuse(_: Account, call: Call) -> None:
+        if call.operation == "UpdateStage":
+            raise AwsError("AccessDeniedException", "with an explicit deny in a service control policy", 403)
+
+    sandbox.hooks.append(refuse)
+    since = len(sandbox.calls)
+    assert deliver(updated(api_id)) == ["0"]
+    assert {problem for problem, _ in findings(sandbox, since)} == {Problem.CHANGE_FAILED}

@@ -65,7 +65,7 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
     policy = command.policy_of(command.parser().parse_args([]), "aws")
     only_changes = {"Mode", "LogGroupKmsKeyArn", "FunctionLogRetentionDays", "MissingLogGroupMinutes"}
-    only_changes |= {"LogGroupTags", "CopyTagKeys"}
+    only_changes |= {"LogGroupTags", "CopyTagKeys", "AccessLogClass", "ExecutionLogClass"}
     assert set(policy_parameters(policy)) == wanted - only_changes
 
 

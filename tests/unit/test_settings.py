@@ -43,7 +43,9 @@ def test_wrong_number_is_named() -> None:
         Settings.from_environment({**ENVIRONMENT, "ACCESS_LOG_RETENTION_DAYS": "1e3"})
 
 
-@pytest.mark.parametrize("name", ["ACCESS_LOG_FORMAT", "ALLOW_DATA_TRACE", "DETAILED_METRICS", "MODE"])
+@pytest.mark.parametrize(
+    "name", ["ACCESS_LOG_CLASS", "ACCESS_LOG_FORMAT", "ALLOW_DATA_TRACE", "DETAILED_METRICS", "MODE"]
+)
 def test_wrong_choice_is_named_with_the_valid_ones(name: str) -> None:
     with pytest.raises(SettingsError, match=rf"{name} is 'perhaps': it must be \w+ or"):
         Settings.from_environment({**ENVIRONMENT, name: "perhaps"})

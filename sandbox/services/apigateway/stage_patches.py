@@ -16,6 +16,7 @@ from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.services.apigateway import canaries
 from sandbox.services.apigateway.checks import method_of_key
+from sandbox.services.logs import classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +103,7 @@ class Draft:
     def __init__(
         self, account: Account, region: str, stage: Stage, more: StageExtras, deployments: Mapping[str, Any]
     ) -> None:
-        self._account = account
+        self._account, self._region = account, region
         self.stage = stage
         self.more = more
         self._backend = apigateway_backends[account.account_id][region]
@@ -213,6 +214,7 @@ class Draft:
                     f"'{parsed.resource}'"
                 )
             self._needs_role()
+            classes.check_destination(self._account, self._region, parsed.resource.removeprefix("log-group:"))
 
     def _needs_role(self) -> None:
         """Refuse logging to CloudWatch while the account has no log role in the region.

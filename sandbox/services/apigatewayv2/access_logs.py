@@ -17,6 +17,7 @@ from sandbox.core.arn import Arn
 from sandbox.core.call import AwsError
 from sandbox.services.apigatewayv2 import log_delivery
 from sandbox.services.apigatewayv2.state import bad
+from sandbox.services.logs import classes
 
 if TYPE_CHECKING:
     from sandbox.core.account import Account
@@ -64,6 +65,8 @@ def accept(
         raise bad("Access Log value missing. Expected destinationArn and format.")
     group = _group(destination, protocol)
     _check_format(text, protocol)
+    if group is not None:
+        classes.check_destination(account, call.region, group)
     if protocol == "HTTP":
         assert group is not None, "an HTTP API has no other destination"
         # Source: approov/quickstart-aws-api-gateway-v2, in 2021: given with ":*", answered without.

@@ -96,6 +96,15 @@ def may_refuse_tags(error: ClientError) -> bool:
     return error_code(error) in codes or "tag policy" in error_message(error).lower()
 
 
+def may_refuse_destination(error: Exception) -> bool:
+    """Return whether API Gateway may have refused an access log destination for what it is, not for permissions.
+
+    *Source* of "Insufficient permissions to enable logging": anomalyco/sst, issues 125 and 6231.
+    """
+    is_refusal = isinstance(error, ClientError) and error_code(error) == "BadRequestException"
+    return is_refusal and not is_log_role_missing(error) and "Insufficient permissions" not in str(error)
+
+
 def is_concurrent_change(error: Exception) -> bool:
     """Return whether somebody else is changing the same resource now: read it again and see what is left to do.
 

@@ -77,7 +77,8 @@ def _read_by_prefix(client: CloudWatchLogsClient, names: Iterable[str]) -> Itera
 def _facts(group: LogGroupTypeDef) -> LogGroupFacts:
     # An account-level policy of "never expire" has a name and no days.
     expires = "retentionInDays" in group or "retentionPolicyName" in group
-    return LogGroupFacts(datetime.fromtimestamp(group["creationTime"] / 1000, UTC), expires)
+    log_class = group.get("logGroupClass", "STANDARD")
+    return LogGroupFacts(datetime.fromtimestamp(group["creationTime"] / 1000, UTC), expires, log_class)
 
 
 def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> str | None:
@@ -91,6 +92,8 @@ def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> str | Non
     wanted: CreateLogGroupRequestTypeDef = {"logGroupName": group.name, "tags": dict((CREATOR_TAG, *group.tags))}
     if group.kms_key_arn is not None:
         wanted["kmsKeyId"] = group.kms_key_arn
+    if group.log_class != "STANDARD":
+        wanted["logGroupClass"] = group.log_class
     try:
         client.create_log_group(**wanted)
     except ClientError as error:

@@ -63,6 +63,7 @@ class Evaluation:
     ``delivery``: of an HTTP API's access logs, to their log group; None if there is none, or if it must not be changed
     before the log group exists.
     ``owner``: of the stage, as the policy finds it.
+    ``infrequent_access``: the names of those of its log groups that have the class Infrequent Access, or will have it.
     """
 
     stage: Stage
@@ -72,6 +73,7 @@ class Evaluation:
     is_silenced: bool = False
     delivery: DeliveryFacts | None = None
     owner: str | None = None
+    infrequent_access: frozenset[str] = frozenset()
 
     @property
     def required_log_groups(self) -> dict[LogGroup, LogGroupStep]:
@@ -127,7 +129,22 @@ def evaluate(stage: Stage, policy: Policy, facts: Facts, now: datetime) -> Evalu
     ]
     is_silenced = bool(denied) or bool(denied_delivery) or (bool(deliveries) and len(lost) == len(deliveries))
     owner = policy.owner_of(stage)
-    return Evaluation(stage, planned, steps, tuple(findings), is_silenced=is_silenced, delivery=delivery, owner=owner)
+    return Evaluation(
+        stage,
+        planned,
+        steps,
+        tuple(findings),
+        is_silenced=is_silenced,
+        delivery=delivery,
+        owner=owner,
+        infrequent_access=_infrequent_access(groups, facts),
+    )
+
+
+def _infrequent_access(groups: Iterable[LogGroup], facts: Facts) -> frozenset[str]:
+    """Return the names of the log groups that have the class Infrequent Access, or get it when they are created."""
+    found = ((group.name, facts.log_groups.get(group.name, group).log_class) for group in groups)
+    return frozenset(name for name, log_class in found if log_class == "INFREQUENT_ACCESS")
 
 
 def _required_groups(stage: Stage, policy: Policy, facts: Facts, unwritten: Set[str]) -> list[LogGroup]:

@@ -30,6 +30,7 @@ class Problem(StrEnum):
     LOG_GROUP_DELETED = "a log group of the stage was deleted: its lines, retention, key and filters are lost"
     LOG_GROUP_EXISTS = "a deployment could not create a log group that exists already"
     TAGS_REFUSED = "a log group was created without its tags, which CloudWatch Logs refused"
+    CLASS_REFUSED = "API Gateway refused a log group of the class Infrequent Access: access logs are not switched on"
     DELIVERED_ELSEWHERE = "a log delivery sends execution logs elsewhere, not to the standard log group"
     DELIVERY_LOST = "a log delivery sends execution logs to a destination that does not exist: they are lost"
     CHANGE_FAILED = "a required change could not be made; it will be tried again"

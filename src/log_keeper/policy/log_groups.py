@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from log_keeper.policy.plan import uses_own_access_log_group
-from log_keeper.policy.policy import Policy
+from log_keeper.policy.policy import LogGroupClass, Policy
 from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
 
 #: The names of log groups that an account can create. *Source:* botocore's model of CreateLogGroup, and its refusal:
@@ -22,7 +22,7 @@ _STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
 class LogGroup(NamedTuple):
     """A log group as it should be.
 
-    ``retention``: days. ``kms_key_arn``, ``tags``: used only when Log Keeper creates the log group.
+    ``retention``: days. ``kms_key_arn``, ``tags``, ``log_class``: used only when Log Keeper creates the log group.
     ``is_owners``: the owner of the stage chose it as a destination; its retention is the owner's decision.
     """
 
@@ -31,6 +31,7 @@ class LogGroup(NamedTuple):
     kms_key_arn: str | None
     is_owners: bool = False
     tags: tuple[tuple[str, str], ...] = ()
+    log_class: LogGroupClass = "STANDARD"
 
 
 class LogGroupFacts(NamedTuple):
@@ -38,6 +39,7 @@ class LogGroupFacts(NamedTuple):
 
     created: datetime
     expires: bool
+    log_class: str = "STANDARD"
 
 
 class LogGroupStep(StrEnum):
@@ -73,9 +75,11 @@ def log_groups_of(stage: Stage, policy: Policy) -> list[LogGroup]:
     key, ref, tags = policy.log_group_key(stage.ref.region), stage.ref, policy.log_group_tags_of(stage)
     groups = []
     if stage.has_execution_logs:
-        groups.append(LogGroup(execution_log_group(ref), policy.execution_log_retention, key, tags=tags))
+        days, log_class = policy.execution_log_retention, policy.execution_log_class
+        groups.append(LogGroup(execution_log_group(ref), days, key, tags=tags, log_class=log_class))
     if uses_own_access_log_group(stage, policy):
-        groups.append(LogGroup(access_log_group(ref), policy.access_log_retention, key, tags=tags))
+        days, log_class = policy.access_log_retention, policy.access_log_class
+        groups.append(LogGroup(access_log_group(ref), days, key, tags=tags, log_class=log_class))
     if stage.has_canary:
         groups += [group._replace(name=f"{group.name}/Canary") for group in groups]
     name = _destination_group(stage, policy)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.policy.log_group_tags import tags_of
 from log_keeper.stages import Protocol, Stage
 
 _STACK_TAG = "aws:cloudformation:stack-name"
+
+#: The classes of log groups that Log Keeper creates, in the words of CloudWatch Logs.
+type LogGroupClass = Literal["STANDARD", "INFREQUENT_ACCESS"]
 
 
 class Policy(NamedTuple):
@@ -27,7 +30,7 @@ class Policy(NamedTuple):
     ``exempt_tag_key``: stages with a tag of this key are not changed; None: no stage is exempt.
     ``owner_tag_key``: the tag that names a stage's owner; None: the CloudFormation stack that created it.
     ``log_group_tags``: of the log groups that Log Keeper creates. ``copied_tag_keys``: a stage's tags of these keys are
-    copied to them.
+    copied to them. ``access_log_class``, ``execution_log_class``: of these log groups; nobody can change it later.
     """
 
     partition: str
@@ -43,6 +46,8 @@ class Policy(NamedTuple):
     log_group_tags: tuple[tuple[str, str], ...] = ()
     copied_tag_keys: tuple[str, ...] = ()
     own_formats: Mapping[Protocol, str] = MappingProxyType({})
+    access_log_class: LogGroupClass = "STANDARD"
+    execution_log_class: LogGroupClass = "STANDARD"
 
     @property
     def until_tag_key(self) -> str:

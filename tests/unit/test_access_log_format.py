@@ -134,5 +134,5 @@ def test_datadogs_format_is_what_datadog_documents() -> None:
     assert rest == members(DATADOG) | added
     of_http = {'"routeKey":"$context.routeKey"', '"requestTime":"$context.requestTime"'}
     assert http - members(DATADOG) - added == of_http
-    of_websocket = {f'"{name}":"$context.{name}"' for name in ("eventType", "routeKey", "connectionId", "status")}
+    of_websocket = {f'"{name}":"$context.{name}"' for name in ("eventType", "routeKey", "connectionId")}
     assert websocket - members(DATADOG) - added == of_websocket

@@ -77,7 +77,8 @@ def _is_uuid(text: str) -> bool:
 class Target:
     """What a request is sent to. ``route``: the path of the resource, or the key of the route.
 
-    ``uri``: of the integration. ``timeout``: in seconds.
+    ``uri``: of the integration. ``timeout``: in seconds. ``event``: of a function; None for that of a proxy of the REST
+    or HTTP API. ``resource``: the end of the ARN with which the API invokes a function; None for method and path.
     """
 
     account: Account
@@ -93,6 +94,8 @@ class Target:
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     payload: str = "1.0"
     has_credentials: bool = False
+    event: Mapping[str, Any] | None = None
+    resource: str | None = None
 
     def now(self) -> datetime:
         return self.account.now()

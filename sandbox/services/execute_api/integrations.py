@@ -51,7 +51,9 @@ def _mock(target: Target) -> Outcome:
 
     *Source* of the refusal: a comment in a Terraform module, from an AWS forum (threadID=248513).
     """
-    match = re.search(r'"?statusCode"?\s*:\s*(\d{3})', target.templates.get("application/json") or "")
+    # A WebSocket API chooses the template by an expression, such as the constant 200; here it is the first one.
+    template = target.templates.get("application/json") or next(iter(target.templates.values()), "")
+    match = re.search(r'"?statusCode"?\s*:\s*(\d{3})', template or "")
     if match is None:
         error = f"{_CONFIGURATION}statusCode should be an integer which defined in request template"
         return Outcome(500).fail(500, error, _INTERNAL, "API_CONFIGURATION_ERROR")
@@ -112,7 +114,8 @@ def _function(target: Target, incoming: Incoming) -> Outcome:
     arn, outcome = match[0], Outcome(0)
     source = f"arn:aws:execute-api:{target.region}:{target.account.account_id}:{target.api_id}"
     address = f"https://lambda.{target.region}.amazonaws.com/2015-03-31/functions/{arn}/invocations"
-    payload = json.dumps(_event(target, incoming)).encode()
+    payload = json.dumps(target.event or _event(target, incoming), separators=(",", ":")).encode()
+    resource = target.resource or f"{incoming.method}/{incoming.path.lstrip('/')}"
     headers = {"Accept": "application/json", "User-Agent": f"AmazonAPIGateway_{target.api_id}"}
     headers |= {"x-amzn-apigateway-api-id": target.api_id, "x-amzn-lambda-integration-tag": incoming.request_id}
     outcome.trace = _sent(target, address, headers, payload)
@@ -123,7 +126,7 @@ def _function(target: Target, incoming: Incoming) -> Outcome:
                 target.account,
                 arn,
                 "apigateway.amazonaws.com",
-                f"{source}/{target.stage}/{incoming.method}/{incoming.path.lstrip('/')}",
+                f"{source}/{target.stage}/{resource}",
             )
         runtime = target.account.service(LambdaRuntime)
         ended = runtime.invoke(runtime.function(target.region, arn), payload)

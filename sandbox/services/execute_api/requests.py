@@ -2,8 +2,7 @@
 
 The address is ``/_aws/execute-api/{api id}/{stage}/{path}``, as in LocalStack, since hosts such as
 ``{api id}.execute-api.{region}.amazonaws.com`` do not resolve to this machine. Deployments are ignored: a change of a
-method counts at once. Authorizers, API keys, throttles, models and mapping templates are ignored. For a WebSocket API
-only the connection is handled.
+method counts at once. docs/sandbox.md says what is ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from moto.apigatewayv2.models import apigatewayv2_backends
 
 from sandbox.core.call import Answer
 from sandbox.core.registry import SERVICES
-from sandbox.services.execute_api import rest, v2
+from sandbox.services.execute_api import rest, v2, websocket
 from sandbox.services.execute_api.exchanges import Incoming
 
 if TYPE_CHECKING:
@@ -52,7 +51,8 @@ class ExecuteApi:
                 return rest.serve(account, region, api, api.stages[stage_name], incoming)
         for region, api in _apis(apigatewayv2_backends[account.account_id]):
             if api.api_id == api_id and stage_name in api.stages:
-                return v2.serve(account, region, api, api.stages[stage_name], incoming)
+                serve = websocket.serve if api.protocol_type == "WEBSOCKET" else v2.serve
+                return serve(account, region, api, api.stages[stage_name], incoming)
         headers = [("Content-Type", "application/json"), ("x-amzn-RequestId", incoming.request_id)]
         return Answer(403, headers, b'{"message":"Forbidden"}')
 

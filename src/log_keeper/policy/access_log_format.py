@@ -144,12 +144,12 @@ _OF_DATADOG = (
     *("protocol", "responseLength", "resourcePath", "eventType", "connectionId"),
 )
 #: Numbers, without quotes as Datadog documents them. HTTP APIs write ``requestTimeEpoch`` in seconds, which Datadog
-#: would take for milliseconds of 1970, so they have the time as text. A disconnected WebSocket has no status.
-#: *Source* of the seconds: radkawar/stackd, internal/services/apigatewayexec/http_logging.go.
+#: would take for milliseconds of 1970, so they have the time as text. *Source* of the seconds: radkawar/stackd,
+#: internal/services/apigatewayexec/http_logging.go.
 _NUMBERS_OF_DATADOG = {
     Protocol.REST: ("requestTime", "status", "responseLength"),
     Protocol.HTTP: ("status", "responseLength"),
-    Protocol.WEBSOCKET: ("requestTime",),
+    Protocol.WEBSOCKET: ("requestTime", "status"),
 }
 
 

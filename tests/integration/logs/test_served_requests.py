@@ -115,4 +115,4 @@ def test_requests_to_http_and_websocket_apis(sandbox: Sandbox, access: str) -> N
     chat = make_websocket_stage(sandbox, DefaultRouteSettings={"LoggingLevel": "INFO"})
     assert ask(sandbox, chat, "prod/") == 200
     (request,) = found(sandbox, "--api", "chat")["requests"]
-    assert (request["path"], request["accessLog"], len(request["executionLog"])) == ("$connect", None, 5)
+    assert (request["path"], request["accessLog"], len(request["executionLog"])) == ("$connect", None, 8)

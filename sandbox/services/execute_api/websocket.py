@@ -78,7 +78,7 @@ class _Turn:
 
 
 def serve(account: Account, region: str, api: Any, stage: Any, incoming: Incoming) -> Answer:
-    """Answer one event of a connection, and write its lines. An unknown connection is gone (410)."""
+    """Answer one event of a connection, and write its lines. An unknown connection is refused (410)."""
     known, name = account.state(Connections, region), incoming.parameters.get("connectionId", "")
     connection = known.get((api.api_id, stage.name, name))
     if incoming.method == "GET":

@@ -168,7 +168,7 @@ def test_message_that_fits_no_route_is_forbidden(sandbox: Sandbox) -> None:
     assert (sent.status, json.loads(sent.body)) == (403, answer)
 
 
-def test_message_of_an_ended_connection_is_gone(sandbox: Sandbox) -> None:
+def test_message_of_an_ended_connection_is_refused(sandbox: Sandbox) -> None:
     api_id = chat(sandbox)
     opened = ask(sandbox, api_id)
     assert ask(sandbox, api_id, "DELETE", opened.connection).status == 200

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
+from sandbox.assembly import Sandbox
+from sandbox.core.account import Account
+from sandbox.core.call import AwsError, Call
 
 
 class Clock:
@@ -65,3 +69,58 @@ def test_refused_wait_takes_no_call() -> None:
         pace.take()
     clock.now = 1.0
     pace.take()
+
+
+def test_throttled_call_halves_the_rate_and_time_gives_it_back() -> None:
+    clock = Clock()
+    pace = Pace(4, burst=8, clock=clock, sleep=clock.sleep)
+    pace.throttled()
+    made = times(pace, clock, 3)
+    assert made[0] == pytest.approx(0.5)  # none of the burst is left
+    assert made[2] - made[1] == pytest.approx(0.5, rel=0.05)
+    clock.now = 50.0
+    assert pace.seconds(4) == 1.0
+
+
+def test_calls_that_are_throttled_at_one_moment_count_once() -> None:
+    clock = Clock()
+    pace = Pace(4, clock=clock, sleep=clock.sleep)
+    for _ in range(5):
+        pace.throttled()
+    assert pace.seconds(1) == pytest.approx(0.5)
+
+
+def test_rate_is_never_less_than_an_eighth() -> None:
+    clock = Clock()
+    pace = Pace(4, clock=clock, sleep=clock.sleep)
+    for _ in range(10):
+        pace.throttled()
+        clock.now += 1
+    pace.throttled()
+    assert pace.seconds(1) == pytest.approx(2.0)
+
+
+def test_throttled_call_of_a_client_slows_its_region_and_account_down_only() -> None:
+    with Sandbox() as sandbox:
+        paces: list[Pace] = []
+
+        def new_pace() -> Pace:
+            paces.append(Pace(1000))
+            return paces[-1]
+
+        clients = Clients(new_pace, sandbox.session())
+        here, there = clients.pace("us-east-1"), clients.pace("eu-west-1")
+        clients.apigateway("us-east-1").get_rest_apis()
+        assert here.seconds(1) == there.seconds(1) == 0.001
+        throttles = [True]
+
+        def throttle(_: Account, call: Call) -> None:
+            if call.operation == "GetRestApis" and throttles:
+                throttles.pop()
+                raise AwsError("TooManyRequestsException", "Too Many Requests", 429)
+
+        sandbox.hooks.append(throttle)
+        clients.apigateway("us-east-1").get_rest_apis()
+        assert not throttles
+        assert here.seconds(1) > 0.0015
+        assert there.seconds(1) == 0.001

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _TRIES = 5
 #: Seconds that one try can take, to connect and to be answered.
 TRY_SECONDS = 12
+_TOO_MANY_REQUESTS = 429
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": _TRIES},
     connect_timeout=2,
@@ -187,9 +188,16 @@ class Clients:
                 # First of all, so that nothing is signed before a pause.
                 client.meta.events.register_first("request-created", lambda **_: pace.take())
                 if retries:
+                    client.meta.events.register("needs-retry", partial(_slow_down, pace))
                     client.meta.events.register("needs-retry", _retry_throttle_without_a_code)
             self._clients[key] = client
         return self._clients[key]
+
+
+def _slow_down(pace: Pace, response: Any, **_: Any) -> None:
+    """Make the pace slower if the call was throttled. The answer leaves it to others whether to try again."""
+    if response is not None and response[0].status_code == _TOO_MANY_REQUESTS:
+        pace.throttled()
 
 
 def _retry_throttle_without_a_code(response: Any, attempts: int, **_: Any) -> float | None:
@@ -200,6 +208,6 @@ def _retry_throttle_without_a_code(response: Any, attempts: int, **_: Any) -> fl
     if response is None or attempts >= _TRIES:
         return None
     http, parsed = response
-    if http.status_code == 429 and not parsed.get("Error", {}).get("Code"):
+    if http.status_code == _TOO_MANY_REQUESTS and not parsed.get("Error", {}).get("Code"):
         return float(2 ** (attempts - 1))
     return None

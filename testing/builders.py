@@ -90,6 +90,7 @@ ENVIRONMENT = {
     "COPY_TAG_KEYS": "",
     "ACCESS_LOG_CLASS": "Standard",
     "EXECUTION_LOG_CLASS": "Standard",
+    "PROTECT_LOG_GROUPS": "No",
     "ACCESS_LOG_FORMAT": "JSON",
     "REST_ACCESS_LOG_FORMAT": "",
     "HTTP_ACCESS_LOG_FORMAT": "",

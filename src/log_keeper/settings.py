@@ -158,6 +158,7 @@ def _policy(variables: Variables) -> Policy:
         copied_tag_keys=variables.read("COPY_TAG_KEYS", partial(read_copied_keys, tags)),
         access_log_class=_log_group_class(variables, "ACCESS_LOG_CLASS"),
         execution_log_class=_log_group_class(variables, "EXECUTION_LOG_CLASS"),
+        protects_log_groups=variables.choice("PROTECT_LOG_GROUPS", "Yes", "No") == "Yes",
     )
 
 

@@ -44,6 +44,7 @@ def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
         CopyTagKeys="team",
         AccessLogClass="Standard" if is_refused else "InfrequentAccess",
         ExecutionLogClass="InfrequentAccess",
+        LogGroupDeletionProtection="Yes",
     )
 
 
@@ -84,6 +85,7 @@ def test_new_log_groups_are_as_the_parameters_and_the_tags_of_their_stage_say(st
     is_refused = stack.sandbox.behaviour.refuses_infrequent_access_destinations
     classes = {name: group["logGroupClass"] for name, group in described.items() if api_id in name or http in name}
     assert len(classes) == 5
+    assert all(described[name]["deletionProtectionEnabled"] for name in classes)
     for name, log_class in classes.items():
         is_standard = is_refused and not name.startswith("API-Gateway-Execution-Logs_")
         assert log_class == ("STANDARD" if is_standard else "INFREQUENT_ACCESS")

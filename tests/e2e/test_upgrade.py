@@ -36,6 +36,7 @@ OTHER_VALUES = {
     "CopyTagKeys": "team",
     "AccessLogClass": "InfrequentAccess",
     "ExecutionLogClass": "InfrequentAccess",
+    "LogGroupDeletionProtection": "Yes",
     "MissingLogGroupMinutes": "1",
     "LogRoleName": "Other",
     "LogRoleArn": "arn:aws:iam::123456789012:role/Other",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from handlers import enforce
@@ -24,9 +29,11 @@ from testing.accounts import (
     v2_stage,
 )
 from testing.builders import record, updated
+from testing.clients import refusal
 from testing.deliveries import Deliver
 from testing.published import findings, outcomes
 
+ROOT = Path(__file__).parent.parent.parent
 TAGS = {"created-by": "log-keeper", "team": "shop", "env": "x"}
 
 
@@ -165,3 +172,34 @@ def test_another_refusal_is_not_taken_for_one_of_the_class(
     since = len(sandbox.calls)
     assert deliver(updated(api_id)) == ["0"]
     assert {problem for problem, _ in findings(sandbox, since)} == {Problem.CHANGE_FAILED}
+
+
+def test_protected_log_groups_can_be_deleted_after_the_commands_of_the_page(
+    sandbox: Sandbox, deliver: Deliver, api_id: str, environment: pytest.MonkeyPatch
+) -> None:
+    """Other log groups stay as they are: without protection, and with that of their owner."""
+    environment.setenv("PROTECT_LOG_GROUPS", "Yes")
+    logs, away = sandbox.client("logs"), sandbox.client("logs", "eu-west-1")
+    logs.create_log_group(logGroupName="/theirs", deletionProtectionEnabled=True, tags={"created-by": "somebody"})
+    logs.create_log_group(logGroupName=f"API-Gateway-Execution-Logs_{api_id}/prod")
+    away.create_log_group(logGroupName="/away", deletionProtectionEnabled=True, tags={"created-by": "log-keeper"})
+    assert deliver(updated(api_id), updated(make_rest_stage(sandbox))) == []
+    ours = [name for name, tags in log_group_tags(sandbox).items() if tags.get("created-by") == "log-keeper"]
+    assert len(ours) == 3
+
+    def protected() -> list[str]:
+        described = described_log_groups(sandbox) | described_log_groups(sandbox, "eu-west-1")
+        return sorted(name for name, group in described.items() if group["deletionProtectionEnabled"])
+
+    assert protected() == sorted([*ours, "/away", "/theirs"])
+    assert "Disable deletion protection first" in refusal(lambda: logs.delete_log_group(logGroupName=ours[0]))[1]
+    page = (ROOT / "docs" / "removal.md").read_text().partition("## Log groups with deletion protection")[2]
+    [commands] = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    subprocess.run(
+        ["/bin/sh", "-euc", commands],
+        env=sandbox.environment() | {"PATH": f"{ROOT / '.venv-tools' / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+        check=True,
+        timeout=120,
+    )
+    assert protected() == ["/theirs"]
+    logs.delete_log_group(logGroupName=ours[0])

@@ -66,6 +66,7 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     policy = command.policy_of(command.parser().parse_args([]), "aws")
     only_changes = {"Mode", "LogGroupKmsKeyArn", "FunctionLogRetentionDays", "MissingLogGroupMinutes"}
     only_changes |= {"LogGroupTags", "CopyTagKeys", "AccessLogClass", "ExecutionLogClass"}
+    only_changes |= {"LogGroupDeletionProtection"}
     assert set(policy_parameters(policy)) == wanted - only_changes
 
 

@@ -26,6 +26,7 @@ def test_environment_is_what_the_settings_read() -> None:
         "LOG_GROUP_TAGS": "x=y",
         "ACCESS_LOG_CLASS": "InfrequentAccess",
         "EXECUTION_LOG_CLASS": "Standard",
+        "PROTECT_LOG_GROUPS": "Yes",
         "FORWARDS": "true",
         "MODE": "Audit",
     }

@@ -84,10 +84,10 @@ def _check_tags(call: Call) -> None:
 def _delete(account: Account, call: Call, proceed: Proceed) -> None:
     """Refuse to delete a protected group.
 
-    *Source:* botocore's service model (ValidationException); the wording is not recorded.
+    *Source:* CloudWatch Logs user guide, "Protecting log groups from deletion".
     """
     if vars(_group(account, call)).get("deletion_protection"):
-        message = "The log group cannot be deleted because deletion protection is enabled for it."
+        message = "Cannot delete log group with deletion protection enabled. Disable deletion protection first."
         raise AwsError("ValidationException", message)
     proceed()
     filters.delete_of_group(account, call.region, call.params["logGroupName"])

@@ -90,10 +90,18 @@ def _failure(status: int, code: str, message: str) -> dict[str, Any]:
     return {"StatusCode": status, "ErrorCode": code, "ErrorMessage": message}
 
 
+_NAMES_OF_MOTO = {"logs:log-group": "logs:loggroup"}
+
+
 @rule("resourcegroupstaggingapi", "GetResources")
 def get_resources(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Answer as moto does, and add API Gateway's tagged resources to its last page."""
-    answer = proceed()
+    """Answer as moto does, and add API Gateway's tagged resources to its last page.
+
+    Types are named as in ARNs, so log groups are ``logs:log-group``, which moto calls ``logs:loggroup``.
+    *Source:* botocore's model of GetResources, ResourceTypeFilters.
+    """
+    types = [_NAMES_OF_MOTO.get(name, name) for name in call.params.get("ResourceTypeFilters") or []]
+    answer = proceed({**call.params, "ResourceTypeFilters": types} if types else call.params)
     if answer.get("PaginationToken"):
         return answer
     mine = [

@@ -94,6 +94,8 @@ def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> str | Non
         wanted["kmsKeyId"] = group.kms_key_arn
     if group.log_class != "STANDARD":
         wanted["logGroupClass"] = group.log_class
+    if group.is_protected:
+        wanted["deletionProtectionEnabled"] = True
     try:
         client.create_log_group(**wanted)
     except ClientError as error:

@@ -22,7 +22,8 @@ _STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
 class LogGroup(NamedTuple):
     """A log group as it should be.
 
-    ``retention``: days. ``kms_key_arn``, ``tags``, ``log_class``: used only when Log Keeper creates the log group.
+    ``retention``: days. ``kms_key_arn``, ``tags``, ``log_class``, ``is_protected`` (against deletion): used only when
+    Log Keeper creates the log group.
     ``is_owners``: the owner of the stage chose it as a destination; its retention is the owner's decision.
     """
 
@@ -32,6 +33,7 @@ class LogGroup(NamedTuple):
     is_owners: bool = False
     tags: tuple[tuple[str, str], ...] = ()
     log_class: LogGroupClass = "STANDARD"
+    is_protected: bool = False
 
 
 class LogGroupFacts(NamedTuple):
@@ -80,6 +82,7 @@ def log_groups_of(stage: Stage, policy: Policy) -> list[LogGroup]:
     if uses_own_access_log_group(stage, policy):
         days, log_class = policy.access_log_retention, policy.access_log_class
         groups.append(LogGroup(access_log_group(ref), days, key, tags=tags, log_class=log_class))
+    groups = [group._replace(is_protected=policy.protects_log_groups) for group in groups]
     if stage.has_canary:
         groups += [group._replace(name=f"{group.name}/Canary") for group in groups]
     name = _destination_group(stage, policy)

@@ -31,6 +31,7 @@ class Policy(NamedTuple):
     ``owner_tag_key``: the tag that names a stage's owner; None: the CloudFormation stack that created it.
     ``log_group_tags``: of the log groups that Log Keeper creates. ``copied_tag_keys``: a stage's tags of these keys are
     copied to them. ``access_log_class``, ``execution_log_class``: of these log groups; nobody can change it later.
+    ``protects_log_groups``: whether these log groups cannot be deleted until somebody lifts the protection.
     """
 
     partition: str
@@ -48,6 +49,7 @@ class Policy(NamedTuple):
     own_formats: Mapping[Protocol, str] = MappingProxyType({})
     access_log_class: LogGroupClass = "STANDARD"
     execution_log_class: LogGroupClass = "STANDARD"
+    protects_log_groups: bool = False
 
     @property
     def until_tag_key(self) -> str:

@@ -41,8 +41,9 @@ from benchmarks.cost_of_logs import (
 )
 from benchmarks.cost_of_organization import SIZES as ORGANIZATIONS
 from benchmarks.cost_of_organization import STAGES, of_hub, of_member
-from benchmarks.prices import COMPRESSED, DATED, EVENTS, FREE, INFREQUENT, INGESTION, KEYS, PRICES
+from benchmarks.prices import COMPRESSED, DATED, DURATION, EVENTS, FREE, INFREQUENT, INGESTION, KEYS, PRICES
 from benchmarks.results import Plot, Result
+from log_keeper.aws.clients import FILTER_RATE
 from log_keeper.stages import Protocol
 from testing.builders import POLICY
 
@@ -64,6 +65,11 @@ def _logs_of(rate: int, level: str) -> float:
     return logs(rate, LEVELS[level]).usd
 
 
+def _forwarding(log_groups: int) -> float:
+    """Return USD per month for the time in which sweeps read the subscription filters of log groups, one a day."""
+    return Item(DURATION, log_groups / FILTER_RATE * 30 * MEMORY_MB / 1024).usd
+
+
 def page(bills: Mapping[int, Sequence[Item]], measured: Measured) -> str:
     """Return the text of docs/cost.md."""
     calls, info, lines = measured.calls, info_bytes(), len(INFO_LINES) + len(DATA_TRACE_LINES)
@@ -80,7 +86,10 @@ In USD a month, in us-east-1, at the prices known in {DATED}: check yours. Compu
 {_table_of_bills(bills)}
 
 `AlarmEmail` adds its key: {_usd(KEYS.usd)}. Each region in `Regions` adds an event for each of its changes
-({_usd(EVENTS.usd)} per million), and metrics of its own.
+({_usd(EVENTS.usd)} per million), and metrics of its own. [Log forwarding](forwarding.md) reads each log group in
+a sweep, {FILTER_RATE} a second: for 1,000 stages with two log groups each {_usd(_forwarding(2000))} more, for the
+time of the Sweep function.
+The destination costs more than that: Lambda, Kinesis and Firehose charge for these lines as for any other data.
 
 Assumed:
 

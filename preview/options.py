@@ -40,6 +40,7 @@ own account is read with your own credentials.
 """
 #: A name, or a path and a name. *Source:* IAM API reference, CreateRole.
 _ROLE = re.compile(r"/?(?:[!-.0-~]+/)*[\w+=,.@-]{1,64}", re.ASCII)
+_ARN = re.compile(r"arn:[a-z-]+:(lambda|firehose|kinesis|logs|iam):[a-z0-9-]*:[0-9]{12}:[^,]+")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 #: *Source:* Organizations API reference, OrganizationalUnit and Root.
 _UNIT = re.compile(r"ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}|r-[0-9a-z]{4,32}")
@@ -68,6 +69,12 @@ def _rate(text: str) -> float:
     if not 0 < rate <= 10:
         raise argparse.ArgumentTypeError(f"{text!r} is not a rate: use a number above 0, at most 10")
     return rate
+
+
+def _arn(text: str) -> str:
+    if not _ARN.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an ARN: use arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE")
+    return text
 
 
 def _role(text: str) -> str:
@@ -119,7 +126,9 @@ def parser() -> argparse.ArgumentParser:
         parser.add_argument_group("all accounts of an organization", "See the permissions below, and docs/preview.md.")
     )
     _add_outputs(parser.add_argument_group("what to write", "Tables for a terminal, unless you choose another form."))
-    _add_policy(parser.add_argument_group("policy", "The parameters of the template, with the same defaults."))
+    policy = parser.add_argument_group("policy", "The parameters of the template, with the same defaults.")
+    _add_policy(policy)
+    _add_forwarding(policy)
     return parser
 
 
@@ -228,6 +237,25 @@ def _add_policy(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_forwarding(group: argparse._ArgumentGroup) -> None:
+    for logs in ("access", "execution"):
+        group.add_argument(
+            f"--forward-{logs}-logs-to",
+            type=_arn,
+            metavar="ARN",
+            help=f"destination to which {logs} logs are forwarded; default: they are not forwarded",
+        )
+    group.add_argument(
+        "--forward-role-arn", type=_arn, metavar="ARN", help="role that writes to the destination; default: none"
+    )
+    group.add_argument(
+        "--stack-name",
+        default="log-keeper",
+        metavar="NAME",
+        help="name of the stack, which is that of its subscription filters; default: log-keeper",
+    )
+
+
 def mistake(arguments: argparse.Namespace) -> str | None:
     """Return what is wrong with the combination of options; None if it is right."""
     if arguments.json + arguments.csv + (arguments.html == "-") > 1:
@@ -255,4 +283,8 @@ def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
             for protocol, name in _OWN_FORMATS.items()
             if (text := getattr(arguments, f"{name}_access_log_format"))
         },
+        forward_access_logs_to=arguments.forward_access_logs_to,
+        forward_execution_logs_to=arguments.forward_execution_logs_to,
+        forward_role_arn=arguments.forward_role_arn,
+        filter_name=arguments.stack_name,
     )

@@ -21,6 +21,7 @@ READING = {
         "logs:GetDeliveryDestination",
         "firehose:DescribeDeliveryStream",
     ),
+    "with --forward-access-logs-to or --forward-execution-logs-to": ("logs:DescribeSubscriptionFilters",),
     "if the log role may not write to any of the usual log groups": (
         "iam:ListRolePolicies",
         "iam:GetRolePolicy",

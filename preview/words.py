@@ -8,7 +8,7 @@ from log_keeper.aws.account_role import RoleStatus
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.log_groups import LogGroup, LogGroupStep
 from log_keeper.policy.own_format import is_parameter
-from log_keeper.policy.plan import Setting
+from log_keeper.policy.plan import Change, Setting
 from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
 from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
@@ -75,6 +75,9 @@ def policy_parameters(policy: Policy) -> dict[str, str]:
         "OwnerTagKey": policy.owner_tag_key or "",
         "AccessLogRetentionDays": str(policy.access_log_retention),
         "ExecutionLogRetentionDays": str(policy.execution_log_retention),
+        "ForwardAccessLogsTo": policy.forward_access_logs_to or "",
+        "ForwardExecutionLogsTo": policy.forward_execution_logs_to or "",
+        "ForwardRoleArn": policy.forward_role_arn or "",
     }
 
 
@@ -84,6 +87,8 @@ def steps(stage: StagePreview, policy: Policy) -> list[Step]:
     alike: dict[tuple[Setting, bool | str | None, bool | str, str], list[str | None]] = {}
     is_new_destination = False
     for change in evaluation.plan.changes:
+        if change.setting is Setting.LOG_FORWARDING:
+            continue
         alike.setdefault((change.setting, change.before, change.after, change.reason), []).append(change.override)
         is_new_destination |= change.setting is Setting.ACCESS_LOG_DESTINATION
     own_group = access_log_group(stage.stage.ref)
@@ -107,7 +112,7 @@ def steps(stage: StagePreview, policy: Policy) -> list[Step]:
             verb = f"set {setting}" if before is None else f"change {setting} from {values[0]}"
             what = f"{verb} to {values[1]}{_of(overrides, stage.stage.protocol)}"
             said.append(Step(what, reason))
-    return said
+    return said + [_forwarding_step(change, stage.stage) for change in evaluation.plan.changes if change.log_group]
 
 
 def points(stage: StagePreview, policy: Policy) -> list[Step]:
@@ -173,13 +178,22 @@ def method_in_words(override: str, protocol: Protocol) -> str:
     return printable(f"{method} /{path.replace('~1', '/').removeprefix('/')}")
 
 
+def _forwarding_step(change: Change, stage: Stage) -> Step:
+    name = str(change.log_group)
+    return Step(f"forward the lines of the {_noun(name, stage)} to {printable(str(change.after))}", change.reason, name)
+
+
+def _noun(name: str, stage: Stage, *, is_owners: bool = False) -> str:
+    """Return which of the log groups of a stage it is, in words."""
+    noun = "execution log group" if name.startswith(execution_log_group(stage.ref)) else "access log group"
+    if is_owners:
+        noun = "log group that the owner chose"
+    return f"{noun} of the canary" if name.endswith("/Canary") else noun
+
+
 def _group_step(group: LogGroup, change: LogGroupStep, stage: Stage) -> Step:
     is_execution = group.name.startswith(execution_log_group(stage.ref))
-    noun = "execution log group" if is_execution else "access log group"
-    if group.is_owners:
-        noun = "log group that the owner chose"
-    if group.name.endswith("/Canary"):
-        noun += " of the canary"
+    noun = _noun(group.name, stage, is_owners=group.is_owners)
     if change is LogGroupStep.AWAIT_OWNER:
         what = "change access log destination to a new log group, if this one is missing for MissingLogGroupMinutes"
         return Step(what, "the log group does not exist: access logs are lost", group.name)

@@ -100,6 +100,7 @@ ENVIRONMENT = {
     "MODE": "Enforce",
     "EXEMPT_TAG_KEY": "",
     "OWNER_TAG_KEY": "",
+    "FORWARD_LOGS": ",,log-keeper,",
     "SCHEDULE_GROUP": DEPLOYMENT.schedules.group,
     "SCHEDULE_ROLE_ARN": DEPLOYMENT.schedules.role_arn,
     "FORWARDS": "true",

@@ -73,10 +73,15 @@ def statements(template: dict[str, Any] = TEMPLATE) -> list[dict[str, Any]]:
         match resource:
             case {"Type": "AWS::IAM::Role", "Properties": properties}:
                 for policy in properties.get("Policies", []):
-                    found += policy["PolicyDocument"]["Statement"]
+                    found += statements_of(policy["PolicyDocument"])
             case {"Type": "AWS::IAM::Policy", "Properties": properties}:
-                found += properties["PolicyDocument"]["Statement"]
+                found += statements_of(properties["PolicyDocument"])
     return found
+
+
+def statements_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the statements of a policy document, also those that exist under a condition only."""
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in document["Statement"]]
 
 
 def actions(statement: dict[str, Any]) -> list[str]:

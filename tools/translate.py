@@ -29,6 +29,9 @@ EVERYTHING = {
     "RoleNamePrefix": "org-",
     "AlarmEmail": "ops@example.com",
     "CreateTrail": "Yes",
+    "ForwardAccessLogsTo": f"arn:aws:logs:{REGION}:210987654321:destination:siem",
+    "ForwardExecutionLogsTo": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/siem",
+    "ForwardRoleArn": f"arn:aws:iam::{ACCOUNT}:role/ForwardLogs",
 }
 #: Sets of parameters that together produce every variant of every policy.
 VARIANTS: dict[str, dict[str, str]] = {

@@ -34,6 +34,9 @@ _OWN = {
     ("logs", "CreateLogGroup"): (10.0, 10),
     ("logs", "DescribeLogGroups"): (10.0, 10),
     ("logs", "PutRetentionPolicy"): (10.0, 10),
+    # Source: AWS General Reference, "Amazon CloudWatch Logs endpoints and quotas"; bursts are not documented.
+    ("logs", "DescribeSubscriptionFilters"): (5.0, 5),
+    ("logs", "PutSubscriptionFilter"): (5.0, 5),
 }
 
 

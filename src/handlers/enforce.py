@@ -40,7 +40,8 @@ class EnforceHandler:
         self._reporter = Reporter(logger, metrics, deployment.account.account_id)
         rate, burst = deployment.sweep_rate / deployment.environments, _BURST // deployment.environments
         new_pace = functools.partial(Pace, rate, burst=burst, clock=time.monotonic, sleep=self._budget)
-        clients = Clients(new_pace, session, before_each_try=self._budget.require)
+        share = 1 / deployment.environments
+        clients = Clients(new_pace, session, before_each_try=self._budget.require, share=share)
         self._accounts = GovernedAccounts(clients, settings, self._reporter, time.now, self._budget)
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> BatchAnswer | None:

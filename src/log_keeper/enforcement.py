@@ -20,6 +20,7 @@ from log_keeper.aws.schedules import Schedules
 from log_keeper.aws.stage_api import Reading, StageReader, stage_of
 from log_keeper.events.hints import DeliveryNamed, StageNamed
 from log_keeper.facts import FactReader
+from log_keeper.log_forwarding import forward_logs
 from log_keeper.log_roles import LogRoles
 from log_keeper.own_formats import with_format
 from log_keeper.policy.evaluation import Evaluation, evaluate
@@ -157,6 +158,10 @@ class Enforcer:
         logs = self._clients.logs(ref.region)
         # Before the stage: otherwise API Gateway creates the execution log group, and it never expires.
         remediation.create_log_groups(logs, evaluation, is_last_try=one.is_last)
+        if evaluation.subscriptions:
+            # Before the stage, too: lines from before the filter are not forwarded.
+            once, name = self._clients.logs_once(ref.region), self._policy.filter_name
+            forward_logs(remediation, once, name, evaluation, is_last_try=one.is_last)
         excluded = set(NEED_LOG_ROLE if one.role_error is not None else ())
         if (formatted := with_format(self._clients, evaluation, remediation)) is None:
             # A destination without a format would be no access log.

@@ -9,12 +9,14 @@ from log_keeper.aws.deliveries import DeliveryReader
 from log_keeper.aws.log_groups import read_log_groups
 from log_keeper.aws.resource_policies import ResourcePolicies
 from log_keeper.aws.role_reading import LogRole, RoleReader
+from log_keeper.aws.subscription_filters import read_filter
 from log_keeper.policy.evaluation import Facts
 from log_keeper.policy.execution_logs import Delivery, needs_deliveries
 from log_keeper.policy.log_delivery import DeliveryFacts
-from log_keeper.policy.log_groups import LogGroup, LogGroupFacts, delivery_group_of, log_groups_of
+from log_keeper.policy.log_groups import LogGroup, LogGroupFacts, Subscription, delivery_group_of, log_groups_of
 from log_keeper.policy.log_role import LogRoleFacts
 from log_keeper.policy.policy import Policy
+from log_keeper.policy.subscriptions import readable_filters
 from log_keeper.stages import Account, Protocol, Stage, StageRef
 
 
@@ -53,6 +55,7 @@ class FactReader:
         For stages of HTTP APIs one more call for each of a few, or for each 50 of many: see ``ResourcePolicies.read``.
         For REST stages also the list of the region's sources of log delivery, once; and if one of them is for a stage,
         the list of deliveries, and their destinations.
+        For each existing log group whose lines are forwarded one call, in a pace of its own.
 
         Raises BotoCoreError and ClientError.
         """
@@ -67,7 +70,16 @@ class FactReader:
         ):
             deliveries, known = self._read_deliveries(stages), {group.name for group in groups}
             log_groups |= read_log_groups(logs, [group for group in _receivers(deliveries) if group.name not in known])
-        return Facts(log_groups, log_role, self._access_log_deliveries(stages, log_groups), deliveries)
+        access_log_deliveries = self._access_log_deliveries(stages, log_groups)
+        return Facts(log_groups, log_role, access_log_deliveries, deliveries, self._read_filters(groups, log_groups))
+
+    def _read_filters(
+        self, groups: Iterable[LogGroup], log_groups: Mapping[str, LogGroupFacts]
+    ) -> dict[str, Subscription]:
+        """Return Log Keeper's subscription filters, by log group."""
+        logs, name = self._clients.logs(self._region), self._policy.filter_name
+        found = {group: read_filter(logs, group, name) for group in readable_filters(groups, log_groups)}
+        return {group: subscription for group, subscription in found.items() if subscription is not None}
 
     def _read_log_role(self, stages: Iterable[Stage]) -> LogRoleFacts | None:
         """Return what the log role is denied on the log groups that it writes to for the stages."""

@@ -62,7 +62,8 @@ class Inventory:
                 yield api, error
                 continue
             waiting.append((api, stages))
-            count += len(stages)
+            # A canary doubles the log groups, and with log forwarding each takes a call in the time that is reserved.
+            count += len(stages) + sum(stage.has_canary for stage in stages)
             if count >= _TOGETHER:
                 yield from self._evaluate_together(reader, waiting, now())
                 waiting, count = [], 0

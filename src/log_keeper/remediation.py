@@ -57,6 +57,7 @@ class Remediation:
     ``log_groups``: by name. ``untagged``: the refusal of the tags of a log group, by its name.
     ``left_out``: changes that other settings of the stage prevent: see the findings.
     ``stage``: as it was read last. ``role``: the account's log role, if it was checked for this event.
+    ``refusals``: why lines cannot be forwarded, in findings. Only a person can help, so they are no failures.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Remediation:
     lost: dict[str, None] = field(default_factory=dict)
     untagged: dict[str, str] = field(default_factory=dict)
     left_out: list[Change] = field(default_factory=list)
+    refusals: list[Finding] = field(default_factory=list)
     stage: Stage | None = None
     role: AccountRole | None = None
 
@@ -74,6 +76,7 @@ class Remediation:
         self.stage = stage
         self.failures.clear()
         self.left_out.clear()
+        self.refusals.clear()
 
     @property
     def has_changed(self) -> bool:
@@ -83,11 +86,12 @@ class Remediation:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Return a finding for each failure, and for settings of routes that could not be changed or were lost."""
+        """Return a finding for each failure and refusal, and for settings of routes that were not changed or lost."""
         return (
             *(Finding(Problem.STALE_ROUTE, route) for route in self.stale_routes),
             *(Finding(Problem.ROUTE_SETTINGS_LOST, settings) for settings in self.lost),
             *(Finding(Problem.TAGS_REFUSED, f"{name}: {refusal}") for name, refusal in self.untagged.items()),
+            *self.refusals,
             *(Finding(failure.problem, f"{failure.what}: {failure.error}") for failure in self.failures),
         )
 
@@ -172,6 +176,7 @@ class Remediation:
         Raises ManagedStageError; and, unless ``is_last_try``, ClientError if the stage must be read again.
         """
         apply = partial(self._apply, clients, reading, evaluation.plan)
+        excluded = {Setting.LOG_FORWARDING, *excluded}  # no setting of the stage
         changes = [change for change in evaluation.plan.changes if change.setting not in excluded]
         if self._needs_access_log_group(evaluation):
             # API Gateway would log to a log group that does not exist, and report no error.
@@ -191,9 +196,12 @@ class Remediation:
 
     def _needs_access_log_group(self, evaluation: Evaluation) -> bool:
         """Return whether the log group for the stage's access logs was required and could not be created."""
+        return access_log_group(evaluation.stage.ref) in self.missing_log_groups(evaluation)
+
+    def missing_log_groups(self, evaluation: Evaluation) -> set[str]:
+        """Return the names of the log groups that were required and could not be created."""
         steps = evaluation.required_log_groups.items()
-        required = {group.name for group, step in steps if step is LogGroupStep.CREATE}
-        return access_log_group(evaluation.stage.ref) in required - set(self.log_groups)
+        return {group.name for group, step in steps if step is LogGroupStep.CREATE} - set(self.log_groups)
 
     def _change_in_parts(
         self,

@@ -142,6 +142,7 @@ class Settings(NamedTuple):
 
 def _policy(variables: Variables) -> Policy:
     tags = variables.read("LOG_GROUP_TAGS", read_tags)
+    access_logs_to, execution_logs_to, filter_name, forward_role_arn = variables.parts("FORWARD_LOGS", 4)
     return Policy(
         partition=variables.text("PARTITION"),
         info_tag_key=variables.text("INFO_TAG_KEY"),
@@ -159,6 +160,10 @@ def _policy(variables: Variables) -> Policy:
         access_log_class=_log_group_class(variables, "ACCESS_LOG_CLASS"),
         execution_log_class=_log_group_class(variables, "EXECUTION_LOG_CLASS"),
         protects_log_groups=variables.choice("PROTECT_LOG_GROUPS", "Yes", "No") == "Yes",
+        forward_access_logs_to=access_logs_to or None,
+        forward_execution_logs_to=execution_logs_to or None,
+        forward_role_arn=forward_role_arn or None,
+        filter_name=filter_name,
     )
 
 

@@ -40,6 +40,13 @@ class Variables:
     def optional_names(self, name: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(filter(None, map(str.strip, self._environment.get(name, "").split(",")))))
 
+    def parts(self, name: str, number: int) -> list[str]:
+        """Return so many parts of a value with commas. Parts can be empty; the last one can contain commas."""
+        parts = self.text(name).split(",", number - 1)
+        if len(parts) != number:
+            raise SettingsError(f"environment variable {name} is {','.join(parts)!r}: it must have {number} parts")
+        return parts
+
     def read[Value](self, name: str, read: Callable[[tuple[str, ...]], Value]) -> Value:
         """Return what ``read`` returns for the names in a list that may be empty; its ValueError says what is wrong."""
         try:

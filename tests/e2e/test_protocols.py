@@ -1,4 +1,4 @@
-"""HTTP and WebSocket stages, destinations that do not exist, and owners of stages: in the deployed stack."""
+"""HTTP and WebSocket stages, destinations that do not exist, owners of stages, forwarding: in the deployed stack."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.logs.models import logs_backends
 
 from log_keeper.stages import Protocol
 from sandbox import deployment
+from sandbox.assembly import Sandbox
+from sandbox.services.apigateway.request_logs import write_access_log, write_execution_log
 from sandbox.services.apigatewayv2 import log_delivery
+from sandbox.services.logs import subscription_filters
 from testing.accounts import (
     get_stage,
     log_groups,
@@ -24,14 +28,24 @@ from testing.accounts import (
     v2_stage,
 )
 from testing.builders import ACCOUNT, FORMATS
+from testing.log_destinations import ROLE_NAME, make_logs_destination, stream_records
 from testing.stacks import Deployed
+from testing.sweeps import sweep
 
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
 
 
+OTHER = "210987654321"
+
+
 @pytest.fixture(scope="module")
-def stack(deploy: Callable[..., Deployed]) -> Deployed:
-    return deploy()
+def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
+    """Access logs are forwarded to a destination of the account, and execution logs to one of another account."""
+    return deploy(
+        ForwardAccessLogsTo=make_logs_destination(account, account.account_id),
+        ForwardExecutionLogsTo=make_logs_destination(account.add_account(OTHER), account.account_id),
+        ForwardRoleArn=f"arn:aws:iam::{account.account_id}:role/{ROLE_NAME}",
+    )
 
 
 def wait_until_logged(stack: Deployed, api_id: str, stage_name: str) -> dict[str, Any]:
@@ -275,3 +289,44 @@ def test_change_to_a_stage_that_sam_deployed_names_its_owner(stack: Deployed, tm
 def test_nothing_was_lost(stack: Deployed) -> None:
     assert stack.wait_until_quiet() == 0
     assert not [line for line in stack.log() if "AccessDenied" in line]
+
+
+def test_lines_of_all_log_groups_are_forwarded_and_deleted_filters_are_restored(stack: Deployed) -> None:
+    """By the record of the deletion; and by the sweep, if there is no record."""
+    sandbox, logs = stack.sandbox, stack.sandbox.client("logs")
+    rest, http, websocket = make_rest_stage(sandbox), make_http_stage(sandbox), make_websocket_stage(sandbox)
+    groups = [
+        f"API-Gateway-Execution-Logs_{rest}/prod",
+        f"/aws/vendedlogs/apigateway/{rest}/prod",
+        f"/aws/vendedlogs/apigatewayv2/{http}/.default",
+        f"/aws/vendedlogs/apigatewayv2/{websocket}/prod",
+        f"/aws/apigateway/{websocket}/prod",
+    ]
+
+    def filters(group: str) -> list[str]:
+        if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return []
+        found = logs.describe_subscription_filters(logGroupName=group)["subscriptionFilters"]
+        return [each["filterName"] for each in found]
+
+    def are_forwarded() -> bool:
+        return all(filters(group) == ["log-keeper"] for group in groups)
+
+    sandbox.wait_until(are_forwarded)
+    stack.wait_until_compliant(rest)
+    write_access_log(sandbox, rest, "prod", requestId="r-1", extendedRequestId="e-1")
+    write_execution_log(sandbox, rest, "prod", "(r-1) Method completed with status: 500")
+    for receiver, group, word in ((sandbox, groups[1], "r-1"), (sandbox.accounts.get(OTHER), groups[0], "status: 500")):
+        assert receiver is not None
+        [record] = [each for each in stream_records(receiver) if each["logGroup"] == group]
+        assert (record["owner"], record["subscriptionFilters"]) == (sandbox.account_id, ["log-keeper"])
+        assert word in record["logEvents"][0]["message"]
+    for group in groups:
+        logs.delete_subscription_filter(logGroupName=group, filterName="log-keeper")
+    sandbox.wait_until(are_forwarded)
+    stack.wait_until_quiet()
+    for group in groups:
+        subscription_filters.of_group(logs_backends[sandbox.account_id]["us-east-1"].groups[group]).clear()
+    sweep(stack)
+    sandbox.wait_until(are_forwarded)
+    assert stack.wait_until_quiet() == 0

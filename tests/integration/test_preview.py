@@ -60,9 +60,9 @@ def test_defaults_are_those_of_the_template() -> None:
 
 
 def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
-    """The parameters of the policy and of log groups, except those that matter only for changes."""
+    """The parameters of the policy, of log groups and of log forwarding, except those that matter only for changes."""
     groups = templates.parse_source((ROOT / "template.yaml").read_text())["Metadata"]["AWS::CloudFormation::Interface"]
-    wanted = {name for group in groups["ParameterGroups"][:2] for name in group["Parameters"]}
+    wanted = {name for group in groups["ParameterGroups"][:3] for name in group["Parameters"]}
     policy = command.policy_of(command.parser().parse_args([]), "aws")
     only_changes = {"Mode", "LogGroupKmsKeyArn", "FunctionLogRetentionDays", "MissingLogGroupMinutes"}
     only_changes |= {"LogGroupTags", "CopyTagKeys", "AccessLogClass", "ExecutionLogClass"}
@@ -75,7 +75,13 @@ def test_options_become_the_policy() -> None:
     retentions = ["--access-log-retention-days=7", "--execution-log-retention-days=3"]
     tags = ["--exempt-tag-key=e", "--owner-tag-key=o"]
     formats = ["--rest-access-log-format=$context.requestId", "--websocket-access-log-format=/log-keeper/websocket"]
-    arguments = command.parser().parse_args([*options.split(), *tags, *retentions, *formats])
+    siem, role = "arn:aws:logs:us-east-1:210987654321:destination:siem", f"arn:aws:iam::{ACCOUNT}:role/Forward"
+    forwarding = [
+        f"--forward-access-logs-to={siem}",
+        f"--forward-execution-logs-to={siem}",
+        f"--forward-role-arn={role}",
+    ]
+    arguments = command.parser().parse_args([*options.split(), *tags, *retentions, *formats, *forwarding])
     assert policy_parameters(command.policy_of(arguments, "aws")) == {
         "InfoTagKey": "k",
         "AllowDataTrace": "Yes",
@@ -88,6 +94,9 @@ def test_options_become_the_policy() -> None:
         "OwnerTagKey": "o",
         "AccessLogRetentionDays": "7",
         "ExecutionLogRetentionDays": "3",
+        "ForwardAccessLogsTo": siem,
+        "ForwardExecutionLogsTo": siem,
+        "ForwardRoleArn": role,
     }
 
 

@@ -21,6 +21,7 @@ from testing.templates import (
     pattern,
     rules_of,
     statements,
+    statements_of,
 )
 from tests.template.test_rules import PASSED, rules_that_match
 
@@ -108,8 +109,13 @@ def test_names_are_the_same_wherever_they_stand() -> None:
 def normalised(value: Any) -> Any:
     """Return the value with the same names for what the templates name differently."""
     text = json.dumps(value, sort_keys=True)
-    for other in ({"Fn::If": ["HasNoLogRole", {"Fn::Sub": ROLE}, {"Ref": "LogRoleArn"}]},):
-        text = text.replace(json.dumps(other, sort_keys=True), json.dumps({"Fn::Sub": ROLE}))
+    destinations = given("Members")["ForwardDestinations"]["Fn::If"][1]["Fn::Join"][1]
+    for own, of_member in (
+        ({"Fn::If": ["HasNoLogRole", {"Fn::Sub": ROLE}, {"Ref": "LogRoleArn"}]}, {"Fn::Sub": ROLE}),
+        (destinations, {"Ref": "ForwardDestinations"}),
+        ({"Ref": "ForwardRoleArn"}, {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:${ForwardRole}"}),
+    ):
+        text = text.replace(json.dumps(own, sort_keys=True), json.dumps(of_member))
     return json.loads(text)
 
 
@@ -136,7 +142,7 @@ def test_remediate_role_may_do_what_the_enforce_function_may_do_in_its_own_accou
     of_function = [
         each["Sid"]
         for name in ("RemediateStagesPolicy", "SetLogRolePolicy", "CreateLogRolePolicy", "ReadPolicy")
-        for each in RESOURCES[name]["Properties"]["PolicyDocument"]["Statement"]
+        for each in statements_of(RESOURCES[name]["Properties"]["PolicyDocument"])
     ]
     assert set(of_function) - {"ReadAccountSettings"} - ONLY_IN_THE_HUB == remediate.keys() - {
         "ReadStagesAndAccountSettings"

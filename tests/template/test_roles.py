@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from testing.templates import ENFORCEMENT, MEMBERS, RESOURCES, ROOT, TEMPLATE, actions, rows, statements
+from testing.templates import (
+    ENFORCEMENT,
+    MEMBERS,
+    RESOURCES,
+    ROOT,
+    TEMPLATE,
+    actions,
+    rows,
+    statements,
+    statements_of,
+)
 from tools import translate
 
 #: Statements on every resource, because none of their actions takes a resource.
@@ -42,7 +52,7 @@ def test_audit_mode_has_no_permission_to_change_anything() -> None:
     for condition in ("CreatesLogRole", "RemediatesMembers"):
         assert {"Condition": "Enforces"} in TEMPLATE["Conditions"][condition]["Fn::And"]
     for statement in (
-        each for name in READING for each in RESOURCES[name]["Properties"]["PolicyDocument"]["Statement"]
+        each for name in READING for each in statements_of(RESOURCES[name]["Properties"]["PolicyDocument"])
     ):
         assert all(action.split(":")[1].startswith(READS) for action in actions(statement))
         if statement["Sid"] == "AssumeReadRoles":

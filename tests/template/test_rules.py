@@ -23,6 +23,7 @@ def rules_that_match(event: dict[str, Any]) -> list[str]:
 EXPECTED = {
     "delete-log-group": ["LogGroupDeletedRule"],
     "create-log-group-exists": ["LogGroupDeletedRule"],
+    "delete-subscription-filter": ["LogGroupDeletedRule"],
     "delete-resource-policy": ["LogGroupPolicyChangedRule"],
     "put-resource-policy": ["LogGroupPolicyChangedRule"],
     "delete-resource-policy-of-account": ["AccountLogPolicyChangedRule"],
@@ -84,6 +85,16 @@ def test_other_events_match_no_rule(changes: dict[str, Any]) -> None:
     assert rules_that_match(sample("tag-resource") | changes) == []
 
 
+def test_change_of_a_filter_of_another_name_or_group_or_by_log_keeper_matches_no_rule() -> None:
+    for change in ({"filterName": "siem"}, {"logGroupName": "/team/web"}):
+        event = sample("delete-subscription-filter")
+        event["detail"]["requestParameters"] |= change
+        assert rules_that_match(event) == []
+    event = sample("delete-subscription-filter")
+    event["detail"]["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] = OWN_ROLE_ARN
+    assert rules_that_match(event) == []
+
+
 def test_change_of_a_role_with_another_name_matches_no_rule() -> None:
     event = sample("delete-role")
     event["detail"]["requestParameters"]["roleName"] = "Another"
@@ -97,6 +108,7 @@ def test_code_reads_each_event_that_the_rules_match() -> None:
     assert by_tag_editor["eventName"] == ["TagResources", "UntagResources"]
     for rule in ("LogGroupPolicyChangedRule", "AccountLogPolicyChangedRule"):
         assert set(pattern(rule)["detail"]["eventName"]) == cloudtrail.LOG_GROUP_POLICY_EVENTS
+    assert set(pattern("LogGroupDeletedRule")["detail"]["$or"][2]["eventName"]) == cloudtrail.FILTER_EVENTS
     assert pattern("AccountLogPolicyChangedRule")["detail"]["requestParameters"]["policyName"] == [ACCOUNT_POLICY]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from log_keeper.settings import Settings
-from sandbox.services.cloudformation import template_functions, templates
+from sandbox.core.resource_types import TemplateError
+from sandbox.services.cloudformation import template_functions, template_validation, templates
 from testing.templates import RESOURCES, ROOT, TEMPLATE, nothing, rows
 
 PARAMETERS_PAGE = (ROOT / "docs" / "parameters.md").read_text()
@@ -27,6 +28,7 @@ def test_environment_is_what_the_settings_read() -> None:
         "ACCESS_LOG_CLASS": "InfrequentAccess",
         "EXECUTION_LOG_CLASS": "Standard",
         "PROTECT_LOG_GROUPS": "Yes",
+        "FORWARD_LOGS": "x,x,x,x",
         "FORWARDS": "true",
         "MODE": "Audit",
     }
@@ -111,3 +113,16 @@ def test_formats_of_the_owner_fit_into_the_environment() -> None:
     variables = {name: str(scope.evaluate(value)) for name, value in template.items()} | own
     assert sum(map(len, own.values())) == 1_700
     assert len(json.dumps(variables, separators=(",", ":"))) <= 4_096
+
+
+@pytest.mark.parametrize("logs", ["Access", "Execution"])
+def test_log_groups_of_the_class_infrequent_access_cannot_be_forwarded(logs: str) -> None:
+    destination = f"arn:aws:lambda:eu-west-1:123456789012:function:siem-{logs.lower()}"
+
+    def check(log_class: str) -> None:
+        given = {f"Forward{logs}LogsTo": destination, f"{logs}LogClass": log_class}
+        template_validation.check_rules(TEMPLATE, templates.parameter_values(TEMPLATE, given, nothing))
+
+    check("Standard")
+    with pytest.raises(TemplateError, match=f"Forward{logs}LogsTo needs {logs}LogClass=Standard"):
+        check("InfrequentAccess")

@@ -20,7 +20,16 @@ ORDER = (
     {"variables", "settings"},
     {"aws"},
     # One stage.
-    {"time_budget", "log_roles", "facts", "destinations", "remediation", "own_formats", "enforcement"},
+    {
+        "time_budget",
+        "log_roles",
+        "facts",
+        "destinations",
+        "remediation",
+        "own_formats",
+        "log_forwarding",
+        "enforcement",
+    },
     # One region.
     {"inventory", "sweep"},
     {"reporting"},

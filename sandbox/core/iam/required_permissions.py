@@ -76,6 +76,8 @@ def _logs(call: Call, _: ArnOf) -> list[Need]:
         return [Need(action, params.get("resourceArn", "*"), tag_context(params.get("tags")))]
     if call.operation in _LOGS_WITHOUT_GROUP:
         return [Need(action, "*")]
+    if call.operation == "PutSubscriptionFilter":
+        return _subscription_filter(call, action)
     if call.operation in _LOG_DELIVERIES:
         return _log_deliveries(call, action)
     groups = params.get("logGroupIdentifiers") or [params.get("logGroupIdentifier") or params.get("logGroupName") or ""]
@@ -132,6 +134,18 @@ def _log_deliveries(call: Call, action: str) -> list[Need]:
         return [Need(action, resource, context) for resource in named]
     kind = _LOG_DELIVERIES[call.operation]
     return [Need(action, _arn(call, "logs", f"{kind}:{params.get('name') or params.get('id')}"), context)]
+
+
+def _subscription_filter(call: Call, action: str) -> list[Need]:
+    """A filter takes the ARN of the log group without ``:*``, and that of a destination of CloudWatch Logs.
+
+    *Source:* radkawar/stackd ``testdata/aws/logs/kinesis-subscriptions.json``, the policy of its caller.
+    """
+    params = call.params
+    needed = [Need(action, _arn(call, "logs", f"log-group:{params['logGroupName']}"))]
+    if ":destination:" in params["destinationArn"]:
+        needed.append(Need(action, params["destinationArn"]))
+    return needed + _pass_role(params.get("roleArn"), "logs.amazonaws.com")
 
 
 _LOG_DELIVERIES = {
@@ -363,6 +377,7 @@ _SERVICES: dict[str, Callable[[Call, ArnOf], list[Need]]] = {
     "events": _events,
     "firehose": _named("firehose", "DeliveryStreamName", "deliverystream/"),
     "iam": _iam,
+    "kinesis": _named("kinesis", "StreamARN", "stream/"),
     "kms": _named("kms", "KeyId", "key/"),
     "lambda": _lambda,
     "logs": _logs,

@@ -35,7 +35,7 @@ _READS = ("Get", "List", "Describe", "Simulate", "Generate", "Filter", "Test")
 #: The caller of API Gateway when its resources are tagged with the Resource Groups Tagging API.
 TAGGING = "tagging.amazonaws.com"
 #: Data events, which a trail of management events does not log.
-_DATA_EVENTS = frozenset({"PutLogEvents", "StartQuery", "StopQuery", "StartLiveTail"})
+_DATA_EVENTS = frozenset({"PutRecord", "PutLogEvents", "StartQuery", "StopQuery", "StartLiveTail"})
 
 
 @recorder

@@ -1,6 +1,6 @@
-"""Metric and subscription filters, which belong to a log group and are deleted with it.
+"""Metric filters, which belong to a log group and are deleted with it.
 
-*Source:* localstack/localstack ``test_logs_{metric,subscription}_filters.snapshot.json`` of 2026-02; that a missing
+*Source:* localstack/localstack ``test_logs_metric_filters.snapshot.json`` of 2026-02; that a missing
 group is also refused for metric filters, and that filters are deleted with their group, is inferred from the service
 model (ResourceNotFoundException).
 """
@@ -27,7 +27,7 @@ def of_group(account: Account, region: str, group_name: str) -> list[dict[str, A
 
 
 def delete_of_group(account: Account, region: str, group_name: str) -> None:
-    """Delete the group's metric filters; its subscription filters are deleted with moto's group."""
+    """Delete the group's metric filters."""
     kept: list[dict[str, Any]] = logs_backends[account.account_id][region].filters.metric_filters
     kept[:] = [each for each in kept if each["logGroupName"] != group_name]
 
@@ -61,18 +61,6 @@ def _put(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
 def _describe(account: Account, call: Call, _: Proceed) -> None:
     if call.params.get("logGroupName"):
         _check_group(account, call)
-
-
-@rule("logs", "DescribeSubscriptionFilters")
-def _describe_subscriptions(_: Account, __: Call, proceed: Proceed) -> dict[str, Any]:
-    """Return the filters. One without a role has no ``roleArn``."""
-    answer = proceed()
-    shown = [{**each, "applyOnTransformedLogs": False} for each in answer["subscriptionFilters"]]
-    return {**answer, "subscriptionFilters": [_without_none(each) for each in shown]}
-
-
-def _without_none(item: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in item.items() if value is not None}
 
 
 def _check_group(account: Account, call: Call) -> None:

@@ -13,7 +13,7 @@ from moto.logs.models import logs_backends
 
 from sandbox.core.call import AwsError
 from sandbox.core.registry import rule
-from sandbox.services.logs import account_policies, filters, keys
+from sandbox.services.logs import account_policies, filters, keys, subscription_filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,6 +130,8 @@ def _put_events(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     too_old, too_new = sum(time < oldest for time in times), sum(time > newest for time in times)
     kept = events[too_old : len(events) - too_new]
     answer = {"nextSequenceToken": group.put_log_events(stream, kept)}
+    if kept:
+        subscription_filters.send_lines(account, call.region, group, stream, group.streams[stream].events[-len(kept) :])
     rejected = {"tooOldLogEventEndIndex": too_old} if too_old else {}
     rejected |= {"tooNewLogEventStartIndex": len(events) - too_new} if too_new else {}
     return {**answer, "rejectedLogEventsInfo": rejected} if rejected else answer

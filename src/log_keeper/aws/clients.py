@@ -41,6 +41,9 @@ _CONFIG = Config(
     # The template sets the version. Programs on a command line have none.
     user_agent_extra="/".join(filter(None, ("log-keeper", os.environ.get("VERSION")))),
 )
+#: Calls a second of each of these operations, of the 5 that CloudWatch Logs allows an account in a region.
+#: *Source:* AWS General Reference, "Amazon CloudWatch Logs endpoints and quotas".
+FILTER_RATE, FILTER_OPERATIONS = 2, ("DescribeSubscriptionFilters", "PutSubscriptionFilter")
 _CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
@@ -58,6 +61,7 @@ class Clients:
     ``new_pace``: creates the pace of the calls to API Gateway in one region. Tries that boto3 repeats count too.
     ``session``: None for botocore's default session.
     ``before_each_try``: is called before each try of any call, and can raise an error to prevent the try.
+    ``share``: of the calls about subscription filters that an account may make, the part that these clients make.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Clients:
         session: boto3.Session | None = None,
         *,
         before_each_try: Callable[[], None] | None = None,
+        share: float = 1,
     ) -> None:
         if session is not None:
             self._create, events = session.client, session.events
@@ -76,6 +81,7 @@ class Clients:
             self._create, events = bare.create_client, bare.get_component("event_emitter")
         self._clients: dict[tuple[str, str | None, bool], Any] = {}
         self._new_pace = new_pace
+        self._share = share
         self._paces = defaultdict[str, "Pace"](new_pace)
         #: Those of member accounts, kept for as long as the environment: a forgotten one would begin with a new burst.
         self._member_paces: dict[str, defaultdict[str, Pace]] = {}
@@ -103,6 +109,7 @@ class Clients:
         )
         member._clients = {}
         member._new_pace = self._new_pace
+        member._share = self._share
         member._paces = self._member_paces.setdefault(account_id, defaultdict(self._new_pace))
         member._member_paces = {}
         member._home = self
@@ -127,6 +134,11 @@ class Clients:
 
     def logs(self, region: str) -> CloudWatchLogsClient:
         client: CloudWatchLogsClient = self._client("logs", region)
+        return client
+
+    def logs_once(self, region: str) -> CloudWatchLogsClient:
+        """Return a client that does not repeat calls: a log group with too many filters is no throttling."""
+        client: CloudWatchLogsClient = self._client("logs", region, retries=False)
         return client
 
     def cloudtrail(self, region: str) -> CloudTrailClient:
@@ -190,6 +202,11 @@ class Clients:
                 if retries:
                     client.meta.events.register("needs-retry", partial(_slow_down, pace))
                     client.meta.events.register("needs-retry", _retry_throttle_without_a_code)
+            if region is not None and service == "logs":
+                for operation in FILTER_OPERATIONS:
+                    filters = self.pace(region).beside(operation, FILTER_RATE * self._share)
+                    event = f"request-created.cloudwatch-logs.{operation}"
+                    client.meta.events.register_first(event, lambda pace=filters, **_: pace.take())
             self._clients[key] = client
         return self._clients[key]
 

@@ -1,4 +1,7 @@
-"""The pace of calls to API Gateway: its control plane takes ten calls a second from the whole account."""
+"""The pace of calls to API Gateway, whose control plane takes ten calls a second from the whole account.
+
+Calls about subscription filters, of which CloudWatch Logs takes five a second, have paces of their own beside it.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,16 @@ class Pace:
         self._sleep = sleep
         self._next = clock() - self._burst
         self._granted = 0
+        self._beside: dict[str, Pace] = {}
+
+    def beside(self, name: str, rate: float) -> Pace:
+        """Return the pace of this name for other calls, with the same clock: the same one each time.
+
+        ``rate``: calls a second.
+        """
+        if name not in self._beside:
+            self._beside[name] = Pace(rate, burst=2, clock=self._clock, sleep=self._sleep)
+        return self._beside[name]
 
     def throttled(self) -> None:
         """Make the next calls at half of the present rate, and none of them at once. The rate recovers with time."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import batched
+from itertools import accumulate, batched
 from typing import TYPE_CHECKING
 
-from log_keeper.aws.clients import Clients
+from log_keeper.aws.clients import FILTER_RATE, Clients
 from log_keeper.events.own_events import log_role_to_evaluate, stage_to_evaluate
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.settings import Deployment
@@ -38,17 +38,18 @@ class StageQueue:
         self._clients = clients
         self._deployment = deployment
         self._region = region
-        #: Stages that are not sent yet, and the number of calls that will read the protocols of their APIs.
-        self._waiting: list[StageRef] = []
+        #: Stages that are not sent yet, with the seconds that each takes, and the number of calls that will read the
+        #: protocols of their APIs.
+        self._waiting: list[tuple[StageRef, float]] = []
         self._protocol_calls = 0
 
     def add(self, api: Api, evaluations: Iterable[Evaluation]) -> None:
         """Add the API's stages that require changes, except in Audit mode; send them if there are ten or more."""
         if self._deployment.is_audit:
             return
-        refs = [found.stage.ref for found in evaluations if found.requires_changes and not found.plan.is_exempt]
-        self._waiting += refs
-        self._protocol_calls += 0 if api.protocol is Protocol.REST else min(self._deployment.environments, len(refs))
+        found = [each for each in evaluations if each.requires_changes and not each.plan.is_exempt]
+        self._waiting += [(each.stage.ref, self._seconds(each)) for each in found]
+        self._protocol_calls += 0 if api.protocol is Protocol.REST else min(self._deployment.environments, len(found))
         if len(self._waiting) >= MESSAGES:
             self.send()
 
@@ -57,10 +58,15 @@ class StageQueue:
         if not self._waiting:
             return
         pace = self._clients.pace(self._region)
-        seconds = [pace.seconds(number * _CALLS_OF_A_STAGE) for number in range(len(self._waiting))]
-        self._send([stage_to_evaluate(ref) for ref in self._waiting], seconds)
-        pace.take(len(self._waiting) * _CALLS_OF_A_STAGE + self._protocol_calls)
+        ends = list(accumulate(seconds for _, seconds in self._waiting))
+        self._send([stage_to_evaluate(ref) for ref, _ in self._waiting], [0.0, *ends[:-1]])
+        pace.take(round(ends[-1] / pace.seconds(1)) + self._protocol_calls)
         self._waiting, self._protocol_calls = [], 0
+
+    def _seconds(self, evaluation: Evaluation) -> float:
+        """Return how many seconds the remediation takes: its calls to API Gateway, or those that set filters."""
+        filters = len(evaluation.subscriptions) / FILTER_RATE
+        return max(self._clients.pace(self._region).seconds(_CALLS_OF_A_STAGE), filters)
 
     def send_log_role(self) -> None:
         """Ask for a check of the region's log role."""

@@ -48,6 +48,9 @@ LOG_ROLE_EVENTS = frozenset(
 #: The calls of CloudWatch Logs that can remove the permission of log delivery to write to a log group.
 LOG_GROUP_POLICY_EVENTS = frozenset({"DeleteResourcePolicy", "PutResourcePolicy"})
 
+#: The calls of CloudWatch Logs that can remove or replace a subscription filter of Log Keeper.
+FILTER_EVENTS = frozenset({"DeleteSubscriptionFilter", "PutSubscriptionFilter"})
+
 #: The error code in CloudTrail's record of a CreateLogGroup for a log group that exists.
 _ALREADY_EXISTS = "ResourceAlreadyExistsException"
 
@@ -139,6 +142,10 @@ def _read_record(record: _Record) -> Hint:
         case "logs.amazonaws.com" if name in LOG_GROUP_POLICY_EVENTS:
             group = str(_dig(record.detail, "requestParameters", "resourceArn")).partition(":log-group:")[2]
             named = stage_of_log_group(group.removesuffix(":*"), record.account, record.region)
+            return record.nothing if named is None else StageNamed(named)
+        case "logs.amazonaws.com" if name in FILTER_EVENTS:
+            group = str(_dig(record.detail, "requestParameters", "logGroupName"))
+            named = stage_of_log_group(group, record.account, record.region)
             return record.nothing if named is None else StageNamed(named)
         case "logs.amazonaws.com" if name in DELIVERY_EVENTS:
             return read_delivery_event(name, record.detail.get("requestParameters"), record.account, record.region)

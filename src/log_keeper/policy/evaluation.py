@@ -21,6 +21,7 @@ from log_keeper.policy.log_groups import (
     LogGroup,
     LogGroupFacts,
     LogGroupStep,
+    Subscription,
     delivery_group_of,
     log_groups_of,
     missing_step,
@@ -28,6 +29,7 @@ from log_keeper.policy.log_groups import (
 from log_keeper.policy.log_role import LogRoleFacts, in_words
 from log_keeper.policy.plan import Change, Plan, Setting, plan
 from log_keeper.policy.policy import Policy
+from log_keeper.policy.subscriptions import required_filters
 from log_keeper.stages import LoggingLevel, Stage, StageRef
 
 #: For an HTTP API whose log group does not allow log delivery. API Gateway allows it when access logs are switched on,
@@ -45,12 +47,14 @@ class Facts:
     ``log_role``: the account's CloudWatch log role in the region; None if it is not known, or invalid.
     ``deliveries``: by name, of the groups that ``delivery_group_of`` names.
     ``execution_log_deliveries``: of the REST stages that have any; empty where they decide nothing, see ``FactReader``.
+    ``filters``: by log group, the subscription filters of Log Keeper; empty if lines are not forwarded.
     """
 
     log_groups: Mapping[str, LogGroupFacts] = field(default_factory=dict)
     log_role: LogRoleFacts | None = None
     deliveries: Mapping[str, DeliveryFacts] = field(default_factory=dict)
     execution_log_deliveries: Mapping[StageRef, tuple[Delivery, ...]] = field(default_factory=dict)
+    filters: Mapping[str, Subscription] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,14 @@ class Evaluation:
     """What a stage requires in order to be compliant.
 
     ``log_groups``: the step of each log group that requires one, of those that the stage writes to now or will write
-    to after its plan. ``is_silenced``: whether log lines are lost for a reason that no change of the stage removes; a
-    finding says why.
+    to after its plan. ``is_silenced``: whether log lines are lost, or not forwarded, for a reason that no change of the
+    stage removes; a finding says why.
     ``delivery``: of an HTTP API's access logs, to their log group; None if there is none, or if it must not be changed
     before the log group exists.
     ``owner``: of the stage, as the policy finds it.
     ``infrequent_access``: the names of those of its log groups that have the class Infrequent Access, or will have it.
+    ``subscriptions``: by log group, the subscription filters that
+    changes of the plan require.
     """
 
     stage: Stage
@@ -74,6 +80,7 @@ class Evaluation:
     delivery: DeliveryFacts | None = None
     owner: str | None = None
     infrequent_access: frozenset[str] = frozenset()
+    subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
 
     @property
     def required_log_groups(self) -> dict[LogGroup, LogGroupStep]:
@@ -115,6 +122,8 @@ def evaluate(stage: Stage, policy: Policy, facts: Facts, now: datetime) -> Evalu
     delivery = _access_log_delivery(stage, policy, facts, steps)
     if delivery is not None and delivery.permission is DeliveryPermission.MISSING:
         planned = replace(planned, changes=(*planned.changes, _ALLOW_DELIVERY))
+    forwarding = required_filters(groups, facts.log_groups, facts.filters)
+    planned = replace(planned, changes=(*planned.changes, *forwarding.changes))
     denied = _denied(stage, [group for group in groups if group.name not in unwritten], facts.log_role)
     created = {group.name for group, step in steps.items() if step is LogGroupStep.CREATE}
     lost = lost_deliveries(deliveries, created | facts.log_groups.keys())
@@ -126,18 +135,19 @@ def evaluate(stage: Stage, policy: Policy, facts: Facts, now: datetime) -> Evalu
         *exemption_findings(planned.exemption),
         *_role_findings(facts.log_role, denied, stage.ref.region),
         *execution_log_findings(deliveries, lost),
+        *forwarding.findings,
     ]
-    is_silenced = bool(denied) or bool(denied_delivery) or (bool(deliveries) and len(lost) == len(deliveries))
-    owner = policy.owner_of(stage)
+    loses_all = bool(deliveries) and len(lost) == len(deliveries)
     return Evaluation(
         stage,
         planned,
         steps,
         tuple(findings),
-        is_silenced=is_silenced,
+        is_silenced=bool(denied or denied_delivery or forwarding.findings) or loses_all,
         delivery=delivery,
-        owner=owner,
+        owner=policy.owner_of(stage),
         infrequent_access=_infrequent_access(groups, facts),
+        subscriptions=forwarding.subscriptions,
     )
 
 

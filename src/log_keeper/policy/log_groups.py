@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from log_keeper.policy.plan import uses_own_access_log_group
 from log_keeper.policy.policy import LogGroupClass, Policy
-from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
+from log_keeper.stages import Protocol, Stage, StageRef, access_log_group, execution_log_group
 
 #: The names of log groups that an account can create. *Source:* botocore's model of CreateLogGroup, and its refusal:
 #: "Log groups starting with AWS/ are reserved for AWS."
@@ -19,12 +19,29 @@ _GROUP_NAME = re.compile(r"(?!(?i:aws)/)[.\-_/#A-Za-z0-9]{1,512}")
 _STREAM_NAME = re.compile(r"amazon-apigateway-[A-Za-z0-9_.-]{1,46}")
 
 
+class Subscription(NamedTuple):
+    """A subscription filter of Log Keeper. ``role_arn``: None if the destination needs no role.
+
+    ``pattern``: selects lines; empty for all of them.
+    """
+
+    destination_arn: str
+    role_arn: str | None = None
+    pattern: str = ""
+
+    def in_words(self) -> str:
+        """Return the destination, with the role and the pattern if there are any."""
+        role = "" if self.role_arn is None else f" as {self.role_arn}"
+        return f"{self.destination_arn}{role}{f', lines that match {self.pattern}' if self.pattern else ''}"
+
+
 class LogGroup(NamedTuple):
     """A log group as it should be.
 
     ``retention``: days. ``kms_key_arn``, ``tags``, ``log_class``, ``is_protected`` (against deletion): used only when
     Log Keeper creates the log group.
     ``is_owners``: the owner of the stage chose it as a destination; its retention is the owner's decision.
+    ``subscription``: the subscription filter that Log Keeper keeps on it; None: it is not forwarded.
     """
 
     name: str
@@ -34,6 +51,7 @@ class LogGroup(NamedTuple):
     tags: tuple[tuple[str, str], ...] = ()
     log_class: LogGroupClass = "STANDARD"
     is_protected: bool = False
+    subscription: Subscription | None = None
 
 
 class LogGroupFacts(NamedTuple):
@@ -78,10 +96,12 @@ def log_groups_of(stage: Stage, policy: Policy) -> list[LogGroup]:
     groups = []
     if stage.has_execution_logs:
         days, log_class = policy.execution_log_retention, policy.execution_log_class
-        groups.append(LogGroup(execution_log_group(ref), days, key, tags=tags, log_class=log_class))
+        to = subscription_to(policy.forward_execution_logs_to, policy, ref)
+        groups.append(LogGroup(execution_log_group(ref), days, key, tags=tags, log_class=log_class, subscription=to))
     if uses_own_access_log_group(stage, policy):
         days, log_class = policy.access_log_retention, policy.access_log_class
-        groups.append(LogGroup(access_log_group(ref), days, key, tags=tags, log_class=log_class))
+        to = subscription_to(policy.forward_access_logs_to, policy, ref)
+        groups.append(LogGroup(access_log_group(ref), days, key, tags=tags, log_class=log_class, subscription=to))
     groups = [group._replace(is_protected=policy.protects_log_groups) for group in groups]
     if stage.has_canary:
         groups += [group._replace(name=f"{group.name}/Canary") for group in groups]
@@ -89,6 +109,29 @@ def log_groups_of(stage: Stage, policy: Policy) -> list[LogGroup]:
     if name is not None and name not in [group.name for group in groups]:
         groups.append(LogGroup(name, policy.access_log_retention, key, is_owners=True))
     return groups
+
+
+def subscription_to(destination_arn: str | None, policy: Policy, ref: StageRef) -> Subscription | None:
+    """Return the subscription filter for log groups of the stage; None if their lines are not forwarded.
+
+    A destination must be in the log group's region, so the destination of the same name in that region is used. A
+    function or a stream must also be in the log group's account: for the stages of other accounts only a destination of
+    CloudWatch Logs is used, and the role of the same name in their account. A function is called without a role.
+    *Source:* CloudWatch Logs API reference, PutSubscriptionFilter; its user guide, "Cross-account cross-Region
+    subscriptions"; its refusals "destinationArn for vendor lambda cannot be used with roleArn" and "Role ARN is
+    required when creating subscription filter against destination with Organization access policy"
+    (cloud-custodian/cloud-custodian, pull request 8246).
+    """
+    if destination_arn is None:
+        return None
+    arn, partition, service, _, account, resource = destination_arn.split(":", 5)
+    if service != "logs" and account != ref.account:
+        return None
+    role_arn = None
+    if policy.forward_role_arn is not None and service != "lambda":
+        of_role = policy.forward_role_arn.split(":")
+        role_arn = ":".join([*of_role[:4], ref.account, *of_role[5:]])
+    return Subscription(":".join([arn, partition, service, ref.region, account, resource]), role_arn)
 
 
 def delivery_group_of(stage: Stage, policy: Policy) -> str | None:

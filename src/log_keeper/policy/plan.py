@@ -25,13 +25,16 @@ class Setting(StrEnum):
     DETAILED_METRICS = "detailed metrics"
     #: Not a setting of the stage but of its log group: whether access logs of an HTTP API can be delivered to it.
     LOG_DELIVERY = "log delivery"
+    #: Not a setting of the stage but of one of its log groups: where its lines are forwarded to.
+    LOG_FORWARDING = "log forwarding"
 
 
 class Change(NamedTuple):
     """One setting of one stage, with its value now and the value that the policy requires.
 
     ``override``: the key of the method or route whose own setting it is; None for the stage's setting.
-    ``before``: None where API Gateway has no value.
+    ``before``: None where API Gateway has no value. ``log_group``: the log group that a setting of log groups is for;
+    None for a setting of the stage.
     """
 
     setting: Setting
@@ -39,15 +42,18 @@ class Change(NamedTuple):
     before: bool | str | None
     after: bool | str
     reason: str
+    log_group: str | None = None
 
     def to_dict(self) -> dict[str, bool | str | None]:
         """Return the change as log lines, events and the preview show it."""
+        of_group = {} if self.log_group is None else {"logGroup": self.log_group}
         return {
             "setting": self.setting,
             "override": self.override,
             "from": self.before,
             "to": self.after,
             "reason": self.reason,
+            **of_group,
         }
 
 

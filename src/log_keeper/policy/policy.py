@@ -32,6 +32,9 @@ class Policy(NamedTuple):
     ``log_group_tags``: of the log groups that Log Keeper creates. ``copied_tag_keys``: a stage's tags of these keys are
     copied to them. ``access_log_class``, ``execution_log_class``: of these log groups; nobody can change it later.
     ``protects_log_groups``: whether these log groups cannot be deleted until somebody lifts the protection.
+    ``forward_access_logs_to``, ``forward_execution_logs_to``: ARNs of destinations; None: lines are not forwarded.
+    ``forward_role_arn``: the role with which CloudWatch Logs writes to a stream; None: no role.
+    ``filter_name``: of the subscription filters of Log Keeper.
     """
 
     partition: str
@@ -50,6 +53,10 @@ class Policy(NamedTuple):
     access_log_class: LogGroupClass = "STANDARD"
     execution_log_class: LogGroupClass = "STANDARD"
     protects_log_groups: bool = False
+    forward_access_logs_to: str | None = None
+    forward_execution_logs_to: str | None = None
+    forward_role_arn: str | None = None
+    filter_name: str = "log-keeper"
 
     @property
     def until_tag_key(self) -> str:

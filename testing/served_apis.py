@@ -7,10 +7,18 @@ from typing import Any
 from sandbox.core.account import Account
 
 
-def add_rest_method(account: Account, api_id: str, path: str, **integration: Any) -> None:
+def add_rest_method(
+    account: Account,
+    api_id: str,
+    path: str,
+    *,
+    authorization_type: str = "NONE",
+    authorizer: str | None = None,
+    **integration: Any,
+) -> None:
     """Add GET on a path, such as ``pets/{id}`` or the empty path of the root, with the integration.
 
-    The sandbox serves it without a new deployment.
+    ``authorizer``: id of a Lambda authorizer. The sandbox serves the method without a new deployment.
     """
     client = account.client("apigateway")
     known = {each["path"]: each["id"] for each in client.get_resources(restApiId=api_id, limit=500)["items"]}
@@ -20,7 +28,8 @@ def add_rest_method(account: Account, api_id: str, path: str, **integration: Any
         parent = resource
         resource = known.get(at) or client.create_resource(restApiId=api_id, parentId=parent, pathPart=part)["id"]
     where = {"restApiId": api_id, "resourceId": resource, "httpMethod": "GET"}
-    client.put_method(**where, authorizationType="NONE")
+    authorized = {} if authorizer is None else {"authorizerId": authorizer}
+    client.put_method(**where, authorizationType=authorization_type, **authorized)
     client.put_integration(**where, **integration)
 
 

@@ -17,9 +17,11 @@ from sandbox.core.call import Answer
 from sandbox.services.apigateway.request_logs import write_access_log, write_execution_lines
 from sandbox.services.apigateway.stages import extras
 from sandbox.services.execute_api import integrations
+from sandbox.services.execute_api.admission import Asked, admit
 from sandbox.services.execute_api.exchanges import Incoming, Outcome, Target, in_braces
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sandbox.core.account import Account
@@ -53,16 +55,23 @@ def serve(account: Account, region: str, api: Any, stage: Any, incoming: Incomin
         has_credentials=bool(integration.credentials),
     )
     begun = account.now()
-    outcome = integrations.run(target, incoming)
+    admission = admit(Asked(account, region, api, stage.name, path, incoming), method)
+    outcome = admission.refusal or integrations.run(target, incoming)
     level, data_trace = _level(stage, path, incoming.method)
-    lines = _lines(target, method.http_method, incoming, outcome, begun, is_traced=data_trace and level == "INFO")
+    is_traced = data_trace and level == "INFO"
+    lines = _lines(target, method.http_method, incoming, outcome, begun, is_traced=is_traced)
+    admitting = [(begun, text) for text, needs_trace in admission.lines if is_traced or not needs_trace]
+    lines[1:1] = admitting
+    if admission.refusal is not None:
+        failure = [] if outcome.error is None else [(account.now(), outcome.error)]
+        lines = [lines[0], *admitting, *failure]
     if level == "ERROR":
         lines = [line for line in lines if outcome.error is not None and line[1] in _at_error(outcome)]
     suffix = _suffix(account, stage)
     if level != "OFF" and lines:
         texts = [(time, f"({incoming.request_id}) {text}") for time, text in lines]
         write_execution_lines(account, api.id, stage.name, texts, region=region, suffix=suffix)
-    _log(account, region, api, stage, incoming, outcome, path, suffix)
+    _log(account, region, api, stage, incoming, outcome, path, suffix, admission.values)
     return _answer(incoming, outcome)
 
 
@@ -164,6 +173,7 @@ def _log(
     outcome: Outcome,
     resource_path: str | None,
     suffix: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> None:
     host = f"{api.id}.execute-api.{region}.amazonaws.com"
     values = values_of(account, incoming, outcome, host) | {
@@ -177,6 +187,7 @@ def _log(
     }
     if resource_path is not None:
         values["resourcePath"] = resource_path
+    values |= more or {}
     write_access_log(account, api.id, stage.name, region=region, begun=incoming.started, suffix=suffix, **values)
 
 

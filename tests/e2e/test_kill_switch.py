@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 from sandbox import deployment
 from sandbox.assembly import Sandbox
 from testing.accounts import get_stage, levels, make_rest_stage
+from testing.operators import Operator
 from testing.stacks import Deployed, pass_time_until_idle
 from tools import stop
 
@@ -24,29 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def stack(built: None, account: Sandbox) -> Deployed:
     return Deployed(account, deployment.deploy(account, {"SettleSeconds": "0", "SweepRate": "10"}))
-
-
-@dataclass(frozen=True)
-class Operator:
-    """Runs the command as a user who has the listed permissions only. ``keys``: the variables with the user's keys."""
-
-    account: Sandbox
-    keys: dict[str, str]
-
-    def run(self, *arguments: str) -> tuple[int, str]:
-        """Run the real command. Return its exit code, and what it printed."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        ended = subprocess.run(
-            [sys.executable, "-m", "tools.stop", *arguments],
-            cwd=ROOT,
-            env=environment | self.account.environment() | self.keys | {"PYTHONPATH": "src"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return ended.returncode, ended.stdout
 
 
 @pytest.fixture(scope="module")
@@ -68,18 +43,12 @@ def operator(account: Sandbox, stack: Deployed) -> Operator:
         {"Effect": "Allow", "Action": re.findall(r"\w+:\w+", text), "Resource": resource}
         for text, resource in places.items()
     ]
-    iam = account.client("iam")
-    iam.create_user(UserName="operator")
-    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_user_policy(UserName="operator", PolicyName="listed", PolicyDocument=policy)
-    key = iam.create_access_key(UserName="operator")["AccessKey"]
-    keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    return Operator(account, keys)
+    return Operator.with_permissions(account, "operator", statements)
 
 
 def test_nothing_is_changed_until_it_is_allowed_again(account: Sandbox, stack: Deployed, operator: Operator) -> None:
     pass_time_until_idle(account)
-    code, printed = operator.run()
+    code, printed = operator.run("tools.stop")
     assert code == 0, printed
     assert "Changes by log-keeper are stopped" in printed
     before = stack.invocations()
@@ -94,11 +63,11 @@ def test_nothing_is_changed_until_it_is_allowed_again(account: Sandbox, stack: D
     account.wait_until(waiting)
     assert stack.invocations() == before
     assert levels(get_stage(account, api_id)) == {}
-    code, printed = operator.run("--status")
+    code, printed = operator.run("tools.stop", "--status")
     assert code == stop.STOPPED
     assert "Changes by log-keeper are stopped; polling is disabled" in printed
 
-    code, printed = operator.run("--resume")
+    code, printed = operator.run("tools.stop", "--resume")
     assert code == 0, printed
     assert re.search(r"made again; \d+ messages? (is|are) in StageQueue", printed)
     stack.wait_until_compliant(api_id, timeout=60)
@@ -124,6 +93,6 @@ def run_script(account: Sandbox, script: str) -> None:
 def test_commands_of_the_page_do_the_same(account: Sandbox, operator: Operator) -> None:
     stopping, resuming = commands()
     run_script(account, stopping)
-    assert operator.run("--status")[0] == stop.STOPPED
+    assert operator.run("tools.stop", "--status")[0] == stop.STOPPED
     run_script(account, resuming)
-    assert operator.run("--status")[0] == stop.DONE
+    assert operator.run("tools.stop", "--status")[0] == stop.DONE

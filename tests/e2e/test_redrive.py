@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -17,6 +15,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.clock import MovableClock
 from sandbox.services.lambda_.event_sources import EventSources
 from testing.accounts import make_http_stage, make_rest_stage, make_role, set_log_role, v2_stage
+from testing.operators import Operator
 from testing.stacks import Deployed
 from tools import redrive
 
@@ -68,18 +67,7 @@ def roles(stack: Deployed) -> dict[str, str]:
 
 def run(stack: Deployed, *arguments: str) -> tuple[int, str]:
     """The exit code of the real command, and what it printed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "tools.redrive", *arguments],
-        cwd=deployment.ROOT,
-        env=environment | stack.sandbox.environment() | {"PYTHONPATH": "src"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return ended.returncode, ended.stdout
+    return Operator(stack.sandbox).run("tools.redrive", *arguments)
 
 
 def test_failed_messages_are_processed_after_the_cause_is_fixed(stack: Deployed, clock: MovableClock) -> None:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.call import AwsError, Call
 from testing.accounts import get_stage, make_rest_stage
+from testing.operators import Operator
 from testing.stacks import FURTHER_REGION, Deployed
 from testing.templates import FORWARDING_RULES
 from tools import release
@@ -43,30 +40,19 @@ def listed_statements() -> list[dict[str, object]]:
 
 @dataclass(frozen=True)
 class Releaser:
-    """Runs the command as a user who has the listed permissions only. ``keys``: the variables with the user's keys."""
+    """Runs the command as a user who has the listed permissions only."""
 
-    account: Sandbox
-    keys: dict[str, str]
+    operator: Operator
     output: Path
+
+    @property
+    def account(self) -> Sandbox:
+        return self.operator.account
 
     def run(self, *arguments: str, built: Path = release.BUILT, regions: tuple[str, ...] = REGIONS) -> tuple[int, str]:
         """Run the command. Return its exit code and what it printed."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        path = f"{deployment.TOOLS}{os.pathsep}{os.environ['PATH']}"
-        ended = subprocess.run(
-            [
-                *(sys.executable, "-m", "tools.release", "--bucket-prefix", PREFIX, "--regions", ",".join(regions)),
-                *("--built", str(built), "--output", str(self.output), *arguments),
-            ],
-            cwd=deployment.ROOT,
-            env=environment | self.account.environment() | self.keys | {"PATH": path, "PYTHONPATH": "src"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return ended.returncode, ended.stdout
+        given = ("--bucket-prefix", PREFIX, "--regions", ",".join(regions), "--built", str(built))
+        return self.operator.run("tools.release", *given, "--output", str(self.output), *arguments)
 
 
 @pytest.fixture
@@ -101,13 +87,8 @@ def create_buckets(account: Sandbox, prefix: str) -> None:
 @pytest.fixture(scope="module")
 def releaser(account: Sandbox, built: None, tmp_path_factory: pytest.TempPathFactory) -> Releaser:
     create_buckets(account, PREFIX)
-    iam = account.client("iam")
-    iam.create_user(UserName="releaser")
-    policy = json.dumps({"Version": "2012-10-17", "Statement": listed_statements()})
-    iam.put_user_policy(UserName="releaser", PolicyName="listed", PolicyDocument=policy)
-    key = iam.create_access_key(UserName="releaser")["AccessKey"]
-    keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    return Releaser(account, keys, tmp_path_factory.mktemp("release"))
+    operator = Operator.with_permissions(account, "releaser", listed_statements())
+    return Releaser(operator, tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from log_keeper.stages import Protocol
 #: The longest format that API Gateway takes, in characters. *Source:* "Access log template size" in the quotas of REST
 #: APIs, 3 KB; botocore, apigatewayv2, StringWithLengthBetween1And1024.
 LONGEST = {Protocol.REST: 3_072, Protocol.HTTP: 1_024, Protocol.WEBSOCKET: 1_024}
-_PARAMETER = re.compile(r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_PARAMETER = r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
 #: A line without either cannot be matched to a request. A client can choose ``requestId``, but never the other.
 _REQUEST_ID = re.compile(r"\$context\.(requestId|extendedRequestId)\b")
 
@@ -47,6 +47,6 @@ def value_of(text: str, protocol: Protocol) -> str:
     text = text.strip()
     if not is_parameter(text):
         return checked(text, protocol)
-    if not _PARAMETER.fullmatch(text):
+    if not re.fullmatch(_PARAMETER, text):
         raise UnusableFormatError(f"{text!r} is not the name of an SSM parameter: use /STACK/NAME")
     return text

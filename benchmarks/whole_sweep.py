@@ -1,6 +1,7 @@
 """Sweep one region and remediate its stages: run both handlers in one process until the queues are empty.
 
 It replaces Lambda: it receives the messages of the queues that the environment names, and passes them to the handlers.
+On Lambda they run at the same time. Here Enforce has its turn when the sweep has sent messages, before its next API.
 """
 
 from __future__ import annotations
@@ -8,26 +9,32 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 
 from handlers import enforce, sweep
+from log_keeper.aws import clients
+from log_keeper.aws import stage_queue as of_stages
+from log_keeper.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """A context like Lambda's."""
+    """A context like Lambda's. ``on_ask``: is called whenever the function asks how much time is left."""
 
     function_name: str
     seconds: int
+    on_ask: Callable[[], None] = lambda: None
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = ""
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
     began: float = field(default_factory=time.monotonic)
 
     def get_remaining_time_in_millis(self) -> int:
+        self.on_ask()
         return int(1000 * (self.began + self.seconds - time.monotonic()))
 
 
@@ -36,9 +43,15 @@ def main() -> None:
     stage_queue, sweep_queue = os.environ["STAGE_QUEUE_URL"], os.environ["SWEEP_QUEUE_URL"]
 
     def records(queue_url: str, at_once: int) -> list[dict[str, Any]]:
-        messages = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=at_once).get("Messages", [])
+        answer = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=at_once, AttributeNames=["SenderId"])
+        messages = answer.get("Messages", [])
         return [
-            {"messageId": each["MessageId"], "receiptHandle": each["ReceiptHandle"], "body": each["Body"]}
+            {
+                "messageId": each["MessageId"],
+                "receiptHandle": each["ReceiptHandle"],
+                "body": each["Body"],
+                "attributes": each["Attributes"],
+            }
             for each in messages
         ]
 
@@ -46,14 +59,29 @@ def main() -> None:
         entries = [{"Id": each["messageId"], "ReceiptHandle": each["receiptHandle"]} for each in done]
         sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
 
+    def remediate() -> None:
+        """Process what the sweep has sent since the last time."""
+        if not sent:
+            return
+        sent.clear()
+        while found := records(stage_queue, 10):
+            answer = enforce.handler({"Records": found}, _Context("enforce", 60))
+            assert answer == {"batchItemFailures": []}, answer
+            delete(stage_queue, found)
+
+    # No limit, like SWEEP_RATE.
+    clients.LOGS_RATES.update(dict.fromkeys(clients.LOGS_RATES, 10**9))
+    vars(of_stages)["LOG_GROUP_RATE"] = 10**9
+    sent: list[object] = []
+    session = boto3.Session()
+    session.events.register("after-call.sqs.SendMessageBatch", lambda **_: sent.append(True))
+    handler = sweep.SweepHandler(Settings.from_environment(os.environ), session)
+    vars(sweep)["sweep_handler"] = lambda: handler
     sqs.send_message(QueueUrl=sweep_queue, MessageBody=json.dumps({"detail-type": "Scheduled Event", "detail": {}}))
     while found := records(sweep_queue, 1):
-        sweep.handler({"Records": found}, _Context("sweep", 900))
+        sweep.handler({"Records": found}, _Context("sweep", 900, remediate))
+        remediate()
         delete(sweep_queue, found)
-    while found := records(stage_queue, 10):
-        answer = enforce.handler({"Records": found}, _Context("enforce", 60))
-        assert answer == {"batchItemFailures": []}, answer
-        delete(stage_queue, found)
 
 
 if __name__ == "__main__":

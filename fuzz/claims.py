@@ -19,6 +19,7 @@ from log_keeper.aws.schedules import Schedules
 from log_keeper.events.cloudtrail import cause_of, read_event
 from log_keeper.events.hints import (
     ApiNamed,
+    ApiStagesNamed,
     DeliveryNamed,
     Ignored,
     LogRoleNamed,
@@ -27,6 +28,7 @@ from log_keeper.events.hints import (
     UnreadableEventError,
 )
 from log_keeper.events.own_events import stage_to_evaluate
+from log_keeper.events.read_stages import from_detail
 from log_keeper.events.sweep_work import UnreadableWorkError, Work
 from log_keeper.policy.evaluation import Facts, evaluate
 from log_keeper.policy.log_groups import firehose_stream_of, log_groups_of
@@ -80,6 +82,11 @@ def check_message(body: str) -> None:
         case StagesTagged(refs):
             assert len(refs) > 0
             assert all(map(is_managed, refs))
+        case ApiStagesNamed(refs):
+            assert len({(ref.version, ref.api_id) for ref in refs}) == 1
+            assert all(map(is_managed, refs))
+            found = from_detail(event["detail"], refs)
+            assert found is None or [each.stage.ref for each in found.stages] == list(refs)
         case ApiNamed(region, api_id):
             assert region in REGIONS
             assert API_ID.match(api_id)

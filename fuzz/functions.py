@@ -20,6 +20,7 @@ from botocore.validate import ParamValidator
 from fuzz.claims import API_ID, LOG_GROUP, REGIONS, STAGE_NAMES
 from handlers import enforce, sweep
 from log_keeper.aws.pace import Pace
+from log_keeper.aws.parallel import Parallel
 from log_keeper.events.cloudtrail import read_event
 from log_keeper.events.hints import UnreadableEventError
 from log_keeper.events.sweep_work import UnreadableWorkError
@@ -64,6 +65,7 @@ class Aws:
     v2: Mapping[str, Any]
     protocol: Protocol
     calls: list[tuple[str, str]] = field(default_factory=list)
+    parallel: Parallel = field(default_factory=Parallel)
 
     def __getattr__(self, name: str) -> Callable[..., _Client]:
         service = {"account_settings": "apigateway"}.get(name, name)

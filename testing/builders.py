@@ -32,6 +32,7 @@ from log_keeper.stages import (
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 OWN_ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/log-keeper-EnforceRole"
+SWEEP_ROLE_ID = "AROASANDBOXSWEEPROLE0"
 MADE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/APIGatewayCloudWatchLogs"
 EVENTS = Path(__file__).parent.parent / "events"
 
@@ -60,6 +61,7 @@ DEPLOYMENT = Deployment(
     ),
     sweep_rate=4,
     missing_log_group_minutes=60,
+    sweep_role_id=SWEEP_ROLE_ID,
 )
 #: The organization that the hub governs, in tests that deploy no stack.
 ORGANIZATION_SETTINGS = Organization(
@@ -113,6 +115,7 @@ ENVIRONMENT = {
     "SWEEP_RATE": "4",
     "MISSING_LOG_GROUP_MINUTES": "60",
     "ENVIRONMENTS": "2",
+    "SWEEP_ROLE_ID": SWEEP_ROLE_ID,
 }
 
 

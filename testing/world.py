@@ -35,7 +35,7 @@ class World:
 
     def another_enforce(self) -> Function:
         """Return a second execution environment of the Enforce function, as Lambda adds one under load."""
-        return replace(self.enforce)
+        return replace(self.enforce, _handler=None)
 
     def send(self, event: dict[str, Any]) -> None:
         """Send the event to StageQueue."""
@@ -51,6 +51,15 @@ class World:
         """Run both functions until every message is deleted or in a dead-letter queue."""
         self.sweep.drain()
         self.enforce.drain()
+
+    def settle_together(self, limit: float = 3600) -> None:
+        """Run both functions at the same time, Enforce in two environments, until no message is left.
+
+        Messages in a dead-letter queue may be left. ``limit``: in seconds. Raises TimeoutError.
+        """
+        for environment in (self.sweep, self.enforce, self.another_enforce()):
+            self.time.start(environment.live)
+        self.time.run(lambda: self.sweep.is_idle() and self.enforce.is_idle(), limit)
 
     def dead_letters(self) -> int:
         """Return the number of messages in both dead-letter queues."""
@@ -91,6 +100,7 @@ def world(organization: Organization | None = None, **options: Any) -> Iterator[
         sweep_url, sweep_arn = _queue(sandbox, "SweepQueue", 6 * SWEEP_TIMEOUT, 3)
         settings = settings_with(
             own_role_arn=program.role_arn or "",
+            sweep_role_id=program.user_identity["sessionContext"]["sessionIssuer"]["principalId"],
             schedules=replace(DEPLOYMENT.schedules, role_arn=schedule_role),
             stage_queue_url=enforce_url,
             stage_queue_arn=enforce_arn,

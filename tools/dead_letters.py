@@ -11,7 +11,15 @@ from itertools import batched
 from typing import TYPE_CHECKING, assert_never
 
 from log_keeper.events.cloudtrail import cause_of, read_event
-from log_keeper.events.hints import ApiNamed, DeliveryNamed, Ignored, LogRoleNamed, StageNamed, StagesTagged
+from log_keeper.events.hints import (
+    ApiNamed,
+    ApiStagesNamed,
+    DeliveryNamed,
+    Ignored,
+    LogRoleNamed,
+    StageNamed,
+    StagesTagged,
+)
 from log_keeper.events.sweep_work import Start, Work
 from log_keeper.stages import ApiVersion
 from tools.aws_session import printable
@@ -176,6 +184,8 @@ def _in_words(body: str) -> tuple[str, str, str]:
         case StagesTagged(refs):
             stages = ", ".join(f"{ref.api_id}/{ref.stage_name}" for ref in refs)
             return name, f"{refs[0].region}: tags of {stages}", ""
+        case ApiStagesNamed(refs):
+            return name, f"{refs[0].region}: API {refs[0].api_id}, {len(refs)} stages", ""
         case ApiNamed(in_region, api_id):
             return name, f"{in_region}: HTTP or WebSocket API {api_id}", ""
         case DeliveryNamed(in_region):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from handlers.runtime import Time, entry_point, logger, metrics
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
+from log_keeper.aws.parallel import THREADS
 from log_keeper.events.hints import Hint, UnreadableEventError
 from log_keeper.governed_accounts import GovernedAccounts
 from log_keeper.reporting import Reporter
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 #: Calls to API Gateway that all environments together make at once after a pause: most changes are processed without
 #: waiting, and half of the account's burst of 40 calls remains for its owner.
 _BURST = 20
-
 #: The answer to Lambda's SQS event source: the messages to deliver again. Powertools' batch processor does it too, but
 #: imports asyncio and all types of events: a tenth of the whole cold start.
 type BatchAnswer = dict[str, list[dict[str, str]]]
@@ -34,14 +34,14 @@ class EnforceHandler:
     """Handles the invocations of one execution environment, and keeps what they share."""
 
     def __init__(self, settings: Settings, session: boto3.Session | None = None, time: Time | None = None) -> None:
-        time = time or Time()
-        deployment = settings.deployment
+        threads, time = (THREADS, Time()) if time is None else (0, time)
+        threads, time = (THREADS, Time()) if time is None else (0, time)
+        deployment, share = settings.deployment, 1 / settings.deployment.environments
         self._budget = TimeBudget(time.sleep)
         self._reporter = Reporter(logger, metrics, deployment.account.account_id)
-        rate, burst = deployment.sweep_rate / deployment.environments, _BURST // deployment.environments
+        rate, burst = deployment.sweep_rate * share, _BURST // deployment.environments
         new_pace = functools.partial(Pace, rate, burst=burst, clock=time.monotonic, sleep=self._budget)
-        share = 1 / deployment.environments
-        clients = Clients(new_pace, session, before_each_try=self._budget.require, share=share)
+        clients = Clients(new_pace, session, before_each_try=self._budget.require, share=share, threads=threads)
         self._accounts = GovernedAccounts(clients, settings, self._reporter, time.now, self._budget)
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> BatchAnswer | None:
@@ -63,7 +63,7 @@ class EnforceHandler:
         followed: set[tuple[str, Hint]] = set()
         for record in records:
             try:
-                message = self._accounts.read(_json(record["body"]))
+                message = self._accounts.read(_json(record["body"]), record.get("attributes", {}).get("SenderId", ""))
                 # All messages of the batch are older than this moment: one reading of a stage is enough for all, now
                 # or when the message has its turn.
                 key = message.account_id, message.hint

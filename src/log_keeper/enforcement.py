@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -14,12 +14,13 @@ from log_keeper import destinations
 from log_keeper.aws import http_websocket
 from log_keeper.aws.account_role import AccountRole, RoleStatus
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.deliveries import DeliveryReader
 from log_keeper.aws.errors import CALL_ERRORS, is_concurrent_change, is_log_role_missing
 from log_keeper.aws.schedules import Schedules
 from log_keeper.aws.stage_api import Reading, StageReader, stage_of
-from log_keeper.events.hints import DeliveryNamed, StageNamed
+from log_keeper.events.hints import StageNamed
+from log_keeper.events.read_stages import StagesAtMoment
 from log_keeper.facts import FactReader
+from log_keeper.known_stages import Known, KnownStages
 from log_keeper.log_forwarding import forward_logs
 from log_keeper.log_roles import LogRoles
 from log_keeper.own_formats import with_format
@@ -37,24 +38,32 @@ _PAUSES = (1, 2, 4)
 
 
 class _Try(NamedTuple):
-    """One try to remediate a stage. ``role_error``: why the account's log role could not be checked or repaired."""
+    """One try to remediate a stage.
+
+    ``role_error``: why the account's log role could not be checked or repaired. ``known``: None if it reads the stage.
+    """
 
     hint: StageNamed
     reading: Reading
     remediation: Remediation
     role_error: Exception | None
     is_last: bool
+    known: Known | None
 
     @property
     def stage(self) -> Stage:
         return stage_of(self.reading)
 
 
+class _TooLongAgoError(Exception):
+    """The stage was read too long ago to be written to."""
+
+
 class Enforcer:
     """Evaluates and remediates stages, one at a time.
 
-    ``clock``: returns the time now, with its zone. ``wait``: waits for a number of seconds, or raises an error if there
-    is no time. What is known about log roles and the protocols of APIs is kept between events.
+    ``clock``: returns the time now, with its zone. ``wait``: waits for so many seconds, or raises an error. What is
+    known about log roles and the protocols of APIs is kept between events.
     """
 
     def __init__(
@@ -68,15 +77,16 @@ class Enforcer:
         self._reader = StageReader(clients)
         self.log_roles = LogRoles(clients, settings.deployment, clock, wait)
 
-    def enforce(self, hint: StageNamed) -> tuple[Result, AccountRole | None]:
+    def enforce(self, hint: StageNamed, known: Known | None = None) -> tuple[Result, AccountRole | None]:
         """Make the stage compliant. Return the result, and the account's log role if a check of it was due.
 
-        Raises the error that kept the stage from being read or the work from its end, if nothing was changed before.
-        All other errors are in the result.
+        ``known``: the stage as it was read a short while ago; None if it is to be read.
+
+        Raises the error that prevented the read or ended the work, if nothing was changed. Others are in the result.
         """
         remediation = Remediation()
         try:
-            result = self._enforce(hint, remediation)
+            result = self._enforce(hint, remediation, known)
         except Exception as error:
             if not remediation.has_changed:
                 raise
@@ -84,36 +94,38 @@ class Enforcer:
             result = Result.interrupted(hint.ref, remediation.stage, self._owner(remediation), remediation.done())
         return result, remediation.role
 
-    def stages_of(self, region: str, api_id: str) -> list[StageRef]:
-        """Return the stages that an HTTP or WebSocket API has now. Raises ClientError."""
-        names = http_websocket.list_stage_names(self._clients.apigatewayv2(region), api_id)
-        account = self._deployment.account.account_id
-        return [StageRef(account, region, ApiVersion.V2, api_id, name) for name in names]
+    def known_stages(self, refs: Sequence[StageRef], read: StagesAtMoment | None) -> KnownStages:
+        """Return stages of one API, to be read together. ``read``: as a sweep has read them, or None."""
+        facts = partial(FactReader, self._clients, self._deployment.account, policy=self._policy)
+        return KnownStages(facts, self._clients, self._clock, self.log_roles, self._reader, refs, read)
 
-    def stages_with_delivery(self, named: DeliveryNamed) -> list[StageRef]:
-        """Return the stages that an event about a log delivery may concern, from one or two lists of the region."""
-        return DeliveryReader(self._clients, self._deployment.account, named.region).stages_of(named)
-
-    def _enforce(self, hint: StageNamed, remediation: Remediation) -> Result:
+    def _enforce(self, hint: StageNamed, remediation: Remediation, known: Known | None) -> Result:
         """Try to remediate the stage; read it again and try again as long as somebody else is changing it."""
         pauses = list(_PAUSES)
         while True:
             try:
-                reading, role_error = self._read(hint.ref, remediation)
+                reading, role_error = self._read(hint.ref, remediation, known)
                 if reading is None:
                     return Result.deleted(hint.ref, remediation.stage, self._owner(remediation), remediation.done())
-                one = _Try(hint, reading, remediation, role_error, is_last=not pauses)
+                known = known if known is not None and reading is known.reading else None
+                one = _Try(hint, reading, remediation, role_error, not pauses, known)
                 return self._remediate(one)
+            except _TooLongAgoError:
+                known = None
+                continue
             except ClientError as error:
                 if not pauses or not (is_concurrent_change(error) or is_log_role_missing(error)):
                     raise
                 if is_log_role_missing(error):
                     self.log_roles.forget(hint.ref.region)  # no event has reported that it was removed
             self._wait(pauses.pop(0))
+            known = None
 
-    def _read(self, ref: StageRef, remediation: Remediation) -> tuple[Reading | None, Exception | None]:
+    def _read(
+        self, ref: StageRef, remediation: Remediation, known: Known | None
+    ) -> tuple[Reading | None, Exception | None]:
         """Return the stage, and the error of the check of the log role, if the stage needs one and the check failed."""
-        reading = self._reader.read(ref)
+        reading = self._reader.read(ref) if known is None else known.reading
         if reading is None or not stage_of(reading).needs_account_role:
             return reading, None
         role, role_error = None, None
@@ -140,6 +152,8 @@ class Enforcer:
             evaluation, findings = self._check_stream(one, evaluation, findings)
             return Result.evaluated(evaluation, findings + remediation.findings, remediation.errors(one.role_error))
         evaluation, excluded = self._prepare(one, evaluation)
+        if one.known is not None and self._clock() > one.known.until:
+            raise _TooLongAgoError
         is_refused = False
         try:
             remediation.change_stage(self._clients, one.reading, evaluation, excluded, is_last_try=one.is_last)
@@ -157,7 +171,7 @@ class Enforcer:
         remediation, ref = one.remediation, one.hint.ref
         logs = self._clients.logs(ref.region)
         # Before the stage: otherwise API Gateway creates the execution log group, and it never expires.
-        remediation.create_log_groups(logs, evaluation, is_last_try=one.is_last)
+        remediation.create_log_groups(logs, evaluation, self._clients.parallel, is_last_try=one.is_last)
         if evaluation.subscriptions:
             # Before the stage, too: lines from before the filter are not forwarded.
             once, name = self._clients.logs_once(ref.region), self._policy.filter_name
@@ -207,7 +221,7 @@ class Enforcer:
             self.log_roles.known(region),
             always_reads_deliveries=one.hint.is_about_delivery,
         )
-        facts = reader.read([stage])
+        facts = (one.known and one.known.facts) or reader.read([stage])
         evaluation = evaluate(stage, self._policy, facts, now)
         names = {group.name for group in log_groups_of(stage, self._policy)}
         findings = (*evaluation.findings, *event_findings(one.hint, names, facts.log_groups))

@@ -9,12 +9,14 @@ from typing import assert_never
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from log_keeper.aws import event_bus
+from log_keeper.aws import event_bus, http_websocket
 from log_keeper.aws.clients import Clients
+from log_keeper.aws.deliveries import DeliveryReader
 from log_keeper.aws.errors import is_region_disabled
 from log_keeper.enforcement import Enforcer
 from log_keeper.events.hints import (
     ApiNamed,
+    ApiStagesNamed,
     Cause,
     DeliveryNamed,
     Hint,
@@ -23,9 +25,11 @@ from log_keeper.events.hints import (
     StageNamed,
     StagesTagged,
 )
+from log_keeper.events.read_stages import StagesAtMoment
+from log_keeper.known_stages import KnownStages
 from log_keeper.policy.results import Outcome, Result
 from log_keeper.reporting import Reporter
-from log_keeper.stages import Account, StageRef, with_other_version
+from log_keeper.stages import Account, ApiVersion, StageRef, with_other_version
 from log_keeper.time_budget import OutOfTimeError
 
 
@@ -49,8 +53,10 @@ class Follower:
         self._reporter = reporter
         self._clock = clock
 
-    def follow(self, hint: Hint, cause: Cause) -> None:
+    def follow(self, hint: Hint, cause: Cause, read: StagesAtMoment | None = None) -> None:
         """Do the work that the event leads to. ``cause``: the event itself, for the reports.
+
+        ``read``: the stages that a sweep names, as it has read them; None if they are to be read.
 
         Raises the error of a stage or role that could not be made compliant; an ExceptionGroup if there may be several.
         """
@@ -59,11 +65,17 @@ class Follower:
                 self._enforce(hint, cause)
             case StagesTagged(refs):
                 self._enforce_all([StageNamed(ref, tags_changed=True) for ref in refs], cause, "whose tags changed")
+            case ApiStagesNamed(refs):
+                stages = self._enforcer.known_stages(refs, read)
+                self._enforce_all(map(StageNamed, refs), cause, f"of API {refs[0].api_id}", stages)
             case ApiNamed(region, api_id):
-                refs = tuple(self._enforcer.stages_of(region, api_id))
+                names = http_websocket.list_stage_names(self._clients.apigatewayv2(region), api_id)
+                account = self._account.account_id
+                refs = tuple(StageRef(account, region, ApiVersion.V2, api_id, name) for name in names)
                 self._enforce_all([StageNamed(ref) for ref in refs], cause, f"of API {api_id}")
             case DeliveryNamed():
-                refs = tuple(self._enforcer.stages_with_delivery(hint))
+                # From one or two lists of the region.
+                refs = tuple(DeliveryReader(self._clients, self._account, hint.region).stages_of(hint))
                 named = [StageNamed(ref, is_about_delivery=True) for ref in refs]
                 self._enforce_all(named, cause, "with a log delivery")
             case LogRoleNamed(regions):
@@ -76,15 +88,22 @@ class Follower:
             case _:
                 assert_never(hint)
 
-    def _enforce_all(self, hints: Iterable[StageNamed], cause: Cause, which: str) -> None:
-        if errors := collect_errors(lambda hint: self._enforce(hint, cause), hints):
+    def _enforce_all(
+        self, hints: Iterable[StageNamed], cause: Cause, which: str, stages: KnownStages | None = None
+    ) -> None:
+        """Make the stages compliant. ``stages``: that are read together; None: each is read alone.
+
+        If some could not be made compliant, all are evaluated again with the message, which costs no writes.
+        """
+        if errors := collect_errors(lambda hint: self._enforce(hint, cause, stages), hints):
             raise ExceptionGroup(f"{len(errors)} stages {which} could not be made compliant", errors)
 
-    def _enforce(self, hint: StageNamed, cause: Cause) -> None:
+    def _enforce(self, hint: StageNamed, cause: Cause, stages: KnownStages | None = None) -> None:
         """Make the stage compliant, and report the result. Raises its errors."""
         ref = hint.ref
         try:
-            result, role = self._enforcer.enforce(hint)
+            known = None if stages is None else stages.take(ref)
+            result, role = self._enforcer.enforce(hint, known)
             if result.outcome is Outcome.DELETED and hint.is_about_log_group and (other := with_other_version(ref)):
                 # The name of a log group does not say for sure which API's stage it belongs to.
                 result, role = self._enforcer.enforce(replace(hint, ref=other))

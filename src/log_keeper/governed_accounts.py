@@ -11,8 +11,9 @@ from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import CALL_ERRORS, MemberRoleError, are_credentials_refused
 from log_keeper.enforcement import Enforcer
 from log_keeper.events.cloudtrail import cause_of, read_event
-from log_keeper.events.hints import Hint, Ignored, IgnoreReason, UnreadableEventError
+from log_keeper.events.hints import ApiStagesNamed, Hint, Ignored, IgnoreReason, UnreadableEventError
 from log_keeper.events.own_events import OWN_DETAIL_TYPES
+from log_keeper.events.read_stages import StagesAtMoment, from_detail
 from log_keeper.following import Follower
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.reporting import Reporter
@@ -41,11 +42,15 @@ class Governed(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message that was read: what it is about, and the account whose stages that are."""
+    """A message that was read: what it is about, and the account whose stages that are.
+
+    ``read``: the stages as the sweep that sent the message has read them; None in any other message.
+    """
 
     event: Mapping[str, Any]
     governed: Governed
     hint: Hint
+    read: StagesAtMoment | None = None
 
     @property
     def account_id(self) -> str:
@@ -79,8 +84,10 @@ class GovernedAccounts:
         #: With the member from which each was made: a member that is assumed again has other clients.
         self._others: dict[str, tuple[Member, Governed]] = {}
 
-    def read(self, event: Any) -> Message:
+    def read(self, event: Any, sender: str = "") -> Message:
         """Return what the event is about, and the account that EventBridge says it is from.
+
+        ``sender``: who sent the message with the event, as SQS knows it; empty if it was in no queue.
 
         Log Keeper's own event about an account that has left meanwhile, for example the end of an opt-in, is ignored.
 
@@ -98,14 +105,17 @@ class GovernedAccounts:
             governed = member
         deployment = governed.deployment
         account, own = deployment.account.account_id, deployment.own_role_arn
-        return Message(
-            event, governed, read_event(event, account=account, regions=deployment.regions, own_role_arn=own)
-        )
+        hint = read_event(event, account=account, regions=deployment.regions, own_role_arn=own)
+        # SQS sets the sender's id, and a role's begins with its unique id. Stages that anybody else has put into a
+        # message are not believed. *Source:* Amazon SQS API reference, ReceiveMessage.
+        is_sweeps = bool(sender) and sender.partition(":")[0] == self._own.deployment.sweep_role_id
+        read = from_detail(event["detail"], hint.refs) if is_sweeps and isinstance(hint, ApiStagesNamed) else None
+        return Message(event, governed, hint, read)
 
     def follow(self, message: Message) -> None:
         """Do the work that the event leads to. Raises its errors, and CredentialsRefusedError."""
         try:
-            message.governed.follower.follow(message.hint, cause_of(message.event))
+            message.governed.follower.follow(message.hint, cause_of(message.event), message.read)
         except Exception as error:
             if self._members is None or message.governed is self._own or not are_credentials_refused(error):
                 raise
@@ -125,7 +135,7 @@ class GovernedAccounts:
         if governed.deployment.organization is None or isinstance(message.hint, Ignored):
             return False
         pace = governed.clients.pace(str(region))
-        return self._postponing().postpones(message.account_id, str(region), pace, record)
+        return self._postponing().postpones(message.account_id, str(region), pace, message.hint, record)
 
     def tries_again(self, error: Exception, record: Mapping[str, Any]) -> bool:
         """Return whether the message that failed is tried again soon, since a role of a member account was refused.

@@ -15,10 +15,12 @@ from log_keeper.aws import http_websocket, rest
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import is_transient
 from log_keeper.aws.role_reading import LogRole
+from log_keeper.aws.stage_api import list_stages
+from log_keeper.events.read_stages import ReadStage
 from log_keeper.facts import FactReader
 from log_keeper.policy.evaluation import Evaluation, evaluate
 from log_keeper.policy.policy import Policy
-from log_keeper.stages import Account, Api, Protocol, Stage
+from log_keeper.stages import Account, Api, Stage
 
 #: The number of stages whose log groups are read together. A stage has two to four log groups, and a call reads fifty.
 _TOGETHER = 25
@@ -45,36 +47,34 @@ class Inventory:
         return rest_apis + http_websocket.list_apis(self.clients.apigatewayv2(self.region))
 
     def evaluate_all(
-        self, apis: Iterable[Api], now: Callable[[], datetime], log_role: LogRole | None = None
+        self,
+        apis: Iterable[Api],
+        now: Callable[[], datetime],
+        log_role: LogRole | None = None,
+        on_read: Callable[[list[ReadStage]], None] = lambda _: None,
     ) -> Iterator[Evaluated]:
         """Yield the evaluations of each API's stages, or the error that kept them from being read.
 
         ``log_role``: the region's CloudWatch log role; None if it is not known: stages are then evaluated as if it were
-        valid.
+        valid. ``on_read``: is called with the stages of each API as soon as they have been read.
         """
         reader = FactReader(self.clients, self.account, self.region, self.policy, log_role)
         waiting: list[tuple[Api, list[Stage]]] = []
         count = 0
         for api in apis:
             try:
-                stages = self._read_stages(api)
+                read = list_stages(self.clients, self.account.account_id, self.region, api)
             except API_ERRORS as error:
                 yield api, error
                 continue
-            waiting.append((api, stages))
+            on_read(read)
+            waiting.append((api, [each.stage for each in read]))
             # A canary doubles the log groups, and with log forwarding each takes a call in the time that is reserved.
-            count += len(stages) + sum(stage.has_canary for stage in stages)
+            count += len(read) + sum(each.stage.has_canary for each in read)
             if count >= _TOGETHER:
                 yield from self._evaluate_together(reader, waiting, now())
                 waiting, count = [], 0
         yield from self._evaluate_together(reader, waiting, now())
-
-    def _read_stages(self, api: Api) -> list[Stage]:
-        """Return the stages of the API; none if it was deleted in the meantime."""
-        account = self.account.account_id
-        if api.protocol is Protocol.REST:
-            return rest.list_stages(self.clients.apigateway(self.region), account, self.region, api.api_id)
-        return http_websocket.list_stages(self.clients.apigatewayv2(self.region), account, self.region, api)
 
     def _evaluate_together(
         self, reader: FactReader, waiting: list[tuple[Api, list[Stage]]], now: datetime

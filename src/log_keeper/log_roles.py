@@ -65,11 +65,16 @@ class LogRoles:
     def ensure_valid_if_due(self, region: str) -> AccountRole | None:
         """Do the same unless the last check still counts: then return None, or raise the error of that check."""
         known = self._known.get(region)
-        if known is None or known.until <= self._clock():
+        if known is None or self.is_due(region):
             return self.ensure_valid(region)
         if known.failure is not None:
             raise AccountRoleError(*known.failure.args) from known.failure
         return None
+
+    def is_due(self, region: str) -> bool:
+        """Return whether the last check does not count any more, or there was none."""
+        known = self._known.get(region)
+        return known is None or known.until <= self._clock()
 
     def known(self, region: str) -> LogRole | None:
         """Return the region's log role as the last check has shown it; None if there was no check, or it failed."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from log_keeper.aws.postponed import Postponed, put_back, refusals_of, turn_of
+from log_keeper.events.hints import ApiStagesNamed, Hint
 from log_keeper.turns import Turns
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ class Postponement:
         self._turns = Turns(self._seconds)
         self._postponed: list[Postponed] = []
 
-    def postpones(self, account_id: str, region: str, pace: Pace, record: Mapping[str, Any]) -> bool:
+    def postpones(self, account_id: str, region: str, pace: Pace, hint: Hint, record: Mapping[str, Any]) -> bool:
         """Return whether the message is postponed: its account and region have no calls free now.
 
-        ``record``: the message as Lambda passes it on.
+        ``hint``: what the message is about. ``record``: the message as Lambda passes it on.
         """
-        turn = self._turns.postponed_until(account_id, region, pace, turn_of(record))
+        turn = self._turns.postponed_until(account_id, region, pace, _calls(hint), turn_of(record))
         if turn is not None:
             refusals = refusals_of(record)
             self._postponed.append(Postponed(record["messageId"], record["body"], turn, True, refusals))
@@ -61,3 +62,8 @@ class Postponement:
         """Put the postponed messages back on the queue. Yield the ids and errors of those that failed."""
         messages, self._postponed = self._postponed, []
         yield from put_back(self._clients, self._queue_url, messages, self._seconds())
+
+
+def _calls(hint: Hint) -> int:
+    """Return how many calls to API Gateway a message leads to: a read of a stage or of an API, and a write each."""
+    return 1 + (len(hint.refs) if isinstance(hint, ApiStagesNamed) else 1)

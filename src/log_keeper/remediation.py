@@ -16,11 +16,12 @@ from log_keeper.aws.errors import (
     may_refuse_destination,
 )
 from log_keeper.aws.log_groups import create_log_group, set_retention
+from log_keeper.aws.parallel import Parallel
 from log_keeper.aws.resource_policies import allow_delivery
 from log_keeper.aws.stage_api import Reading, apply_changes
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
-from log_keeper.policy.log_groups import LogGroupStep
+from log_keeper.policy.log_groups import LogGroup, LogGroupStep
 from log_keeper.policy.plan import Change, Plan, Setting
 from log_keeper.policy.results import Done
 from log_keeper.stages import Stage, access_log_group
@@ -54,8 +55,8 @@ class Failure:
 class Remediation:
     """What was done about a stage's required changes, and what could not be done, over all tries of one event.
 
-    ``log_groups``: by name. ``untagged``: the refusal of the tags of a log group, by its name.
-    ``left_out``: changes that other settings of the stage prevent: see the findings.
+    ``log_groups``: by name. ``untagged``: the refusal of the tags of a log group, by its name. ``left_out``: changes
+    that other settings of the stage prevent: see the findings.
     ``stage``: as it was read last. ``role``: the account's log role, if it was checked for this event.
     ``refusals``: why lines cannot be forwarded, in findings. Only a person can help, so they are no failures.
     """
@@ -97,8 +98,7 @@ class Remediation:
 
     def errors(self, role_error: Exception | None = None) -> tuple[Exception, ...]:
         """Return why required changes could not be made. ``role_error``: why the log role could not be repaired."""
-        errors = tuple(failure.error for failure in self.failures)
-        return errors if role_error is None else (*errors, role_error)
+        return (*(failure.error for failure in self.failures), *(() if role_error is None else (role_error,)))
 
     def done(self, role_error: Exception | None = None, *, is_refused: bool = False) -> Done:
         """Return what was done, as a value."""
@@ -111,26 +111,34 @@ class Remediation:
             is_refused=is_refused,
         )
 
-    def create_log_groups(self, client: CloudWatchLogsClient, evaluation: Evaluation, *, is_last_try: bool) -> None:
+    def create_log_groups(
+        self, client: CloudWatchLogsClient, evaluation: Evaluation, parallel: Parallel, *, is_last_try: bool
+    ) -> None:
         """Create each required log group, and set each required retention.
 
         Raises ClientError if somebody else changes the same log group at this moment, unless ``is_last_try``.
         """
-        for group, step in evaluation.required_log_groups.items():
-            what = f"log group {group.name} could not be created"
-            try:
-                if step is LogGroupStep.CREATE:
-                    if (refusal := create_log_group(client, group)) is not None:
-                        self.untagged[group.name] = refusal
-                    self.log_groups[group.name] = step
-                what = f"the retention of log group {group.name} could not be set"
-                set_retention(client, group)
-            except CALL_ERRORS as error:
-                if is_concurrent_change(error) and not is_last_try:
-                    raise
-                self.failures.append(Failure(what, error))
-            else:
-                self.log_groups.setdefault(group.name, step)
+        create = partial(self._create_log_group, client, is_last_try)
+        parallel.run([partial(create, *required) for required in evaluation.required_log_groups.items()])
+
+    def _create_log_group(
+        self, client: CloudWatchLogsClient, is_last_try: bool, group: LogGroup, step: LogGroupStep
+    ) -> None:
+        """Take the step of one log group, perhaps at the same time as those of the stage's others."""
+        what = f"log group {group.name} could not be created"
+        try:
+            if step is LogGroupStep.CREATE:
+                if (refusal := create_log_group(client, group)) is not None:
+                    self.untagged[group.name] = refusal
+                self.log_groups[group.name] = step
+            what = f"the retention of log group {group.name} could not be set"
+            set_retention(client, group)
+        except CALL_ERRORS as error:
+            if is_concurrent_change(error) and not is_last_try:
+                raise
+            self.failures.append(Failure(what, error))
+        else:
+            self.log_groups.setdefault(group.name, step)
 
     def allow_delivery(self, client: CloudWatchLogsClient, evaluation: Evaluation, *, is_last_try: bool) -> bool:
         """Allow log delivery to the access log group if that is required. Return False if that failed.

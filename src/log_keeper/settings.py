@@ -82,11 +82,11 @@ class Deployment(NamedTuple):
     ``regions``: the managed regions, the stack's own region first. ``own_role_arn``: the role of this function.
     ``is_audit``: nothing is changed; stages are read, evaluated and reported.
     ``sweep_rate``: API Gateway calls per second.
-    ``missing_log_group_minutes``: for how long an access log destination that its owner chose can be missing before it
-    is replaced.
+    ``missing_log_group_minutes``: for how long a destination that its owner chose can be missing until it is replaced.
     ``organization``: None if Log Keeper governs its own account only. ``environments``: the execution environments of
     the Enforce function that run at once (MaximumConcurrency in the template) and share the rate.
     ``is_member``: ``account`` is a member account; the stack is in another one, the hub.
+    ``sweep_role_id``: the unique id of the Sweep function's role, which SQS names as the sender of its messages.
     """
 
     account: Account
@@ -102,6 +102,7 @@ class Deployment(NamedTuple):
     organization: Organization | None = None
     environments: int = 2
     is_member: bool = False
+    sweep_role_id: str = ""
 
     def in_member(self, organization: Organization, member: Account, *, is_audit: bool) -> Deployment:
         """Return the deployment as it is for a member account. Queues and schedules stay those of the hub.
@@ -199,6 +200,7 @@ def _deployment(variables: Variables) -> Deployment:
         missing_log_group_minutes=variables.number("MISSING_LOG_GROUP_MINUTES"),
         organization=_organization(variables),
         environments=variables.number("ENVIRONMENTS"),
+        sweep_role_id=variables.text("SWEEP_ROLE_ID"),
     )
 
 

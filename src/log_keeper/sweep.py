@@ -18,12 +18,15 @@ from log_keeper.aws.errors import error_message, is_region_disabled
 from log_keeper.aws.forwarders import check_forwarding, is_forwarded
 from log_keeper.aws.stage_queue import StageQueue
 from log_keeper.aws.trails import has_trail
+from log_keeper.events.read_stages import ReadStage
 from log_keeper.events.sweep_work import Work
 from log_keeper.inventory import Count, Inventory
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
+from log_keeper.policy.plan import plan
+from log_keeper.policy.policy import Policy
 from log_keeper.settings import Settings
-from log_keeper.stages import Api, Protocol
+from log_keeper.stages import Api, Protocol, StageRef
 
 
 @dataclass(slots=True)
@@ -50,6 +53,41 @@ class Swept:
     def is_complete(self) -> bool:
         """Return whether the sweep of all APIs of the region has ended."""
         return self.is_whole and self.left is None and not self.errors
+
+
+class _Found:
+    """Sends the stages that require changes to the queue.
+
+    A stage whose own settings have to change is sent as soon as it was read, since it is written to only within
+    seconds of that. One that requires only log groups is sent when these were read too, with others.
+    """
+
+    def __init__(self, queue: StageQueue, policy: Policy, clock: Callable[[], datetime]) -> None:
+        self._queue = queue
+        self._policy = policy
+        self._clock = clock
+        #: Stages whose log groups are not known yet, and when they were read.
+        self._others: dict[StageRef, tuple[ReadStage, datetime]] = {}
+
+    def read(self, stages: list[ReadStage]) -> None:
+        """Send those stages of one API that have to change."""
+        now, changing = self._clock(), []
+        for each in stages:
+            planned = plan(each.stage, self._policy, now)
+            if planned.is_compliant or planned.is_exempt:
+                self._others[each.stage.ref] = each, now
+            else:
+                changing.append(each)
+        self._queue.add(changing, now)
+
+    def evaluated(self, evaluations: list[Evaluation]) -> None:
+        """Send those stages of one API that require changes and were not sent yet."""
+        known = [(found, self._others.pop(found.stage.ref, None)) for found in evaluations]
+        late = [
+            read for found, read in known if read is not None and found.requires_changes and not found.plan.is_exempt
+        ]
+        if late:
+            self._queue.add([each for each, _ in late], late[0][1])
 
 
 class Sweep:
@@ -104,7 +142,7 @@ class Sweep:
 
     def _evaluate(self, work: Work, apis: tuple[Api, ...], inventory: Inventory, swept: Swept) -> None:
         """Evaluate the stages of the APIs as long as there is time; note in ``swept`` what remains."""
-        queue = StageQueue(self._clients, self._deployment, work.region)
+        queue = StageQueue(self._clients, self._deployment, self._settings.policy, work.region)
         role = self._check_role(apis, swept)
         if role is not None and work.apis is None:
             self._report_role(role, queue, swept)
@@ -119,14 +157,15 @@ class Sweep:
 
         unread: dict[Api, Exception] = {}
         log_role = None if role is None else role.log_role
-        for api, evaluations in inventory.evaluate_all(while_there_is_time(), self._clock, log_role):
+        found = _Found(queue, self._settings.policy, self._clock)
+        for api, evaluations in inventory.evaluate_all(while_there_is_time(), self._clock, log_role, found.read):
             if isinstance(evaluations, Exception):
                 unread[api] = evaluations
                 continue
             for evaluation in evaluations:
                 swept.counts[api.protocol].add(evaluation)
                 self._on_evaluation(evaluation)
-            queue.add(api, evaluations)
+            found.evaluated(evaluations)
         queue.send()
         left = apis[len(started) :]
         if unread and len(unread) == len(started):

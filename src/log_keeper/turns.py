@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from log_keeper.aws.pace import Pace
 
-#: Calls to API Gateway that a message leads to: a read and a write.
-CALLS = 2
 #: Seconds by which a message may miss its turn. After them, messages that are late for the same reason, for example
 #: because all environments were busy, would make their calls at once.
 _LATE = 5.0
@@ -34,17 +32,18 @@ class Turns:
         #: When the next message that is postponed has its turn, by account and region.
         self._next: dict[tuple[str, str], float] = {}
 
-    def postponed_until(self, account_id: str, region: str, pace: Pace, turn: float | None) -> float | None:
+    def postponed_until(self, account_id: str, region: str, pace: Pace, calls: int, turn: float | None) -> float | None:
         """Return when the message has its turn, in seconds since 1970; None if it is processed now.
 
+        ``calls``: to API Gateway that the message leads to.
         ``turn``: that it was given before, perhaps by another environment; None if it is new. A new message is the last
         of those that wait. At its turn, a message's calls do not wait for the pace.
         """
-        now, wait = self._clock(), pace.wait(CALLS)
+        now, wait = self._clock(), pace.wait(calls)
         if turn is not None and turn > now:  # the longest delay of SQS is shorter
             return turn
         if turn is not None and turn > now - _LATE:
-            pace.grant(CALLS)
+            pace.grant(calls)
             return None
         pace.grant(0)
         key = (account_id, region)
@@ -53,8 +52,8 @@ class Turns:
             return None
         if end <= now:
             # The environments postpone the first messages at the same moment, but should not call at the same moment.
-            end = now + wait + random.random() * pace.seconds(CALLS)  # noqa: S311 - not a secret
+            end = now + wait + random.random() * pace.seconds(calls)  # noqa: S311 - not a secret
         if len(self._next) >= _MOST:
             self._next = {each: later for each, later in self._next.items() if later > now}
-        self._next[key] = end + pace.seconds(CALLS)
+        self._next[key] = end + pace.seconds(calls)
         return end

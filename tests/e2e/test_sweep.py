@@ -20,6 +20,7 @@ from testing.accounts import (
     set_log_role,
     v2_stage,
 )
+from testing.builders import sample
 from testing.stacks import Deployed
 from testing.sweeps import sweep, sweep_log
 
@@ -56,6 +57,39 @@ def test_existing_stages_are_remediated_after_the_deployment(stack: Deployed, ol
         for api_id in older[kind]:
             stack.sandbox.wait_until(lambda: v2_stage(stack.sandbox, api_id, stage_name).get("AccessLogSettings"))  # noqa: B023
     assert log_role(stack.sandbox) is not None
+    assert stack.wait_until_quiet() == 0
+
+
+def test_first_sweep_reads_each_api_once_and_writes_each_stage_once(
+    stack: Deployed, older: dict[str, list[str]]
+) -> None:
+    """Its messages have the stages as they were read. SQS names the role of the Sweep function as their sender."""
+    of_stages = [made.call for made in stack.sandbox.calls if "log-keeper" in made.call.user_agent]
+    names = [call.operation for call in of_stages]
+    apis = sum(map(len, older.values()))
+    assert names.count("UpdateStage") == apis
+    # A slow machine may need longer than the few seconds for which the stages in a message are used.
+    assert names.count("GetStages") + names.count("GetStage") <= 2 * apis
+    roles = {call.caller.role_arn for call in of_stages if call.operation == "GetStages"}
+    assert any("-SweepRole-" in str(role) for role in roles)
+
+
+def test_message_of_another_sender_makes_the_function_read_the_api(
+    stack: Deployed, older: dict[str, list[str]]
+) -> None:
+    api_id = older["rest"][3]
+    before = len(stack.sandbox.calls)
+    message = sample("api-to-evaluate")
+    message["detail"] |= {"apiId": api_id}
+    stack.sandbox.client("sqs").send_message(QueueUrl=stack.outputs["StageQueueUrl"], MessageBody=json.dumps(message))
+
+    def read() -> bool:
+        calls = [made.call for made in stack.sandbox.calls[before:] if made.call.operation == "GetStages"]
+        return any(
+            "-EnforceRole-" in str(call.caller.role_arn) and call.params["restApiId"] == api_id for call in calls
+        )
+
+    stack.sandbox.wait_until(read)
     assert stack.wait_until_quiet() == 0
 
 

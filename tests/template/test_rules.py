@@ -35,6 +35,7 @@ EXPECTED = {
     # Schedules and the sweep send these to the queue directly.
     "log-role-to-evaluate": [],
     "stage-to-evaluate": [],
+    "api-to-evaluate": [],
     # A failed call changes nothing.
     "update-stage-failed": [],
 }

@@ -28,8 +28,8 @@ ORDER = (
         "remediation",
         "own_formats",
         "log_forwarding",
-        "enforcement",
     },
+    {"known_stages", "enforcement"},
     # One region.
     {"inventory", "sweep"},
     {"reporting"},

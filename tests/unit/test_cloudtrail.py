@@ -14,6 +14,7 @@ from log_keeper.events.cloudtrail import API_GATEWAY_EVENTS, cause_of, read_even
 from log_keeper.events.delivery_events import DELIVERY_EVENTS
 from log_keeper.events.hints import (
     ApiNamed,
+    ApiStagesNamed,
     Cause,
     DeliveryNamed,
     Hint,
@@ -42,6 +43,7 @@ V2_PROD = StageNamed(StageRef(ACCOUNT, REGION, ApiVersion.V2, "f6g7h8i9j0", "pro
 V2_DEFAULT = StageNamed(StageRef(ACCOUNT, REGION, ApiVersion.V2, "f6g7h8i9j0", "$default"))
 
 SAMPLES: dict[str, Hint] = {
+    "api-to-evaluate": ApiStagesNamed((REF,)),
     "create-api-quick": ApiNamed(REGION, "f6g7h8i9j0"),
     "create-deployment": PROD,
     "create-deployment-v2": V2_PROD,

@@ -46,6 +46,7 @@ def described(body: object, **attributes: str) -> Message:
         (sample("create-api-quick"), "CreateApi", "HTTP or WebSocket API"),
         (sample("delete-role"), "DeleteRole", "us-east-1: the account's log role"),
         (sample("update-stage-failed"), "UpdateStage", "nothing to do (failed call)"),
+        (sample("api-to-evaluate"), "API To Evaluate", "us-east-1: API a1b2c3d4e5, 1 stages"),
         (stage_to_evaluate(REF), "Stage To Evaluate", "us-east-1: REST API a1b2c3d4e5, stage prod"),
         (Work("eu-west-1").to_message(), "sweep", "eu-west-1"),
         (Work("eu-west-1", (Api("a1", Protocol.REST),)).to_message(), "sweep", "eu-west-1, the last 1 APIs"),

@@ -44,7 +44,7 @@ def given(turns: Turns, pace: Pace, messages: int) -> list[float]:
     """Return the turns that so many new messages get, without those that are processed now."""
     found = []
     for _ in range(messages):
-        turn = turns.postponed_until(BUSY, REGION, pace, None)
+        turn = turns.postponed_until(BUSY, REGION, pace, 2, None)
         if turn is None:
             pace.take(2)
         else:
@@ -61,7 +61,7 @@ def test_messages_after_a_burst_have_turns_at_the_rate_of_the_account(turns: Tur
 
 def test_message_of_another_account_is_processed_at_once(turns: Turns, pace: Pace, clock: Clock) -> None:
     given(turns, pace, 20)
-    assert turns.postponed_until(OTHER, REGION, Pace(1, burst=4, clock=clock), None) is None
+    assert turns.postponed_until(OTHER, REGION, Pace(1, burst=4, clock=clock), 2, None) is None
 
 
 def test_new_message_waits_behind_those_that_wait_although_the_pace_is_free(
@@ -70,14 +70,14 @@ def test_new_message_waits_behind_those_that_wait_although_the_pace_is_free(
     *_, last = given(turns, pace, 20)
     clock.now += 10
     assert pace.wait(2) == 0
-    assert turns.postponed_until(BUSY, REGION, pace, None) == pytest.approx(last + 2)
+    assert turns.postponed_until(BUSY, REGION, pace, 2, None) == pytest.approx(last + 2)
 
 
 def test_message_whose_turn_has_come_does_not_wait_although_the_pace_is_used_up(
     turns: Turns, pace: Pace, clock: Clock
 ) -> None:
     pace.take(4)
-    assert turns.postponed_until(BUSY, REGION, pace, clock.now - 1) is None
+    assert turns.postponed_until(BUSY, REGION, pace, 2, clock.now - 1) is None
     before = clock.now
     pace.take()
     pace.take()
@@ -88,22 +88,22 @@ def test_message_whose_turn_has_come_does_not_wait_although_the_pace_is_used_up(
 
 def test_turn_that_is_not_used_ends_with_the_next_message(turns: Turns, pace: Pace, clock: Clock) -> None:
     pace.take(5)
-    assert turns.postponed_until(BUSY, REGION, pace, clock.now) is None
-    assert turns.postponed_until(BUSY, REGION, pace, None) is not None
+    assert turns.postponed_until(BUSY, REGION, pace, 2, clock.now) is None
+    assert turns.postponed_until(BUSY, REGION, pace, 2, None) is not None
     before = clock.now
     pace.take()
     assert clock.now > before
 
 
 def test_turn_that_is_farther_away_than_the_longest_delay_is_kept(turns: Turns, pace: Pace, clock: Clock) -> None:
-    assert turns.postponed_until(BUSY, REGION, pace, clock.now + 2_000) == clock.now + 2_000
+    assert turns.postponed_until(BUSY, REGION, pace, 2, clock.now + 2_000) == clock.now + 2_000
 
 
 def test_messages_that_missed_their_turns_do_not_call_all_at_once(turns: Turns, pace: Pace, clock: Clock) -> None:
     late = clock.now - 60
     pace.take(4)
-    first = turns.postponed_until(BUSY, REGION, pace, late)
-    second = turns.postponed_until(BUSY, REGION, pace, late)
+    first = turns.postponed_until(BUSY, REGION, pace, 2, late)
+    second = turns.postponed_until(BUSY, REGION, pace, 2, late)
     assert first is not None
     assert second == pytest.approx(first + 2)
 
@@ -113,4 +113,4 @@ def test_message_that_missed_its_turn_is_processed_if_the_account_has_calls_free
 ) -> None:
     given(turns, pace, 20)
     clock.now += 20
-    assert turns.postponed_until(BUSY, REGION, pace, clock.now - 10) is None
+    assert turns.postponed_until(BUSY, REGION, pace, 2, clock.now - 10) is None

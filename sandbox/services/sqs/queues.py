@@ -158,3 +158,36 @@ def _set_attributes(account: Account, call: Call, proceed: Proceed) -> dict[str,
     now = account.client("sqs", call.region).get_queue_attributes(**url).get("Attributes", {})
     proceed({**call.params, "Attributes": {**now, **call.params["Attributes"]}})
     return None
+
+
+@rule("sqs", "SendMessage")
+def _send(_: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    """Note who sent the message: for a role its unique id and the name of the session.
+
+    *Source:* Amazon SQS API reference, ReceiveMessage, attribute SenderId; recorded for a Lambda function in
+    gist.github.com/bkruger99/4f9ab0f5a8e3aaf4aff0e506b8c3d81e (2016)
+    """
+    answer = proceed()
+    _note_sender(call, {answer["MessageId"]})
+    return answer
+
+
+@rule("sqs", "SendMessageBatch")
+def _send_batch(_: Account, call: Call, proceed: Proceed) -> dict[str, Any] | None:
+    answer = proceed()
+    _note_sender(call, {sent["MessageId"] for sent in answer.get("Successful", [])})
+    return answer
+
+
+def _note_sender(call: Call, message_ids: set[str]) -> None:
+    sender = call.caller.user_identity.get("principalId")
+    name = call.params["QueueUrl"].rsplit("/", 1)[-1]
+    queue = sqs_backends[call.caller.account][call.region].queues.get(name)
+    if sender is None or queue is None:
+        return
+    for message in reversed(queue._messages):  # the new ones are the last
+        if not message_ids:
+            break
+        if message.id in message_ids:
+            message.sender_id = sender
+            message_ids.discard(message.id)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import botocore.session
 from botocore.config import Config
 
+from log_keeper.aws.parallel import Parallel
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,9 +43,15 @@ _CONFIG = Config(
     # The template sets the version. Programs on a command line have none.
     user_agent_extra="/".join(filter(None, ("log-keeper", os.environ.get("VERSION")))),
 )
-#: Calls a second of each of these operations, of the 5 that CloudWatch Logs allows an account in a region.
-#: *Source:* AWS General Reference, "Amazon CloudWatch Logs endpoints and quotas".
-FILTER_RATE, FILTER_OPERATIONS = 2, ("DescribeSubscriptionFilters", "PutSubscriptionFilter")
+#: Calls a second of CloudWatch Logs: about subscription filters, of the 5 that it allows an account in a region, and to
+#: create log groups, of 10. *Source:* AWS General Reference, "Amazon CloudWatch Logs endpoints and quotas".
+FILTER_RATE, LOG_GROUP_RATE = 2, 9
+LOGS_RATES = {
+    "DescribeSubscriptionFilters": FILTER_RATE,
+    "PutSubscriptionFilter": FILTER_RATE,
+    "CreateLogGroup": LOG_GROUP_RATE,
+    "PutRetentionPolicy": LOG_GROUP_RATE,
+}
 _CONFIG_WITHOUT_RETRIES = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
@@ -61,7 +69,8 @@ class Clients:
     ``new_pace``: creates the pace of the calls to API Gateway in one region. Tries that boto3 repeats count too.
     ``session``: None for botocore's default session.
     ``before_each_try``: is called before each try of any call, and can raise an error to prevent the try.
-    ``share``: of the calls about subscription filters that an account may make, the part that these clients make.
+    ``share``: of the calls of Logs that have a rate, the part that these clients make.
+    ``threads``: for calls of Logs at the same time; see ``Parallel``.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class Clients:
         *,
         before_each_try: Callable[[], None] | None = None,
         share: float = 1,
+        threads: int = 0,
     ) -> None:
         if session is not None:
             self._create, events = session.client, session.events
@@ -87,6 +97,7 @@ class Clients:
         self._member_paces: dict[str, defaultdict[str, Pace]] = {}
         #: The clients of the stack's own account; None if these are they.
         self._home: Clients | None = None
+        self.parallel = Parallel(threads)
         if before_each_try is not None:
             events.register("request-created", lambda **_: before_each_try())
 
@@ -113,6 +124,7 @@ class Clients:
         member._paces = self._member_paces.setdefault(account_id, defaultdict(self._new_pace))
         member._member_paces = {}
         member._home = self
+        member.parallel = self.parallel
         return member
 
     def pace(self, region: str) -> Pace:
@@ -203,10 +215,10 @@ class Clients:
                     client.meta.events.register("needs-retry", partial(_slow_down, pace))
                     client.meta.events.register("needs-retry", _retry_throttle_without_a_code)
             if region is not None and service == "logs":
-                for operation in FILTER_OPERATIONS:
-                    filters = self.pace(region).beside(operation, FILTER_RATE * self._share)
+                for operation, rate in LOGS_RATES.items():
+                    beside = self.pace(region).beside(operation, rate * self._share)
                     event = f"request-created.cloudwatch-logs.{operation}"
-                    client.meta.events.register_first(event, lambda pace=filters, **_: pace.take())
+                    client.meta.events.register_first(event, lambda pace=beside, **_: pace.take_in_thread())
             self._clients[key] = client
         return self._clients[key]
 

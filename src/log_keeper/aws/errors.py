@@ -73,9 +73,14 @@ def are_credentials_refused(error: Exception) -> bool:
     return isinstance(error, ClientError) and (is_region_unavailable(error) or error_code(error).startswith("Expired"))
 
 
+def is_access_denied(error: ClientError) -> bool:
+    """Return whether a policy does not allow the call."""
+    return error_code(error) in ("AccessDenied", "AccessDeniedException")
+
+
 def is_region_unavailable(error: ClientError) -> bool:
     """Return whether the region is disabled, or access to it is denied, for example by a policy of the organization."""
-    return is_region_disabled(error) or error_code(error) in ("AccessDenied", "AccessDeniedException")
+    return is_region_disabled(error) or is_access_denied(error)
 
 
 def is_log_role_missing(error: Exception) -> bool:

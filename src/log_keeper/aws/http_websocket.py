@@ -75,10 +75,16 @@ def list_stages(client: ApiGatewayV2Client, account: str, region: str, api: Api)
 
     Raises BotoCoreError and ClientError; ValueError for an answer that API Gateway is not known to give.
     """
-    return [
-        to_stage(StageRef(account, region, ApiVersion.V2, api.api_id, stage["StageName"]), api.protocol, stage)
+    return [reading.stage for reading in list_readings(client, account, region, api)]
+
+
+def list_readings(client: ApiGatewayV2Client, account: str, region: str, api: Api) -> list[V2Reading]:
+    """Return all stages of the API, with the settings of their routes. Otherwise as ``list_stages``."""
+    refs = (
+        (StageRef(account, region, ApiVersion.V2, api.api_id, stage["StageName"]), stage)
         for stage in _stages(client, api.api_id)
-    ]
+    )
+    return [V2Reading(to_stage(ref, api.protocol, stage), stage.get("RouteSettings", {})) for ref, stage in refs]
 
 
 def list_stage_names(client: ApiGatewayV2Client, api_id: str) -> list[str]:

@@ -1,11 +1,12 @@
 """The pace of calls to API Gateway, whose control plane takes ten calls a second from the whole account.
 
-Calls about subscription filters, of which CloudWatch Logs takes five a second, have paces of their own beside it.
+Some calls of CloudWatch Logs, of which it takes five or ten a second, have paces of their own beside it.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -43,8 +44,9 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._next = clock() - self._burst
-        self._granted = 0
+        self._granted = 0.0
         self._beside: dict[str, Pace] = {}
+        self._lock = threading.Lock()
 
     def beside(self, name: str, rate: float) -> Pace:
         """Return the pace of this name for other calls, with the same clock: the same one each time.
@@ -68,7 +70,7 @@ class Pace:
     def _present_interval(self, now: float) -> float:
         return self._interval / self._present_part(now)
 
-    def seconds(self, calls: int) -> float:
+    def seconds(self, calls: float) -> float:
         """Return how many seconds a number of calls takes, at the present rate."""
         return calls * self._present_interval(self._clock())
 
@@ -84,7 +86,7 @@ class Pace:
         """
         self._granted = calls
 
-    def take(self, calls: int = 1) -> None:
+    def take(self, calls: float = 1) -> None:
         """Wait until the next call can be made, and reserve the time of ``calls`` calls from then on."""
         now = self._clock()
         self._next = max(self._next, now - self._burst)
@@ -95,3 +97,8 @@ class Pace:
         elif self._next > now:
             self._sleep(self._next - now)
         self._next += self.seconds(calls)
+
+    def take_in_thread(self) -> None:
+        """Wait until the next call can be made, in one of several threads that do so."""
+        with self._lock:
+            self.take()

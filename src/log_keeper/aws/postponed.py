@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import CALL_ERRORS
-from log_keeper.aws.stage_queue import LONGEST_DELAY, MESSAGES, QueueError
+from log_keeper.aws.stage_queue import LONGEST_DELAY, QueueError, in_calls
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, SendMessageBatchRequestEntryTypeDef
 
-#: The bytes of the messages in one call. *Source:* Amazon SQS quotas: 1 MiB, 256 KiB before August 2025.
-_BYTES = 250_000
 #: The attributes of a message that was put back.
 _TURN, _REFUSALS = "turn", "refusals"
 
@@ -61,7 +59,7 @@ def put_back(
     ``now``: in seconds since 1970. A new message, because SQS counts each delivery of the same one, and moves it to the
     dead-letter queue at last.
     """
-    for some in _batches(messages):
+    for some in in_calls(messages, [len(each.body.encode()) for each in messages]):
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
             {
                 "Id": str(number),
@@ -85,18 +83,3 @@ def put_back(
 def _attributes(message: Postponed) -> dict[str, MessageAttributeValueTypeDef]:
     numbers = {_TURN: f"{message.time:.3f}" if message.has_turn else "", _REFUSALS: str(message.refusals or "")}
     return {name: {"DataType": "Number", "StringValue": number} for name, number in numbers.items() if number}
-
-
-def _batches(messages: Sequence[Postponed]) -> Iterator[list[Postponed]]:
-    """Yield the messages in groups that one call takes."""
-    batch: list[Postponed] = []
-    size = 0
-    for each in messages:
-        length = len(each.body.encode())
-        if batch and (len(batch) == MESSAGES or size + length > _BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(each)
-        size += length
-    if batch:
-        yield batch

@@ -3,83 +3,137 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import accumulate, batched
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from log_keeper.aws.clients import FILTER_RATE, Clients
-from log_keeper.events.own_events import log_role_to_evaluate, stage_to_evaluate
-from log_keeper.policy.evaluation import Evaluation
+from log_keeper.aws.clients import FILTER_RATE, LOG_GROUP_RATE, Clients
+from log_keeper.events.own_events import MOST_STAGES, api_to_evaluate, log_role_to_evaluate
+from log_keeper.events.read_stages import ReadStage
+from log_keeper.policy.log_groups import log_groups_of
+from log_keeper.policy.policy import Policy
 from log_keeper.settings import Deployment
-from log_keeper.stages import Api, Protocol, StageRef
+from log_keeper.stages import Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-#: The calls to API Gateway that the remediation of one stage takes: a read and a write. For an HTTP or WebSocket API,
-#: each environment of the Enforce function that processes one of its stages also reads the protocol once.
-_CALLS_OF_A_STAGE = 2
-#: The longest delay of a message, in seconds, and the most messages in one call. *Source:* Amazon SQS quotas.
+#: The longest delay of a message, in seconds; the most messages and bytes in one call. *Source:* Amazon SQS quotas: 1
+#: MiB, 256 KiB before August 2025.
 LONGEST_DELAY = 900
 MESSAGES = 10
+MOST_BYTES = 250_000
+#: Stages that are sent together, and for how long the first of them waits: the Enforce function must receive them
+#: soon after they were read.
+_TOGETHER = 10
+_SOON = timedelta(seconds=2)
+#: Seconds that the writes of one message take at most at the pace of an environment of the Enforce function. Ten
+#: messages in one invocation then take half of its time.
+_SECONDS_OF_A_MESSAGE = 3
+#: The bytes of a message from which it has only the names of the stages.
+_LARGE = 100_000
 
 
 class QueueError(Exception):
     """SQS accepted only some messages of a batch. The sweep is started again."""
 
 
+class _Message(NamedTuple):
+    """A message about stages of one API, which were read at ``moment``. ``seconds``: that their remediation takes."""
+
+    stages: Sequence[ReadStage]
+    moment: datetime
+    seconds: float
+
+    def text(self) -> str:
+        """Return the text of the message."""
+        refs = [each.stage.ref for each in self.stages]
+        whole = json.dumps(api_to_evaluate(refs, self.stages, self.moment))
+        return whole if len(whole) < _LARGE else json.dumps(api_to_evaluate(refs, (), self.moment))
+
+
 class StageQueue:
-    """Collects the stages of a region to be remediated, and sends them to StageQueue, ten in one call.
+    """Collects the stages of a region to be remediated, and sends them to StageQueue, those of an API together.
 
     Methods that send raise QueueError, BotoCoreError and ClientError.
     """
 
-    def __init__(self, clients: Clients, deployment: Deployment, region: str) -> None:
+    def __init__(self, clients: Clients, deployment: Deployment, policy: Policy, region: str) -> None:
         self._clients = clients
         self._deployment = deployment
+        self._policy = policy
         self._region = region
-        #: Stages that are not sent yet, with the seconds that each takes, and the number of calls that will read the
-        #: protocols of their APIs.
-        self._waiting: list[tuple[StageRef, float]] = []
-        self._protocol_calls = 0
+        self._waiting: list[_Message] = []
 
-    def add(self, api: Api, evaluations: Iterable[Evaluation]) -> None:
-        """Add the API's stages that require changes, except in Audit mode; send them if there are ten or more."""
+    def add(self, stages: Sequence[ReadStage], moment: datetime) -> None:
+        """Add stages of one API that require changes and were read at *moment*, except in Audit mode.
+
+        Send those that wait if there are enough, or if the first has waited for long enough.
+        """
         if self._deployment.is_audit:
             return
-        found = [each for each in evaluations if each.requires_changes and not each.plan.is_exempt]
-        self._waiting += [(each.stage.ref, self._seconds(each)) for each in found]
-        self._protocol_calls += 0 if api.protocol is Protocol.REST else min(self._deployment.environments, len(found))
-        if len(self._waiting) >= MESSAGES:
+        if stages:
+            seconds = max(self._seconds(each.stage) for each in stages)
+            in_one = _SECONDS_OF_A_MESSAGE / (seconds * self._deployment.environments)
+            parts = -(-len(stages) // max(1, int(min(in_one, MOST_STAGES))))
+            messages = batched(stages, -(-len(stages) // parts), strict=False)
+            self._waiting += [_Message(some, moment, seconds * len(some)) for some in messages]
+        is_enough = sum(len(message.stages) for message in self._waiting) >= _TOGETHER
+        if is_enough or (self._waiting and moment - self._waiting[0].moment >= _SOON):
             self.send()
 
     def send(self) -> None:
-        """Send the waiting stages, each with a delay, and reserve the time of their remediation in the pace."""
+        """Send the waiting stages, each message with a delay, and reserve the time of their remediation in the pace."""
         if not self._waiting:
             return
         pace = self._clients.pace(self._region)
-        ends = list(accumulate(seconds for _, seconds in self._waiting))
-        self._send([stage_to_evaluate(ref) for ref, _ in self._waiting], [0.0, *ends[:-1]])
-        pace.take(round(ends[-1] / pace.seconds(1)) + self._protocol_calls)
-        self._waiting, self._protocol_calls = [], 0
+        ends = list(accumulate(message.seconds for message in self._waiting))
+        self._send([message.text() for message in self._waiting], [0.0, *ends[:-1]])
+        pace.take(ends[-1] / pace.seconds(1))
+        self._waiting = []
 
-    def _seconds(self, evaluation: Evaluation) -> float:
-        """Return how many seconds the remediation takes: its calls to API Gateway, or those that set filters."""
-        filters = len(evaluation.subscriptions) / FILTER_RATE
-        return max(self._clients.pace(self._region).seconds(_CALLS_OF_A_STAGE), filters)
+    def _seconds(self, stage: Stage) -> float:
+        """Return how many seconds the remediation takes: a write, or the calls of CloudWatch Logs if they take longer.
+
+        A stage that has a destination has most of its log groups.
+        """
+        groups = len(log_groups_of(stage, self._policy))
+        created = groups if stage.access_log.destination_arn is None else 0
+        forwards = self._policy.forward_access_logs_to or self._policy.forward_execution_logs_to
+        filters = groups if forwards else 0
+        write = self._clients.pace(self._region).seconds(1)
+        return max(write, created / LOG_GROUP_RATE, filters / FILTER_RATE)
 
     def send_log_role(self) -> None:
         """Ask for a check of the region's log role."""
-        self._send([log_role_to_evaluate(self._deployment.account.account_id, self._region)], [0])
+        self._send([json.dumps(log_role_to_evaluate(self._deployment.account.account_id, self._region))], [0])
 
-    def _send(self, events: Sequence[dict[str, object]], delays: Sequence[float]) -> None:
-        """Send each event with its delay in seconds."""
+    def _send(self, texts: Iterable[str], delays: Iterable[float]) -> None:
+        """Send each message with its delay in seconds.
+
+        At least one: whether a delay of 0 counts, or the queue's own, SettleSeconds, in its place, is not documented.
+        """
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
-            {"Id": str(number), "MessageBody": json.dumps(event), "DelaySeconds": min(int(delay), LONGEST_DELAY)}
-            for number, (event, delay) in enumerate(zip(events, delays, strict=True))
+            {"Id": str(number), "MessageBody": body, "DelaySeconds": min(max(int(delay), 1), LONGEST_DELAY)}
+            for number, (body, delay) in enumerate(zip(texts, delays, strict=True))
         ]
         url = self._deployment.queues.stage_queue_url
-        for some in batched(entries, MESSAGES, strict=False):
-            answer = self._clients.sqs().send_message_batch(QueueUrl=url, Entries=list(some))
+        for some in in_calls(entries, [len(entry["MessageBody"]) for entry in entries]):
+            answer = self._clients.sqs().send_message_batch(QueueUrl=url, Entries=some)
             if failed := answer.get("Failed"):
                 raise QueueError(f"SQS did not accept {len(failed)} messages for StageQueue: {failed[0]}")
+
+
+def in_calls[Thing](messages: Iterable[Thing], sizes: Iterable[int]) -> Iterator[list[Thing]]:
+    """Yield the messages in groups that one call takes. ``sizes``: the bytes of each message."""
+    batch: list[Thing] = []
+    total = 0
+    for message, size in zip(messages, sizes, strict=True):
+        if batch and (len(batch) == MESSAGES or total + size > MOST_BYTES):
+            yield batch
+            batch, total = [], 0
+        batch.append(message)
+        total += size
+    if batch:
+        yield batch

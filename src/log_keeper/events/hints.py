@@ -64,6 +64,13 @@ class StagesTagged:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiStagesNamed:
+    """A sweep has found that these stages of one API require changes. There is at least one."""
+
+    refs: tuple[StageRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ApiNamed:
     """The event is about an HTTP or WebSocket API that may have been created with stages that no event names."""
 
@@ -99,7 +106,7 @@ class Ignored:
     event_name: str
 
 
-type Hint = StageNamed | StagesTagged | ApiNamed | DeliveryNamed | LogRoleNamed | Ignored
+type Hint = StageNamed | StagesTagged | ApiStagesNamed | ApiNamed | DeliveryNamed | LogRoleNamed | Ignored
 
 
 class Cause(NamedTuple):

@@ -11,6 +11,7 @@ import pytest
 from sandbox.assembly import Sandbox
 from sandbox.services.lambda_.event_sources import EventSources
 from sandbox.services.lambda_.lambda_runtime import LambdaRuntime
+from sandbox.simulation import caller_of_new_role
 from testing.clients import client, refusal
 from testing.functions import package
 from testing.iam import allow, role
@@ -111,6 +112,24 @@ def test_message_reaches_the_function_as_aws_sends_it_and_is_deleted(sandbox: Sa
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
     assert {"SentTimestamp", "SenderId", "ApproximateFirstReceiveTimestamp"} <= record["attributes"].keys()
     assert waiting(sandbox, url) == 0
+
+
+def test_message_has_the_unique_id_of_the_role_that_sent_it(sandbox: Sandbox) -> None:
+    url = queue(sandbox)
+    function(sandbox)
+    mapping(sandbox)
+    caller = caller_of_new_role(sandbox, "Sender")
+    entries = [{"Id": name, "MessageBody": name} for name in ("second", "third")]
+    sandbox.client("sqs", caller=caller).send_message(QueueUrl=url, MessageBody="first")
+    sandbox.client("sqs", caller=caller).send_message_batch(QueueUrl=url, Entries=entries)
+    send(sandbox, url, "of the administrator")
+    idle(sandbox)
+
+    role_id = sandbox.client("iam").get_role(RoleName="Sender")["Role"]["RoleId"]
+    senders = {each["body"]: each["attributes"]["SenderId"] for batch in batches(sandbox) for each in batch}
+    of_role = {senders.pop(body).partition(":")[0] for body in ("first", "second", "third")}
+    assert of_role == {role_id}
+    assert not senders["of the administrator"].startswith(role_id)
 
 
 def test_warm_function_gets_a_message_at_once(sandbox: Sandbox) -> None:

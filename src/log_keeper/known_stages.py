@@ -1,0 +1,122 @@
+"""The stages of one API, read together: one call for all of them, and one for each 50 of their log groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from botocore.exceptions import ClientError
+
+from log_keeper.aws.clients import Clients
+from log_keeper.aws.errors import CALL_ERRORS, is_access_denied
+from log_keeper.aws.stage_api import Reading, StageReader, reading_of
+from log_keeper.events.read_stages import ReadStage, StagesAtMoment
+from log_keeper.facts import FactReader
+from log_keeper.log_roles import LogRoles
+from log_keeper.policy.evaluation import Facts
+from log_keeper.stages import Stage, StageRef
+
+#: For how long after a read a stage is written to. A write names only what has to change, so that everything else that
+#: its owner changes meanwhile stays. What the owner changes of that is replaced, as it is by every write; the event
+#: about it comes later than the write, after SettleSeconds, and the stage is evaluated again.
+_WRITTEN_FOR = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A stage that was read a short while ago.
+
+    ``until``: when it is to be read again before it is written to. ``facts``: about its log groups and permissions;
+    None if they are to be read.
+    """
+
+    reading: Reading
+    until: datetime
+    facts: Facts | None
+
+
+class KnownStages:
+    """Stages of one API. They are read together, and again if the work on those before took too long.
+
+    ``read``: the stages as a sweep has read them; None if they are to be read. ``new_facts``: creates the reader of
+    facts, as ``FactReader`` does. ``clock``: returns the time now, with its zone.
+    """
+
+    def __init__(
+        self,
+        new_facts: Callable[..., FactReader],
+        clients: Clients,
+        clock: Callable[[], datetime],
+        log_roles: LogRoles,
+        reader: StageReader,
+        refs: Sequence[StageRef],
+        read: StagesAtMoment | None,
+    ) -> None:
+        self._clients = clients
+        self._new_facts = new_facts
+        self._clock = clock
+        self._log_roles = log_roles
+        self._reader = reader
+        self._left = dict.fromkeys(refs)
+        self._moment = clock() if read is None else read.moment
+        self._stages = {} if read is None else {each.stage.ref: each for each in read.stages}
+        self._is_read = read is not None
+        self._facts: Facts | None = None
+        self._error: Exception | None = None
+        self._is_list_denied = False
+        for each in self._stages.values():
+            reader.know(each.stage)
+
+    def take(self, ref: StageRef) -> Known | None:
+        """Return the stage; None if it is to be read alone: it was not in the list of the API's stages.
+
+        Raises the error of the list, for each stage.
+        """
+        if not self._is_list_denied and (not self._is_read or self._is_old(ref.region)):
+            self._read()
+        del self._left[ref]
+        found = self._stages.get(ref)
+        if found is None:
+            return None
+        return Known(reading_of(found), self._moment + _WRITTEN_FOR, self._facts_about(found.stage))
+
+    def _is_old(self, region: str) -> bool:
+        """Return whether the next stage could not be written to in time any more."""
+        now, waits = self._clock(), timedelta(seconds=self._clients.pace(region).wait(1))
+        is_of_the_past = self._moment <= now + timedelta(seconds=1)  # clocks differ a little
+        return not is_of_the_past or now + waits > self._moment + _WRITTEN_FOR
+
+    def _read(self) -> None:
+        """Read all stages of the API."""
+        if self._error is not None:
+            raise self._error
+        self._facts = None
+        found: list[ReadStage] = []
+        try:
+            found = self._reader.read_api(next(iter(self._left)))
+        except Exception as error:
+            # The role of a member account whose stack is of an earlier version may read each stage alone.
+            self._is_list_denied = isinstance(error, ClientError) and is_access_denied(error)
+            if not self._is_list_denied:
+                self._error = error
+                raise
+        # After the answer: the wait for the pace comes before the call. The answer itself takes less than a second.
+        self._moment = self._clock()
+        self._stages = {each.stage.ref: each for each in found}
+        self._is_read = True
+
+    def _facts_about(self, stage: Stage) -> Facts | None:
+        """Return the facts about all stages that are left; None if they have to be read for each."""
+        region = stage.ref.region
+        if stage.needs_account_role and self._log_roles.is_due(region):
+            return None  # what the log role may do is known after its check
+        if self._facts is None:
+            known = self._log_roles.known(region)
+            reader = self._new_facts(region=region, log_role=known, always_reads_deliveries=False)
+            left = [found.stage for ref, found in self._stages.items() if ref in self._left]
+            try:
+                self._facts = reader.read([stage, *left])
+            except CALL_ERRORS:
+                return None  # reading them for one stage raises the error, or succeeds
+        return self._facts

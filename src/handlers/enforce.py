@@ -35,7 +35,6 @@ class EnforceHandler:
 
     def __init__(self, settings: Settings, session: boto3.Session | None = None, time: Time | None = None) -> None:
         threads, time = (THREADS, Time()) if time is None else (0, time)
-        threads, time = (THREADS, Time()) if time is None else (0, time)
         deployment, share = settings.deployment, 1 / settings.deployment.environments
         self._budget = TimeBudget(time.sleep)
         self._reporter = Reporter(logger, metrics, deployment.account.account_id)

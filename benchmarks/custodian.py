@@ -112,8 +112,8 @@ def _start(rest: int, http: int, websocket: int, overridden: int, stages: int) -
             "STAGE_QUEUE_ARN": f"arn:aws:sqs:us-east-1:{sandbox.account_id}:StageQueue",
             "STAGE_QUEUE_URL": urls["StageQueue"],
             "SWEEP_QUEUE_URL": urls["SweepQueue"],
-            # The sender of the sweep's messages, as SQS knows it: the account's root user makes all calls here.
-            "SWEEP_ROLE_ID": sandbox.account_id,
+            # The sender of the sweep's messages, as SQS knows it: the account's administrator makes all calls here.
+            "SWEEP_ROLE_ID": sandbox.administrator.user_identity["principalId"],
             # Practically no limit: Custodian has none either.
             "SWEEP_RATE": str(10**9),
         }

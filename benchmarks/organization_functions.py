@@ -17,7 +17,7 @@ from handlers.runtime import Time
 from handlers.sweep import SweepHandler
 from log_keeper.settings import Settings
 from sandbox.simulation import Context, VirtualTime
-from testing.builders import DEPLOYMENT, ENVIRONMENT
+from testing.builders import DEPLOYMENT, ENVIRONMENT, SWEEP_ROLE_ID
 from testing.templates import RESOURCES, TEMPLATE
 
 #: Simulated seconds that a call takes.
@@ -215,7 +215,12 @@ def _record(number: int, message: Message) -> dict[str, Any]:
         "messageId": str(number),
         "receiptHandle": "AQEB",
         "body": message.body,
-        "attributes": {"ApproximateReceiveCount": str(message.receives), "SentTimestamp": f"{message.sent * 1000:.0f}"},
+        "attributes": {
+            "ApproximateReceiveCount": str(message.receives),
+            "SentTimestamp": f"{message.sent * 1000:.0f}",
+            # The Enforce function sends messages with attributes, the Sweep function without.
+            "SenderId": f"{'AROAENFORCE' if message.attributes else SWEEP_ROLE_ID}:session",
+        },
         "messageAttributes": {
             name: {"dataType": each["DataType"], "stringValue": each["StringValue"]}
             for name, each in message.attributes.items()

@@ -135,7 +135,8 @@ class GovernedAccounts:
         if governed.deployment.organization is None or isinstance(message.hint, Ignored):
             return False
         pace = governed.clients.pace(str(region))
-        return self._postponing().postpones(message.account_id, str(region), pace, message.hint, record)
+        place = message.account_id, str(region)
+        return self._postponing().postpones(place, pace, message.hint, message.read, record)
 
     def tries_again(self, error: Exception, record: Mapping[str, Any]) -> bool:
         """Return whether the message that failed is tried again soon, since a role of a member account was refused.

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from log_keeper.aws.postponed import Postponed, put_back, refusals_of, turn_of
 from log_keeper.events.hints import ApiStagesNamed, Hint
+from log_keeper.events.read_stages import StagesAtMoment
 from log_keeper.turns import Turns
 
 if TYPE_CHECKING:
     from log_keeper.aws.clients import Clients
     from log_keeper.aws.pace import Pace
 
+#: Seconds after a sweep's read within which its message is processed in time, so that the stages are not read again.
+_SOON = 8.0
 #: Seconds until a message is tried again for which a role was refused: IAM takes a while to propagate a role that was
 #: created, and credentials of a role that was deleted are refused. After the last one, the message fails.
 PAUSES = (15, 60)
@@ -35,12 +38,18 @@ class Postponement:
         self._turns = Turns(self._seconds)
         self._postponed: list[Postponed] = []
 
-    def postpones(self, account_id: str, region: str, pace: Pace, hint: Hint, record: Mapping[str, Any]) -> bool:
+    def postpones(
+        self, place: tuple[str, str], pace: Pace, hint: Hint, read: StagesAtMoment | None, record: Mapping[str, Any]
+    ) -> bool:
         """Return whether the message is postponed: its account and region have no calls free now.
 
-        ``hint``: what the message is about. ``record``: the message as Lambda passes it on.
+        ``place``: the account and the region. ``hint``, ``read``: what the message is about, and the stages in it.
+        ``record``: the message as Lambda passes it on.
         """
-        turn = self._turns.postponed_until(account_id, region, pace, _calls(hint), turn_of(record))
+        now, turn = self._seconds(), turn_of(record)
+        if read is not None and now - read.moment.timestamp() < _SOON:
+            turn = now  # the sweep has reserved the time of the message's calls, and delayed it until then
+        turn = self._turns.postponed_until(*place, pace, _calls(hint), turn)
         if turn is not None:
             refusals = refusals_of(record)
             self._postponed.append(Postponed(record["messageId"], record["body"], turn, True, refusals))

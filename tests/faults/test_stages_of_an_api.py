@@ -276,7 +276,6 @@ def test_role_that_may_not_list_the_stages_reads_each_alone(scene: Scene) -> Non
 def waiting(scene: Scene) -> list[dict[str, Any]]:
     """Take all messages from the queue."""
     sqs, url = scene.sandbox.client("sqs"), scene.world.enforce.queue_url
-    scene.world.time.sleep(1)
     found = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:

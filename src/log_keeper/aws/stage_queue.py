@@ -110,12 +110,9 @@ class StageQueue:
         self._send([json.dumps(log_role_to_evaluate(self._deployment.account.account_id, self._region))], [0])
 
     def _send(self, texts: Iterable[str], delays: Iterable[float]) -> None:
-        """Send each message with its delay in seconds.
-
-        At least one: whether a delay of 0 counts, or the queue's own, SettleSeconds, in its place, is not documented.
-        """
+        """Send each message with its delay in seconds, in place of the queue's, SettleSeconds."""
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
-            {"Id": str(number), "MessageBody": body, "DelaySeconds": min(max(int(delay), 1), LONGEST_DELAY)}
+            {"Id": str(number), "MessageBody": body, "DelaySeconds": min(int(delay), LONGEST_DELAY)}
             for number, (body, delay) in enumerate(zip(texts, delays, strict=True))
         ]
         url = self._deployment.queues.stage_queue_url

@@ -7,6 +7,7 @@ import re
 import textwrap
 from functools import partial
 
+from log_keeper.log_group_names import AccessLogNames
 from log_keeper.policy.access_log_format import FormatName
 from log_keeper.policy.own_format import UnusableFormatError, value_of
 from log_keeper.policy.policy import Policy
@@ -100,6 +101,13 @@ def _listed(text: str, pattern: re.Pattern[str], what: str) -> tuple[str, ...]:
         if not pattern.fullmatch(item):
             raise argparse.ArgumentTypeError(f"{item!r} is not {what}")
     return items
+
+
+def _access_log_names(text: str) -> AccessLogNames:
+    try:
+        return AccessLogNames.read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _epilog() -> str:
@@ -222,6 +230,13 @@ def _add_policy(group: argparse._ArgumentGroup) -> None:
         "--owner-tag-key", default="", metavar="KEY", help="tag that names a stage's owner; default: its stack"
     )
     group.add_argument(
+        "--access-log-group-name",
+        type=_access_log_names,
+        default=AccessLogNames(),
+        metavar="PATTERN",
+        help="names of new access log groups, with ${apiId} and ${stage}; default: /aws/vendedlogs/apigateway...",
+    )
+    group.add_argument(
         "--access-log-retention-days",
         type=_days,
         default=365,
@@ -278,6 +293,7 @@ def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
         wants_detailed_metrics=arguments.detailed_metrics,
         exempt_tag_key=arguments.exempt_tag_key or None,
         owner_tag_key=arguments.owner_tag_key or None,
+        access_log_names=arguments.access_log_group_name,
         own_formats={
             protocol: text
             for protocol, name in _OWN_FORMATS.items()

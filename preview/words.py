@@ -11,7 +11,7 @@ from log_keeper.policy.own_format import is_parameter
 from log_keeper.policy.plan import Change, Setting
 from log_keeper.policy.policy import Policy
 from log_keeper.policy.results import Outcome
-from log_keeper.stages import Protocol, Stage, access_log_group, execution_log_group
+from log_keeper.stages import Protocol, Stage, execution_log_group
 from preview.model import Preview, RegionPreview, StagePreview, count
 
 #: The parameters of the template with a format for one protocol.
@@ -70,6 +70,7 @@ def policy_parameters(policy: Policy) -> dict[str, str]:
         "AllowDataTrace": "Yes" if policy.allows_data_trace else "No",
         "AccessLogFormat": policy.access_log_format,
         **{name: policy.own_formats.get(protocol, "") for protocol, name in OWN_FORMATS.items()},
+        "AccessLogGroupName": policy.access_log_names.pattern,
         "DetailedMetrics": "Yes" if policy.wants_detailed_metrics else "No",
         "ExemptTagKey": policy.exempt_tag_key or "",
         "OwnerTagKey": policy.owner_tag_key or "",
@@ -91,7 +92,7 @@ def steps(stage: StagePreview, policy: Policy) -> list[Step]:
             continue
         alike.setdefault((change.setting, change.before, change.after, change.reason), []).append(change.override)
         is_new_destination |= change.setting is Setting.ACCESS_LOG_DESTINATION
-    own_group = access_log_group(stage.stage.ref)
+    own_group = evaluation.own_access_log_group
     said = [
         _group_step(group, change, stage.stage)
         for group, change in evaluation.log_groups.items()

@@ -36,6 +36,11 @@ def resolved(value: Any) -> Any:
             return TEMPLATE["Parameters"][name]["Default"]
         case {"Ref": str(name)}:
             return name
+        case {"Fn::Select": [0, {"Fn::Split": ["${", {"Fn::If": ["HasAccessLogGroupName", _, otherwise]}]}]}:
+            return otherwise
+        case {"Fn::Sub": [str(text), dict() as variables]}:
+            named = {name: resolved(each) for name, each in variables.items()}
+            return resolved({"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda match: named.get(match[1], match[0]), text)})
         case {"Fn::Sub": str(text)}:
             values = {name: str(TEMPLATE["Parameters"][name]["Default"]) for name in ("LogRoleName", "RolePath")}
             values |= {"EnforceRole.Arn": OWN_ROLE_ARN, "AWS::StackName": "log-keeper"}

@@ -87,7 +87,8 @@ class FactReader:
         if self._log_role is None or not writers:
             return None
         written = [group for stage in writers for group in log_groups_of(stage, self._policy)]
-        return RoleReader(self._clients, self._account, self._region).facts(self._log_role, written)
+        reader = RoleReader(self._clients, self._account, self._region)
+        return reader.facts(self._log_role, written, self._policy.access_log_names)
 
     def _read_deliveries(self, stages: Iterable[Stage]) -> dict[StageRef, tuple[Delivery, ...]]:
         """Return the deliveries of execution logs of those stages that have any."""

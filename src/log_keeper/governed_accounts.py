@@ -104,8 +104,13 @@ class GovernedAccounts:
                 raise UnreadableEventError(f"the event is from account {account_id}, which is not governed")
             governed = member
         deployment = governed.deployment
-        account, own = deployment.account.account_id, deployment.own_role_arn
-        hint = read_event(event, account=account, regions=deployment.regions, own_role_arn=own)
+        hint = read_event(
+            event,
+            account=deployment.account.account_id,
+            regions=deployment.regions,
+            own_role_arn=deployment.own_role_arn,
+            names=self._settings.policy.access_log_names,
+        )
         # SQS sets the sender's id, and a role's begins with its unique id. Stages that anybody else has put into a
         # message are not believed. *Source:* Amazon SQS API reference, ReceiveMessage.
         is_sweeps = bool(sender) and sender.partition(":")[0] == self._own.deployment.sweep_role_id

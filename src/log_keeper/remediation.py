@@ -24,7 +24,7 @@ from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.log_groups import LogGroup, LogGroupStep
 from log_keeper.policy.plan import Change, Plan, Setting
 from log_keeper.policy.results import Done
-from log_keeper.stages import Stage, access_log_group
+from log_keeper.stages import Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -204,7 +204,7 @@ class Remediation:
 
     def _needs_access_log_group(self, evaluation: Evaluation) -> bool:
         """Return whether the log group for the stage's access logs was required and could not be created."""
-        return access_log_group(evaluation.stage.ref) in self.missing_log_groups(evaluation)
+        return evaluation.own_access_log_group in self.missing_log_groups(evaluation)
 
     def missing_log_groups(self, evaluation: Evaluation) -> set[str]:
         """Return the names of the log groups that were required and could not be created."""

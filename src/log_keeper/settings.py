@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
+from log_keeper.log_group_names import AccessLogNames
 from log_keeper.policy.access_log_format import FormatName
 from log_keeper.policy.log_group_tags import read_copied_keys, read_tags
 from log_keeper.policy.policy import LogGroupClass, Policy
@@ -160,6 +161,7 @@ def _policy(variables: Variables) -> Policy:
         copied_tag_keys=variables.read("COPY_TAG_KEYS", partial(read_copied_keys, tags)),
         access_log_class=_log_group_class(variables, "ACCESS_LOG_CLASS"),
         execution_log_class=_log_group_class(variables, "EXECUTION_LOG_CLASS"),
+        access_log_names=variables.read_text("ACCESS_LOG_GROUP_NAME", AccessLogNames.read),
         protects_log_groups=variables.choice("PROTECT_LOG_GROUPS", "Yes", "No") == "Yes",
         forward_access_logs_to=access_logs_to or None,
         forward_execution_logs_to=execution_logs_to or None,

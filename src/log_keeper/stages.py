@@ -169,7 +169,7 @@ class Stage:
 
 #: Stands for ``$default``: a log group name cannot contain ``$``, a destination cannot contain ``#``, and no other
 #: stage name contains a dot.
-_DEFAULT_STAGE = ".default"
+DEFAULT_STAGE = ".default"
 _ACCESS_LOG_GROUPS = {
     ApiVersion.V1: "/aws/vendedlogs/apigateway/",
     ApiVersion.V2: "/aws/vendedlogs/apigatewayv2/",
@@ -204,14 +204,14 @@ def stage_of_log_group(name: str, account: str, region: str) -> StageRef | None:
             stage_name = stage_name.removesuffix("/Canary")  # the log group of a canary
             if name.startswith(prefix) and stage_name:
                 try:
-                    return StageRef(account, region, version, api_id, stage_name.replace(_DEFAULT_STAGE, "$default"))
+                    return StageRef(account, region, version, api_id, stage_name.replace(DEFAULT_STAGE, "$default"))
                 except ValueError:
                     return None
     return None
 
 
 def _path(ref: StageRef) -> str:
-    return f"{ref.api_id}/{ref.stage_name.replace('$default', _DEFAULT_STAGE)}"
+    return f"{ref.api_id}/{ref.stage_name.replace('$default', DEFAULT_STAGE)}"
 
 
 def with_other_version(ref: StageRef) -> StageRef | None:

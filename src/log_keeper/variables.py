@@ -54,5 +54,12 @@ class Variables:
         except ValueError as error:
             raise SettingsError(f"environment variable {name}: {error}") from None
 
+    def read_text[Value](self, name: str, read: Callable[[str], Value]) -> Value:
+        """Return what ``read`` returns for a text that may be empty; its ValueError says what is wrong."""
+        try:
+            return read(self.optional(name) or "")
+        except ValueError as error:
+            raise SettingsError(f"environment variable {name}: {error}") from None
+
     def optional(self, name: str) -> str | None:
         return self._environment.get(name, "").strip() or None

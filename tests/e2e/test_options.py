@@ -9,16 +9,19 @@ import pytest
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.stages import Protocol
 from sandbox.assembly import Sandbox
+from sandbox.services.apigatewayv2 import log_delivery
 from testing.accounts import (
     described_log_groups,
     get_stage,
     levels,
     log_group_tags,
+    log_groups,
     make_http_stage,
     make_rest_api,
     make_rest_stage,
     make_websocket_stage,
     patch_stage,
+    turned,
     v2_stage,
 )
 from testing.stacks import Deployed
@@ -45,6 +48,7 @@ def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
         AccessLogClass="Standard" if is_refused else "InfrequentAccess",
         ExecutionLogClass="InfrequentAccess",
         LogGroupDeletionProtection="Yes",
+        AccessLogGroupName="/access-logs/${apiId}/${stage}",
     )
 
 
@@ -80,7 +84,7 @@ def test_new_log_groups_are_as_the_parameters_and_the_tags_of_their_stage_say(st
     usual = {"created-by": "log-keeper", "team": "unknown", "env": "x"}
     tags = log_group_tags(stack.sandbox)
     assert [tags[name] for name in tags if api_id in name] == [usual | {"team": "shop"}] * 4
-    assert tags[f"/aws/vendedlogs/apigatewayv2/{http}/.default"] == usual
+    assert tags[f"/access-logs/{http}/.default"] == usual
     described = described_log_groups(stack.sandbox)
     is_refused = stack.sandbox.behaviour.refuses_infrequent_access_destinations
     classes = {name: group["logGroupClass"] for name, group in described.items() if api_id in name or http in name}
@@ -89,6 +93,26 @@ def test_new_log_groups_are_as_the_parameters_and_the_tags_of_their_stage_say(st
     for name, log_class in classes.items():
         is_standard = is_refused and not name.startswith("API-Gateway-Execution-Logs_")
         assert log_class == ("STANDARD" if is_standard else "INFREQUENT_ACCESS")
+
+
+def test_log_group_with_a_name_by_the_pattern_and_its_policy_are_created_again(stack: Deployed) -> None:
+    """The events name the stage by that name alone, and it does not say that the stage is of an HTTP API."""
+    sandbox, logs = stack.sandbox, stack.sandbox.client("logs")
+    with turned(sandbox, log_delivery_policy="group"):
+        http = make_http_stage(sandbox)
+        stack.wait_until_logged("remediated", http)
+        stack.wait_until_quiet()
+        group = f"/access-logs/{http}/.default"
+        destination = v2_stage(sandbox, http, "$default")["AccessLogSettings"]["DestinationArn"]
+        assert destination.endswith(f":log-group:{group}")
+        logs.put_log_group_deletion_protection(logGroupIdentifier=group, deletionProtectionEnabled=False)
+        logs.delete_log_group(logGroupName=group)
+        sandbox.wait_until(lambda: log_groups(sandbox).get(group) == 365)
+        sandbox.wait_until(lambda: log_delivery.reaches(sandbox, "us-east-1", group))
+        stack.wait_until_quiet()
+        logs.delete_resource_policy(resourceArn=destination, expectedRevisionId="1")
+        sandbox.wait_until(lambda: log_delivery.reaches(sandbox, "us-east-1", group))
+        assert stack.wait_until_quiet() == 0
 
 
 def test_detailed_metrics_are_on(stack: Deployed) -> None:

@@ -37,6 +37,7 @@ OTHER_VALUES = {
     "AccessLogClass": "InfrequentAccess",
     "ExecutionLogClass": "InfrequentAccess",
     "LogGroupDeletionProtection": "Yes",
+    "AccessLogGroupName": "/access-logs/${apiId}/${stage}",
     "MissingLogGroupMinutes": "1",
     "ForwardAccessLogsTo": "arn:aws:lambda:us-east-1:123456789012:function:siem",
     "ForwardExecutionLogsTo": "arn:aws:kinesis:us-east-1:123456789012:stream/siem",

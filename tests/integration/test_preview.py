@@ -72,7 +72,12 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
 
 def test_options_become_the_policy() -> None:
     options = "--info-tag-key=k --allow-data-trace --access-log-format=CLF --detailed-metrics"
-    retentions = ["--access-log-retention-days=7", "--execution-log-retention-days=3"]
+    name = "/access-logs/${apiId}/${stage}"
+    retentions = [
+        f"--access-log-group-name={name}",
+        "--access-log-retention-days=7",
+        "--execution-log-retention-days=3",
+    ]
     tags = ["--exempt-tag-key=e", "--owner-tag-key=o"]
     formats = ["--rest-access-log-format=$context.requestId", "--websocket-access-log-format=/log-keeper/websocket"]
     siem, role = "arn:aws:logs:us-east-1:210987654321:destination:siem", f"arn:aws:iam::{ACCOUNT}:role/Forward"
@@ -89,6 +94,7 @@ def test_options_become_the_policy() -> None:
         "RestAccessLogFormat": "$context.requestId",
         "HttpAccessLogFormat": "",
         "WebSocketAccessLogFormat": "/log-keeper/websocket",
+        "AccessLogGroupName": name,
         "DetailedMetrics": "Yes",
         "ExemptTagKey": "e",
         "OwnerTagKey": "o",

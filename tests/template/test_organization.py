@@ -114,11 +114,17 @@ def normalised(value: Any) -> Any:
         ({"Fn::If": ["HasNoLogRole", {"Fn::Sub": ROLE}, {"Ref": "LogRoleArn"}]}, {"Fn::Sub": ROLE}),
         (destinations, {"Ref": "ForwardDestinations"}),
         ({"Ref": "ForwardRoleArn"}, {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:${ForwardRole}"}),
+        ({"Fn::Sub": f"{LOG_GROUP}${{AccessLogGroups}}"}, {"Fn::Sub": NAMED}),
+        (
+            {"Fn::Sub": [f"{LOG_GROUP}${{Names}}", {"Names": given("Enforcement")["AccessLogGroups"]}]},
+            {"Fn::Sub": NAMED},
+        ),
     ):
         text = text.replace(json.dumps(own, sort_keys=True), json.dumps(of_member))
     return json.loads(text)
 
 
+LOG_GROUP, NAMED = "arn:${AWS::Partition}:logs:*:${AWS::AccountId}:log-group:", "the names of AccessLogGroupName"
 ROLE = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role${RolePath}${LogRoleName}"
 #: Statements that only the template of the hub has: its own queues, logs, schedules and bus.
 ONLY_IN_THE_HUB = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from log_keeper.log_group_names import LONGEST_PATTERN, PATTERN
 from log_keeper.settings import Settings
 from sandbox.core.resource_types import TemplateError
 from sandbox.services.cloudformation import template_functions, template_validation, templates
@@ -29,6 +30,7 @@ def test_environment_is_what_the_settings_read() -> None:
         "EXECUTION_LOG_CLASS": "Standard",
         "PROTECT_LOG_GROUPS": "Yes",
         "FORWARD_LOGS": "x,x,x,x",
+        "ACCESS_LOG_GROUP_NAME": "/x/${apiId}/${stage}",
         "FORWARDS": "true",
         "MODE": "Audit",
     }
@@ -126,3 +128,20 @@ def test_log_groups_of_the_class_infrequent_access_cannot_be_forwarded(logs: str
     check("Standard")
     with pytest.raises(TemplateError, match=f"Forward{logs}LogsTo needs {logs}LogClass=Standard"):
         check("InfrequentAccess")
+
+
+def test_pattern_of_names_is_checked_at_deployment_as_the_functions_check_it() -> None:
+    parameter = TEMPLATE["Parameters"]["AccessLogGroupName"]
+    assert parameter["AllowedPattern"] == f"|{PATTERN}"
+    assert parameter["MaxLength"] == LONGEST_PATTERN
+
+
+def test_names_by_the_pattern_are_in_the_rules_and_the_permissions() -> None:
+    values = {"AccessLogGroupName": "/x/${accountId}/y-${apiId}/z/${stage}"}
+    values |= templates.pseudo_parameters("123456789012", "us-east-1", "log-keeper", "id")
+    scope = template_functions.Scope(TEMPLATE, values, str, lambda name, _: name, nothing)
+    named = RESOURCES["LogGroupDeletedRule"]["Properties"]["EventPattern"]["Fn::Sub"][1]["Named"]
+    assert scope.evaluate(named) == "/x/"
+    parameters = RESOURCES["Enforcement"]["Properties"]["Parameters"]
+    [names] = [each["ParameterValue"] for each in parameters if each["ParameterKey"] == "AccessLogGroups"]
+    assert scope.evaluate(names) == "/x/*/y-*/z/*"

@@ -15,6 +15,7 @@ SRC = ROOT / "src"
 ORDER = (
     {"names"},
     {"stages"},
+    {"log_group_names"},
     {"events"},
     {"policy"},
     {"variables", "settings"},
@@ -39,7 +40,7 @@ ORDER = (
     {"turns", "postponement", "governed_accounts", "organization_sweep", "sweeps"},
 )
 #: Folders without calls of AWS, environment variables and the clock.
-PURE = ("events", "policy", "names", "stages", "variables", "settings")
+PURE = ("events", "policy", "names", "stages", "log_group_names", "variables", "settings")
 IMPURE_MODULES = {"boto3", "botocore", "aws_lambda_powertools", "os", "time"}
 #: Modules of tools/ that other programs import.
 SHARED_TOOLS = {"tools.aws_session", "tools.version"}

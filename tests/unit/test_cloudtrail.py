@@ -54,7 +54,7 @@ SAMPLES: dict[str, Hint] = {
     "delete-access-log-settings": V2_DEFAULT,
     "delete-log-group": StageNamed(REF, deleted_log_group="/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"),
     "create-log-group-exists": StageNamed(REF, blocking_log_group="API-Gateway-Execution-Logs_a1b2c3d4e5/prod"),
-    "delete-subscription-filter": PROD,
+    "delete-subscription-filter": replace(PROD, is_about_filter=True),
     "delete-resource-policy": V2_DEFAULT,
     "delete-resource-policy-of-account": Ignored(IgnoreReason.NO_STAGE, "DeleteResourcePolicy"),
     "put-resource-policy": V2_DEFAULT,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from log_keeper.log_group_names import AccessLogNames
 from log_keeper.policy.evaluation import Facts, evaluate
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.policy.log_groups import LogGroup, LogGroupFacts, log_groups_of
@@ -87,12 +88,12 @@ def test_stage_is_compliant_if_the_role_is_unknown() -> None:
     ],
 )
 def test_each_type_of_log_group_has_a_probe(name: str, probe: str | None) -> None:
-    assert probe_of(LogGroup(name, 1, None)) == probe
+    assert probe_of(LogGroup(name, 1, None), AccessLogNames()) == probe
 
 
 def test_permission_for_an_owners_group_is_tested_with_its_own_name() -> None:
     """Also if it has a standard name: a vendor has REST APIs log to groups below /aws/apigateway/."""
-    assert probe_of(LogGroup("/aws/apigateway/a1b2c3d4e5/prod", 1, None, is_owners=True)) is None
+    assert probe_of(LogGroup("/aws/apigateway/a1b2c3d4e5/prod", 1, None, is_owners=True), AccessLogNames()) is None
 
 
 def test_finding_names_all_groups_that_a_probe_stands_for() -> None:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 #: The most names in one DescribeLogGroups. *Source:* botocore's model.
 _IDENTIFIERS = 50
-#: The part of a log group's name that all groups of one API share.
+#: The part of a log group's name that all groups of one API share. By a pattern of the owner, a part like the id of an
+#: API, which has ten characters, is one; another log group may have such a part too, and is found by it as well.
 _API_PREFIX = re.compile(
     r"(?:API-Gateway-Execution-Logs_|/aws/apigateway/|/aws/vendedlogs/apigateway(?:v2)?/)[a-z0-9]+/"
+    r"|(?:[^/]*/)+?[a-z0-9]{10}/"
 )
 #: A member that every complete description of a log group has. Without it, the retention may be missing too.
 #: *Source:* radkawar/stackd, testdata/aws/cloudtrail/logs_controls.json, of a log group created a moment before;

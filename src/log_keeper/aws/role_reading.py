@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import error_code
+from log_keeper.log_group_names import AccessLogNames
 from log_keeper.policy.log_groups import LogGroup
 from log_keeper.policy.log_role import (
     CREATE_GROUP,
@@ -88,19 +89,21 @@ class RoleReader:
             found.fault = "is not allowed to write to CloudWatch Logs"
         return found
 
-    def facts(self, role: LogRole, groups: Iterable[LogGroup]) -> LogRoleFacts | None:
+    def facts(self, role: LogRole, groups: Iterable[LogGroup], usual: AccessLogNames) -> LogRoleFacts | None:
         """Return what the role is denied on these log groups; None for a role that is invalid.
 
         A log group with a standard name is simulated only if the probe for that use is denied: the role may be allowed
-        for some APIs only.
+        for some APIs only. ``usual``: the names of log groups for access logs, which may need a probe of their own.
         """
         if role.role_arn is None or role.fault is not None:
             return None
         names: dict[str, None] = {}
-        for group in groups:
-            probe = probe_of(group)
+        probes = {group.name: probe_of(group, usual) for group in groups}
+        if unknown := [probe for probe in dict.fromkeys(probes.values()) if probe and probe not in role.denied]:
+            self._simulate(role, unknown)
+        for name, probe in probes.items():
             if probe is None or role.denied[probe]:
-                names[group.name] = None
+                names[name] = None
         if unknown := [name for name in names if name not in role.denied]:
             if len(role.denied) > _KEPT:
                 role.denied = {probe: role.denied[probe] for probe in PROBES}

@@ -30,8 +30,9 @@ from log_keeper.events.hints import (
 )
 from log_keeper.events.own_events import OWN_DETAIL_TYPES, read_own_event
 from log_keeper.events.stage_arns import decoded, stage_of_arn, stage_or_error, tagged_stages
+from log_keeper.log_group_names import AccessLogNames
 from log_keeper.names import check_name
-from log_keeper.stages import ApiVersion, stage_of_log_group
+from log_keeper.stages import ApiVersion
 
 #: The IAM calls that can make the account's CloudWatch log role invalid. IAM's records are in us-east-1 only.
 LOG_ROLE_EVENTS = frozenset(
@@ -73,12 +74,19 @@ def cause_of(event: Mapping[str, Any]) -> Cause:
     return Cause(detail["eventName"], event_id if is_id else None, happened if is_moment else None)
 
 
-def read_event(event: object, *, account: str, regions: tuple[str, ...], own_role_arn: str) -> Hint:
+def read_event(
+    event: object,
+    *,
+    account: str,
+    regions: tuple[str, ...],
+    own_role_arn: str,
+    names: AccessLogNames = AccessLogNames(),  # noqa: B008 - an immutable value
+) -> Hint:
     """Return what an event of EventBridge is about.
 
     ``account``, ``regions``: events of other accounts and regions are not read. ``own_role_arn``: calls of this role
     are ignored, and so are failed calls. The rules in the template leave both out, but a replayed record does not pass
-    the rules.
+    the rules. ``names``: of log groups that Log Keeper creates for access logs.
 
     Raises UnreadableEventError for what is not such an event, for other accounts and regions, and for names that API
     Gateway cannot have given.
@@ -98,7 +106,7 @@ def read_event(event: object, *, account: str, regions: tuple[str, ...], own_rol
         return Ignored(IgnoreReason.FAILED_CALL, name)
     if _dig(detail, "userIdentity", "sessionContext", "sessionIssuer", "arn") == own_role_arn:
         return Ignored(IgnoreReason.OWN_CALL, name)
-    return _read_record(_Record(name, source, detail, account, event.get("region"), regions))
+    return _read_record(_Record(name, source, detail, account, event.get("region"), regions, names))
 
 
 def _is_blocked_creation(name: str, error: object) -> bool:
@@ -118,6 +126,7 @@ class _Record(NamedTuple):
     account: str
     any_region: object
     regions: tuple[str, ...]
+    names: AccessLogNames
 
     @property
     def region(self) -> str:
@@ -141,12 +150,13 @@ def _read_record(record: _Record) -> Hint:
             return _read_log_group(record)
         case "logs.amazonaws.com" if name in LOG_GROUP_POLICY_EVENTS:
             group = str(_dig(record.detail, "requestParameters", "resourceArn")).partition(":log-group:")[2]
-            named = stage_of_log_group(group.removesuffix(":*"), record.account, record.region)
+            # Such a policy matters to HTTP APIs only.
+            named = record.names.stage_of(group.removesuffix(":*"), record.account, record.region, ApiVersion.V2)
             return record.nothing if named is None else StageNamed(named)
         case "logs.amazonaws.com" if name in FILTER_EVENTS:
             group = str(_dig(record.detail, "requestParameters", "logGroupName"))
-            named = stage_of_log_group(group, record.account, record.region)
-            return record.nothing if named is None else StageNamed(named)
+            named = record.names.stage_of(group, record.account, record.region, ApiVersion.V1)
+            return record.nothing if named is None else StageNamed(named, is_about_filter=True)
         case "logs.amazonaws.com" if name in DELIVERY_EVENTS:
             return read_delivery_event(name, record.detail.get("requestParameters"), record.account, record.region)
         case "apigateway.amazonaws.com" if name in API_GATEWAY_EVENTS:
@@ -162,7 +172,7 @@ def _read_log_group(record: _Record) -> Hint:
     if record.name == "CreateLogGroup" and not is_blocked:
         return Ignored(IgnoreReason.UNKNOWN_EVENT, record.name)
     group = str(_dig(record.detail, "requestParameters", "logGroupName"))
-    named = stage_of_log_group(group, record.account, record.region)
+    named = record.names.stage_of(group, record.account, record.region, ApiVersion.V1)
     if named is None:
         return record.nothing
     return StageNamed(named, blocking_log_group=group) if is_blocked else StageNamed(named, deleted_log_group=group)

@@ -41,6 +41,7 @@ class StageNamed:
     ``blocking_log_group``: the name of a log group that a deployment could not create, because it exists.
     ``missing``: the message asks to check again whether the access log destination is missing.
     ``is_about_delivery``: a delivery of the stage's execution logs was created, changed or deleted.
+    ``is_about_filter``: a subscription filter of a log group was changed or deleted.
     """
 
     ref: StageRef
@@ -49,11 +50,12 @@ class StageNamed:
     blocking_log_group: str | None = None
     missing: MissingLogGroup | None = None
     is_about_delivery: bool = False
+    is_about_filter: bool = False
 
     @property
     def is_about_log_group(self) -> bool:
         """Return whether the stage was derived from the name of a log group."""
-        return self.deleted_log_group is not None or self.blocking_log_group is not None
+        return self.is_about_filter or self.deleted_log_group is not None or self.blocking_log_group is not None
 
 
 @dataclass(frozen=True, slots=True)

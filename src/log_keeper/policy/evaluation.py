@@ -27,7 +27,7 @@ from log_keeper.policy.log_groups import (
     missing_step,
 )
 from log_keeper.policy.log_role import LogRoleFacts, in_words
-from log_keeper.policy.plan import Change, Plan, Setting, plan
+from log_keeper.policy.plan import Change, Plan, Setting, own_access_log_group, plan
 from log_keeper.policy.policy import Policy
 from log_keeper.policy.subscriptions import required_filters
 from log_keeper.stages import LoggingLevel, Stage, StageRef
@@ -67,6 +67,7 @@ class Evaluation:
     ``delivery``: of an HTTP API's access logs, to their log group; None if there is none, or if it must not be changed
     before the log group exists.
     ``owner``: of the stage, as the policy finds it.
+    ``own_access_log_group``: the name of Log Keeper's log group that it logs to now, or will log to; None: an owner's.
     ``infrequent_access``: the names of those of its log groups that have the class Infrequent Access, or will have it.
     ``subscriptions``: by log group, the subscription filters that
     changes of the plan require.
@@ -81,6 +82,7 @@ class Evaluation:
     owner: str | None = None
     infrequent_access: frozenset[str] = frozenset()
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
+    own_access_log_group: str | None = None
 
     @property
     def required_log_groups(self) -> dict[LogGroup, LogGroupStep]:
@@ -148,6 +150,7 @@ def evaluate(stage: Stage, policy: Policy, facts: Facts, now: datetime) -> Evalu
         owner=policy.owner_of(stage),
         infrequent_access=_infrequent_access(groups, facts),
         subscriptions=forwarding.subscriptions,
+        own_access_log_group=own_access_log_group(stage, policy),
     )
 
 

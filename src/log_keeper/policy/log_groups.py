@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from log_keeper.policy.plan import uses_own_access_log_group
+from log_keeper.policy.plan import own_access_log_group
 from log_keeper.policy.policy import LogGroupClass, Policy
-from log_keeper.stages import Protocol, Stage, StageRef, access_log_group, execution_log_group
+from log_keeper.stages import Protocol, Stage, StageRef, execution_log_group
 
 #: The names of log groups that an account can create. *Source:* botocore's model of CreateLogGroup, and its refusal:
 #: "Log groups starting with AWS/ are reserved for AWS."
@@ -98,10 +98,10 @@ def log_groups_of(stage: Stage, policy: Policy) -> list[LogGroup]:
         days, log_class = policy.execution_log_retention, policy.execution_log_class
         to = subscription_to(policy.forward_execution_logs_to, policy, ref)
         groups.append(LogGroup(execution_log_group(ref), days, key, tags=tags, log_class=log_class, subscription=to))
-    if uses_own_access_log_group(stage, policy):
+    if (own := own_access_log_group(stage, policy)) is not None:
         days, log_class = policy.access_log_retention, policy.access_log_class
         to = subscription_to(policy.forward_access_logs_to, policy, ref)
-        groups.append(LogGroup(access_log_group(ref), days, key, tags=tags, log_class=log_class, subscription=to))
+        groups.append(LogGroup(own, days, key, tags=tags, log_class=log_class, subscription=to))
     groups = [group._replace(is_protected=policy.protects_log_groups) for group in groups]
     if stage.has_canary:
         groups += [group._replace(name=f"{group.name}/Canary") for group in groups]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from log_keeper.log_group_names import AccessLogNames
 from log_keeper.policy.log_groups import LogGroup
 from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group
 
@@ -38,10 +39,15 @@ class LogRoleFacts:
     denied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def probe_of(group: LogGroup) -> str | None:
-    """Return the probe that stands for this log group; None for a destination that an owner chose."""
+def probe_of(group: LogGroup, names: AccessLogNames) -> str | None:
+    """Return the probe that stands for this log group; None for a destination that an owner chose.
+
+    For a name by the owner's pattern it is none of ``PROBES``.
+    """
     if group.is_owners:
         return None
+    if names.follows_pattern(group.name):
+        return names.name_of(_ANY_STAGES[0])
     return next((probe for probe in PROBES if group.name.startswith(probe.removesuffix(_ANY))), None)
 
 

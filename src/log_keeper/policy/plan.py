@@ -12,7 +12,7 @@ from log_keeper.policy.exemption import Exemption, read_exemption
 from log_keeper.policy.opt_in import OptIn, read_opt_in
 from log_keeper.policy.own_format import has_request_id
 from log_keeper.policy.policy import Policy
-from log_keeper.stages import LoggingLevel, MethodSettings, Stage, access_log_group, log_group_arn
+from log_keeper.stages import LoggingLevel, MethodSettings, Stage, log_group_arn
 
 
 class Setting(StrEnum):
@@ -118,14 +118,17 @@ def at_error(plan: Plan) -> Plan:
     return replace(plan, changes=tuple(change for change in at_most if change.before != change.after))
 
 
-def uses_own_access_log_group(stage: Stage, policy: Policy) -> bool:
-    """Return whether the stage logs, or will log after its plan, to the log group that Log Keeper creates for it."""
-    access_log = stage.access_log
-    return access_log.is_lost or access_log.destination_arn in (None, _own_destination(stage, policy))
+def own_access_log_group(stage: Stage, policy: Policy) -> str | None:
+    """Return the name of Log Keeper's log group that the stage logs to, or will log to after its plan.
 
-
-def _own_destination(stage: Stage, policy: Policy) -> str:
-    return log_group_arn(stage.ref, access_log_group(stage.ref), policy.partition)
+    None if the stage logs to a destination that its owner chose.
+    """
+    names, destination = policy.access_log_names, stage.access_log.destination_arn
+    if destination is None or stage.access_log.is_lost:
+        return names.name_of(stage.ref)
+    prefix = log_group_arn(stage.ref, "", policy.partition)
+    name = destination.removeprefix(prefix)
+    return name if destination.startswith(prefix) and names.is_own(name, stage.ref) else None
 
 
 def _data_trace_changes(
@@ -166,8 +169,8 @@ def _access_log_changes(stage: Stage, policy: Policy) -> list[Change]:
         reason = "access logs are always on (APIGateway.9)"
         if now_set.is_lost:
             reason = "the log group of the access logs was deleted and not created again: access logs are lost"
-        before, after = now_set.destination_arn, _own_destination(stage, policy)
-        changes.append(Change(Setting.ACCESS_LOG_DESTINATION, None, before, after, reason))
+        own = log_group_arn(stage.ref, policy.access_log_names.name_of(stage.ref), policy.partition)
+        changes.append(Change(Setting.ACCESS_LOG_DESTINATION, None, now_set.destination_arn, own, reason))
     if now_set.format is None or not has_request_id(now_set.format):
         reason, wanted = "each line must contain the id of its request", policy.access_log_formats[stage.protocol]
         changes.append(Change(Setting.ACCESS_LOG_FORMAT, None, now_set.format, wanted, reason))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from log_keeper.log_group_names import AccessLogNames
 from log_keeper.policy.access_log_format import FormatName, access_log_formats
 from log_keeper.policy.log_group_tags import tags_of
 from log_keeper.stages import Protocol, Stage
@@ -31,7 +32,8 @@ class Policy(NamedTuple):
     ``owner_tag_key``: the tag that names a stage's owner; None: the CloudFormation stack that created it.
     ``log_group_tags``: of the log groups that Log Keeper creates. ``copied_tag_keys``: a stage's tags of these keys are
     copied to them. ``access_log_class``, ``execution_log_class``: of these log groups; nobody can change it later.
-    ``protects_log_groups``: whether these log groups cannot be deleted until somebody lifts the protection.
+    ``access_log_names``: of those for access logs. ``protects_log_groups``: whether these log groups cannot be deleted
+    until somebody lifts the protection.
     ``forward_access_logs_to``, ``forward_execution_logs_to``: ARNs of destinations; None: lines are not forwarded.
     ``forward_role_arn``: the role with which CloudWatch Logs writes to a stream; None: no role.
     ``filter_name``: of the subscription filters of Log Keeper.
@@ -57,6 +59,7 @@ class Policy(NamedTuple):
     forward_execution_logs_to: str | None = None
     forward_role_arn: str | None = None
     filter_name: str = "log-keeper"
+    access_log_names: AccessLogNames = AccessLogNames()
 
     @property
     def until_tag_key(self) -> str:

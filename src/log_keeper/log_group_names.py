@@ -1,0 +1,92 @@
+"""The names of log groups for access logs that Log Keeper creates: usual ones, or by the owner's pattern. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from log_keeper.stages import DEFAULT_STAGE, ApiVersion, StageRef, access_log_group, stage_of_log_group
+
+#: A pattern that gives no two stages the same name. Letters, digits and ``_./-``, which API Gateway accepts in a
+#: destination, at first up to a slash; then placeholders, each once, with a slash between any two of them, since no
+#: value contains one; and a placeholder at the end. Not among AWS's own names, and not among the usual ones.
+#: *Source*: API Gateway's "Access log destination must only contain characters a-z, A-Z, 0-9, '_', '-', '/', '.'"
+#: (serverless/serverless, issue 6304); botocore's model of CreateLogGroup.
+PATTERN = (
+    r"(?![aA][wW][sS]/)(?!/[aA][wW][sS]/(?!vendedlogs/))(?!/aws/vendedlogs/apigateway(v2)?/)"
+    r"(?=.*\$\{apiId\})(?=.*\$\{stage\})(?!.*(\$\{[a-zA-Z]+\}).*\2)"
+    r"/?[A-Za-z0-9_.-]+/[A-Za-z0-9_./-]*\$\{(apiId|stage|accountId)\}"
+    r"([A-Za-z0-9_.-]*/[A-Za-z0-9_./-]*\$\{(apiId|stage|accountId)\})*"
+)
+#: With the longest values that the placeholders can have, the name fits into the 512 characters of CloudWatch Logs.
+LONGEST_PATTERN = 256
+_VALUES = {
+    "apiId": "(?P<api_id>[a-z0-9]{1,64})",
+    "stage": rf"(?P<stage_name>[A-Za-z0-9_-]{{1,128}}|{re.escape(DEFAULT_STAGE)})",
+    "accountId": "(?P<account>[0-9]{12})",
+}
+_PLACEHOLDER = re.compile(r"\$\{([a-zA-Z]+)\}")
+
+
+class AccessLogNames(NamedTuple):
+    """The names of the log groups that Log Keeper creates for access logs. ``pattern``: empty for the usual names.
+
+    A log group with a usual name stays Log Keeper's own when there is a pattern: stages log to it from before.
+    """
+
+    pattern: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> AccessLogNames:
+        """Return the names by this pattern. Raises ValueError if it is not one, or could give two stages one name."""
+        if text and (len(text) > LONGEST_PATTERN or not re.fullmatch(PATTERN, text)):
+            raise ValueError(
+                f"{text!r} is no pattern of names: it must be a path of at most {LONGEST_PATTERN} letters, digits and "
+                "'_./-' with ${apiId} and ${stage}, with a slash between them, before them, and nothing behind"
+            )
+        return cls(text)
+
+    def name_of(self, ref: StageRef) -> str:
+        """Return the name of the log group that Log Keeper creates for a stage without a destination."""
+        if not self.pattern:
+            return access_log_group(ref)
+        values = {
+            "apiId": ref.api_id,
+            "stage": ref.stage_name.replace("$default", DEFAULT_STAGE),
+            "accountId": ref.account,
+        }
+        return _PLACEHOLDER.sub(lambda found: values[found[1]], self.pattern)
+
+    def is_own(self, name: str, ref: StageRef) -> bool:
+        """Return whether Log Keeper creates, or created before it had the pattern, a log group of this name for it."""
+        return name in (self.name_of(ref), access_log_group(ref))
+
+    def follows_pattern(self, name: str) -> bool:
+        """Return whether the name, or that of a canary, is one by the owner's pattern, of any stage."""
+        return self._parsed(name) is not None
+
+    def stage_of(self, name: str, account: str, region: str, version: ApiVersion) -> StageRef | None:
+        """Return the stage whose log group has this name, its canary's included; None for any other name.
+
+        ``version``: for a name by the owner's pattern, which does not say it.
+        """
+        if (found := self._parsed(name)) is None:
+            return stage_of_log_group(name, account, region)
+        values = found.groupdict()
+        if values.get("account", account) != account:
+            return None
+        stage_name = values["stage_name"].replace(DEFAULT_STAGE, "$default")
+        if stage_name == "$default":
+            version = ApiVersion.V2
+        return StageRef(account, region, version, values["api_id"], stage_name)
+
+    def _parsed(self, name: str) -> re.Match[str] | None:
+        return _expression(self.pattern).fullmatch(name) if self.pattern else None
+
+
+@lru_cache(maxsize=4)
+def _expression(pattern: str) -> re.Pattern[str]:
+    literals = _PLACEHOLDER.split(pattern)
+    texts = [re.escape(text) if place % 2 == 0 else _VALUES[text] for place, text in enumerate(literals)]
+    return re.compile(f"{''.join(texts)}(?:/Canary)?")

@@ -107,18 +107,23 @@ def bucket_records(sandbox: Account) -> list[dict[str, Any]]:
 
 def make_logs_destination(sandbox: Account, sender: str) -> str:
     """Create a destination of CloudWatch Logs for the account ``sender``, with a Kinesis stream. Return its ARN."""
-    stream, role, logs = (
-        make_siem_stream(sandbox),
-        make_forward_role(sandbox, "kinesis:PutRecord"),
-        sandbox.client("logs"),
-    )
+    role = make_forward_role(sandbox, "kinesis:PutRecord")
+    return _make_logs_destination(sandbox, role, "us-east-1", {"Principal": {"AWS": sender}})
+
+
+def make_destinations_of_organization(sandbox: Account, organization_id: str, *regions: str) -> str:
+    """Create a destination for all accounts of an organization in each region. Return the ARN in the first one."""
+    role = make_forward_role(sandbox, "kinesis:PutRecord")
+    condition = {"StringEquals": {"aws:PrincipalOrgID": organization_id}}
+    allowed = {"Principal": "*", "Condition": condition}
+    first, *_ = [_make_logs_destination(sandbox, role, region, allowed) for region in regions]
+    return first
+
+
+def _make_logs_destination(sandbox: Account, role: str, region: str, allowed: dict[str, Any]) -> str:
+    stream, logs = make_siem_stream(sandbox, region), sandbox.client("logs", region)
     arn: str = logs.put_destination(destinationName=NAME, targetArn=stream, roleArn=role)["destination"]["arn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": sender},
-        "Action": "logs:PutSubscriptionFilter",
-        "Resource": arn,
-    }
+    statement = {"Effect": "Allow", "Action": "logs:PutSubscriptionFilter", "Resource": arn, **allowed}
     document = {"Version": "2012-10-17", "Statement": [statement]}
     logs.put_destination_policy(destinationName=NAME, accessPolicy=json.dumps(document))
     return arn

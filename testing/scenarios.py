@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from log_keeper.events.hints import MissingLogGroup
@@ -23,6 +23,7 @@ from testing.accounts import (
     v2_stage,
 )
 from testing.builders import ACCOUNT, DEPLOYMENT, REGION, record, updated
+from testing.log_destinations import make_forward_role, make_siem_stream
 from testing.world import World, trust_of
 
 VALID_ROLE = "Logs"
@@ -30,10 +31,14 @@ VALID_ROLE = "Logs"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``prepare`` sets up the account, sends the events, and returns a check that all stages are compliant."""
+    """``prepare`` sets up the account, sends the events, and returns a check that all stages are compliant.
+
+    ``policy``: fields of the policy that have other values.
+    """
 
     name: str
     prepare: Callable[[World], Callable[[], bool]]
+    policy: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 SCENARIOS: list[Scenario] = []
@@ -43,6 +48,14 @@ def scenario(prepare: Callable[[World], Callable[[], bool]]) -> Callable[[World]
     """Add the function to SCENARIOS; its name with spaces is the scenario's name."""
     SCENARIOS.append(Scenario(prepare.__name__.replace("_", " "), prepare))
     return prepare
+
+
+#: Lines of all log groups are forwarded to a stream.
+_FORWARDING = {
+    "forward_access_logs_to": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/siem",
+    "forward_execution_logs_to": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/siem",
+    "forward_role_arn": f"arn:aws:iam::{ACCOUNT}:role/ForwardLogs",
+}
 
 
 def _rest_is_compliant(world: World, api_id: str, level: str = "ERROR") -> Callable[[], bool]:
@@ -289,3 +302,46 @@ def _schedules(world: World) -> list[str]:
         client.get_schedule(Name=found["Name"], GroupName=group)["ScheduleExpression"]
         for found in client.list_schedules(GroupName=group)["Schedules"]
     ]
+
+
+def _is_forwarded(world: World, api_id: str) -> Callable[[], bool]:
+    """Return a check of stage ``prod``: it is compliant, and the lines of both log groups are forwarded."""
+    is_compliant, logs = _rest_is_compliant(world, api_id), world.sandbox.client("logs")
+
+    def filters(group: str) -> list[str]:
+        found = logs.describe_subscription_filters(logGroupName=group)["subscriptionFilters"]
+        return [each["filterName"] for each in found]
+
+    groups = (f"API-Gateway-Execution-Logs_{api_id}/prod", f"/aws/vendedlogs/apigateway/{api_id}/prod")
+    return lambda: is_compliant() and all(filters(group) == ["log-keeper"] for group in groups)
+
+
+def _prepare_forwarding(world: World) -> str:
+    _set_valid_role(world)
+    make_siem_stream(world.sandbox)
+    make_forward_role(world.sandbox, "kinesis:PutRecord")
+    world.time.sleep(60)
+    return make_rest_stage(world.sandbox)
+
+
+def _new_stage_whose_lines_are_forwarded(world: World) -> Callable[[], bool]:
+    api_id = _prepare_forwarding(world)
+    world.send(updated(api_id))
+    return _is_forwarded(world, api_id)
+
+
+def _stage_whose_subscription_filter_was_deleted(world: World) -> Callable[[], bool]:
+    api_id = _prepare_forwarding(world)
+    world.send(updated(api_id))
+    world.settle()
+    group = f"/aws/vendedlogs/apigateway/{api_id}/prod"
+    world.sandbox.client("logs").delete_subscription_filter(logGroupName=group, filterName="log-keeper")
+    names = {"logGroupName": group, "filterName": "log-keeper"}
+    world.send(record("DeleteSubscriptionFilter", names, eventSource="logs.amazonaws.com"))
+    return _is_forwarded(world, api_id)
+
+
+SCENARIOS += [
+    Scenario("new stage whose lines are forwarded", _new_stage_whose_lines_are_forwarded, _FORWARDING),
+    Scenario("stage whose subscription filter was deleted", _stage_whose_subscription_filter_was_deleted, _FORWARDING),
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import replace
 from dataclasses import dataclass
@@ -87,10 +87,13 @@ class World:
 
 
 @contextmanager
-def world(organization: Organization | None = None, **options: Any) -> Iterator[World]:
+def world(
+    organization: Organization | None = None, *, policy: Mapping[str, Any] | None = None, **options: Any
+) -> Iterator[World]:
     """Start a sandbox account with Log Keeper in it, in simulated time.
 
-    ``organization``: that Log Keeper governs; None: the account alone. ``options``: of the sandbox.
+    ``organization``: that Log Keeper governs; None: the account alone. ``policy``: fields of the policy that have other
+    values. ``options``: of the sandbox.
     """
     with VirtualTime() as time, Sandbox(clock=time, **{"iam_propagation_seconds": 10} | options) as sandbox:
         program = caller_of_new_role(sandbox, "log-keeper-EnforceRole")
@@ -106,6 +109,7 @@ def world(organization: Organization | None = None, **options: Any) -> Iterator[
             stage_queue_arn=enforce_arn,
             sweep_queue_url=sweep_url,
             organization=organization,
+            **(policy or {}),
         )
         timing = Time(time, time.monotonic, time.sleep)
 

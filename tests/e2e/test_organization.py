@@ -12,9 +12,11 @@ from sandbox import deployment
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.clock import MovableClock
+from sandbox.services.apigateway.request_logs import write_access_log
 from sandbox.services.organizations.organization import Organization
 from testing.accounts import get_stage, levels, log_group_tags, make_http_stage, make_rest_stage
 from testing.clients import refusal
+from testing.log_destinations import ROLE_NAME, make_destinations_of_organization, make_forward_role, stream_records
 from testing.organizations import ORGANIZATION, caller_with, new_member, new_organization
 from testing.stacks import Deployed
 
@@ -63,7 +65,9 @@ def stages(members: dict[str, Account]) -> dict[tuple[str, str], str]:
 
 
 @pytest.fixture(scope="module")
-def stack(built: None, account: Sandbox, organization: Organization, stages: object) -> Deployed:
+def stack(
+    built: None, account: Sandbox, organization: Organization, members: dict[str, Account], stages: object
+) -> Deployed:
     parameters = {
         "SettleSeconds": "0",
         "SweepRate": "10",
@@ -74,6 +78,11 @@ def stack(built: None, account: Sandbox, organization: Organization, stages: obj
         "LogGroupTags": "team=unknown",
         "HttpAccessLogFormat": "/log-keeper/http",
     }
+    destination = make_destinations_of_organization(account, ORGANIZATION, *REGIONS)
+    parameters["ForwardAccessLogsTo"] = destination
+    parameters["ForwardRoleArn"] = f"arn:aws:iam::{account.account_id}:role/{ROLE_NAME}"
+    for member in members.values():
+        make_forward_role(member, "logs:PutLogEvents")
     account.client("ssm").put_parameter(Name="/log-keeper/http", Value=OWN_FORMAT, Type="String")
     deployed = Deployed(account, deployment.deploy(account, parameters))
     if not account.behaviour.rules_see_their_stack_created:
@@ -111,6 +120,21 @@ def test_existing_stages_of_an_enforced_account_are_remediated_in_each_region(
     for region in REGIONS:
         account.wait_until(lambda region=region: is_compliant(members[ENFORCED], region, stages[ENFORCED, region]), 60)
     account.wait_until(lambda: any(line.get("outcome") == "remediated" for line in lines(stack, "enforce", ENFORCED)))
+
+
+def test_access_logs_of_an_enforced_account_are_forwarded_to_the_destination_of_their_region(
+    account: Sandbox, stack: Deployed, members: dict[str, Account], stages: dict[tuple[str, str], str]
+) -> None:
+    """With the role of the member account, since the destination is open to the organization."""
+    for region in REGIONS:
+        api_id, logs = stages[ENFORCED, region], members[ENFORCED].client("logs", region)
+        account.wait_until(lambda region=region: is_compliant(members[ENFORCED], region, stages[ENFORCED, region]), 60)
+        group = f"/aws/vendedlogs/apigateway/{api_id}/prod"
+        [found] = logs.describe_subscription_filters(logGroupName=group)["subscriptionFilters"]
+        assert found["destinationArn"] == f"arn:aws:logs:{region}:{account.account_id}:destination:siem"
+        assert found["roleArn"] == f"arn:aws:iam::{ENFORCED}:role/{ROLE_NAME}"
+        write_access_log(members[ENFORCED], api_id, "prod", region=region, extendedRequestId="one")
+        assert [each["logGroup"] for each in stream_records(account, region)] == [group]
 
 
 def test_existing_stages_of_an_audited_account_are_reported_and_not_changed(

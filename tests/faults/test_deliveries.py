@@ -22,7 +22,7 @@ def writes(here: World, since: int = 0) -> int:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
 def test_messages_that_come_twice_and_an_hour_late_change_nothing_more(scenario: Scenario) -> None:
-    with world() as here:
+    with world(policy=scenario.policy) as here:
         is_compliant = scenario.prepare(here)
         sqs, url = here.sandbox.client("sqs"), here.enforce.queue_url
         waiting = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, WaitTimeSeconds=0).get(

@@ -43,7 +43,7 @@ def calls() -> tuple[tuple[Scenario, str, str], ...]:
     """Each operation that the program calls in each scenario, where nothing goes wrong."""
     found: dict[tuple[Scenario, str, str], None] = {}
     for scenario in SCENARIOS:
-        with world() as here:
+        with world(policy=scenario.policy) as here:
             is_compliant = scenario.prepare(here)
             prepared = len(here.sandbox.calls)
             here.settle()
@@ -81,7 +81,7 @@ def begun(here: World, scenario: Scenario) -> tuple[Callable[[], bool], dict[str
 
 def test_fault_at_a_call(fault: Cell) -> None:
     """The stage is compliant in the end, or the message is kept and has its effect once the fault is repaired."""
-    with world() as here:
+    with world(policy=fault.scenario.policy) as here:
         is_compliant, before = begun(here, fault.scenario)
         here.sandbox.faults.add(Fault(FaultType(fault.what), fault.service, fault.operation, fault.times))
         here.settle()
@@ -105,7 +105,7 @@ def test_fault_at_a_call(fault: Cell) -> None:
 def test_meddling_at_a_call(meddling: Cell) -> None:
     """Others change the account between one call of the program and the next."""
     act, leaves_stages = INTERFERENCES[meddling.what]
-    with world() as here:
+    with world(policy=meddling.scenario.policy) as here:
         is_compliant, _ = begun(here, meddling.scenario)
         meddler = Interference(here.program, meddling.service, meddling.operation, act)
         here.sandbox.interposers.insert(0, meddler.interpose)

@@ -43,6 +43,20 @@ def _by_identifiers(run: Run, names: list[str]) -> list[dict[str, Any]]:
     return found
 
 
+def _missing_destination(run: Run) -> Value:
+    name = run.log_group("filter")
+    arn = run.log_group_arn(name).partition(":log-group:")[0] + f":destination:{run.name}-missing"
+    try:
+        run.client("logs").put_subscription_filter(
+            logGroupName=name, filterName=run.name, filterPattern="", destinationArn=arn
+        )
+    except ClientError as error:
+        if error_code(error) not in ("ResourceNotFoundException", "InvalidParameterException"):
+            raise UnclearError(refusal(error)) from error
+        return error_code(error)
+    raise UnclearError("the filter was accepted")
+
+
 def _policies_without_arn(run: Run) -> Value:
     name = run.log_group("policy")
     _put_policy(run, name, _policy(run, name, 0))
@@ -128,6 +142,14 @@ POINTS = (
         False,
         {True: "no", False: "yes"},
         _identifiers_hide,
+    ),
+    Point(
+        "missing-log-destination",
+        "PutSubscriptionFilter to a destination of CloudWatch Logs that does not exist",
+        "missing_log_destination",
+        "ResourceNotFoundException",
+        {each: f"is refused with {each}" for each in ("ResourceNotFoundException", "InvalidParameterException")},
+        _missing_destination,
     ),
     Point(
         "group-policies-without-arn",

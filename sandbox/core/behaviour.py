@@ -45,6 +45,17 @@ class Behaviour(ApiGatewayBehaviour):
         reason="The API reference says so of patterns alone.",
         source="botocore's model of DescribeLogGroups; aws/aws-sdk issues 448 and 608",
     )
+    missing_log_destination: Literal["ResourceNotFoundException", "InvalidParameterException"] = switch(
+        "ResourceNotFoundException",
+        "With which code is a subscription filter to a CloudWatch Logs destination refused that does not exist?",
+        positions={
+            "ResourceNotFoundException": "Tells it from a missing log group by the text, and reports it.",
+            "InvalidParameterException": "Reports it, as any other destination that refuses.",
+        },
+        harsher="ResourceNotFoundException",
+        reason="The model of the operation has both codes; a missing function or stream has the second one.",
+        source="botocore's model of PutSubscriptionFilter; radkawar/stackd testdata/aws/logs",
+    )
     log_delivery_policy: Literal["group", "account"] = switch(
         "group",
         "Where does AWS allow log delivery to write to a group: in the group's policy, or in the account's?",

@@ -19,7 +19,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.call import AwsError, Call
 from sandbox.services.apigateway.request_logs import write_access_log
-from testing.accounts import get_stage, make_http_stage, make_rest_stage, make_role, set_log_role
+from testing.accounts import get_stage, make_http_stage, make_rest_stage, make_role, set_log_role, turned
 from testing.builders import ACCOUNT, DEPLOYMENT, POLICY, record, updated
 from testing.deliveries import Deliver
 from testing.log_destinations import (
@@ -252,14 +252,15 @@ def test_destination_that_refuses_is_a_finding_and_is_tried_with_the_next_evalua
     assert outcomes(caplog) == ["remediated"]
 
 
-@pytest.mark.parametrize("destination", ["lambda", "logs"])
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "InvalidParameterException"])
+@pytest.mark.parametrize("destination", [FUNCTION, f"arn:aws:logs:us-east-1:{ACCOUNT}:destination:siem"])
 def test_missing_destination_is_a_finding(
-    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str, destination: str
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str, destination: str, code: str
 ) -> None:
-    arns = {"lambda": FUNCTION, "logs": f"arn:aws:logs:us-east-1:{ACCOUNT}:destination:siem"}
-    environment.setenv("FORWARD_LOGS", f"{arns[destination]},,{FILTER},")
+    environment.setenv("FORWARD_LOGS", f"{destination},,{FILTER},")
     since = len(sandbox.calls)
-    assert deliver(updated(api_id)) == []
+    with turned(sandbox, missing_log_destination=code):
+        assert deliver(updated(api_id)) == []
     assert [problem for problem, _ in findings(sandbox, since)] == [Problem.FORWARDING_REFUSED]
 
 

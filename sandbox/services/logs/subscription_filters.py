@@ -190,15 +190,15 @@ def _to_firehose(account: Account, sending: Sending) -> None:
 def _to_destination(account: Account, sending: Sending) -> None:
     """Send to the stream behind a destination of CloudWatch Logs, which may be another account's.
 
-    *Source* of the refusals by its policy: aws/aws-cli issue 4422; cloud-custodian pull request 8246. That of a
-    destination that does not exist is not recorded.
+    *Source* of the refusals by its policy: aws/aws-cli issue 4422; cloud-custodian pull request 8246. Switch
+    ``missing_log_destination`` has the codes for one that does not exist.
     """
     arn = Arn.parse(sending.arn)
     owner = account.accounts.get(arn.account)
     backend = None if owner is None else logs_backends[arn.account][arn.region]
     found = None if backend is None else backend.destinations.get(sending.arn)
     if owner is None or found is None:
-        raise AwsError("ResourceNotFoundException", "The specified destination does not exist.")
+        raise AwsError(account.behaviour.missing_log_destination, "The specified destination does not exist.")
     _check_policy(account, sending, found.access_policy)
     if sending.data is not None:
         target = Sending(found.target_arn, found.role_arn, sending.group_arn, sending.data, sending.partition_key)

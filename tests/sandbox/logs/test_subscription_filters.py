@@ -224,6 +224,8 @@ class TestDestinationOfAnotherAccount:
         arn = self.destination(owner, {"Principal": "*", "Condition": condition})
         assert "Role ARN is required" in refusal(lambda: put(here, arn))[1]
 
-    def test_missing_one_is_refused(self, here: Sandbox) -> None:
+    @pytest.mark.parametrize("code", ["ResourceNotFoundException", "InvalidParameterException"])
+    def test_missing_one_is_refused(self, here: Sandbox, code: str) -> None:
+        here.turn(missing_log_destination=code)
         arn = f"arn:aws:logs:us-east-1:{ACCOUNT}:destination:siem"
-        assert refusal(lambda: put(here, arn))[0] == "ResourceNotFoundException"
+        assert refusal(lambda: put(here, arn))[0] == code

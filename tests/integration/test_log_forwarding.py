@@ -12,6 +12,7 @@ from handlers import enforce
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from log_keeper.aws.stage_queue import StageQueue
+from log_keeper.events.read_stages import ReadStage
 from log_keeper.inventory import Inventory
 from log_keeper.policy.findings import Problem
 from log_keeper.policy.plan import Setting
@@ -356,11 +357,12 @@ def test_sweep_reads_two_log_groups_a_second_and_sends_as_many_as_can_be_forward
     assert len(reads) == 2 * len(apis)
     assert len(reads) / 2 - 1 <= clock.now <= len(reads) / 2
     assert [len(each.subscriptions) for each in evaluations] == [1] * len(apis)
-    queue, before = StageQueue(clients, DEPLOYMENT, "us-east-1"), clock.now
+    queue, before = StageQueue(clients, DEPLOYMENT, policy, "us-east-1"), clock.now
     sandbox.client("sqs").create_queue(QueueName="log-keeper-StageQueue")
-    queue.add(evaluated[0][0], evaluations)
+    for each in evaluations:
+        queue.add([ReadStage(each.stage, {})], datetime.now(UTC))
     queue.send()
     [sent] = [made.call.params["Entries"] for made in sandbox.calls if made.call.operation == "SendMessageBatch"]
-    assert [entry["DelaySeconds"] for entry in sent] == [0, 0, 1, 1, 2, 2]
+    assert [entry["DelaySeconds"] for entry in sent] == [1, 1, 2, 3, 4, 5]  # each has two log groups
     clients.apigateway("us-east-1").get_account()
-    assert clock.now - before == pytest.approx(len(apis) / 2, abs=0.1)
+    assert clock.now - before == pytest.approx(len(apis), abs=0.1)

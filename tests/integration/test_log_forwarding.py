@@ -363,6 +363,6 @@ def test_sweep_reads_two_log_groups_a_second_and_sends_as_many_as_can_be_forward
         queue.add([ReadStage(each.stage, {})], datetime.now(UTC))
     queue.send()
     [sent] = [made.call.params["Entries"] for made in sandbox.calls if made.call.operation == "SendMessageBatch"]
-    assert [entry["DelaySeconds"] for entry in sent] == [1, 1, 2, 3, 4, 5]  # each has two log groups
+    assert [entry["DelaySeconds"] for entry in sent] == [0, 1, 2, 3, 4, 5]  # each has two log groups
     clients.apigateway("us-east-1").get_account()
     assert clock.now - before == pytest.approx(len(apis), abs=0.1)

@@ -39,7 +39,7 @@ def findings(folders: Sequence[Path]) -> Iterator[str]:
                 "file": str(file.relative_to(folder)),
                 "actions": ", ".join(sorted(finding.location.get("actions", []))),
                 "type": finding.location.get("type", ""),
-                "detail": finding.detail or "",
+                "detail": str(finding.detail or ""),
             }
             accepted = [
                 (finding.issue, number)

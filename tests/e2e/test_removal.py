@@ -171,7 +171,7 @@ def test_removal_while_stages_are_created_leaves_what_the_page_lists(
     assert "key of `AlarmEmail`" in " ".join(listed.values())
     # Everything that the page lists remains. These names of the page are not names of resources.
     used = {pattern for patterns in named.values() for pattern in patterns}
-    assert listed.keys() - used == {"AlarmEmail", "CreateTrail", "LogRoleName", "LogKeeper"}
+    assert listed.keys() - used == {"AccessLogGroupName", "AlarmEmail", "CreateTrail", "LogRoleName", "LogKeeper"}
     calls = len(sandbox.calls)
     make_rest_stage(sandbox)
     assert writes(stack, calls) == []

@@ -74,7 +74,7 @@ class Enforcer:
         self._deployment = settings.deployment
         self._clock = clock
         self._wait = wait
-        self._reader = StageReader(clients)
+        self._reader = StageReader(clients, settings.policy.access_log_names)
         self.log_roles = LogRoles(clients, settings.deployment, clock, wait)
 
     def enforce(self, hint: StageNamed, known: Known | None = None) -> tuple[Result, AccountRole | None]:
@@ -212,7 +212,7 @@ class Enforcer:
 
     def _evaluate(self, one: _Try) -> tuple[Evaluation, tuple[Finding, ...]]:
         """Evaluate the stage, and decide whether to replace an access log destination that does not exist."""
-        now, stage, region = self._clock(), one.stage, one.stage.ref.region
+        now, stage, region = self._clock(), self._reader.with_api_name(one.stage), one.stage.ref.region
         reader = FactReader(
             self._clients,
             self._deployment.account,
@@ -229,7 +229,7 @@ class Enforcer:
             return evaluation, findings
         is_lost = partial(destinations.is_lost, self._clients, self._deployment, evaluation, one.hint.missing, now)
         if one.remediation.attempt("the next check of the missing log group could not be scheduled", is_lost):
-            lost = destinations.without_destination(stage)
+            lost = self._reader.with_api_name(destinations.without_destination(stage))
             evaluation = evaluate(lost, self._policy, reader.read([lost]), now)
         return evaluation, tuple(dict.fromkeys((*findings, *evaluation.findings)))
 

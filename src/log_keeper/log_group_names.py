@@ -10,19 +10,29 @@ from log_keeper.stages import DEFAULT_STAGE, ApiVersion, StageRef, access_log_gr
 
 #: A pattern that gives no two stages the same name. Letters, digits and ``_./-``, which API Gateway accepts in a
 #: destination, at first up to a slash; then placeholders, each once, with a slash between any two of them, since no
-#: value contains one; and a placeholder at the end. Not among AWS's own names, and not among the usual ones.
+#: value contains one; and a placeholder at the end. Not among AWS's own names, and not among the usual ones, whatever
+#: the API's name is.
 #: *Source*: API Gateway's "Access log destination must only contain characters a-z, A-Z, 0-9, '_', '-', '/', '.'"
 #: (serverless/serverless, issue 6304); botocore's model of CreateLogGroup.
 PATTERN = (
     r"(?![aA][wW][sS]/)(?!/[aA][wW][sS]/(?!vendedlogs/))(?!/aws/vendedlogs/apigateway(v2)?/)"
+    r"(?!/aws/vendedlogs/[A-Za-z0-9_.-]*\$\{apiName\})"
     r"(?=.*\$\{apiId\})(?=.*\$\{stage\})(?!.*(\$\{[a-zA-Z]+\}).*\2)"
-    r"/?[A-Za-z0-9_.-]+/[A-Za-z0-9_./-]*\$\{(apiId|stage|accountId)\}"
-    r"([A-Za-z0-9_.-]*/[A-Za-z0-9_./-]*\$\{(apiId|stage|accountId)\})*"
+    r"/?[A-Za-z0-9_.-]+/[A-Za-z0-9_./-]*\$\{(apiId|apiName|stage|accountId)\}"
+    r"([A-Za-z0-9_.-]*/[A-Za-z0-9_./-]*\$\{(apiId|apiName|stage|accountId)\})*"
 )
-#: With the longest values that the placeholders can have, the name fits into the 512 characters of CloudWatch Logs.
+#: With the longest values of the other placeholders, at least 83 characters are left for the API's name.
 LONGEST_PATTERN = 256
+#: Of a log group. *Source*: botocore's model of CreateLogGroup.
+LONGEST_NAME = 512
+_CANARY = "/Canary"
+_API_NAME = "${apiName}"
+#: Replaced in an API's name. A log group's name could have ``#`` and a slash too, but a destination cannot have the
+#: first, and a slash would make parts of the name.
+_REPLACED = re.compile(r"[^A-Za-z0-9_.-]")
 _VALUES = {
     "apiId": "(?P<api_id>[a-z0-9]{1,64})",
+    "apiName": "(?P<api_name>[A-Za-z0-9_.-]+)",
     "stage": rf"(?P<stage_name>[A-Za-z0-9_-]{{1,128}}|{re.escape(DEFAULT_STAGE)})",
     "accountId": "(?P<account>[0-9]{12})",
 }
@@ -47,8 +57,17 @@ class AccessLogNames(NamedTuple):
             )
         return cls(text)
 
-    def name_of(self, ref: StageRef) -> str:
-        """Return the name of the log group that Log Keeper creates for a stage without a destination."""
+    def lacks_api_name(self, api_name: str | None) -> bool:
+        """Return whether names need the API's name, and it is not known."""
+        return api_name is None and _API_NAME in self.pattern
+
+    def name_of(self, ref: StageRef, api_name: str | None) -> str:
+        """Return the name of the log group that Log Keeper creates for a stage without a destination.
+
+        ``api_name``: given by the API's owner. Each character that the name of a destination cannot have, and each
+        slash, is replaced by ``-``; then it is cut, so that a canary's log group fits into ``LONGEST_NAME`` too. None
+        if it is not known: the result then has ``${apiName}`` in its place, which no log group can have.
+        """
         if not self.pattern:
             return access_log_group(ref)
         values = {
@@ -56,11 +75,21 @@ class AccessLogNames(NamedTuple):
             "stage": ref.stage_name.replace("$default", DEFAULT_STAGE),
             "accountId": ref.account,
         }
-        return _PLACEHOLDER.sub(lambda found: values[found[1]], self.pattern)
+        name = _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), self.pattern)
+        if api_name is None:
+            return name
+        room = LONGEST_NAME - len(_CANARY) - len(name.replace(_API_NAME, ""))
+        return name.replace(_API_NAME, _REPLACED.sub("-", api_name)[:room] or "-")
 
     def is_own(self, name: str, ref: StageRef) -> bool:
-        """Return whether Log Keeper creates, or created before it had the pattern, a log group of this name for it."""
-        return name in (self.name_of(ref), access_log_group(ref))
+        """Return whether Log Keeper creates, or created before it had the pattern, a log group of this name for it.
+
+        A name with any name of the API is its own: the API may have had that name before.
+        """
+        if name == access_log_group(ref):
+            return True
+        found = self._parsed(name)
+        return found is not None and name == self.name_of(ref, found.groupdict().get("api_name", ""))
 
     def follows_pattern(self, name: str) -> bool:
         """Return whether the name, or that of a canary, is one by the owner's pattern, of any stage."""
@@ -89,4 +118,4 @@ class AccessLogNames(NamedTuple):
 def _expression(pattern: str) -> re.Pattern[str]:
     literals = _PLACEHOLDER.split(pattern)
     texts = [re.escape(text) if place % 2 == 0 else _VALUES[text] for place, text in enumerate(literals)]
-    return re.compile(f"{''.join(texts)}(?:/Canary)?")
+    return re.compile(f"{''.join(texts)}(?:{_CANARY})?")

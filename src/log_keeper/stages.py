@@ -102,6 +102,11 @@ class AccessLogSettings(NamedTuple):
     format: str | None = None
     is_lost: bool = False
 
+    @property
+    def needs_destination(self) -> bool:
+        """Return whether the stage is to get a destination: it has none, or a lost one."""
+        return self.destination_arn is None or self.is_lost
+
 
 class MethodSettings(NamedTuple):
     """The settings of a method (REST) or a route (WebSocket, HTTP) for execution logs and metrics.
@@ -130,6 +135,7 @@ class Stage:
     ``has_canary``: a canary writes to its own log groups, whose names are the stage's and ``/Canary``.
     *Source:* API Gateway developer guide, "Set up an API Gateway canary release deployment".
     ``is_managed``: the ``$default`` stage of a quick-created HTTP API, which API Gateway may refuse to change.
+    ``api_name``: the name of its API, which its owner can change; None if it was not read with the stage.
     """
 
     ref: StageRef
@@ -140,6 +146,7 @@ class Stage:
     overrides: Mapping[str, MethodSettings] = field(default_factory=dict)
     has_canary: bool = False
     is_managed: bool = False
+    api_name: str | None = None
 
     @property
     def has_execution_logs(self) -> bool:

@@ -137,11 +137,11 @@ def test_pattern_of_names_is_checked_at_deployment_as_the_functions_check_it() -
 
 
 def test_names_by_the_pattern_are_in_the_rules_and_the_permissions() -> None:
-    values = {"AccessLogGroupName": "/x/${accountId}/y-${apiId}/z/${stage}"}
+    values = {"AccessLogGroupName": "/x/${accountId}/y-${apiId}/z/${apiName}/${stage}"}
     values |= templates.pseudo_parameters("123456789012", "us-east-1", "log-keeper", "id")
     scope = template_functions.Scope(TEMPLATE, values, str, lambda name, _: name, nothing)
     named = RESOURCES["LogGroupDeletedRule"]["Properties"]["EventPattern"]["Fn::Sub"][1]["Named"]
     assert scope.evaluate(named) == "/x/"
     parameters = RESOURCES["Enforcement"]["Properties"]["Parameters"]
     [names] = [each["ParameterValue"] for each in parameters if each["ParameterKey"] == "AccessLogGroups"]
-    assert scope.evaluate(names) == "/x/*/y-*/z/*"
+    assert scope.evaluate(names) == "/x/*/y-*/z/*/*"

@@ -28,6 +28,9 @@ MINE = f"/access-logs/{ACCOUNT}/a1b2c3d4e5/prod"
         "access-logs/${stage}/${apiId}",
         "/aws/vendedlogs/shop/${apiId}/${stage}",
         "x/y.z/api-${apiId}-of/the_${stage}",
+        "/access-logs/${apiName}/${apiId}/${stage}",
+        "/aws/vendedlogs/shop/x-${apiName}-y/${stage}/${apiId}",
+        "/access-logs/${apiId}/${stage}/${apiName}",
         f"/{'x' * (LONGEST_PATTERN - 19)}/${{apiId}}/${{stage}}",
     ],
 )
@@ -36,7 +39,7 @@ def test_pattern_gives_each_stage_a_name_that_says_whose_it_is(text: str) -> Non
     other = StageRef(ACCOUNT, REGION, ApiVersion.V2, "a1b2c3d4e5", "$default")
     longest = StageRef(ACCOUNT, REGION, ApiVersion.V1, "a" * 64, "s" * 128)
     for ref in (REF, V2_REF, other, longest):
-        name = names.name_of(ref)
+        name = names.name_of(ref, "the API's name/of 2026, \u00e9#.")
         assert len(f"{name}/Canary") <= 512
         for each in (name, f"{name}/Canary"):
             assert names.stage_of(each, ACCOUNT, REGION, ref.version) == ref
@@ -66,6 +69,12 @@ def test_pattern_gives_each_stage_a_name_that_says_whose_it_is(text: str) -> Non
         "/aws/lambda/${apiId}/${stage}",
         "/aws/vendedlogs/apigateway/${stage}/${apiId}",
         "/aws/vendedlogs/apigatewayv2/x/${apiId}/${stage}",
+        "/aws/vendedlogs/${apiName}/${apiId}/${stage}",
+        "/aws/vendedlogs/api${apiName}/${apiId}/${stage}",
+        "/access-logs/${apiName}-${apiId}/${stage}",
+        "/${apiName}/${apiId}/${stage}",
+        "/access-logs/${apiName}/${apiName}/${apiId}/${stage}",
+        "/access-logs/${apiName}/${stage}",
         f"/{'x' * LONGEST_PATTERN}/${{apiId}}/${{stage}}",
         "/access-logs/${apiId}/${stage}\n",
     ],

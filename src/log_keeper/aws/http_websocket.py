@@ -102,14 +102,20 @@ def _stages(client: ApiGatewayV2Client, api_id: str) -> list[StageTypeDef]:
         raise
 
 
-def read_protocol(client: ApiGatewayV2Client, api_id: str) -> Protocol | None:
-    """Return the protocol of the API, which never changes; None if the API does not exist."""
+def read_api(client: ApiGatewayV2Client, api_id: str) -> Api | None:
+    """Return the API: its protocol, which never changes, and its name now; None if it does not exist."""
     try:
-        return Protocol(client.get_api(ApiId=api_id)["ProtocolType"])
+        api = client.get_api(ApiId=api_id)
+        return Api(api_id, Protocol(api["ProtocolType"]), api["Name"])
     except ClientError as error:
         if error_code(error) == "NotFoundException":
             return None
         raise
+
+
+def read_api_name(client: ApiGatewayV2Client, api_id: str) -> str:
+    """Return the name of the API now. Raises BotoCoreError and ClientError, also if the API does not exist."""
+    return client.get_api(ApiId=api_id)["Name"]
 
 
 def read_stage(client: ApiGatewayV2Client, ref: StageRef, protocol: Protocol) -> V2Reading | None:

@@ -66,6 +66,11 @@ def list_stages(client: APIGatewayClient, account: str, region: str, api_id: str
     ]
 
 
+def read_api_name(client: APIGatewayClient, api_id: str) -> str:
+    """Return the name of the API now. Raises BotoCoreError and ClientError, also if the API does not exist."""
+    return client.get_rest_api(restApiId=api_id).get("name", "")
+
+
 def read_stage(client: APIGatewayClient, ref: StageRef) -> Stage | None:
     """Return the stage as it is now; None if the stage or its API does not exist."""
     try:

@@ -10,6 +10,7 @@ from log_keeper.aws import http_websocket, rest
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.http_websocket import V2Reading
 from log_keeper.events.read_stages import ReadStage
+from log_keeper.log_group_names import AccessLogNames
 from log_keeper.policy.plan import Applied, Change, Plan
 from log_keeper.stages import Api, ApiVersion, Protocol, Stage, StageRef
 
@@ -25,13 +26,19 @@ def stage_of(reading: Reading) -> Stage:
 def list_stages(clients: Clients, account: str, region: str, api: Api) -> list[ReadStage]:
     """Return all stages of the API as they are now; none if the API does not exist. REST: one call, others: pages.
 
+    They have the name of the API, if it is known.
+
     Raises BotoCoreError and ClientError; ValueError for an answer that API Gateway is not known to give.
     """
     if api.protocol is Protocol.REST:
         stages = rest.list_stages(clients.apigateway(region), account, region, api.api_id)
-        return [ReadStage(stage, {}) for stage in stages]
+        return _named([ReadStage(stage, {}) for stage in stages], api.name or None)
     readings = http_websocket.list_readings(clients.apigatewayv2(region), account, region, api)
-    return [ReadStage(reading.stage, reading.routes) for reading in readings]
+    return _named([ReadStage(reading.stage, reading.routes) for reading in readings], api.name or None)
+
+
+def _named(read: list[ReadStage], api_name: str | None) -> list[ReadStage]:
+    return [each._replace(stage=replace(each.stage, api_name=api_name)) for each in read]
 
 
 def reading_of(read: ReadStage) -> Reading:
@@ -42,40 +49,68 @@ def reading_of(read: ReadStage) -> Reading:
 
 
 class StageReader:
-    """Reads stages. Keeps the protocol of each HTTP and WebSocket API, which never changes."""
+    """Reads stages. Keeps the protocol of each HTTP and WebSocket API, which never changes, but no API's name.
 
-    def __init__(self, clients: Clients) -> None:
+    ``names``: of log groups, which may need the names of APIs.
+    """
+
+    def __init__(self, clients: Clients, names: AccessLogNames) -> None:
         self._clients = clients
+        self._names = names
         self._protocols: dict[tuple[str, str], Protocol] = {}
 
     def read(self, ref: StageRef) -> Reading | None:
-        """Return the stage as it is now; None if the stage or its API does not exist. Raises ClientError."""
+        """Return the stage as it is now; None if the stage or its API does not exist. Raises ClientError.
+
+        It has the name of its API only if that costs no call.
+        """
         if ref.version is ApiVersion.V1:
             return rest.read_stage(self._clients.apigateway(ref.region), ref)
-        protocol = self._protocol(ref)
-        if protocol is None:
+        api = self._api(ref)
+        if api is None:
             return None
-        return http_websocket.read_stage(self._clients.apigatewayv2(ref.region), ref, protocol)
+        reading = http_websocket.read_stage(self._clients.apigatewayv2(ref.region), ref, api.protocol)
+        return reading and replace(reading, stage=replace(reading.stage, api_name=api.name or None))
 
     def read_api(self, ref: StageRef) -> list[ReadStage]:
-        """Return all stages of the stage's API, as ``list_stages`` does."""
-        protocol = Protocol.REST if ref.version is ApiVersion.V1 else self._protocol(ref)
-        if protocol is None:
+        """Return all stages of the stage's API, as ``list_stages`` does, with the API's name if one of them needs it.
+
+        Raises ClientError as ``with_api_name`` does.
+        """
+        api = Api(ref.api_id, Protocol.REST) if ref.version is ApiVersion.V1 else self._api(ref)
+        if api is None:
             return []
-        return list_stages(self._clients, ref.account, ref.region, Api(ref.api_id, protocol))
+        read = list_stages(self._clients, ref.account, ref.region, api)
+        return _named(read, self._read_api_name(ref)) if any(self._lacks_name(each.stage) for each in read) else read
+
+    def with_api_name(self, stage: Stage) -> Stage:
+        """Return the stage with the name of its API, from one call if the name of its new log group needs it.
+
+        The name can change, so it is not kept. Raises BotoCoreError and ClientError, also if the API does not exist.
+        """
+        return replace(stage, api_name=self._read_api_name(stage.ref)) if self._lacks_name(stage) else stage
+
+    def _lacks_name(self, stage: Stage) -> bool:
+        return stage.access_log.needs_destination and self._names.lacks_api_name(stage.api_name)
+
+    def _read_api_name(self, ref: StageRef) -> str:
+        if ref.version is ApiVersion.V1:
+            return rest.read_api_name(self._clients.apigateway(ref.region), ref.api_id)
+        return http_websocket.read_api_name(self._clients.apigatewayv2(ref.region), ref.api_id)
 
     def know(self, stage: Stage) -> None:
         """Keep the protocol of the stage's API, which somebody else has read."""
         self._protocols[stage.ref.region, stage.ref.api_id] = stage.protocol
 
-    def _protocol(self, ref: StageRef) -> Protocol | None:
+    def _api(self, ref: StageRef) -> Api | None:
+        """Return the stage's API; its name is empty if the protocol was known."""
         key = ref.region, ref.api_id
-        known = self._protocols.get(key)
-        if known is None:
-            known = http_websocket.read_protocol(self._clients.apigatewayv2(ref.region), ref.api_id)
-        if known is not None:
-            self._protocols[key] = known
-        return known
+        if (known := self._protocols.get(key)) is not None:
+            return Api(ref.api_id, known)
+        api = http_websocket.read_api(self._clients.apigatewayv2(ref.region), ref.api_id)
+        if api is not None:
+            self._protocols[key] = api.protocol
+        return api
 
 
 def apply_changes(clients: Clients, reading: Reading, plan: Plan, changes: Sequence[Change]) -> Iterator[Applied]:

@@ -58,6 +58,7 @@ def _to_dict(stage: Stage, routes: Routes) -> dict[str, object]:
         "overrides": {key: list(settings) for key, settings in stage.overrides.items()},
         "hasCanary": stage.has_canary,
         "isManaged": stage.is_managed,
+        "apiName": stage.api_name,
         "routes": routes,
     }
 
@@ -73,6 +74,7 @@ def _from_dict(ref: StageRef, found: Mapping[str, Any]) -> ReadStage:
         overrides={key: _settings(settings) for key, settings in found["overrides"].items()},
         has_canary=found["hasCanary"],
         is_managed=found["isManaged"],
+        api_name=found["apiName"],
     )
     return ReadStage(stage, found["routes"])
 

@@ -42,12 +42,12 @@ class LogRoleFacts:
 def probe_of(group: LogGroup, names: AccessLogNames) -> str | None:
     """Return the probe that stands for this log group; None for a destination that an owner chose.
 
-    For a name by the owner's pattern it is none of ``PROBES``.
+    For a name by the owner's pattern it is none of ``PROBES``, and the name of its API is ``api``.
     """
     if group.is_owners:
         return None
     if names.follows_pattern(group.name):
-        return names.name_of(_ANY_STAGES[0])
+        return names.name_of(_ANY_STAGES[0], "api")
     return next((probe for probe in PROBES if group.name.startswith(probe.removesuffix(_ANY))), None)
 
 

@@ -121,11 +121,12 @@ def at_error(plan: Plan) -> Plan:
 def own_access_log_group(stage: Stage, policy: Policy) -> str | None:
     """Return the name of Log Keeper's log group that the stage logs to, or will log to after its plan.
 
-    None if the stage logs to a destination that its owner chose.
+    None if the stage logs to a destination that its owner chose, or if the name needs that of the API and this is not
+    known.
     """
     names, destination = policy.access_log_names, stage.access_log.destination_arn
     if destination is None or stage.access_log.is_lost:
-        return names.name_of(stage.ref)
+        return None if names.lacks_api_name(stage.api_name) else names.name_of(stage.ref, stage.api_name)
     prefix = log_group_arn(stage.ref, "", policy.partition)
     name = destination.removeprefix(prefix)
     return name if destination.startswith(prefix) and names.is_own(name, stage.ref) else None
@@ -165,11 +166,12 @@ def _level_changes(settings: Mapping[str | None, MethodSettings], policy: Policy
 def _access_log_changes(stage: Stage, policy: Policy) -> list[Change]:
     changes = []
     now_set = stage.access_log
-    if now_set.destination_arn is None or now_set.is_lost:
+    if now_set.needs_destination:
         reason = "access logs are always on (APIGateway.9)"
         if now_set.is_lost:
             reason = "the log group of the access logs was deleted and not created again: access logs are lost"
-        own = log_group_arn(stage.ref, policy.access_log_names.name_of(stage.ref), policy.partition)
+        name = policy.access_log_names.name_of(stage.ref, stage.api_name)
+        own = log_group_arn(stage.ref, name, policy.partition)
         changes.append(Change(Setting.ACCESS_LOG_DESTINATION, None, now_set.destination_arn, own, reason))
     if now_set.format is None or not has_request_id(now_set.format):
         reason, wanted = "each line must contain the id of its request", policy.access_log_formats[stage.protocol]

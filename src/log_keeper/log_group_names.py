@@ -53,7 +53,8 @@ class AccessLogNames(NamedTuple):
         if text and (len(text) > LONGEST_PATTERN or not re.fullmatch(PATTERN, text)):
             raise ValueError(
                 f"{text!r} is no pattern of names: it must be a path of at most {LONGEST_PATTERN} letters, digits and "
-                "'_./-' with ${apiId} and ${stage}, with a slash between them, before them, and nothing behind"
+                "'_./-' with ${apiId} and ${stage}, with a slash between them, before them, and nothing behind; "
+                "${apiName} not in the first part after /aws/vendedlogs/"
             )
         return cls(text)
 

@@ -48,7 +48,7 @@ def stack(account: Sandbox, deploy: Callable[..., Deployed]) -> Deployed:
         AccessLogClass="Standard" if is_refused else "InfrequentAccess",
         ExecutionLogClass="InfrequentAccess",
         LogGroupDeletionProtection="Yes",
-        AccessLogGroupName="/access-logs/${apiId}/${stage}",
+        AccessLogGroupName="/access-logs/${apiName}/${apiId}/${stage}",
     )
 
 
@@ -84,7 +84,7 @@ def test_new_log_groups_are_as_the_parameters_and_the_tags_of_their_stage_say(st
     usual = {"created-by": "log-keeper", "team": "unknown", "env": "x"}
     tags = log_group_tags(stack.sandbox)
     assert [tags[name] for name in tags if api_id in name] == [usual | {"team": "shop"}] * 4
-    assert tags[f"/access-logs/{http}/.default"] == usual
+    assert tags[f"/access-logs/web/{http}/.default"] == usual
     described = described_log_groups(stack.sandbox)
     is_refused = stack.sandbox.behaviour.refuses_infrequent_access_destinations
     classes = {name: group["logGroupClass"] for name, group in described.items() if api_id in name or http in name}
@@ -102,7 +102,7 @@ def test_log_group_with_a_name_by_the_pattern_and_its_policy_are_created_again(s
         http = make_http_stage(sandbox)
         stack.wait_until_logged("remediated", http)
         stack.wait_until_quiet()
-        group = f"/access-logs/{http}/.default"
+        group = f"/access-logs/web/{http}/.default"
         destination = v2_stage(sandbox, http, "$default")["AccessLogSettings"]["DestinationArn"]
         assert destination.endswith(f":log-group:{group}")
         logs.put_log_group_deletion_protection(logGroupIdentifier=group, deletionProtectionEnabled=False)
@@ -113,6 +113,23 @@ def test_log_group_with_a_name_by_the_pattern_and_its_policy_are_created_again(s
         logs.delete_resource_policy(resourceArn=destination, expectedRevisionId="1")
         sandbox.wait_until(lambda: log_delivery.reaches(sandbox, "us-east-1", group))
         assert stack.wait_until_quiet() == 0
+
+
+def test_log_group_with_an_earlier_name_of_the_api_stays_and_is_created_again(stack: Deployed) -> None:
+    sandbox, logs = stack.sandbox, stack.sandbox.client("logs")
+    client, api_id = sandbox.client("apigateway"), make_rest_stage(sandbox)
+    stack.wait_until_compliant(api_id)
+    client.update_rest_api(restApiId=api_id, patchOperations=[{"op": "replace", "path": "/name", "value": "Store / 2"}])
+    client.create_deployment(restApiId=api_id, stageName="qa")
+    earlier, new = f"/access-logs/shop/{api_id}/prod", f"/access-logs/Store---2/{api_id}/qa"
+    sandbox.wait_until(lambda: log_groups(sandbox).get(new) == 365)
+    stack.wait_until_quiet()
+    assert get_stage(sandbox, api_id)["accessLogSettings"]["destinationArn"].endswith(f":log-group:{earlier}")
+    assert get_stage(sandbox, api_id, "qa")["accessLogSettings"]["destinationArn"].endswith(f":log-group:{new}")
+    logs.put_log_group_deletion_protection(logGroupIdentifier=earlier, deletionProtectionEnabled=False)
+    logs.delete_log_group(logGroupName=earlier)
+    sandbox.wait_until(lambda: log_groups(sandbox).get(earlier) == 365)
+    assert stack.wait_until_quiet() == 0
 
 
 def test_detailed_metrics_are_on(stack: Deployed) -> None:

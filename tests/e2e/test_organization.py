@@ -76,6 +76,7 @@ def stack(
         "MemberOUs": unit(organization, "workloads"),
         "EnforceOUs": unit(organization, "canary"),
         "LogGroupTags": "team=unknown",
+        "AccessLogGroupName": "/access-logs/${accountId}/${apiName}/${apiId}/${stage}",
         "HttpAccessLogFormat": "/log-keeper/http",
     }
     destination = make_destinations_of_organization(account, ORGANIZATION, *REGIONS)
@@ -129,7 +130,7 @@ def test_access_logs_of_an_enforced_account_are_forwarded_to_the_destination_of_
     for region in REGIONS:
         api_id, logs = stages[ENFORCED, region], members[ENFORCED].client("logs", region)
         account.wait_until(lambda region=region: is_compliant(members[ENFORCED], region, stages[ENFORCED, region]), 60)
-        group = f"/aws/vendedlogs/apigateway/{api_id}/prod"
+        group = f"/access-logs/{ENFORCED}/shop/{api_id}/prod"
         [found] = logs.describe_subscription_filters(logGroupName=group)["subscriptionFilters"]
         assert found["destinationArn"] == f"arn:aws:logs:{region}:{account.account_id}:destination:siem"
         assert found["roleArn"] == f"arn:aws:iam::{ENFORCED}:role/{ROLE_NAME}"
@@ -169,7 +170,7 @@ def test_new_stages_of_an_enforced_account_are_remediated(
     account.wait_until(lambda: "DestinationArn" in access_log(), 60)
     assert access_log()["Format"] == OWN_FORMAT, "of the hub's SSM parameter"
     tags = log_group_tags(member)
-    assert tags[f"/aws/vendedlogs/apigatewayv2/{http}/.default"] == {"created-by": "log-keeper", "team": "unknown"}
+    assert tags[f"/access-logs/{ENFORCED}/web/{http}/.default"] == {"created-by": "log-keeper", "team": "unknown"}
 
 
 def test_new_stage_of_an_audited_account_is_reported_and_not_changed(

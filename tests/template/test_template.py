@@ -12,7 +12,7 @@ from log_keeper.log_group_names import LONGEST_PATTERN, PATTERN
 from log_keeper.settings import Settings
 from sandbox.core.resource_types import TemplateError
 from sandbox.services.cloudformation import template_functions, template_validation, templates
-from testing.templates import RESOURCES, ROOT, TEMPLATE, nothing, rows
+from testing.templates import RESOURCES, ROOT, TEMPLATE, nothing, rows, statements
 
 PARAMETERS_PAGE = (ROOT / "docs" / "parameters.md").read_text()
 DEFAULTS = {name: str(parameter["Default"]) or "empty" for name, parameter in TEMPLATE["Parameters"].items()}
@@ -145,3 +145,18 @@ def test_names_by_the_pattern_are_in_the_rules_and_the_permissions() -> None:
     parameters = RESOURCES["Enforcement"]["Properties"]["Parameters"]
     [names] = [each["ParameterValue"] for each in parameters if each["ParameterKey"] == "AccessLogGroups"]
     assert scope.evaluate(names) == "/x/*/y-*/z/*/*"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_read"),
+    [("", False), ("/x/${apiId}/${stage}", False), ("/x/${apiName}/${apiId}/${stage}", True)],
+)
+def test_names_of_apis_may_be_read_only_if_the_pattern_has_them(pattern: str, is_read: bool) -> None:
+    values = {"AccessLogGroupName": pattern} | templates.pseudo_parameters("123456789012", "us-east-1", "x", "id")
+    scope = template_functions.Scope(TEMPLATE, values, str, lambda name, _: name, nothing)
+    [read] = [each for each in statements() if each["Sid"] == "ReadStages"]
+    assert ("arn:aws:apigateway:*::/restapis/*" in scope.evaluate(read["Resource"])) is is_read
+    for stack_set in ("Members", "Enforcement"):
+        parameters = RESOURCES[stack_set]["Properties"]["Parameters"]
+        [told] = [each["ParameterValue"] for each in parameters if each["ParameterKey"] == "ApiNames"]
+        assert scope.evaluate(told) == ("Yes" if is_read else "No")

@@ -58,7 +58,7 @@ class AccessLogNames(NamedTuple):
             )
         return cls(text)
 
-    def lacks_api_name(self, api_name: str | None) -> bool:
+    def needs_api_name(self, api_name: str | None) -> bool:
         """Return whether names need the API's name, and it is not known."""
         return api_name is None and _API_NAME in self.pattern
 
@@ -79,8 +79,8 @@ class AccessLogNames(NamedTuple):
         name = _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), self.pattern)
         if api_name is None:
             return name
-        room = LONGEST_NAME - len(_CANARY) - len(name.replace(_API_NAME, ""))
-        return name.replace(_API_NAME, _REPLACED.sub("-", api_name)[:room] or "-")
+        left = LONGEST_NAME - len(_CANARY) - len(name.replace(_API_NAME, ""))
+        return name.replace(_API_NAME, _REPLACED.sub("-", api_name)[:left] or "-")
 
     def is_own(self, name: str, ref: StageRef) -> bool:
         """Return whether Log Keeper creates, or created before it had the pattern, a log group of this name for it.

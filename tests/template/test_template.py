@@ -158,5 +158,5 @@ def test_names_of_apis_may_be_read_only_if_the_pattern_has_them(pattern: str, is
     assert ("arn:aws:apigateway:*::/restapis/*" in scope.evaluate(read["Resource"])) is is_read
     for stack_set in ("Members", "Enforcement"):
         parameters = RESOURCES[stack_set]["Properties"]["Parameters"]
-        [told] = [each["ParameterValue"] for each in parameters if each["ParameterKey"] == "ApiNames"]
-        assert scope.evaluate(told) == ("Yes" if is_read else "No")
+        [passed] = [each["ParameterValue"] for each in parameters if each["ParameterKey"] == "ApiNames"]
+        assert scope.evaluate(passed) == ("Yes" if is_read else "No")

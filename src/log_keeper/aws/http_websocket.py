@@ -106,7 +106,7 @@ def read_api(client: ApiGatewayV2Client, api_id: str) -> Api | None:
     """Return the API: its protocol, which never changes, and its name now; None if it does not exist."""
     try:
         api = client.get_api(ApiId=api_id)
-        return Api(api_id, Protocol(api["ProtocolType"]), api["Name"])
+        return Api(api_id, Protocol(api["ProtocolType"]), api.get("Name", ""))
     except ClientError as error:
         if error_code(error) == "NotFoundException":
             return None
@@ -115,7 +115,7 @@ def read_api(client: ApiGatewayV2Client, api_id: str) -> Api | None:
 
 def read_api_name(client: ApiGatewayV2Client, api_id: str) -> str:
     """Return the name of the API now. Raises BotoCoreError and ClientError, also if the API does not exist."""
-    return client.get_api(ApiId=api_id)["Name"]
+    return client.get_api(ApiId=api_id).get("Name", "")
 
 
 def read_stage(client: ApiGatewayV2Client, ref: StageRef, protocol: Protocol) -> V2Reading | None:

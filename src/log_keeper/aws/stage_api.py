@@ -81,17 +81,17 @@ class StageReader:
         if api is None:
             return []
         read = list_stages(self._clients, ref.account, ref.region, api)
-        return _named(read, self._read_api_name(ref)) if any(self._lacks_name(each.stage) for each in read) else read
+        return _named(read, self._read_api_name(ref)) if any(self._needs_name(each.stage) for each in read) else read
 
     def with_api_name(self, stage: Stage) -> Stage:
         """Return the stage with the name of its API, from one call if the name of its new log group needs it.
 
         The name can change, so it is not kept. Raises BotoCoreError and ClientError, also if the API does not exist.
         """
-        return replace(stage, api_name=self._read_api_name(stage.ref)) if self._lacks_name(stage) else stage
+        return replace(stage, api_name=self._read_api_name(stage.ref)) if self._needs_name(stage) else stage
 
-    def _lacks_name(self, stage: Stage) -> bool:
-        return stage.access_log.needs_destination and self._names.lacks_api_name(stage.api_name)
+    def _needs_name(self, stage: Stage) -> bool:
+        return stage.access_log.needs_destination and self._names.needs_api_name(stage.api_name)
 
     def _read_api_name(self, ref: StageRef) -> str:
         if ref.version is ApiVersion.V1:

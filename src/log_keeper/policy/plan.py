@@ -126,7 +126,7 @@ def own_access_log_group(stage: Stage, policy: Policy) -> str | None:
     """
     names, destination = policy.access_log_names, stage.access_log.destination_arn
     if destination is None or stage.access_log.is_lost:
-        return None if names.lacks_api_name(stage.api_name) else names.name_of(stage.ref, stage.api_name)
+        return None if names.needs_api_name(stage.api_name) else names.name_of(stage.ref, stage.api_name)
     prefix = log_group_arn(stage.ref, "", policy.partition)
     name = destination.removeprefix(prefix)
     return name if destination.startswith(prefix) and names.is_own(name, stage.ref) else None

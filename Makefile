@@ -67,7 +67,7 @@ test: setup .venv-lint/.installed .venv-applications/.installed ## Check format,
 	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json examples/*/*.yaml
 	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json examples/*/*.yaml --framework cloudformation --compact --quiet --skip-download
 	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies organization
-	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder
+	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=3 --dist=loadscope --no-loadscope-reorder
 
 # Runs the unit tests with many more examples (half a minute), then a coverage-guided fuzzer for SECONDS. The fuzzer
 # exists for Linux on x86-64 only. For example: make fuzz SECONDS=600, or: make fuzz ARGS=deliveries (ARGS=--help).

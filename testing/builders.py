@@ -60,6 +60,7 @@ DEPLOYMENT = Deployment(
         stack_set="log-keeper-forwarders",
     ),
     sweep_rate=4,
+    settle_seconds=15,
     missing_log_group_minutes=60,
     sweep_role_id=SWEEP_ROLE_ID,
 )
@@ -114,6 +115,7 @@ ENVIRONMENT = {
     "STAGE_QUEUE_URL": DEPLOYMENT.queues.stage_queue_url,
     "SWEEP_QUEUE_URL": DEPLOYMENT.queues.sweep_queue_url,
     "SWEEP_RATE": "4",
+    "SETTLE_SECONDS": "15",
     "MISSING_LOG_GROUP_MINUTES": "60",
     "ENVIRONMENTS": "2",
     "SWEEP_ROLE_ID": SWEEP_ROLE_ID,

@@ -97,7 +97,8 @@ class Enforcer:
     def known_stages(self, refs: Sequence[StageRef], read: StagesAtMoment | None) -> KnownStages:
         """Return stages of one API, to be read together. ``read``: as a sweep has read them, or None."""
         facts = partial(FactReader, self._clients, self._deployment.account, policy=self._policy)
-        return KnownStages(facts, self._clients, self._clock, self.log_roles, self._reader, refs, read)
+        settle = self._deployment.settle_seconds
+        return KnownStages(facts, self._clients, self._clock, self.log_roles, self._reader, refs, read, settle)
 
     def _enforce(self, hint: StageNamed, remediation: Remediation, known: Known | None) -> Result:
         """Try to remediate the stage; read it again and try again as long as somebody else is changing it."""
@@ -213,14 +214,9 @@ class Enforcer:
     def _evaluate(self, one: _Try) -> tuple[Evaluation, tuple[Finding, ...]]:
         """Evaluate the stage, and decide whether to replace an access log destination that does not exist."""
         now, stage, region = self._clock(), self._reader.with_api_name(one.stage), one.stage.ref.region
-        reader = FactReader(
-            self._clients,
-            self._deployment.account,
-            region,
-            self._policy,
-            self.log_roles.known(region),
-            always_reads_deliveries=one.hint.is_about_delivery,
-        )
+        known, is_about_delivery = self.log_roles.known(region), one.hint.is_about_delivery
+        new_reader = partial(FactReader, self._clients, self._deployment.account, region, self._policy)
+        reader = new_reader(known, always_reads_deliveries=is_about_delivery)
         facts = (one.known and one.known.facts) or reader.read([stage])
         evaluation = evaluate(stage, self._policy, facts, now)
         names = {group.name for group in log_groups_of(stage, self._policy)}
@@ -237,8 +233,8 @@ class Enforcer:
         self, one: _Try, evaluation: Evaluation, findings: tuple[Finding, ...]
     ) -> tuple[Evaluation, tuple[Finding, ...]]:
         """Add the finding about a Firehose stream that does not exist: log lines of the stage are lost then."""
-        streams = partial(destinations.missing_stream, self._clients, evaluation.stage)
-        lost = one.remediation.attempt("the Firehose stream of the access logs could not be read", streams) or ()
+        find = partial(destinations.missing_stream, self._clients, evaluation.stage)
+        lost = one.remediation.attempt("the Firehose stream of the access logs could not be read", find) or ()
         return replace(evaluation, is_silenced=evaluation.is_silenced or bool(lost)), findings + lost
 
     def _schedule(self, ref: StageRef, until: datetime | None, *, may_end: bool) -> bool:

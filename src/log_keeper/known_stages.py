@@ -17,10 +17,14 @@ from log_keeper.log_roles import LogRoles
 from log_keeper.policy.evaluation import Facts
 from log_keeper.stages import Stage, StageRef
 
-#: For how long after a read a stage is written to. A write names only what has to change, so that everything else that
-#: its owner changes meanwhile stays. What the owner changes of that is replaced, as it is by every write; the event
-#: about it comes later than the write, after SettleSeconds, and the stage is evaluated again.
+#: For how long after a read a stage is written to, at most. A write names only what has to change, so that everything
+#: else that its owner changes meanwhile stays. What the owner changes of that is replaced, as it is by every write; the
+#: event about it must come later than the write, so that the stage is evaluated again.
 _WRITTEN_FOR = timedelta(seconds=10)
+#: By how much the event must come later. It comes SettleSeconds after the change.
+_MARGIN = timedelta(seconds=5)
+#: Where less time is left, each stage is read alone.
+_SHORTEST = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class KnownStages:
     """Stages of one API. They are read together, and again if the work on those before took too long.
 
     ``read``: the stages as a sweep has read them; None if they are to be read. ``new_facts``: creates the reader of
-    facts, as ``FactReader`` does. ``clock``: returns the time now, with its zone.
+    facts, as ``FactReader`` does. ``clock``: returns the time now, with its zone. ``settle_seconds``: from a change to
+    the evaluation that follows it.
     """
 
     def __init__(
@@ -52,7 +57,9 @@ class KnownStages:
         reader: StageReader,
         refs: Sequence[StageRef],
         read: StagesAtMoment | None,
+        settle_seconds: int,
     ) -> None:
+        self._written_for = min(_WRITTEN_FOR, timedelta(seconds=settle_seconds) - _MARGIN)
         self._clients = clients
         self._new_facts = new_facts
         self._clock = clock
@@ -69,23 +76,25 @@ class KnownStages:
             reader.know(each.stage)
 
     def take(self, ref: StageRef) -> Known | None:
-        """Return the stage; None if it is to be read alone: it was not in the list of the API's stages.
+        """Return the stage; None if it is to be read alone: it was not in the list, or SettleSeconds are too few.
 
         Raises the error of the list, for each stage.
         """
+        if self._written_for < _SHORTEST:
+            return None
         if not self._is_list_denied and (not self._is_read or self._is_old(ref.region)):
             self._read()
         del self._left[ref]
         found = self._stages.get(ref)
         if found is None:
             return None
-        return Known(reading_of(found), self._moment + _WRITTEN_FOR, self._facts_about(found.stage))
+        return Known(reading_of(found), self._moment + self._written_for, self._facts_about(found.stage))
 
     def _is_old(self, region: str) -> bool:
         """Return whether the next stage could not be written to in time any more."""
         now, waits = self._clock(), timedelta(seconds=self._clients.pace(region).wait(1))
         is_of_the_past = self._moment <= now + timedelta(seconds=1)  # clocks differ a little
-        return not is_of_the_past or now + waits > self._moment + _WRITTEN_FOR
+        return not is_of_the_past or now + waits > self._moment + self._written_for
 
     def _read(self) -> None:
         """Read all stages of the API."""

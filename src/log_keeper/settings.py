@@ -82,7 +82,7 @@ class Deployment(NamedTuple):
 
     ``regions``: the managed regions, the stack's own region first. ``own_role_arn``: the role of this function.
     ``is_audit``: nothing is changed; stages are read, evaluated and reported.
-    ``sweep_rate``: API Gateway calls per second.
+    ``sweep_rate``: API Gateway calls per second. ``settle_seconds``: from a change to the evaluation that follows it.
     ``missing_log_group_minutes``: for how long a destination that its owner chose can be missing until it is replaced.
     ``organization``: None if Log Keeper governs its own account only. ``environments``: the execution environments of
     the Enforce function that run at once (MaximumConcurrency in the template) and share the rate.
@@ -99,6 +99,7 @@ class Deployment(NamedTuple):
     schedules: ScheduleSettings
     forwarding: Forwarding
     sweep_rate: int
+    settle_seconds: int
     missing_log_group_minutes: int
     organization: Organization | None = None
     environments: int = 2
@@ -199,6 +200,7 @@ def _deployment(variables: Variables) -> Deployment:
             stack_set=variables.text("FORWARDING_STACK_SET"),
         ),
         sweep_rate=variables.number("SWEEP_RATE"),
+        settle_seconds=variables.number("SETTLE_SECONDS"),
         missing_log_group_minutes=variables.number("MISSING_LOG_GROUP_MINUTES"),
         organization=_organization(variables),
         environments=variables.number("ENVIRONMENTS"),

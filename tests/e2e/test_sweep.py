@@ -45,7 +45,7 @@ def older(account: Sandbox) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def stack(built: None, account: Sandbox, older: dict[str, list[str]]) -> Deployed:
-    deployed = Deployed(account, deployment.deploy(account, {"SettleSeconds": "0", "SweepRate": "10"}))
+    deployed = Deployed(account, deployment.deploy(account, {"SettleSeconds": "10", "SweepRate": "10"}))
     deployed.begin_first_sweep()
     return deployed
 

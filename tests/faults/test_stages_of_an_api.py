@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -60,9 +61,10 @@ class Scene:
         return all(levels(stage) == {"*/*": "ERROR"} and "accessLogSettings" in stage for stage in stages)
 
 
-@pytest.fixture
-def scene() -> Iterator[Scene]:
-    with world() as here:
+@contextmanager
+def begin(**settings: int) -> Iterator[Scene]:
+    """Let a sweep read the API, and return what it has read. ``settings``: that have other values."""
+    with world(policy=settings) as here:
         arn = make_role(here.sandbox, "Logs")
         here.time.sleep(60)
         set_log_role(here.sandbox, arn)
@@ -76,6 +78,12 @@ def scene() -> Iterator[Scene]:
         here.sweep.drain()
         found = Scene(here, api_id)
         found.counts()
+        yield found
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with begin() as found:
         yield found
 
 
@@ -170,6 +178,21 @@ def test_settings_that_the_policy_is_not_about_are_kept(scene: Scene, seconds: f
         stage = get_stage(scene.sandbox, scene.api_id, name)
         assert (stage["methodSettings"]["*/*"]["throttlingRateLimit"], stage["variables"]) == (7.0, {"color": "blue"})
         assert stage["tracingEnabled"]
+
+
+@pytest.mark.parametrize("settle_seconds", [0, 9])
+def test_tag_whose_event_comes_before_the_message_counts(settle_seconds: int) -> None:
+    """The sweep has read the stage before the tag. With few SettleSeconds the event about the tag can come first."""
+    with begin(settle_seconds=settle_seconds) as scene:
+        arn = f"arn:aws:apigateway:{REGION}::/restapis/{scene.api_id}/stages/{NAMES[0]}"
+        client = scene.sandbox.client("apigateway")
+        client.tag_resource(resourceArn=arn, tags={"execution-logs": "INFO"})
+        # As another environment of the function does for the event.
+        level = {"op": "replace", "path": "/*/*/logging/loglevel", "value": "INFO"}
+        client.update_stage(restApiId=scene.api_id, stageName=NAMES[0], patchOperations=[level])
+        scene.world.enforce.drain()
+        assert levels(get_stage(scene.sandbox, scene.api_id, NAMES[0])) == {"*/*": "INFO"}
+        assert scene.are_compliant(*NAMES[1:])
 
 
 def test_destination_that_the_owner_sets_is_kept_after_a_few_seconds(scene: Scene) -> None:

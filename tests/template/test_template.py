@@ -35,7 +35,9 @@ def test_environment_is_what_the_settings_read() -> None:
         "MODE": "Audit",
     }
     given = {
-        name: choices.get(name, "1" if name.endswith(("_DAYS", "_MINUTES", "_RATE", "ENVIRONMENTS")) else "x")
+        name: choices.get(
+            name, "1" if name.endswith(("_DAYS", "_MINUTES", "_SECONDS", "_RATE", "ENVIRONMENTS")) else "x"
+        )
         for name in variables
     }
     read: set[str] = set()

@@ -270,11 +270,12 @@ def test_log_group_of_another_class_is_a_finding(
 ) -> None:
     execution, access = groups_of(api_id)
     sandbox.client("logs").create_log_group(logGroupName=access, logGroupClass="INFREQUENT_ACCESS")
-    for expected in ("partly remediated", "non-compliant"):
-        since = len(sandbox.calls)
-        assert deliver(updated(api_id)) == []
-        assert outcomes(caplog) == [expected]
-        assert findings(sandbox, since) == [(Problem.NOT_FORWARDABLE, f"{access}: class INFREQUENT_ACCESS")]
+    with turned(sandbox, refuses_infrequent_access_destinations=False):
+        for expected in ("partly remediated", "non-compliant"):
+            since = len(sandbox.calls)
+            assert deliver(updated(api_id)) == []
+            assert outcomes(caplog) == [expected]
+            assert findings(sandbox, since) == [(Problem.NOT_FORWARDABLE, f"{access}: class INFREQUENT_ACCESS")]
     assert filters(sandbox, execution).keys() == {FILTER}
 
 

@@ -75,6 +75,7 @@ class Enforcer:
         self._clock = clock
         self._wait = wait
         self._reader = StageReader(clients, settings.policy.access_log_names)
+        self._new_facts = partial(FactReader, clients, settings.deployment.account, policy=settings.policy)
         self.log_roles = LogRoles(clients, settings.deployment, clock, wait)
 
     def enforce(self, hint: StageNamed, known: Known | None = None) -> tuple[Result, AccountRole | None]:
@@ -96,9 +97,8 @@ class Enforcer:
 
     def known_stages(self, refs: Sequence[StageRef], read: StagesAtMoment | None) -> KnownStages:
         """Return stages of one API, to be read together. ``read``: as a sweep has read them, or None."""
-        facts = partial(FactReader, self._clients, self._deployment.account, policy=self._policy)
-        settle = self._deployment.settle_seconds
-        return KnownStages(facts, self._clients, self._clock, self.log_roles, self._reader, refs, read, settle)
+        roles, reader, seconds = self.log_roles, self._reader, self._deployment.written_for
+        return KnownStages(self._new_facts, self._clients, self._clock, roles, reader, refs, read, seconds)
 
     def _enforce(self, hint: StageNamed, remediation: Remediation, known: Known | None) -> Result:
         """Try to remediate the stage; read it again and try again as long as somebody else is changing it."""
@@ -214,9 +214,8 @@ class Enforcer:
     def _evaluate(self, one: _Try) -> tuple[Evaluation, tuple[Finding, ...]]:
         """Evaluate the stage, and decide whether to replace an access log destination that does not exist."""
         now, stage, region = self._clock(), self._reader.with_api_name(one.stage), one.stage.ref.region
-        known, is_about_delivery = self.log_roles.known(region), one.hint.is_about_delivery
-        new_reader = partial(FactReader, self._clients, self._deployment.account, region, self._policy)
-        reader = new_reader(known, always_reads_deliveries=is_about_delivery)
+        role, is_about_delivery = self.log_roles.known(region), one.hint.is_about_delivery
+        reader = self._new_facts(region=region, log_role=role, always_reads_deliveries=is_about_delivery)
         facts = (one.known and one.known.facts) or reader.read([stage])
         evaluation = evaluate(stage, self._policy, facts, now)
         names = {group.name for group in log_groups_of(stage, self._policy)}

@@ -17,15 +17,6 @@ from log_keeper.log_roles import LogRoles
 from log_keeper.policy.evaluation import Facts
 from log_keeper.stages import Stage, StageRef
 
-#: For how long after a read a stage is written to, at most. A write names only what has to change, so that everything
-#: else that its owner changes meanwhile stays. What the owner changes of that is replaced, as it is by every write; the
-#: event about it must come later than the write, so that the stage is evaluated again.
-_WRITTEN_FOR = timedelta(seconds=10)
-#: By how much the event must come later. It comes SettleSeconds after the change.
-_MARGIN = timedelta(seconds=5)
-#: Where less time is left, each stage is read alone.
-_SHORTEST = timedelta(seconds=5)
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -44,8 +35,8 @@ class KnownStages:
     """Stages of one API. They are read together, and again if the work on those before took too long.
 
     ``read``: the stages as a sweep has read them; None if they are to be read. ``new_facts``: creates the reader of
-    facts, as ``FactReader`` does. ``clock``: returns the time now, with its zone. ``settle_seconds``: from a change to
-    the evaluation that follows it.
+    facts, as ``FactReader`` does. ``clock``: returns the time now, with its zone. ``written_for``: seconds after a
+    read until which stages are written to; 0: each stage is read alone.
     """
 
     def __init__(
@@ -57,9 +48,9 @@ class KnownStages:
         reader: StageReader,
         refs: Sequence[StageRef],
         read: StagesAtMoment | None,
-        settle_seconds: int,
+        written_for: int,
     ) -> None:
-        self._written_for = min(_WRITTEN_FOR, timedelta(seconds=settle_seconds) - _MARGIN)
+        self._written_for = timedelta(seconds=written_for)
         self._clients = clients
         self._new_facts = new_facts
         self._clock = clock
@@ -80,7 +71,7 @@ class KnownStages:
 
         Raises the error of the list, for each stage.
         """
-        if self._written_for < _SHORTEST:
+        if not self._written_for:
             return None
         if not self._is_list_denied and (not self._is_read or self._is_old(ref.region)):
             self._read()

@@ -13,6 +13,12 @@ from log_keeper.policy.policy import LogGroupClass, Policy
 from log_keeper.stages import Account, Protocol
 from log_keeper.variables import Variables
 
+#: For how long after a read a stage is written to, at most, in seconds. A write names only what has to change, so that
+#: everything else that its owner changes meanwhile stays. What the owner changes of that is replaced, as it is by every
+#: write. The event about it comes SettleSeconds after the change, and must come so many seconds later than the write,
+#: so that the stage is evaluated again. If less time than the third number is left, each stage is read alone.
+_WRITTEN_FOR, _MARGIN, _SHORTEST = 10, 5, 5
+
 
 # Named tuples, because a cold start creates these classes: creating a frozen data class takes six times as long.
 class LogRoleSettings(NamedTuple):
@@ -105,6 +111,15 @@ class Deployment(NamedTuple):
     environments: int = 2
     is_member: bool = False
     sweep_role_id: str = ""
+
+    @property
+    def written_for(self) -> int:
+        """Return for how many seconds after they were read together the stages of an API are written to.
+
+        0: each stage is read alone, since the events about what its owner changes meanwhile could come too early.
+        """
+        seconds = min(_WRITTEN_FOR, self.settle_seconds - _MARGIN)
+        return seconds if seconds >= _SHORTEST else 0
 
     def in_member(self, organization: Organization, member: Account, *, is_audit: bool) -> Deployment:
         """Return the deployment as it is for a member account. Queues and schedules stay those of the hub.

@@ -22,6 +22,7 @@ from sandbox.core.call import AwsError, Call
 from sandbox.services.apigateway.request_logs import write_access_log
 from testing.accounts import get_stage, make_http_stage, make_rest_stage, make_role, set_log_role, turned
 from testing.builders import ACCOUNT, DEPLOYMENT, POLICY, record, updated
+from testing.clocks import Clock
 from testing.deliveries import Deliver
 from testing.log_destinations import (
     NAME,
@@ -324,19 +325,6 @@ def test_audit_only_reports(
     assert deliver(updated(forwarded)) == []
     assert outcomes(caplog) == ["would be remediated"]
     assert filters(sandbox, group) == {}
-
-
-class Clock:
-    """A clock that moves only by sleeping, in seconds."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def test_sweep_reads_two_log_groups_a_second_and_sends_as_many_as_can_be_forwarded(

@@ -12,8 +12,10 @@ from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
+from log_keeper.aws.stage_queue import StageQueue
+from log_keeper.events.read_stages import ReadStage
 from log_keeper.events.sweep_work import Start, UnreadableWorkError, Work
-from log_keeper.inventory import Count
+from log_keeper.inventory import Count, Inventory
 from log_keeper.policy.evaluation import Evaluation
 from log_keeper.policy.findings import Finding, Problem
 from log_keeper.settings import Settings
@@ -23,20 +25,8 @@ from sandbox.assembly import Sandbox
 from sandbox.core.faults import Fault, FaultType
 from testing.accounts import make_http_stage, make_rest_stage, make_websocket_stage, v2_arn
 from testing.builders import ACCOUNT, sample, settings_with
+from testing.clocks import Clock
 from testing.published import Refusal
-
-
-class Clock:
-    """A clock that moves only by sleeping, in seconds."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.fixture
@@ -48,7 +38,11 @@ def settings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def swept(
-    settings: Settings, work: Work, clock: Clock, apis: int = 99, tell: Callable[[Evaluation], None] = lambda _: None
+    settings: Settings,
+    work: Work,
+    clock: Clock,
+    apis: int = 99,
+    tell: Callable[[Evaluation], None] = lambda _: None,
 ) -> Swept:
     """Run a sweep that has time for so many APIs."""
     left = iter(range(apis))
@@ -249,3 +243,20 @@ def test_message_of_the_previous_version_starts_a_whole_sweep(settings: Settings
     work = Work.from_message('{"region": "us-east-1", "apis": [["a1", "HTTP"]]}', settings.deployment.regions, ACCOUNT)
     assert isinstance(work, Work)
     assert work.protocol is None
+
+
+@pytest.mark.parametrize(("settle_seconds", "calls"), [(15, 1), (0, 2)])
+def test_sweep_reserves_the_time_of_each_call_that_remediation_makes(
+    sandbox: Sandbox, settings: Settings, settle_seconds: int, calls: int
+) -> None:
+    """With few SettleSeconds the function reads each stage again."""
+    apis = [make_rest_stage(sandbox) for _ in range(3)]
+    clock, given = Clock(), settings_with(settings, settle_seconds=settle_seconds)
+    clients = Clients(lambda: Pace(1, clock=clock, sleep=clock.sleep), sandbox.session())
+    inventory = Inventory(clients, given.deployment.account, "us-east-1", given.policy)
+    read, now = list[ReadStage](), datetime.now(UTC)
+    assert len(list(inventory.evaluate_all(inventory.list_apis(), lambda: now, on_read=read.extend))) == len(apis)
+    queue = StageQueue(clients, given.deployment, given.policy, "us-east-1")
+    queue.add(read, now)
+    queue.send()
+    assert clients.pace("us-east-1").wait(1) == calls * len(apis)

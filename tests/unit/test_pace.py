@@ -9,16 +9,7 @@ from log_keeper.aws.pace import Pace
 from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
 from sandbox.core.call import AwsError, Call
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from testing.clocks import Clock
 
 
 def times(pace: Pace, clock: Clock, calls: int) -> list[float]:

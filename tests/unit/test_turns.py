@@ -6,27 +6,15 @@ import pytest
 
 from log_keeper.aws.pace import Pace
 from log_keeper.turns import Turns
+from testing.clocks import Clock
 
 BUSY, OTHER = "111111111111", "222222222222"
 REGION = "us-east-1"
 
 
-class Clock:
-    """A clock that only its test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture

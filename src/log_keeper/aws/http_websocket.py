@@ -71,20 +71,20 @@ def list_apis(client: ApiGatewayV2Client) -> list[Api]:
 
 
 def list_stages(client: ApiGatewayV2Client, account: str, region: str, api: Api) -> list[Stage]:
-    """Return all stages of the API; none if the API does not exist.
-
-    Raises BotoCoreError and ClientError; ValueError for an answer that API Gateway is not known to give.
-    """
+    """Return all stages of the API, as ``list_readings`` does."""
     return [reading.stage for reading in list_readings(client, account, region, api)]
 
 
 def list_readings(client: ApiGatewayV2Client, account: str, region: str, api: Api) -> list[V2Reading]:
-    """Return all stages of the API, with the settings of their routes. Otherwise as ``list_stages``."""
-    refs = (
-        (StageRef(account, region, ApiVersion.V2, api.api_id, stage["StageName"]), stage)
-        for stage in _stages(client, api.api_id)
-    )
-    return [V2Reading(to_stage(ref, api.protocol, stage), stage.get("RouteSettings", {})) for ref, stage in refs]
+    """Return all stages of the API with the settings of their routes; none if the API does not exist.
+
+    Raises BotoCoreError and ClientError; ValueError for an answer that API Gateway is not known to give.
+    """
+    readings = []
+    for stage in _stages(client, api.api_id):
+        ref = StageRef(account, region, ApiVersion.V2, api.api_id, stage["StageName"])
+        readings.append(V2Reading(to_stage(ref, api.protocol, stage), stage.get("RouteSettings", {})))
+    return readings
 
 
 def list_stage_names(client: ApiGatewayV2Client, api_id: str) -> list[str]:

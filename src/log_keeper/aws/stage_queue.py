@@ -94,7 +94,7 @@ class StageQueue:
         self._waiting = []
 
     def _seconds(self, stage: Stage) -> float:
-        """Return how many seconds the remediation takes: a write, or the calls of CloudWatch Logs if they take longer.
+        """Return how many seconds the remediation takes: its calls to API Gateway, or to Logs if those take longer.
 
         A stage that has a destination has most of its log groups.
         """
@@ -102,8 +102,8 @@ class StageQueue:
         created = groups if stage.access_log.destination_arn is None else 0
         forwards = self._policy.forward_access_logs_to or self._policy.forward_execution_logs_to
         filters = groups if forwards else 0
-        write = self._clients.pace(self._region).seconds(1)
-        return max(write, created / LOG_GROUP_RATE, filters / FILTER_RATE)
+        calls = 1 if self._deployment.written_for else 2  # a read, too
+        return max(self._clients.pace(self._region).seconds(calls), created / LOG_GROUP_RATE, filters / FILTER_RATE)
 
     def send_log_role(self) -> None:
         """Ask for a check of the region's log role."""

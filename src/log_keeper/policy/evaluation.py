@@ -69,8 +69,7 @@ class Evaluation:
     ``owner``: of the stage, as the policy finds it.
     ``own_access_log_group``: the name of Log Keeper's log group that it logs to now, or will log to; None: an owner's.
     ``infrequent_access``: the names of those of its log groups that have the class Infrequent Access, or will have it.
-    ``subscriptions``: by log group, the subscription filters that
-    changes of the plan require.
+    ``subscriptions``: by log group, the subscription filters that changes of the plan require.
     """
 
     stage: Stage

@@ -45,8 +45,6 @@ _ARN = re.compile(r"arn:[a-z-]+:(lambda|firehose|kinesis|logs|iam):[a-z0-9-]*:[0
 _ACCOUNT = re.compile(r"[0-9]{12}")
 #: *Source:* Organizations API reference, OrganizationalUnit and Root.
 _UNIT = re.compile(r"ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}|r-[0-9a-z]{4,32}")
-#: Prefixes of the options with a format for one protocol.
-_OWN_FORMATS = {Protocol.REST: "rest", Protocol.HTTP: "http", Protocol.WEBSOCKET: "websocket"}
 
 
 def _own_format(protocol: Protocol, text: str) -> str:
@@ -212,9 +210,9 @@ def _add_policy(group: argparse._ArgumentGroup) -> None:
         default=FormatName.JSON,
         help="format of access logs that Log Keeper sets; default: JSON",
     )
-    for protocol, name in _OWN_FORMATS.items():
+    for protocol in Protocol:
         group.add_argument(
-            f"--{name}-access-log-format",
+            f"--{protocol.lower()}-access-log-format",
             type=partial(_own_format, protocol),
             default="",
             metavar="FORMAT",
@@ -296,8 +294,8 @@ def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
         access_log_names=arguments.access_log_group_name,
         own_formats={
             protocol: text
-            for protocol, name in _OWN_FORMATS.items()
-            if (text := getattr(arguments, f"{name}_access_log_format"))
+            for protocol in Protocol
+            if (text := getattr(arguments, f"{protocol.lower()}_access_log_format"))
         },
         forward_access_logs_to=arguments.forward_access_logs_to,
         forward_execution_logs_to=arguments.forward_execution_logs_to,

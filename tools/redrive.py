@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.text import Text
 
 from tools.aws_session import ERROR, ToolError, complain, exit_with, open_session, printable, run
 from tools.dead_letters import DeadLetterQueue, read_messages, read_queues
+from tools.output import say
 from tools.stack import add_stack_options
 from tools.version import add_version
 
@@ -162,28 +162,23 @@ def _list(out: Console, sqs: SQSClient, queues: list[DeadLetterQueue], most: int
     for queue in queues:
         messages = read_messages(sqs, queue, most)
         if not messages:
-            _print(out, f"{queue.name} is empty{_hidden(queue)}.", "green")
+            say(out, f"{queue.name} is empty{_hidden(queue)}.", "green")
             continue
         is_empty, count = False, max(queue.count, len(messages))
-        _print(out, f"{queue.name}: {_messages(count)}, the oldest of {messages[0].sent:%Y-%m-%d %H:%M} UTC", "bold")
+        say(out, f"{queue.name}: {_messages(count)}, the oldest of {messages[0].sent:%Y-%m-%d %H:%M} UTC", "bold")
         for message in messages:
-            _print(out, f"  {message.sent:%Y-%m-%d %H:%M:%S}  {message.message_id}  {message.event}, {message.about}")
+            say(out, f"  {message.sent:%Y-%m-%d %H:%M:%S}  {message.message_id}  {message.event}, {message.about}")
             if message.remark:
-                _print(out, f"{' ' * 23}{message.remark}", "yellow")
+                say(out, f"{' ' * 23}{message.remark}", "yellow")
         if count > len(messages):
-            _print(out, f"  ... and {count - len(messages)} more: use --most to show more")
+            say(out, f"  ... and {count - len(messages)} more: use --most to show more")
     if not is_empty:
-        _print(
+        say(
             out,
             "Nothing was moved. The functions' logs say why the messages failed: search the log of Enforce for the "
             "message id, and the log of Sweep for errors.",
         )
     return DONE if is_empty else NOT_EMPTY
-
-
-def _print(out: Console, text: str, style: str = "") -> None:
-    """Print one line without breaking it, so that it can be searched."""
-    out.print(Text(text, style=style), soft_wrap=True)
 
 
 def _move_all(
@@ -193,7 +188,7 @@ def _move_all(
     code = DONE
     for queue in queues:
         if not queue.count:
-            _print(out, f"{queue.name} is empty{_hidden(queue)}.", "green")
+            say(out, f"{queue.name} is empty{_hidden(queue)}.", "green")
             continue
         try:
             with _progress(queue) as show_progress:
@@ -202,8 +197,8 @@ def _move_all(
             complain("redrive", error)
             code = ERROR
             continue
-        _print(out, f"{queue.name}: {_messages(moved)} moved to {queue.destination}{_hidden(queue)}.", "green")
-        _print(
+        say(out, f"{queue.name}: {_messages(moved)} moved to {queue.destination}{_hidden(queue)}.", "green")
+        say(
             out,
             f"  A message that fails again returns after about {_duration(queue.returns_after)}: run --list then.",
         )

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
 from tools.aws_session import ToolError, exit_with, open_session, run
+from tools.output import say
 from tools.release_bucket import (
     TEMPLATE,
     Target,
@@ -137,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_bucket(s3, target, planned.account)
         _show(out, planned)
         if not (arguments.yes or _is_agreed(out)):
-            _print(out, "Nothing was uploaded.")
+            say(out, "Nothing was uploaded.")
             return DECLINED
         _upload(out, planned, clients)
         return DONE
@@ -187,11 +187,11 @@ def _check_built(built: Path, released: str) -> None:
 def _show(out: Console, release: Release) -> None:
     """Print what will be uploaded, and where."""
     size = sum(file.stat().st_size for file in release.built.rglob("*") if file.is_file())
-    _print(out, f"Log Keeper {release.version} of {release.built} ({size / 1e6:.0f} MB before compression):", "bold")
-    _print(out, "the packages of the functions, the templates, and their checksums, as account " + release.account)
+    say(out, f"Log Keeper {release.version} of {release.built} ({size / 1e6:.0f} MB before compression):", "bold")
+    say(out, "the packages of the functions, the templates, and their checksums, as account " + release.account)
     for target in release.targets:
-        _print(out, f"  {target.region:<15}  {target.location}")
-    _print(out, "Nothing is made public: the settings and policies of the buckets stay as they are.")
+        say(out, f"  {target.region:<15}  {target.location}")
+    say(out, "Nothing is made public: the settings and policies of the buckets stay as they are.")
 
 
 def _is_agreed(out: Console) -> bool:
@@ -224,15 +224,10 @@ def _upload(out: Console, release: Release, clients: dict[Target, S3Client]) -> 
         publish(s3, target, release.account, packaged[target])
     links = release.output / "links.md"
     links.write_text(links_page(release.version, release.targets, release.stack_name), encoding="utf-8")
-    _print(out, f"{'region':<15}  quick-create link", "bold")
+    say(out, f"{'region':<15}  quick-create link", "bold")
     for target in release.targets:
-        _print(out, f"{target.region:<15}  {target.quick_create_link(release.stack_name)}")
-    _print(out, f"Checksums and templates: {release.output}. The links: {links}.", "green")
-
-
-def _print(out: Console, text: str, style: str = "") -> None:
-    """Print one line without breaking it, so that it can be copied."""
-    out.print(Text(text, style=style), soft_wrap=True)
+        say(out, f"{target.region:<15}  {target.quick_create_link(release.stack_name)}")
+    say(out, f"Checksums and templates: {release.output}. The links: {links}.", "green")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
 from tools.aws_session import ToolError, exit_with, open_session, run
+from tools.output import say
 from tools.stack import add_stack_options, read_outputs
 from tools.version import add_version
 
@@ -148,19 +148,19 @@ def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = tim
         if arguments.status:
             is_stopped = switch.concurrency == 0
             text = f"Changes by {name} are {'stopped' if is_stopped else 'made'}; polling is {switch.state.lower()}"
-            _print(out, f"{text}; {_waiting(session, outputs)}.", "yellow" if is_stopped else "green")
+            say(out, f"{text}; {_waiting(session, outputs)}.", "yellow" if is_stopped else "green")
             return STOPPED if is_stopped else DONE
         if arguments.resume:
             switch.resume()
             switch.poll(pause, enabled=True)
-            _print(out, f"Changes by {name} are made again; {_waiting(session, outputs)}.", "green")
+            say(out, f"Changes by {name} are made again; {_waiting(session, outputs)}.", "green")
             return DONE
         before = switch.stop()
-        _print(out, f"Changes by {name} are stopped: no new invocation begins, and those that run end in 75 seconds.")
+        say(out, f"Changes by {name} are stopped: no new invocation begins, and those that run end in 75 seconds.")
         if before:
-            _print(out, _RESERVED.format(before=before, function=switch.function), "yellow")
+            say(out, _RESERVED.format(before=before, function=switch.function), "yellow")
         switch.poll(pause, enabled=False)
-        _print(out, f"Messages wait for four days; {_waiting(session, outputs)}. --resume (make resume) goes on.")
+        say(out, f"Messages wait for four days; {_waiting(session, outputs)}. --resume (make resume) goes on.")
         return DONE
 
     return run("stop", work, "interrupted. Run the command again: it continues where it was.")
@@ -173,11 +173,6 @@ def _waiting(session: boto3.Session, outputs: dict[str, str]) -> str:
     found = session.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[*names])["Attributes"]
     count = sum(int(found[name]) for name in names)
     return "1 message is in StageQueue" if count == 1 else f"{count} messages are in StageQueue"
-
-
-def _print(out: Console, text: str, style: str = "") -> None:
-    """Print one line without breaking it, so that it can be searched."""
-    out.print(Text(text, style=style), soft_wrap=True)
 
 
 if __name__ == "__main__":

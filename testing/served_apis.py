@@ -2,9 +2,79 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+from sandbox.assembly import Sandbox
 from sandbox.core.account import Account
+
+#: The log group of access logs in the tests.
+ACCESS = "/theirs"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a request to a served API. ``ids``: the values of its headers with ids, by name; empty: none."""
+
+    status: int
+    body: bytes
+    ids: Mapping[str, str]
+
+    @property
+    def request_id(self) -> str:
+        """Return the id of the request; HTTP APIs send it in a header of another name."""
+        return self.ids["x-amzn-RequestId"] or self.ids["apigw-requestid"]
+
+    @property
+    def extended_id(self) -> str:
+        """Return the extended id of the request, which of HTTP APIs is the same as the id."""
+        return self.ids["x-amz-apigw-id"] or self.ids["apigw-requestid"]
+
+    @property
+    def message(self) -> str | None:
+        """Return the message of an answer that API Gateway itself gives; empty for an answer without a body."""
+        message: str | None = json.loads(self.body)["message"] if self.body else ""
+        return message
+
+    @property
+    def connection(self) -> str:
+        """Return the id of the connection to a WebSocket API."""
+        return self.ids["x-sandbox-connection-id"]
+
+
+def ask(
+    sandbox: Sandbox, api_id: str, path: str, method: str = "GET", body: str | None = None, **headers: str
+) -> Answer:
+    """Send a request to a served API and return its answer. ``path``: with the stage, such as ``prod/pets``."""
+    connection = http.client.HTTPConnection(urlsplit(sandbox.endpoint).netloc, timeout=30)
+    try:
+        connection.request(method, f"/_aws/execute-api/{api_id}/{path}", body, {"User-Agent": "me"} | headers)
+        answer = connection.getresponse()
+        names = ("x-amzn-RequestId", "x-amz-apigw-id", "apigw-requestid", "x-sandbox-connection-id")
+        return Answer(answer.status, answer.read(), {name: answer.getheader(name) or "" for name in names})
+    finally:
+        connection.close()
+
+
+def log_lines(account: Account, log_group: str = ACCESS) -> list[str]:
+    """Return the messages of the log group."""
+    return [each["message"] for each in account.client("logs").filter_log_events(logGroupName=log_group)["events"]]
+
+
+def execution_lines(
+    account: Account, api_id: str, answer: Answer, prefix: str = "API-Gateway-Execution-Logs_"
+) -> list[str]:
+    """Return the texts of the execution log lines of a request to stage ``prod``, which all begin with its id.
+
+    ``prefix``: of the log group's name; for a WebSocket API ``/aws/apigateway/``.
+    """
+    begin = f"({answer.request_id}) "
+    found = log_lines(account, f"{prefix}{api_id}/prod")
+    return [line.removeprefix(begin) for line in found if line.startswith(begin)]
 
 
 def add_rest_method(

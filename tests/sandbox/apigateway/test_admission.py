@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-from dataclasses import dataclass
-from urllib.parse import urlsplit
-
 import boto3
 import pytest
 from botocore.auth import SigV4Auth
@@ -16,9 +11,8 @@ from sandbox.assembly import Sandbox
 from testing.accounts import give_log_role, make_rest_stage, patch_stage
 from testing.functions import function
 from testing.iam import allow
-from testing.served_apis import add_rest_method, lambda_uri
+from testing.served_apis import ACCESS, add_rest_method, ask, execution_lines, lambda_uri, log_lines
 
-ACCESS = "/theirs"
 FORMAT = (
     "$context.requestId $context.status $context.authorizer.principalId $context.authorizer.level "
     "$context.identity.userArn $context.error.responseType"
@@ -34,13 +28,6 @@ def handler(event, context):
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     return {"principalId": "somebody-known", "policyDocument": policy, "context": {"level": 7}}
 """
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    message: str | None
-    request_id: str
 
 
 @pytest.fixture
@@ -82,39 +69,16 @@ def api_id(sandbox: Sandbox) -> str:
     return found
 
 
-def ask(sandbox: Sandbox, api_id: str, path: str = "", **headers: str) -> Answer:
-    connection = http.client.HTTPConnection(urlsplit(sandbox.endpoint).netloc, timeout=30)
-    try:
-        connection.request("GET", f"/_aws/execute-api/{api_id}/prod/{path}", None, headers)
-        answer = connection.getresponse()
-        body = answer.read()
-        return Answer(
-            answer.status, json.loads(body)["message"] if body else "", answer.getheader("x-amzn-RequestId") or ""
-        )
-    finally:
-        connection.close()
-
-
 def signature(session: boto3.Session) -> str:
     request = AWSRequest("GET", "https://api.example.com/iam")
     SigV4Auth(session.get_credentials(), "execute-api", "us-east-1").add_auth(request)
     return str(request.headers["Authorization"])
 
 
-def lines(sandbox: Sandbox, name: str = ACCESS) -> list[str]:
-    return [each["message"] for each in sandbox.client("logs").filter_log_events(logGroupName=name)["events"]]
-
-
-def execution_lines(sandbox: Sandbox, api_id: str, answer: Answer) -> list[str]:
-    prefix = f"({answer.request_id}) "
-    found = lines(sandbox, f"API-Gateway-Execution-Logs_{api_id}/prod")
-    return [line.removeprefix(prefix) for line in found if line.startswith(prefix)]
-
-
 def test_admitted_request_has_the_authorizers_principal_and_its_lines(sandbox: Sandbox, api_id: str) -> None:
-    answer = ask(sandbox, api_id, Token="Allow")
+    answer = ask(sandbox, api_id, "prod/", Token="Allow")
     assert answer.status == 200
-    assert lines(sandbox) == [f"{answer.request_id} 200 somebody-known 7 - -"]
+    assert log_lines(sandbox) == [f"{answer.request_id} 200 somebody-known 7 - -"]
     found = execution_lines(sandbox, api_id, answer)
     assert found[1].startswith("Starting authorizer: ")
     assert found[1].endswith(f" for request: {answer.request_id}")
@@ -134,7 +98,7 @@ def test_admitted_request_has_the_authorizers_principal_and_its_lines(sandbox: S
 
 def test_without_data_trace_the_log_has_no_contents(sandbox: Sandbox, api_id: str) -> None:
     patch_stage(sandbox, api_id, ("replace", "/*/*/logging/dataTrace", "false"))
-    found = execution_lines(sandbox, api_id, ask(sandbox, api_id, Token="Allow"))
+    found = execution_lines(sandbox, api_id, ask(sandbox, api_id, "prod/", Token="Allow"))
     assert [line.split(":")[0] for line in found[:5]] == [
         "Extended Request Id",
         "Starting authorizer",
@@ -146,22 +110,22 @@ def test_without_data_trace_the_log_has_no_contents(sandbox: Sandbox, api_id: st
 
 @pytest.mark.parametrize("token", ["", "unknown"])
 def test_request_without_a_known_token_is_unauthorized(sandbox: Sandbox, api_id: str, token: str) -> None:
-    answer = ask(sandbox, api_id, **({"Token": token} if token else {}))
+    answer = ask(sandbox, api_id, "prod/", **({"Token": token} if token else {}))
     assert (answer.status, answer.message) == (401, "Unauthorized")
-    assert lines(sandbox) == [f"{answer.request_id} 401 - - - UNAUTHORIZED"]
+    assert log_lines(sandbox) == [f"{answer.request_id} 401 - - - UNAUTHORIZED"]
     assert execution_lines(sandbox, api_id, answer)[-1] == f"Unauthorized request: {answer.request_id}"
 
 
 def test_request_that_the_policy_denies_is_refused(sandbox: Sandbox, api_id: str) -> None:
-    answer = ask(sandbox, api_id, Token="Deny")
+    answer = ask(sandbox, api_id, "prod/", Token="Deny")
     assert answer.status == 403
     assert answer.message == "User is not authorized to access this resource with an explicit deny"
-    assert lines(sandbox) == [f"{answer.request_id} 403 somebody-known 7 - ACCESS_DENIED"]
+    assert log_lines(sandbox) == [f"{answer.request_id} 403 somebody-known 7 - ACCESS_DENIED"]
     assert execution_lines(sandbox, api_id, answer)[-1] == "Successfully completed authorizer execution"
 
 
 def test_authorizer_without_a_policy_is_a_wrong_configuration(sandbox: Sandbox, api_id: str) -> None:
-    answer = ask(sandbox, api_id, Token="broken")
+    answer = ask(sandbox, api_id, "prod/", Token="broken")
     assert (answer.status, answer.message) == (500, None)
     error = "Execution failed due to configuration error: Could not parse policy"
     assert execution_lines(sandbox, api_id, answer)[-1] == error
@@ -172,16 +136,16 @@ def test_signed_request_is_admitted_by_its_policies(sandbox: Sandbox, api_id: st
     user = iam.create_user(UserName="caller")["User"]
     key = iam.create_access_key(UserName="caller")["AccessKey"]
     session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"])
-    answer = ask(sandbox, api_id, "iam", Authorization=signature(session))
+    answer = ask(sandbox, api_id, "prod/iam", Authorization=signature(session))
     assert answer.status == 403
     assert "is not authorized to perform: execute-api:Invoke on resource: arn:aws:" in str(answer.message)
     iam.put_user_policy(UserName="caller", PolicyName="call", PolicyDocument=allow("execute-api:Invoke"))
-    answer = ask(sandbox, api_id, "iam", Authorization=signature(session))
+    answer = ask(sandbox, api_id, "prod/iam", Authorization=signature(session))
     assert answer.status == 200
-    assert lines(sandbox)[-1] == f"{answer.request_id} 200 - - {user['Arn']} -"
+    assert log_lines(sandbox)[-1] == f"{answer.request_id} 200 - - {user['Arn']} -"
 
 
 def test_request_without_a_signature_is_refused(sandbox: Sandbox, api_id: str) -> None:
-    answer = ask(sandbox, api_id, "iam")
+    answer = ask(sandbox, api_id, "prod/iam")
     assert (answer.status, answer.message) == (403, "Missing Authentication Token")
-    assert lines(sandbox) == [f"{answer.request_id} 403 - - - MISSING_AUTHENTICATION_TOKEN"]
+    assert log_lines(sandbox) == [f"{answer.request_id} 403 - - - MISSING_AUTHENTICATION_TOKEN"]

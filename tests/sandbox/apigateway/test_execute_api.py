@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,52 +18,26 @@ from testing.accounts import (
     patch_stage,
 )
 from testing.functions import function
-from testing.served_apis import add_http_route, add_rest_method, lambda_uri
+from testing.served_apis import (
+    ACCESS,
+    add_http_route,
+    add_rest_method,
+    ask,
+    execution_lines,
+    lambda_uri,
+    log_lines,
+)
 
 FORMAT = "$context.requestId $context.status $context.identity.userAgent"
-ACCESS = "/theirs"
 NO_KEY = "Request will not contribute to throttle or quota limits"
 CONFIGURATION = "Execution failed due to configuration error"
 NO_STATUS = f"{CONFIGURATION}: statusCode should be an integer which defined in request template"
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes
-    request_id: str
-    extended_id: str
-
-
-def ask(
-    sandbox: Sandbox, api_id: str, path: str, method: str = "GET", body: str | None = None, **headers: str
-) -> Answer:
-    """Send a request to a stage and return its answer."""
-    connection = http.client.HTTPConnection(urlsplit(sandbox.endpoint).netloc, timeout=30)
-    try:
-        connection.request(method, f"/_aws/execute-api/{api_id}/{path}", body, {"User-Agent": "me"} | headers)
-        answer = connection.getresponse()
-        ids = [answer.getheader(name) or "" for name in ("x-amzn-RequestId", "x-amz-apigw-id", "apigw-requestid")]
-        return Answer(answer.status, answer.read(), ids[0] or ids[2], ids[1] or ids[2])
-    finally:
-        connection.close()
 
 
 def group(sandbox: Sandbox, name: str = ACCESS) -> str:
     """Create a log group and return its ARN."""
     sandbox.client("logs").create_log_group(logGroupName=name)
     return f"arn:aws:logs:us-east-1:{sandbox.account_id}:log-group:{name}"
-
-
-def lines(sandbox: Sandbox, name: str = ACCESS) -> list[str]:
-    return [each["message"] for each in sandbox.client("logs").filter_log_events(logGroupName=name)["events"]]
-
-
-def execution_lines(sandbox: Sandbox, api_id: str, answer: Answer) -> list[str]:
-    """Return the texts of the lines of the request, which all begin with its id."""
-    prefix = f"({answer.request_id}) "
-    found = lines(sandbox, f"API-Gateway-Execution-Logs_{api_id}/prod")
-    return [line.removeprefix(prefix) for line in found if line.startswith(prefix)]
 
 
 def logged(sandbox: Sandbox, level: str = "INFO", *more: tuple[str, ...], log_format: str = FORMAT) -> str:
@@ -94,7 +65,7 @@ def test_request_to_a_rest_stage_is_a_line_of_the_access_log_and_a_timeline_of_t
     api_id = logged(sandbox)
     answer = ask(sandbox, api_id, "prod/")
     assert answer.status == 200
-    assert lines(sandbox) == [f"{answer.request_id} 200 me"]
+    assert log_lines(sandbox) == [f"{answer.request_id} 200 me"]
     assert execution_lines(sandbox, api_id, answer) == [
         f"Extended Request Id: {answer.extended_id}",
         f"Verifying Usage Plan for request: {answer.request_id}. API Key:  API Stage: {api_id}/prod",
@@ -128,7 +99,7 @@ def test_error_keeps_the_lines_of_failures_alone(sandbox: Sandbox) -> None:
         NO_STATUS,
         "Method completed with status: 500",
     ]
-    assert lines(sandbox) == [f"{fine.request_id} 200 me", f"{failed.request_id} 500 me"]
+    assert log_lines(sandbox) == [f"{fine.request_id} 200 me", f"{failed.request_id} 500 me"]
 
 
 def test_settings_of_a_method_count_under_either_spelling(sandbox: Sandbox) -> None:
@@ -163,12 +134,12 @@ def test_lines_are_cut_except_in_a_delivery(sandbox: Sandbox) -> None:
     body = f"Method request body before transformations: {long}"
     answer = ask(sandbox, api_id, "prod/", body=long.encode().decode("latin-1"))
     mark, name = " [TRUNCATED]", f"API-Gateway-Execution-Logs_{api_id}/prod"
-    assert [line for line in lines(sandbox, name) if len(line.encode()) > 1024] != []
-    assert all(len(line.encode()) <= 1024 or line.endswith(mark) for line in lines(sandbox, name))
-    assert max(len(line.removesuffix(mark).encode()) for line in lines(sandbox, name)) <= 1024
+    assert [line for line in log_lines(sandbox, name) if len(line.encode()) > 1024] != []
+    assert all(len(line.encode()) <= 1024 or line.endswith(mark) for line in log_lines(sandbox, name))
+    assert max(len(line.removesuffix(mark).encode()) for line in log_lines(sandbox, name)) <= 1024
     make_delivery(sandbox, api_id, group(sandbox, "/delivered"))
     answer = ask(sandbox, api_id, "prod/", body=long.encode().decode("latin-1"))
-    assert f"({answer.request_id}) {body}" in lines(sandbox, "/delivered")
+    assert f"({answer.request_id}) {body}" in log_lines(sandbox, "/delivered")
 
 
 def test_canary_writes_to_log_groups_of_its_own(sandbox: Sandbox) -> None:
@@ -181,8 +152,8 @@ def test_canary_writes_to_log_groups_of_its_own(sandbox: Sandbox) -> None:
         ("replace", "/canarySettings/deploymentId", deployment),
     )
     answer = ask(sandbox, api_id, "prod/")
-    assert lines(sandbox, f"{ACCESS}/Canary") == [f"{answer.request_id} 200 me"]
-    assert lines(sandbox, f"API-Gateway-Execution-Logs_{api_id}/prod/Canary")
+    assert log_lines(sandbox, f"{ACCESS}/Canary") == [f"{answer.request_id} 200 me"]
+    assert log_lines(sandbox, f"API-Gateway-Execution-Logs_{api_id}/prod/Canary")
 
 
 def test_client_can_choose_a_uuid_as_request_id(sandbox: Sandbox) -> None:
@@ -196,7 +167,7 @@ def test_request_for_no_method_is_forbidden(sandbox: Sandbox) -> None:
     api_id = logged(sandbox, log_format="$context.requestId $context.status $context.error.responseType")
     answer = ask(sandbox, api_id, "prod/none")
     assert (answer.status, json.loads(answer.body)) == (403, {"message": "Missing Authentication Token"})
-    assert lines(sandbox) == [f"{answer.request_id} 403 MISSING_AUTHENTICATION_TOKEN"]
+    assert log_lines(sandbox) == [f"{answer.request_id} 403 MISSING_AUTHENTICATION_TOKEN"]
 
 
 def test_most_exact_resource_answers(sandbox: Sandbox) -> None:
@@ -223,7 +194,7 @@ def test_http_proxy_is_asked_on_this_machine_alone(sandbox: Sandbox) -> None:
     add_rest_method(sandbox, api_id, "shut", type="HTTP_PROXY", integrationHttpMethod="GET", uri="http://127.0.0.1:1/")
     answer = ask(sandbox, api_id, "prod/self")
     assert answer.status == 200
-    assert f"{answer.request_id} 200 me 200" in lines(sandbox)
+    assert f"{answer.request_id} 200 me 200" in log_lines(sandbox)
     said = execution_lines(sandbox, api_id, answer)
     assert f"Endpoint request URI: {uri}" in said
     assert any(line.startswith("Received response. Status: 200, Integration latency: ") for line in said)
@@ -288,7 +259,9 @@ def test_function_behind_a_rest_api(sandbox: Sandbox) -> None:
         "Lambda execution failed with status 200 due to customer function error: no such pet. "
         f"Lambda request id: {function_id}"
     )
-    assert f"{raised.request_id} 502 me - {function_id} Lambda Customer Function Error:no such pet" in lines(sandbox)
+    assert f"{raised.request_id} 502 me - {function_id} Lambda Customer Function Error:no such pet" in log_lines(
+        sandbox
+    )
 
 
 def test_function_behind_an_http_api(sandbox: Sandbox) -> None:
@@ -302,7 +275,7 @@ def test_function_behind_an_http_api(sandbox: Sandbox) -> None:
     allow_invoke(sandbox)
     answer = ask(sandbox, api_id, "$default/pets/7")
     assert (answer.status, answer.body) == (418, b"/pets/7")
-    (line,) = [line for line in lines(sandbox) if line.startswith(answer.request_id)]
+    (line,) = [line for line in log_lines(sandbox) if line.startswith(answer.request_id)]
     *words, epoch = line.split()
     assert words == [answer.request_id, "GET", "/pets/{id}", "418"]
     assert len(epoch) == 10
@@ -317,12 +290,12 @@ def test_request_to_an_http_stage_is_a_line_only_while_log_delivery_is_allowed(s
         ApiId=api_id, StageName="$default", AccessLogSettings={"DestinationArn": arn, "Format": FORMAT}
     )
     answer = ask(sandbox, api_id, "$default/")
-    assert f"{answer.request_id} 404 me" in lines(sandbox)
+    assert f"{answer.request_id} 404 me" in log_lines(sandbox)
     logs = sandbox.client("logs")
     logs.delete_log_group(logGroupName=ACCESS)
     logs.create_log_group(logGroupName=ACCESS)
     ask(sandbox, api_id, "$default/")
-    assert lines(sandbox) == []
+    assert log_lines(sandbox) == []
 
 
 @pytest.mark.parametrize(
@@ -337,13 +310,13 @@ def test_connection_to_a_websocket_stage_is_in_both_logs(sandbox: Sandbox, setti
         **settings,
     )
     answer = ask(sandbox, api_id, "prod/")
-    assert lines(sandbox) == [f"{answer.request_id} 200 me"]
+    assert log_lines(sandbox) == [f"{answer.request_id} 200 me"]
     name = f"/aws/apigateway/{api_id}/prod"
     if settings:
         groups = sandbox.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         assert groups == []
         return
-    said = lines(sandbox, name)
+    said = log_lines(sandbox, name)
     assert said[5] == f"({answer.request_id}) WebSocket Request Route: [$connect]"
     assert "is connecting to WebSocket API" in said[6]
     assert said[7].endswith(f"connected to API [{api_id}] successfully.")
@@ -367,4 +340,4 @@ def test_line_of_a_rest_api_has_tls_version_and_cipher_and_no_principal(sandbox:
     names = ("tlsVersion", "cipherSuite", "authorizer.principalId", "identity.userArn")
     api_id = logged(sandbox, log_format="$context.requestId " + " ".join(f"$context.{name}" for name in names))
     answer = ask(sandbox, api_id, "prod/")
-    assert lines(sandbox) == [f"{answer.request_id} TLSv1.3 TLS_AES_128_GCM_SHA256 - -"]
+    assert log_lines(sandbox) == [f"{answer.request_id} TLSv1.3 TLS_AES_128_GCM_SHA256 - -"]

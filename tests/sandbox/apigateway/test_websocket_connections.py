@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 
 from sandbox.assembly import Sandbox
 from testing.accounts import give_log_role, make_websocket_stage
 from testing.functions import function
-from testing.served_apis import lambda_uri
+from testing.served_apis import ACCESS, Answer, ask, execution_lines, lambda_uri, log_lines
 
-ACCESS = "/theirs"
+#: The beginning of the names of execution log groups.
+EXECUTION = "/aws/apigateway/"
 FORMAT = "$context.requestId $context.eventType $context.routeKey $context.status $context.integrationLatency"
 NO_KEY = "Request will not contribute to throttle or quota limits"
 CODE = """
@@ -26,25 +25,10 @@ def handler(event, context):
 """
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes
-    request_id: str
-    connection: str
-
-
-def ask(sandbox: Sandbox, api_id: str, method: str = "GET", connection: str = "", body: str | None = None) -> Answer:
+def talk(sandbox: Sandbox, api_id: str, method: str = "GET", connection: str = "", body: str | None = None) -> Answer:
     """Open a connection, send a message (POST) or end the connection (DELETE)."""
-    client = http.client.HTTPConnection(urlsplit(sandbox.endpoint).netloc, timeout=30)
     query = f"?connectionId={quote(connection)}" if connection else ""
-    try:
-        client.request(method, f"/_aws/execute-api/{api_id}/prod/{query}", body, {"User-Agent": "me"})
-        answer = client.getresponse()
-        names = ("x-amzn-RequestId", "x-sandbox-connection-id")
-        return Answer(answer.status, answer.read(), *(answer.getheader(name) or "" for name in names))
-    finally:
-        client.close()
+    return ask(sandbox, api_id, f"prod/{query}", method, body)
 
 
 def chat(sandbox: Sandbox, **settings: Any) -> str:
@@ -73,16 +57,6 @@ def chat(sandbox: Sandbox, **settings: Any) -> str:
     return api_id
 
 
-def lines(sandbox: Sandbox, name: str = ACCESS) -> list[str]:
-    return [each["message"] for each in sandbox.client("logs").filter_log_events(logGroupName=name)["events"]]
-
-
-def execution_lines(sandbox: Sandbox, api_id: str, answer: Answer) -> list[str]:
-    prefix = f"({answer.request_id}) "
-    found = lines(sandbox, f"/aws/apigateway/{api_id}/prod")
-    return [line.removeprefix(prefix) for line in found if line.startswith(prefix)]
-
-
 def admitted(api_id: str, answer: Answer, route: str) -> list[str]:
     return [
         f"Extended Request Id: {answer.request_id}",
@@ -96,11 +70,11 @@ def admitted(api_id: str, answer: Answer, route: str) -> list[str]:
 
 def test_connection_message_and_end_are_in_both_logs(sandbox: Sandbox) -> None:
     api_id = chat(sandbox, LoggingLevel="INFO")
-    opened = ask(sandbox, api_id)
-    sent = ask(sandbox, api_id, "POST", opened.connection, json.dumps({"action": "send"}))
-    ended = ask(sandbox, api_id, "DELETE", opened.connection)
+    opened = talk(sandbox, api_id)
+    sent = talk(sandbox, api_id, "POST", opened.connection, json.dumps({"action": "send"}))
+    ended = talk(sandbox, api_id, "DELETE", opened.connection)
     assert [each.body for each in (opened, sent, ended)] == [b"CONNECT", b"MESSAGE", b"DISCONNECT"]
-    written = [line.rsplit(" ", 1) for line in lines(sandbox)]
+    written = [line.rsplit(" ", 1) for line in log_lines(sandbox)]
     assert [line for line, _ in written] == [
         f"{opened.request_id} CONNECT $connect 200",
         f"{sent.request_id} MESSAGE send 200",
@@ -109,19 +83,19 @@ def test_connection_message_and_end_are_in_both_logs(sandbox: Sandbox) -> None:
     assert all(latency.isdecimal() for _, latency in written)
 
     client = f"Client [Connection Id: {opened.connection}]"
-    *before, endpoint, last = execution_lines(sandbox, api_id, opened)
+    *before, endpoint, last = execution_lines(sandbox, api_id, opened, prefix=EXECUTION)
     connecting = f"Client [UserAgent: me, SourceIp: 127.0.0.1] is connecting to WebSocket API [{api_id}]."
     assert before == [*admitted(api_id, opened, "$connect"), connecting]
     assert endpoint.startswith("AWS Integration Endpoint RequestId : ")
     assert last == f"{client} connected to API [{api_id}] successfully."
 
-    *before, endpoint, last = execution_lines(sandbox, api_id, sent)
+    *before, endpoint, last = execution_lines(sandbox, api_id, sent, prefix=EXECUTION)
     received = f"WebSocket API [{api_id}] received message from client [Connection Id: {opened.connection}]."
     assert before == [*admitted(api_id, sent, "send"), received]
     message = f"Message from client [Connection Id: {opened.connection}]"
     assert last == f"{message} sent to API [{api_id}] with response status code [200]."
 
-    *before, endpoint, last = execution_lines(sandbox, api_id, ended)
+    *before, endpoint, last = execution_lines(sandbox, api_id, ended, prefix=EXECUTION)
     assert before == admitted(api_id, ended, "$disconnect")
     reason = "with integration response status code [200]. Close reason: [1000: ]"
     assert last == f"{client} disconnected from API [{api_id}] {reason}"
@@ -129,9 +103,9 @@ def test_connection_message_and_end_are_in_both_logs(sandbox: Sandbox) -> None:
 
 def test_data_trace_adds_the_message_and_what_was_sent(sandbox: Sandbox) -> None:
     api_id = chat(sandbox, LoggingLevel="INFO", DataTraceEnabled=True)
-    opened = ask(sandbox, api_id)
-    sent = ask(sandbox, api_id, "POST", opened.connection, json.dumps({"action": "send"}))
-    beginnings = [line.split(":")[0] for line in execution_lines(sandbox, api_id, sent)[6:]]
+    opened = talk(sandbox, api_id)
+    sent = talk(sandbox, api_id, "POST", opened.connection, json.dumps({"action": "send"}))
+    beginnings = [line.split(":")[0] for line in execution_lines(sandbox, api_id, sent, prefix=EXECUTION)[6:]]
     assert beginnings == [
         f"WebSocket API [{api_id}] received message from client [Connection Id",
         f"WebSocket API [{api_id}] received message from client [{opened.connection}]. Message",
@@ -150,10 +124,10 @@ def test_data_trace_adds_the_message_and_what_was_sent(sandbox: Sandbox) -> None
 @pytest.mark.parametrize("level", ["INFO", "ERROR"])
 def test_failure_of_the_function_is_a_line_at_either_level(sandbox: Sandbox, level: str) -> None:
     api_id = chat(sandbox, LoggingLevel=level)
-    opened = ask(sandbox, api_id)
-    sent = ask(sandbox, api_id, "POST", opened.connection, json.dumps({"action": "send", "fail": True}))
+    opened = talk(sandbox, api_id)
+    sent = talk(sandbox, api_id, "POST", opened.connection, json.dumps({"action": "send", "fail": True}))
     assert sent.status == 502
-    found = execution_lines(sandbox, api_id, sent)[0 if level == "ERROR" else 7 :]
+    found = execution_lines(sandbox, api_id, sent, prefix=EXECUTION)[0 if level == "ERROR" else 7 :]
     failure = "Lambda execution failed with status 200 due to customer function error: owned-backend-failure."
     assert found[0].startswith(failure)
     assert found[1].startswith("AWS Integration Endpoint RequestId : ")
@@ -162,14 +136,14 @@ def test_failure_of_the_function_is_a_line_at_either_level(sandbox: Sandbox, lev
 
 def test_message_that_fits_no_route_is_forbidden(sandbox: Sandbox) -> None:
     api_id = chat(sandbox)
-    opened = ask(sandbox, api_id)
-    sent = ask(sandbox, api_id, "POST", opened.connection, "no JSON")
+    opened = talk(sandbox, api_id)
+    sent = talk(sandbox, api_id, "POST", opened.connection, "no JSON")
     answer = {"message": "Forbidden", "connectionId": opened.connection, "requestId": sent.request_id}
     assert (sent.status, json.loads(sent.body)) == (403, answer)
 
 
 def test_message_of_an_ended_connection_is_refused(sandbox: Sandbox) -> None:
     api_id = chat(sandbox)
-    opened = ask(sandbox, api_id)
-    assert ask(sandbox, api_id, "DELETE", opened.connection).status == 200
-    assert ask(sandbox, api_id, "POST", opened.connection, "{}").status == 410
+    opened = talk(sandbox, api_id)
+    assert talk(sandbox, api_id, "DELETE", opened.connection).status == 200
+    assert talk(sandbox, api_id, "POST", opened.connection, "{}").status == 410

@@ -160,7 +160,7 @@ def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = tim
         if before:
             say(out, _RESERVED.format(before=before, function=switch.function), "yellow")
         switch.poll(pause, enabled=False)
-        say(out, f"Messages wait for four days; {_waiting(session, outputs)}. --resume (make resume) goes on.")
+        say(out, f"Messages wait, four days at most; {_waiting(session, outputs)}. --resume (make resume) goes on.")
         return DONE
 
     return run("stop", work, "interrupted. Run the command again: it continues where it was.")

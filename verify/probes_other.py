@@ -139,6 +139,14 @@ POINTS = (
         _never("it needs a stack set and its two roles: deploy Log Keeper with the parameter Regions instead"),
     ),
     Point(
+        "nested-stack-capability",
+        "A nested stack without a transform needs CAPABILITY_AUTO_EXPAND if its parent has one",
+        "nested_stacks_need_auto_expand",
+        False,
+        {True: "yes", False: "no"},
+        _never("it needs a stack with a nested one: deploy Log Keeper without the capability instead"),
+    ),
+    Point(
         "organization-arn",
         "The account in the ARN of a stack set that a delegated administrator lists",
         "stack_set_arn_of_administrator",

@@ -171,6 +171,14 @@ class Behaviour(ApiGatewayBehaviour):
         reason="AWS's managed policy for such a role allows it.",
         source="AWSQuickSetupPatchPolicyDeploymentRolePolicy v2 (2026-09)",
     )
+    nested_stacks_need_auto_expand: bool = switch(
+        False,
+        "Must CAPABILITY_AUTO_EXPAND be given for a nested stack without a transform, if its parent has one?",
+        positions={False: "Is deployed with the capability, which is then more than it needs.", True: "Has it."},
+        harsher=True,
+        reason="The recorded refusals are of nested stacks whose own template has a transform.",
+        source='lumigo-io/SAR-Logging issue 31; AWS SAM developer guide, "sam deploy" (speaks of nested applications)',
+    )
     stack_set_arn_of_administrator: Literal["management", "administrator"] = switch(
         "management",
         "Which account is in the ARN of an organization's stack set when a delegated administrator's call is checked?",

@@ -14,6 +14,7 @@ from sandbox.core import registry_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from botocore.model import Shape
 
@@ -35,6 +36,8 @@ class Context:
     #: The type as the template names it, such as ``Custom::Seed``.
     resource_type: str
     stack_tags: Mapping[str, str]
+    #: The capabilities that the stack's deployer has acknowledged. They hold for its nested stacks too.
+    capabilities: tuple[str, ...]
     #: Records the physical id as soon as the resource exists, for types that need further calls: if one of these fails,
     #: the rollback deletes the resource.
     created: Callable[[str], None]
@@ -44,6 +47,8 @@ class Context:
     wait_until: Callable[..., Any]
     #: The answers of custom resources.
     responses: Responses
+    #: For calls about one nested stack of this stack, by its name: CloudFormation makes them as a part of its own work.
+    nesting: Callable[[str], AbstractContextManager[None]]
 
     def generated_name(self, limit: int = 128, *, lower: bool = False) -> str:
         """Return a name as CloudFormation generates it: stack, logical id, twelve random characters."""
@@ -100,6 +105,8 @@ class ResourceType:
     name: ClassVar[str]
     #: Properties whose change replaces the resource here, although the registry's schema does not list them.
     also_replaced_by: ClassVar[frozenset[str]] = frozenset()
+    #: True if each update of a stack updates the resource, also with the same properties: what they name may differ.
+    always_updated: ClassVar[bool] = False
 
     def create(self, context: Context, properties: Properties) -> Made:
         """Create the resource. Return its physical id and attributes."""

@@ -36,6 +36,7 @@ OF_DEPLOYMENTS = {
     "automatic_deployment_keeps_account_filters",
     "cross_region_buses_elsewhere",
     "leaving_accounts_keep_stacks",
+    "nested_stacks_need_auto_expand",
     "reads_of_stack_sets_list_administrators",
     "rules_see_their_stack_created",
     "stack_set_arn_of_administrator",

@@ -16,7 +16,7 @@ from sandbox.services.cloudformation import templates
 from sandbox.services.cloudformation.stack_changes import changes, differs
 from sandbox.services.cloudformation.stack_descriptions import refused, shown_parameters, without_none
 from sandbox.services.cloudformation.stack_events import add_event
-from sandbox.services.cloudformation.stack_models import NO_CHANGES, ChangeSet, Stack
+from sandbox.services.cloudformation.stack_models import NO_CHANGES, ChangeSet, Desired, Stack
 from sandbox.services.cloudformation.stack_values import imported_value, values_of
 from sandbox.services.cloudformation.stack_work import Work
 from sandbox.services.cloudformation.stacks import CloudFormation
@@ -199,6 +199,15 @@ def execute_change_set(account: Account, call: Call, _: Proceed) -> dict[str, An
     return {}
 
 
+def _needs_expansion(cloudformation: CloudFormation, call: Call, desired: Desired) -> bool:
+    """Return whether the capability for macros is needed. A switch decides it for a nested stack without a macro."""
+    bodies = [desired.body]
+    nesting = cloudformation.nesting.get((call.region, call.params["StackName"]))
+    if nesting and nesting.parent.desired and cloudformation.account.behaviour.nested_stacks_need_auto_expand:
+        bodies.append(nesting.parent.desired.body)
+    return any(templates.transforms(templates.parse(body)) for body in bodies)
+
+
 @rule("cloudformation", "CreateStack", blocking=True)
 def create_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """Start to create a stack."""
@@ -212,14 +221,17 @@ def create_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
         desired = cloudformation.desired(call, None)
     except TemplateError as error:
         raise refused(error) from error
-    if templates.transforms(templates.parse(desired.body)) and "CAPABILITY_AUTO_EXPAND" not in desired.capabilities:
+    if _needs_expansion(cloudformation, call, desired) and "CAPABILITY_AUTO_EXPAND" not in desired.capabilities:
         raise AwsError("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_AUTO_EXPAND]")
     stack = cloudformation.new_stack(call, "CREATE_IN_PROGRESS")
     stack.role_arn = params.get("RoleARN")
     stack.disable_rollback = bool(params.get("DisableRollback")) or params.get("OnFailure") == "DO_NOTHING"
+    if stack.parent_id is not None:  # its parent deletes it
+        stack.disable_rollback = True
     stack.deletes_on_failure = params.get("OnFailure") == "DELETE"
     work = Work(cloudformation, stack, cloudformation.deployer(call.caller, stack.role_arn))
-    cloudformation.run(lambda: work.create(desired))
+    # The parent of a nested stack reports its id first, and then waits itself.
+    cloudformation.run(lambda: work.create(desired), waits=stack.parent_id is None)
     return {"StackId": stack.stack_id}
 
 
@@ -238,9 +250,10 @@ def update_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     if not differs(stack, desired, found):
         raise AwsError("ValidationError", "No updates are to be performed.")
     stack.role_arn = params.get("RoleARN") or stack.role_arn
-    stack.disable_rollback = bool(params.get("DisableRollback"))
+    nesting = cloudformation.nesting.get((call.region, stack.name))
+    stack.disable_rollback = nesting.parent.disable_rollback if nesting else bool(params.get("DisableRollback"))
     stack.change_set_id = None
-    cloudformation.run(lambda: work.update(desired))
+    cloudformation.run(lambda: work.update(desired, is_held=nesting is not None))
     return {"StackId": stack.stack_id}
 
 
@@ -269,7 +282,8 @@ def delete_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
         if name in stack.resources:
             stack.resources[name].deletion_policy = "Retain"
     work = Work(cloudformation, stack, cloudformation.deployer(call.caller, params.get("RoleARN") or stack.role_arn))
-    cloudformation.run(work.delete)
+    nesting = cloudformation.nesting.get((call.region, stack.name))
+    cloudformation.run(lambda: work.delete(is_rollback=nesting is not None and nesting.is_rollback))
     return {}
 
 

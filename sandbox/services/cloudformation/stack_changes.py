@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 #: Value in a change set for the physical id of a resource that does not exist yet.
 _TO_BE_KNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
+#: Why a change set always contains a nested stack: its own template may have changed.
+#: *Source:* the example of a change set for nested stacks in the CloudFormation user guide; aws/aws-cdk issue 4488
+_AUTOMATIC = {
+    "Target": {"Attribute": "Properties", "RequiresRecreation": "Never"},
+    "Evaluation": "Dynamic",
+    "ChangeSource": "Automatic",
+}
 
 
 def dependencies(scope: Scope, declared: Mapping[str, Any]) -> dict[str, set[str]]:
@@ -68,7 +75,7 @@ def changes(
         if old is None:
             unknown.add(name)
             found.append({**change, "Action": "Add", "Details": [], "Scope": []})
-        elif changed := changed_properties(old.properties, properties):
+        elif (changed := changed_properties(old.properties, properties)) or type_of(old.type).always_updated:
             replaced = type_of(old.type).replaces(old.properties, properties)
             if replaced:
                 unknown.add(name)
@@ -80,8 +87,11 @@ def changes(
                     "Replacement": "True" if replaced else "False",
                     "Scope": ["Properties"],
                     "Details": [
-                        {"Target": {"Attribute": "Properties", "Name": each}, "Evaluation": "Static"}
-                        for each in sorted(changed)
+                        *(
+                            {"Target": {"Attribute": "Properties", "Name": each}, "Evaluation": "Static"}
+                            for each in sorted(changed)
+                        ),
+                        *([_AUTOMATIC] if type_of(old.type).always_updated else []),
                     ],
                 }
             )

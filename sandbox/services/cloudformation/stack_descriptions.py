@@ -78,6 +78,8 @@ def _described(stack: Stack) -> dict[str, Any]:
             "RoleARN": stack.role_arn,
             "Tags": [{"Key": key, "Value": value} for key, value in desired.tags.items()] if desired else [],
             "EnableTerminationProtection": stack.termination_protection if stack.deleted is None else None,
+            "ParentId": stack.parent_id,
+            "RootId": stack.root_id,
             "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
         }
     )
@@ -97,6 +99,8 @@ def list_stacks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
                 "DeletionTime": stack.deletion,
                 "StackStatus": stack.status,
                 "StackStatusReason": stack.reason,
+                "ParentId": stack.parent_id,
+                "RootId": stack.root_id,
                 "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,28 @@ class Stack:
     #: True: if the creation fails, the stack is deleted and not only rolled back.
     deletes_on_failure: bool = False
     termination_protection: bool = False
+    #: Of a nested stack: the id of the stack that it belongs to, and of the outermost one. None: it is not nested.
+    parent_id: str | None = None
+    root_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nesting:
+    """The work on a parent of which a call about a nested stack is a part."""
+
+    parent: Stack
+    #: True if the parent is rolled back.
+    is_rollback: bool
+
+
+class HeldUpdate(Protocol):
+    """The update of a nested stack, which ends only with the update of its parent."""
+
+    def finish(self) -> None:
+        """End the update, or its rollback: delete the resources that are not needed any more."""
+
+    def roll_back(self) -> bool:
+        """Restore the state before the update. Return whether that was possible for every resource."""
 
 
 @dataclass(slots=True)

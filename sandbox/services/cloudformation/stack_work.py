@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.arn import Arn
-from sandbox.core.resource_types import Context, Made, RefusedError, TemplateError, changed_properties, type_of
-from sandbox.services.cloudformation.custom_resources import Responses
+from sandbox.core.resource_types import Made, RefusedError, TemplateError, changed_properties, type_of
 from sandbox.services.cloudformation.stack_changes import dependencies, in_order
+from sandbox.services.cloudformation.stack_contexts import Contexts
 from sandbox.services.cloudformation.stack_events import Reported, ResourceFailedError, add_event, put_status
-from sandbox.services.cloudformation.stack_models import PRINCIPAL, StackResource, with_policies
+from sandbox.services.cloudformation.stack_models import StackResource, with_policies
 from sandbox.services.cloudformation.stack_values import imported_value, outputs_of, values_of
 from sandbox.services.cloudformation.template_functions import Scope
 
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from sandbox.services.cloudformation.stack_models import Desired, Stack
     from sandbox.services.cloudformation.stacks import CloudFormation
 
-#: The longest time to wait for a resource, in seconds.
-LONGEST_RESOURCE = 600.0
-
 
 class Work:
     """One operation on one stack, from its first event to its last."""
@@ -35,8 +30,13 @@ class Work:
         self._cloudformation = cloudformation
         self._account = cloudformation.account
         self._stack = stack
-        self._deployer = deployer
+        self._contexts = Contexts(cloudformation, stack, deployer)
         self._resource_event = partial(add_event, cloudformation, stack)
+        #: Of an update: what restores the resources, and the state of the stack before it.
+        self._steps: list[Callable[[], None]] = []
+        self._before = stack.resources, stack.desired, stack.outputs
+        #: Of an update: the resources to delete at its end, each with its policy.
+        self._leftover: list[tuple[StackResource, str]] = []
 
     # ---- the three operations
 
@@ -52,55 +52,85 @@ class Work:
                 self._status("CREATE_FAILED", str(failure))
                 return
             stack.deletion = self._now()
+            self._contexts.is_rollback = True
             if stack.deletes_on_failure:
                 self._status("DELETE_IN_PROGRESS", f"{failure} Delete requested by user.")
-                self._end_deletion("DELETE", rollback=True)
+                self._end_deletion("DELETE")
             else:
                 self._status("ROLLBACK_IN_PROGRESS", f"{failure} Rollback requested by user.")
-                self._end_deletion("ROLLBACK", rollback=True)
+                self._end_deletion("ROLLBACK")
             return
         self._status("CREATE_COMPLETE")
 
-    def update(self, desired: Desired) -> None:
-        """Update the stack to the desired state. If that fails, restore the former one, unless rollback is disabled."""
-        stack, before = self._stack, self._stack.desired
+    def update(self, desired: Desired, *, is_held: bool = False) -> None:
+        """Update the stack to the desired state. If that fails, restore the former one, unless rollback is disabled.
+
+        ``is_held``: True if the update is a part of the parent's update, which then calls ``finish`` or ``roll_back``.
+        """
+        stack = self._stack
         stack.updated = self._now()
         self._status("UPDATE_IN_PROGRESS", "User Initiated")
-        resources = dict(stack.resources)
-        undo: list[Callable[[], None]] = []
+        self._before = dict(stack.resources), stack.desired, stack.outputs
+        if is_held:
+            self._cloudformation.held[stack.stack_id] = self
         try:
-            leftover = self._apply(desired, undo)
+            self._leftover = self._apply(desired, self._steps)
         except (ResourceFailedError, TemplateError) as failure:
             if stack.disable_rollback:
+                self._cloudformation.held.pop(stack.stack_id, None)
                 self._status("UPDATE_FAILED", str(failure))
                 return
             self._status("UPDATE_ROLLBACK_IN_PROGRESS", str(failure))
-            clean = self._undo(undo)
-            stack.resources, stack.desired = resources, before
-            if clean:
-                self._status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
-            self._status("UPDATE_ROLLBACK_COMPLETE" if clean else "UPDATE_ROLLBACK_FAILED")
+            if not is_held and self.roll_back():
+                self.finish()
             return
         stack.desired = desired
         self._status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        for resource, policy in leftover:
-            self._delete(resource, policy)
-        self._status("UPDATE_COMPLETE")
+        if not is_held:
+            self.finish()
 
-    def delete(self) -> None:
-        """Delete the stack and its resources, except those to retain. Report the resources whose deletion failed."""
-        stack = self._stack
+    def roll_back(self) -> bool:
+        """Restore the state before the update. Return whether that was possible for every resource."""
+        stack, self._contexts.is_rollback = self._stack, True
+        if stack.status != "UPDATE_ROLLBACK_IN_PROGRESS":
+            self._status("UPDATE_ROLLBACK_IN_PROGRESS")
+        resources, stack.desired, stack.outputs = self._before
+        clean = self._undo(self._steps)
+        stack.resources, self._leftover = resources, []
+        self._status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS" if clean else "UPDATE_ROLLBACK_FAILED")
+        return clean
+
+    def finish(self) -> None:
+        """End the update, or its rollback, of the nested stacks and of this one. Delete what is not needed any more.
+
+        *Source* of the second event about each nested stack: tongueroo/demo-routes-cors-issue ``README.md``
+        """
+        for resource in self._stack.resources.values():
+            if nested := self._cloudformation.held.pop(resource.physical_id, None):
+                nested.finish()
+                self._nested_event(resource, "UPDATE_COMPLETE")
+        for resource, policy in self._leftover:
+            self._delete(resource, policy)
+        self._status("UPDATE_ROLLBACK_COMPLETE" if self._contexts.is_rollback else "UPDATE_COMPLETE")
+
+    def delete(self, *, is_rollback: bool = False) -> None:
+        """Delete the stack and its resources, except those to retain. Report the resources whose deletion failed.
+
+        ``is_rollback``: True for a nested stack, if the creation of its parent is rolled back.
+        """
+        stack, self._contexts.is_rollback = self._stack, is_rollback
         stack.deletion = self._now()
         stack.change_set_id = None
+        self._cloudformation.held.pop(stack.stack_id, None)
         self._status("DELETE_IN_PROGRESS", "User Initiated")
-        self._end_deletion("DELETE", rollback=False)
+        self._end_deletion("DELETE")
 
-    def _end_deletion(self, operation: str, *, rollback: bool) -> None:
+    def _end_deletion(self, operation: str) -> None:
         """Delete all resources and set the status of the stack.
 
         *Source* of the reason: LocalStack's recording ``test_blocked_stack_deletion``.
         """
-        failed = self._delete_all(rollback=rollback)
+        failed = self._delete_all()
         if failed:
             self._status(f"{operation}_FAILED", f"The following resource(s) failed to delete: [{', '.join(failed)}]. ")
             return
@@ -141,7 +171,7 @@ class Work:
                 raise
             if old is None:
                 self._create(desired, name, declaration, properties, undo)
-            elif not changed_properties(old.properties, properties):
+            elif not changed_properties(old.properties, properties) and not type_of(kind).always_updated:
                 stack.resources[name] = with_policies(replace(old), declaration)
             elif type_of(kind).replaces(old.properties, properties):
                 leftover.append((old, old.replace_policy))
@@ -179,33 +209,6 @@ class Work:
             imported=partial(imported_value, self._cloudformation, self._stack.region),
         )
 
-    def _context(
-        self, logical_id: str, kind: str, tags: Mapping[str, str], created: Callable[[str], None] | None = None
-    ) -> Context:
-        stack = self._stack
-        return Context(
-            client=lambda service: self._account.client(
-                service, stack.region, caller=self._deployer, invoked_by=PRINCIPAL
-            ),
-            account=stack.account,
-            region=stack.region,
-            partition=Arn.parse(stack.stack_id).partition,
-            stack_name=stack.name,
-            stack_id=stack.stack_id,
-            logical_id=logical_id,
-            resource_type=kind,
-            stack_tags=tags,
-            created=created or (lambda _: None),
-            settle=self._settle,
-            wait_until=partial(self._account.wait_until, timeout=LONGEST_RESOURCE),
-            responses=self._account.service(Responses),
-        )
-
-    def _settle(self, role_arn: str) -> None:
-        name = Arn.parse(role_arn).name
-        with suppress(TimeoutError):  # then the call that needs the role reports the error
-            self._account.wait_until(lambda: self._account.is_propagated(name))
-
     def _create(
         self,
         desired: Desired,
@@ -239,7 +242,7 @@ class Work:
         self._resource_event(name, kind, before, f"{status}_IN_PROGRESS", why, properties)
         try:
             with self._reported(name, kind, before, f"{status}_FAILED", properties, started):
-                made = type_of(kind).create(self._context(name, kind, desired.tags, created), properties)
+                made = type_of(kind).create(self._contexts.of(name, kind, desired, created), properties)
         except ResourceFailedError as failure:
             if started:
                 started[0].status, started[0].reason = f"{status}_FAILED", str(failure)
@@ -259,7 +262,7 @@ class Work:
         self._resource_event(name, kind, old.physical_id, "UPDATE_IN_PROGRESS", None, properties)
         try:
             with self._reported(name, kind, old.physical_id, "UPDATE_FAILED", properties):
-                context = self._context(name, kind, desired.tags)
+                context = self._contexts.of(name, kind, desired)
                 result = type_of(kind).update(context, old.physical_id, old.properties, properties)
         except ResourceFailedError as failure:
             if isinstance(failure.__cause__, RefusedError):
@@ -275,6 +278,13 @@ class Work:
         return updated
 
     def _restore(self, updated: StackResource, old: StackResource) -> None:
+        if nested := self._cloudformation.held.get(old.physical_id):
+            self._nested_event(old, "UPDATE_IN_PROGRESS")
+            clean = nested.roll_back()
+            self._nested_event(old, "UPDATE_COMPLETE" if clean else "UPDATE_FAILED")
+            if not clean:
+                raise ResourceFailedError(f"The following resource(s) failed to update: [{old.logical_id}].")
+            return
         assert self._stack.desired
         restored = self._update(self._stack.desired, updated, old.properties, [])
         old.attributes = restored.attributes
@@ -285,7 +295,7 @@ class Work:
     def _remove(self, made: StackResource) -> None:
         self._delete(made, "Retain" if made.deletion_policy == "Retain" else "Delete", strict=True)
 
-    def _delete_all(self, *, rollback: bool) -> list[str]:
+    def _delete_all(self) -> list[str]:
         """Delete every resource, except those to retain. Return the names of those that could not be deleted.
 
         If a resource could not be deleted, the resources that it depends on are kept, as CloudFormation does.
@@ -301,7 +311,7 @@ class Work:
             if name in blocked:
                 blocked |= needs.get(name, set())
                 continue
-            kept = policy == "Retain" or (policy == "RetainExceptOnCreate" and not rollback)
+            kept = policy == "Retain" or (policy == "RetainExceptOnCreate" and not self._contexts.is_rollback)
             if self._delete(resource, "Retain" if kept else "Delete"):
                 del stack.resources[name]
             else:
@@ -316,10 +326,10 @@ class Work:
             self._resource_event(name, kind, physical_id, "DELETE_SKIPPED", None, resource.properties)
             return True
         self._resource_event(name, kind, physical_id, "DELETE_IN_PROGRESS", None, resource.properties)
-        tags = self._stack.desired.tags if self._stack.desired else {}
         try:
             with self._reported(name, kind, physical_id, "DELETE_FAILED", resource.properties, deleting=True):
-                type_of(kind).delete(self._context(name, kind, tags), physical_id, resource.properties)
+                context = self._contexts.of(name, kind, self._stack.desired)
+                type_of(kind).delete(context, physical_id, resource.properties)
         except ResourceFailedError as failure:
             resource.status, resource.reason = "DELETE_FAILED", str(failure)
             if strict:
@@ -347,6 +357,11 @@ class Work:
         return Reported(event, name, verb, deleting)
 
     # ---- events
+
+    def _nested_event(self, resource: StackResource, status: str) -> None:
+        self._resource_event(
+            resource.logical_id, resource.type, resource.physical_id, status, None, resource.properties
+        )
 
     def _now(self) -> datetime:
         return self._account.now()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sandbox.core.account import Account
     from sandbox.core.call import Call, Caller
+    from sandbox.services.cloudformation.stack_models import HeldUpdate, Nesting
 
 #: A call that starts work on a stack answers after the work, at the latest after this many seconds (AWS: at once).
 #: Waiters of the clients poll every 5 to 30 seconds. This way their first call usually finds the work ended.
@@ -40,6 +41,10 @@ class CloudFormation:
         self.account = account
         self.stacks: dict[str, Stack] = {}
         self.change_sets: dict[str, ChangeSet] = {}
+        #: Region and name of a nested stack -> the work on its parent, while that calls CloudFormation for it.
+        self.nesting: dict[tuple[str, str], Nesting] = {}
+        #: Id of a nested stack -> its update, while the update of its parent goes on.
+        self.held: dict[str, HeldUpdate] = {}
         #: Guards ``stacks``, ``change_sets`` and the status of each stack.
         self.lock = threading.RLock()
         self._work: list[threading.Thread] = []
@@ -48,6 +53,8 @@ class CloudFormation:
         """Start without stacks and change sets."""
         self.stacks.clear()
         self.change_sets.clear()
+        self.nesting.clear()
+        self.held.clear()
 
     def stop(self) -> None:
         """Wait until the work on all stacks has ended."""
@@ -113,6 +120,9 @@ class CloudFormation:
         stack = Stack(stack_id, name, region, call.caller.account, self.account.now(), status)
         stack.notification_arns = call.params.get("NotificationARNs") or []
         stack.termination_protection = bool(call.params.get("EnableTerminationProtection"))
+        if nesting := self.nesting.get((region, name)):
+            parent = nesting.parent
+            stack.parent_id, stack.root_id = parent.stack_id, parent.root_id or parent.stack_id
         self.stacks[stack_id] = stack
         return stack
 
@@ -209,14 +219,18 @@ class CloudFormation:
 
     # ---- working
 
-    def run(self, work: Callable[[], None]) -> None:
-        """Run *work* in a thread. Return when it ends, or after ``ANSWER_AFTER_SECONDS`` while it continues."""
+    def run(self, work: Callable[[], None], *, waits: bool = True) -> None:
+        """Run *work* in a thread. Return when it ends, or after ``ANSWER_AFTER_SECONDS`` while it continues.
+
+        ``waits``: False to return at once, as AWS does.
+        """
         thread = threading.Thread(target=work, name="cloudformation", daemon=True)
         with self.lock:
             self._work = [each for each in self._work if each.is_alive()]
             self._work.append(thread)
         thread.start()
-        thread.join(ANSWER_AFTER_SECONDS)
+        if waits:
+            thread.join(ANSWER_AFTER_SECONDS)
 
     def deployer(self, caller: Caller, role_arn: str | None) -> Caller:
         """Return the caller that creates the stack's resources: its service role, or the caller of the operation."""

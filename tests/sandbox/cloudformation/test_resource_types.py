@@ -11,8 +11,13 @@ from sandbox.assembly import Sandbox
 from sandbox.core.resource_types import CUSTOM, TYPES
 from sandbox.services.cloudformation import templates
 from testing.clients import client
-from testing.cloudformation import NAME, create, physical, stack, update
+from testing.cloudformation import NAME, create, outputs, physical, stack, template, update
 
+NESTED = template(
+    {"Parameter": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Ref": "Value"}}}},
+    Parameters={"Value": {"Type": "String"}},
+    Outputs={"Value": {"Value": {"Ref": "Value"}}},
+)
 TEMPLATE = Path(__file__).with_name("every_resource_type.yaml").read_text()
 
 
@@ -29,6 +34,7 @@ def test_resource_of_every_type_is_created_updated_and_deleted(sandbox: Sandbox)
         layer.writestr("python/x.py", "")
     client(sandbox, "s3").create_bucket(Bucket="code")
     client(sandbox, "s3").put_object(Bucket="code", Key="layer", Body=archive.getvalue())
+    client(sandbox, "s3").put_object(Bucket="code", Key="nested", Body=NESTED.encode())
 
     made = create(sandbox, every_type(1))
     assert made["StackStatus"] == "CREATE_COMPLETE", _failures(sandbox)
@@ -57,6 +63,7 @@ def test_resource_of_every_type_is_created_updated_and_deleted(sandbox: Sandbox)
     assert [group["retentionInDays"] for group in groups] == [14]
     rule = client(sandbox, "events").list_targets_by_rule(Rule=after["Rule"].split("|")[1], EventBusName="bus")
     assert [target["Id"] for target in rule["Targets"]] == ["2"]
+    assert outputs(stack(sandbox, after["Nested"])) == {"Value": "2"}
 
     client(sandbox, "cloudformation").delete_stack(StackName=NAME)
     assert stack(sandbox, made["StackId"])["StackStatus"] == "DELETE_COMPLETE"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from sandbox.assembly import Sandbox
-from testing.clients import client
+from testing.clients import client, refusal
 from testing.cloudformation import NAME, outputs, stack
+from testing.nested_stacks import reasons
 
 TOOLS = Path(__file__).parents[3] / ".venv-tools" / "bin"
 SAM_TEMPLATE = """
@@ -58,11 +62,12 @@ def handler(event, context):
 """
 
 
-def test_real_sam_builds_deploys_changes_and_deletes_an_application(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "template.yaml").write_text(SAM_TEMPLATE)
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "echo.py").write_text(ECHO)
-    (tmp_path / "src" / "requirements.txt").write_text("")
+type Sam = Callable[..., str]
+
+
+@pytest.fixture
+def sam(sandbox: Sandbox, tmp_path: Path) -> Sam:
+    """Return a function that runs sam in a folder of its own, and returns what it printed."""
     environment = {
         **os.environ,
         **sandbox.environment(),
@@ -70,12 +75,21 @@ def test_real_sam_builds_deploys_changes_and_deletes_an_application(sandbox: San
         "SAM_CLI_POLL_DELAY": "0.2",
     }
 
-    def sam(*arguments: str, exit_code: int = 0) -> str:
+    def run(*arguments: str, exit_code: int = 0) -> str:
         ran = subprocess.run(
             [TOOLS / "sam", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert ran.returncode == exit_code, ran.stdout + ran.stderr
         return ran.stdout + ran.stderr
+
+    return run
+
+
+def test_real_sam_builds_deploys_changes_and_deletes_an_application(sandbox: Sandbox, sam: Sam, tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(SAM_TEMPLATE)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "echo.py").write_text(ECHO)
+    (tmp_path / "src" / "requirements.txt").write_text("")
 
     def answered(word: str) -> str:
         sqs.send_message(QueueUrl=out["Inbox"], MessageBody=word)
@@ -99,6 +113,61 @@ def test_real_sam_builds_deploys_changes_and_deletes_an_application(sandbox: San
 
     sam("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
     assert sqs.list_queues().get("QueueUrls") is None
+
+
+NESTED_TEMPLATE = """
+Parameters: {Greeting: {Type: String}}
+Resources:
+  Stored: {Type: AWS::SSM::Parameter, Properties: {Name: greeting, Type: String, Value: !Ref Greeting}}
+Outputs:
+  Name: {Value: !Ref Stored}
+"""
+PARENT_TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Greeting: {Type: String, Default: hello}}
+Resources:
+  Queue: {Type: AWS::SQS::Queue}
+  Inner:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: nested/inner.yaml, Parameters: {Greeting: !Ref Greeting}}
+Outputs:
+  Name: {Value: !GetAtt Inner.Outputs.Name}
+"""
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_real_sam_deploys_and_changes_a_nested_stack(sandbox: Sandbox, sam: Sam, tmp_path: Path, needed: bool) -> None:
+    """A switch decides whether the nested stack, which has no transform, needs the capability for transforms."""
+    sandbox.turn(nested_stacks_need_auto_expand=needed)
+    (tmp_path / "template.yaml").write_text(PARENT_TEMPLATE)
+    (tmp_path / "nested").mkdir()
+    nested = tmp_path / "nested" / "inner.yaml"
+    nested.write_text(NESTED_TEMPLATE)
+
+    def stored() -> tuple[str, str]:
+        found = client(sandbox, "ssm").get_parameter(Name="greeting")["Parameter"]
+        return found["Type"], found["Value"]
+
+    deploy = ("deploy", "--stack-name", NAME, "--resolve-s3", "--capabilities", "CAPABILITY_IAM")
+    sam("build")
+    if needed:
+        sam(*deploy, exit_code=1)
+        assert reasons(sandbox, "CREATE_FAILED")["Inner"] == "Requires capabilities : [CAPABILITY_AUTO_EXPAND]"
+        sam("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
+    sam(*deploy, "CAPABILITY_AUTO_EXPAND")
+    assert outputs(stack(sandbox)) == {"Name": "greeting"}
+    assert stored() == ("String", "hello")
+
+    nested.write_text(NESTED_TEMPLATE.replace("Type: String, Value:", "Type: StringList, Value:"))
+    sam("build")
+    sam(*deploy, "CAPABILITY_AUTO_EXPAND", "--parameter-overrides", "Greeting=good,bye")
+    assert stored() == ("StringList", "good,bye")
+
+    again = sam(*deploy, "CAPABILITY_AUTO_EXPAND", "--parameter-overrides", "Greeting=good,bye")
+    assert "UPDATE_COMPLETE" in again
+
+    sam("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
+    assert refusal(stored)[0] == "ParameterNotFound"
 
 
 def test_wrong_sam_template_fails_its_change_set(sandbox: Sandbox) -> None:

@@ -113,9 +113,9 @@ def anchor(title: str) -> str:
 
 
 def _cell(value: str | float) -> str:
-    if isinstance(value, float):
-        return short(value)
-    return f"{value:,}" if isinstance(value, int) else value
+    if isinstance(value, str):
+        return value
+    return short(value) if isinstance(value, float) else f"{value:,}"
 
 
 def _yes_or_no(is_met: bool | None) -> str:

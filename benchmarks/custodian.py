@@ -130,7 +130,7 @@ def _calls(since: int) -> tuple[int, dict[str, int]]:
     return len(made), dict(calls_by_service(made[since:]))
 
 
-def _logging() -> int:
+def count_logging() -> int:
     """Return the number of stages with access logs and, unless the API is HTTP, ERROR for each method and route."""
     v1, v2 = _account[0].client("apigateway"), _account[0].client("apigatewayv2")
     count = 0
@@ -259,7 +259,7 @@ def measure(rounds: int, rest: int, *others: int) -> dict[tuple[str, str], Measu
             for state in ("non-compliant", *["compliant"] * SWEEPS_OF_COMPLIANT):
                 for tool, there in accounts.items():
                     done = TOOLS[tool](there)
-                    found.setdefault((state, tool), Measured()).add(done, there.ask(_logging))
+                    found.setdefault((state, tool), Measured()).add(done, there.ask(count_logging))
     return found
 
 

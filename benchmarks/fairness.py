@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.organization_aws import OrganizationAws, Size
-from benchmarks.organization_functions import ENFORCE, RATE, Hub, Quota, hub, most_calls
-from handlers.enforce import _BURST as BURST
+from benchmarks.organization_functions import BURST, ENFORCE, RATE, Hub, Quota, hub, most_calls
 from testing.builders import REGION, updated
 
 STAGES_OF_AN_API = 10

@@ -15,8 +15,8 @@ from math import ceil
 from benchmarks import fairness, organization_memory, organization_sweep
 from benchmarks.cost_of_log_keeper import MEMORY_MB, SWEEPS, Item, seconds_of_a_sweep
 from benchmarks.cost_of_organization import STAGES
-from benchmarks.fairness import BURST, WINDOWS, Fairness
-from benchmarks.organization_functions import ENFORCE, LATENCY, QUOTA, QUOTA_BURST, RATE, SWEEP
+from benchmarks.fairness import WINDOWS, Fairness
+from benchmarks.organization_functions import BURST, ENFORCE, LATENCY, QUOTA, QUOTA_BURST, RATE, SWEEP
 from benchmarks.organization_memory import Function
 from benchmarks.organization_sweep import HTTP_APIS, REST_APIS, OrganizationSweep
 from benchmarks.prices import DATED, DURATION, INVOCATIONS
@@ -48,6 +48,11 @@ def _ratio(measured: float, limit: float) -> str:
     return f"{measured / limit:.2f}"
 
 
+def _compared(what: str, measured: float, limit: float) -> Row:
+    """Return a row with the ratio of the measured value to its limit."""
+    return [what, measured, limit, _ratio(measured, limit)]
+
+
 def _sweep(swept: OrganizationSweep) -> list[Row]:
     """Return the rows about the sweep, and the calls of an account and sweep."""
     accounts, regions = swept.size.accounts, len(swept.size.regions)
@@ -59,21 +64,15 @@ def _sweep(swept: OrganizationSweep) -> list[Row]:
     }
     others = swept.calls.total() - sum(count for count, _ in least.values())
     return [
-        [
-            f"sweep of {accounts} accounts, {regions} regions, {swept.stages:,} stages, s",
-            swept.seconds,
-            swept.limit,
-            _ratio(swept.seconds, swept.limit),
-        ],
-        [
-            "first to last API Gateway call in one account and region, slowest, s",
-            swept.slowest,
-            swept.limit_of_one,
-            _ratio(swept.slowest, swept.limit_of_one),
-        ],
-        ["most API Gateway calls in one account and region in a second", swept.most, RATE, _ratio(swept.most, RATE)],
+        _compared(
+            f"sweep of {accounts} accounts, {regions} regions, {swept.stages:,} stages, s", swept.seconds, swept.limit
+        ),
+        _compared(
+            "first to last API Gateway call in one account and region, slowest, s", swept.slowest, swept.limit_of_one
+        ),
+        _compared("most API Gateway calls in one account and region in a second", swept.most, RATE),
         *(
-            [f"calls of an account and sweep: {name}", count / accounts, minimum, _ratio(count / accounts, minimum)]
+            _compared(f"calls of an account and sweep: {name}", count / accounts, minimum)
             for name, (count, minimum) in least.items()
         ),
         ["calls of an account and sweep: others", others / accounts, "", ""],
@@ -97,33 +96,34 @@ def _memory(megabytes: dict[tuple[Function, int], int]) -> list[Row]:
     fewer, more = MEMORY_OF
     functions: dict[Function, str] = {"sweep": "sweeps", "enforce": "enforces"}
     return [
-        [
+        _compared(
             f"memory of an environment that {verb} {more} accounts, and {fewer}, MB",
             megabytes[name, more],
             megabytes[name, fewer],
-            _ratio(megabytes[name, more], megabytes[name, fewer]),
-        ]
+        )
         for name, verb in functions.items()
     ]
 
 
 def _fair(found: Fairness, others: Sequence[Fairness]) -> list[Row]:
-    busy, seconds = found.busy[-1], ENFORCE.delay + SECONDS
+    seconds = ENFORCE.delay + SECONDS
     most = [each.most[1] for each in (found, *others)]
     return [
-        [f"{CHANGES:,} changes in one of {FAIR} accounts, s", busy, found.limit, _ratio(busy, found.limit)],
+        _compared(f"{CHANGES:,} changes in one of {FAIR} accounts, s", found.busy[-1], found.limit),
+        [
+            f"{len(found.at_once)} accounts, one change each at the same moment, slowest, s",
+            found.at_once[-1],
+            seconds,
+            "",
+        ],
+        [f"{len(found.meanwhile)} accounts, one change each meanwhile, slowest, s", found.meanwhile[-1], seconds, ""],
         *(
-            [f"{len(times)} accounts, one change each {when}, slowest, s", times[-1], seconds, ""]
-            for when, times in (("at the same moment", found.at_once), ("meanwhile", found.meanwhile))
-        ),
-        *(
-            [
-                f"most API Gateway calls in one account in {seconds} s, after the burst",
-                found.most[seconds],
-                seconds * RATE,
-                _ratio(found.most[seconds], seconds * RATE),
-            ]
-            for seconds in WINDOWS
+            _compared(
+                f"most API Gateway calls in one account in {window} s, after the burst",
+                found.most[window],
+                window * RATE,
+            )
+            for window in WINDOWS
         ),
         [f"the same in 1 s, in {len(most)} runs", f"{min(most)} to {max(most)}", RATE, _ratio(max(most), RATE)],
         ["the same in 1 s, with the burst", found.most_at_first, "", ""],
@@ -132,12 +132,7 @@ def _fair(found: Fairness, others: Sequence[Fairness]) -> list[Row]:
         ["calls above API Gateway's quota", sum(each.above_quota for each in (found, *others)), 0, ""],
         ["messages in the dead-letter queue", sum(each.dead_letters for each in (found, *others)), 0, ""],
         ["failed invocations", sum(each.failed for each in (found, *others)), 0, ""],
-        [
-            "times that a postponed message was put back",
-            found.sends / max(found.postponed, 1),
-            1,
-            _ratio(found.sends, max(found.postponed, 1)),
-        ],
+        _compared("times that a postponed message was put back", found.sends / max(found.postponed, 1), 1),
         ["calls of SQS for that", found.send_calls, "", ""],
     ]
 

@@ -99,17 +99,18 @@ class OrganizationAws:
         return boto3.Session(botocore_session=inner, region_name=REGION)
 
     def _send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
-        _, service, operation = event_name.split(".")
+        service, operation = event_name.split(".")[1:]
         # Credential=AKIA123456789012/20261123/us-east-1/sqs/aws4_request
         authorization = request.headers["Authorization"]
         text = authorization.decode() if isinstance(authorization, bytes) else authorization
-        key, _, region = text.partition("Credential=")[2].split("/")[:3]
+        credential = text.partition("Credential=")[2].split("/")
+        key, region = credential[0], credential[2]
         made = Made(key[4:], region, service, operation)
         self.wait()
         self.calls[made] += 1
         if made.is_of_api_gateway:
             self.times[made.account, region].append(self.now().timestamp())
-        body = request.body or b""
+        body = cast("str | bytes", request.body or b"")
         answer = self._answer(made, urlsplit(request.url).path, body if isinstance(body, str) else body.decode())
         headers = HTTPHeaders.from_pairs([("x-amzn-requestid", "00000000-0000-4000-8000-000000000000")])
         return AWSResponse(request.url, 200, headers, Raw(answer.encode()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from benchmarks.organization_aws import OrganizationAws, Size
-from handlers.enforce import EnforceHandler
+from handlers.enforce import _BURST, EnforceHandler
 from handlers.runtime import Time
 from handlers.sweep import SweepHandler
 from log_keeper.settings import Settings
@@ -27,6 +27,8 @@ RATE: int = TEMPLATE["Parameters"]["SweepRate"]["Default"]
 #: API Gateway's quotas of control-plane calls of one account: per second, and at once.
 #: *Source:* Amazon API Gateway quotas.
 QUOTA, QUOTA_BURST = 10, 40
+#: Calls that all environments of Enforce together make at once after a pause.
+BURST = _BURST
 #: Simulated seconds after which a poller reads an empty queue again: at least, and at most.
 _POLL = 0.1, 1.0
 

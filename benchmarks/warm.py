@@ -23,6 +23,7 @@ from botocore.config import Config
 
 from benchmarks.instant_aws import BATCH, CASES, NOW, SETTINGS_WITHOUT_LIMIT, Aws, Case
 from benchmarks.results import Plot, Result, Samples, ratios
+from log_keeper.aws import clients
 from testing.deliveries import Context
 
 #: The part of the time that is not Log Keeper's.
@@ -42,10 +43,10 @@ class Call:
 def handler(aws: Aws, session: boto3.Session, messages: int = BATCH) -> Callable[[], None]:
     """Return a function that passes one batch to the handler. Its first call is cold, and reads the log role."""
     from handlers import enforce  # only after standard output is redirected: its Logger keeps the stream
-    from handlers.runtime import Time
+    from handlers.runtime import Time, logger
 
     of_batches = enforce.EnforceHandler(SETTINGS_WITHOUT_LIMIT, session, Time(now=lambda: NOW))
-    handle = enforce.logger.inject_lambda_context(of_batches.handle)
+    handle = logger.inject_lambda_context(of_batches.handle)
     event = {"Records": [aws.case.message(number) for number in range(messages)]}
 
     def happen() -> None:
@@ -115,32 +116,35 @@ class Stopwatch:
             yield
 
 
+def functions_of_parts() -> dict[str, list[tuple[object, str]]]:
+    """Return the functions of each part of the time: the module or class that calls or has them, and their names."""
+    from handlers import enforce
+    from log_keeper import enforcement, facts, governed_accounts
+    from log_keeper.aws import event_bus, http_websocket, rest
+    from log_keeper.reporting import Reporter
+
+    return {
+        BOTO: [(BaseClient, "_make_api_call")],
+        "messages read": [(enforce, "_json"), (governed_accounts, "read_event"), (governed_accounts, "cause_of")],
+        "stages evaluated": [
+            *[(each, "to_stage") for each in (rest, http_websocket)],
+            *[(each, "log_groups_of") for each in (facts, enforcement)],
+            (enforcement, "evaluate"),
+        ],
+        "log lines and metrics": [(Reporter, "stage"), (Reporter, "flush")],
+        "change events": [(event_bus, "put_events")],
+    }
+
+
 def _parts(aws: Aws) -> dict[str, Samples]:
     """Return the percentage of the time of a batch for each part.
 
     Parts are measured in the running handler, because a part alone is faster.
     """
-    from handlers import enforce
-    from log_keeper import enforcement, facts
-    from log_keeper.aws import event_bus as change_events
-    from log_keeper.aws import http_websocket, rest
-    from log_keeper.reporting import Reporter
-
-    watched: dict[str, list[tuple[object, str]]] = {
-        BOTO: [(BaseClient, "_make_api_call")],
-        "messages read": [(enforce, "_json"), (enforce, "read_event"), (enforce, "cause_of")],
-        "stages evaluated": [
-            *[(each, "to_stage") for each in (rest, http_websocket)],
-            (facts, "log_groups_of"),
-            (enforcement, "evaluate"),
-        ],
-        "log lines and metrics": [(Reporter, "stage"), (Reporter, "flush")],
-        "change events": [(change_events, "put_events")],
-    }
     happen, watch, found = handler(aws, aws.session()), Stopwatch(), defaultdict[str, Samples](Samples)
     happen()
     with contextlib.ExitStack() as stack:
-        for part, functions in watched.items():
+        for part, functions in functions_of_parts().items():
             for owner, name in functions:
                 stack.enter_context(watch.on(owner, name, part))
         for _ in range(ROUNDS):
@@ -182,6 +186,7 @@ class Measured:
         return Samples([100 - percent for percent in self.parts[BOTO].values])
 
 
+@mock.patch.dict(clients.LOGS_RATES, dict.fromkeys(clients.LOGS_RATES, 10**9))
 def measure(case: Case) -> Measured:
     aws = Aws(case)
     calls = _calls(aws)

@@ -11,13 +11,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import boto3
 
 from handlers import enforce, sweep
-from log_keeper.aws import clients
-from log_keeper.aws import stage_queue as of_stages
+from log_keeper.aws.clients import LOGS_RATES
 from log_keeper.settings import Settings
 
 
@@ -56,8 +55,10 @@ def main() -> None:
         ]
 
     def delete(queue_url: str, done: list[dict[str, Any]]) -> None:
-        entries = [{"Id": each["messageId"], "ReceiptHandle": each["receiptHandle"]} for each in done]
-        sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+        sqs.delete_message_batch(
+            QueueUrl=queue_url,
+            Entries=[{"Id": each["messageId"], "ReceiptHandle": each["receiptHandle"]} for each in done],
+        )
 
     def remediate() -> None:
         """Process what the sweep has sent since the last time."""
@@ -65,13 +66,12 @@ def main() -> None:
             return
         sent.clear()
         while found := records(stage_queue, 10):
-            answer = enforce.handler({"Records": found}, _Context("enforce", 60))
+            answer = enforce.handler({"Records": found}, cast(Any, _Context("enforce", 60)))
             assert answer == {"batchItemFailures": []}, answer
             delete(stage_queue, found)
 
     # No limit, like SWEEP_RATE.
-    clients.LOGS_RATES.update(dict.fromkeys(clients.LOGS_RATES, 10**9))
-    vars(of_stages)["LOG_GROUP_RATE"] = 10**9
+    LOGS_RATES.update(dict.fromkeys(LOGS_RATES, 10**9))
     sent: list[object] = []
     session = boto3.Session()
     session.events.register("after-call.sqs.SendMessageBatch", lambda **_: sent.append(True))
@@ -79,7 +79,7 @@ def main() -> None:
     vars(sweep)["sweep_handler"] = lambda: handler
     sqs.send_message(QueueUrl=sweep_queue, MessageBody=json.dumps({"detail-type": "Scheduled Event", "detail": {}}))
     while found := records(sweep_queue, 1):
-        sweep.handler({"Records": found}, _Context("sweep", 900, remediate))
+        sweep.handler({"Records": found}, cast(Any, _Context("sweep", 900, remediate)))
         remediate()
         delete(sweep_queue, found)
 

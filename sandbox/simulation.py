@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.assembly import Sandbox
+    from sandbox.core.account import Account
     from sandbox.core.call import Answer, Call, Caller
 
 #: Seconds after which a poller reads its queue again. (Lambda's own pollers use long polling.)
@@ -134,7 +135,7 @@ class Latency:
     time: VirtualTime
     seconds: float
 
-    def interpose(self, _sandbox: Sandbox, call: Call, answer: Callable[[], Answer]) -> Answer:
+    def interpose(self, _account: Account, call: Call, answer: Callable[[], Answer]) -> Answer:
         """Return the account's answer after the delay. The account's own administrator does not wait."""
         if not call.caller.is_trusted:
             self.time.sleep(self.seconds)

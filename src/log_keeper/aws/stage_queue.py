@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate, batched
 from typing import TYPE_CHECKING, NamedTuple
 
-from log_keeper.aws.clients import FILTER_RATE, LOG_GROUP_RATE, Clients
+from log_keeper.aws.clients import LOGS_RATES, Clients
 from log_keeper.events.own_events import MOST_STAGES, api_to_evaluate, log_role_to_evaluate
 from log_keeper.events.read_stages import ReadStage
 from log_keeper.policy.log_groups import log_groups_of
@@ -103,7 +103,10 @@ class StageQueue:
         forwards = self._policy.forward_access_logs_to or self._policy.forward_execution_logs_to
         filters = groups if forwards else 0
         calls = 1 if self._deployment.written_for else 2  # a read, too
-        return max(self._clients.pace(self._region).seconds(calls), created / LOG_GROUP_RATE, filters / FILTER_RATE)
+        of_api_gateway = self._clients.pace(self._region).seconds(calls)
+        return max(
+            of_api_gateway, created / LOGS_RATES["CreateLogGroup"], filters / LOGS_RATES["PutSubscriptionFilter"]
+        )
 
     def send_log_role(self) -> None:
         """Ask for a check of the region's log role."""

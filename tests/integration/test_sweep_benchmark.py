@@ -1,0 +1,14 @@
+"""The sweep that is compared with Cloud Custodian's runs, and does what the comparison says of it."""
+
+from __future__ import annotations
+
+from benchmarks.custodian import account, count_logging, minimum, run_ours
+
+
+def test_sweep_of_the_comparison_remediates_every_stage_with_the_minimum_of_calls() -> None:
+    with account(2, 1, 1) as there:
+        non_compliant, remediated = run_ours(there), there.ask(count_logging)
+        compliant = run_ours(there)
+    assert remediated == 4
+    assert non_compliant.calls["API Gateway"] == minimum(2, 2, 4)
+    assert compliant.calls["API Gateway"] == minimum(2, 2, 0)

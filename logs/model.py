@@ -142,9 +142,13 @@ class Request:
 
 
 def epoch_milliseconds(values: Mapping[str, str]) -> int | None:
-    """Return when the request began, by ``requestTimeEpoch``; None if the line has it not, or only in seconds."""
+    """Return when the request began, by ``requestTimeEpoch``; None if the line has it not, or only in seconds.
+
+    In a format of the owner, a text of a client can take the place of the number. One with more digits than the times
+    until 2286 is none.
+    """
     text = values.get("requestTimeEpoch", "")
-    if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
+    if not re.fullmatch(r"\d{1,13}", text, re.ASCII):
         return None
     return int(text) if int(text) > _LARGEST_SECONDS else None
 

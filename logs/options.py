@@ -24,6 +24,10 @@ permissions (the AWS managed policy ReadOnlyAccess has them all):
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SIZE = 1024 * 1024
+#: The earliest time that CloudWatch Logs takes, and one that is later than all logs.
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+#: The most digits of a limit.
+_DIGITS = 9
 
 
 class Limits(NamedTuple):
@@ -38,21 +42,23 @@ class Limits(NamedTuple):
 def moment(text: str, now: datetime) -> datetime:
     """Return the time that the text names: ``15m`` ago, or an ISO 8601 time, in UTC unless it has a zone.
 
-    Raises ValueError.
+    A time before 1970 or after the year 9998 is the first or last one of these years. Raises ValueError.
     """
-    if match := _AGO.fullmatch(text):
-        try:
-            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
-        except OverflowError as error:
-            raise ValueError(text) from error
-    read = datetime.fromisoformat(text)
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    try:
+        if match := _AGO.fullmatch(text):
+            read = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        else:
+            read = datetime.fromisoformat(text)
+            read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except OverflowError:  # before the year 1, or after the year 9999
+        return _LAST if text.startswith("9999") and match is None else _FIRST
+    return min(max(_FIRST, read), _LAST)
 
 
 def _moment(text: str) -> str:
     """Check the text, which is read when the search begins."""
     try:
-        moment(text, datetime(2026, 1, 1, tzinfo=UTC) if "-" in text else datetime(9000, 1, 1, tzinfo=UTC))
+        moment(text, _FIRST)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time: use 30s, 15m, 2h, 3d or 1w (ago), or 2026-12-24T18:00 (UTC), or with a zone"
@@ -61,8 +67,8 @@ def _moment(text: str) -> str:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number: use 1 or more")
+    if not re.fullmatch(rf"[0-9]{{1,{_DIGITS}}}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number: use 1 or more, of at most {_DIGITS} digits")
     return int(text)
 
 

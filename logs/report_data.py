@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from logs.errors_in_words import errors_of
@@ -60,7 +61,8 @@ def request_data(request: Request) -> dict[str, Any]:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else None
+    """Return the number; None for a text of a client in its place, which can have thousands of digits."""
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,15}", text) else None
 
 
 def _line(line: LogLine) -> dict[str, str]:

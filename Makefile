@@ -18,44 +18,45 @@ help: ## Show this list
 .PHONY: setup
 setup: .venv/.installed .venv-tools/.installed ## Set up the environments of the commands, with sam and aws (a minute, once)
 
+# $(value ARGS) is ARGS as it was given: make expands nothing in it, so that names such as $default and ${apiId} stay.
 # For example: make demo ARGS=organization, which takes four minutes (ARGS=--help).
 .PHONY: demo
 demo: setup ## Show Log Keeper at work in a simulated AWS account (two minutes), or ARGS=organization
-	@$(WITH_TOOLS) $(PYTHON) -m sandbox.demo $(ARGS)
+	@$(WITH_TOOLS) $(PYTHON) -m sandbox.demo $(value ARGS)
 
 # For example: make preview ARGS="--profile audit --all-regions --html preview.html"
 # Exit code 3 (stages would be remediated) is a result, and no failure of the target. It prints what else is wrong.
 .PHONY: preview
 preview: setup ## Show what Log Keeper would change in your AWS account, and change nothing (ARGS=--help)
-	@PYTHONPATH=src $(PYTHON) -m preview $(ARGS) || [ $$? -eq 3 ]
+	@PYTHONPATH=src $(PYTHON) -m preview $(value ARGS) || [ $$? -eq 3 ]
 
 # For example: make logs ARGS="--api shop --stage prod --errors --since 1h"
 # Exit code 3 (a limit ended the search early) is a result, and no failure of the target. It prints what else is wrong.
 .PHONY: logs
 logs: setup ## Show the requests to a stage of your AWS account with their log lines (ARGS=--help)
-	@PYTHONPATH=src $(PYTHON) -m logs $(ARGS) || [ $$? -eq 3 ]
+	@PYTHONPATH=src $(PYTHON) -m logs $(value ARGS) || [ $$? -eq 3 ]
 
 # For example: make verify ARGS="--profile sandbox --region eu-west-1"
 .PHONY: verify
 verify: setup ## Test in a real AWS account what AWS does in the points that nobody has recorded (ARGS=--help)
-	@PYTHONPATH=src $(PYTHON) -m verify $(ARGS)
+	@PYTHONPATH=src $(PYTHON) -m verify $(value ARGS)
 
 # For example: make redrive ARGS="--list". Its exit code 3, there are messages, is no failure of make.
 .PHONY: redrive
 redrive: setup ## Process the messages of the dead-letter queues again (ARGS=--list: only list them)
-	@PYTHONPATH=src $(PYTHON) -m tools.redrive $(ARGS) || [ $$? -eq 3 ]
+	@PYTHONPATH=src $(PYTHON) -m tools.redrive $(value ARGS) || [ $$? -eq 3 ]
 
 .PHONY: stop
 stop: setup ## Stop all changes by Log Keeper now (ARGS=--status: only show whether they are stopped)
-	@PYTHONPATH=src $(PYTHON) -m tools.stop $(ARGS) || [ $$? -eq 3 ]
+	@PYTHONPATH=src $(PYTHON) -m tools.stop $(value ARGS) || [ $$? -eq 3 ]
 
 .PHONY: resume
 resume: setup ## Allow Log Keeper's changes again after make stop; messages that wait are processed
-	@PYTHONPATH=src $(PYTHON) -m tools.stop --resume $(ARGS)
+	@PYTHONPATH=src $(PYTHON) -m tools.stop --resume $(value ARGS)
 
 .PHONY: sandbox
 sandbox: setup ## Start the simulated AWS account and keep it running, for aws, sam and boto3 (ARGS=--help)
-	@$(PYTHON) -m sandbox $(ARGS)
+	@$(PYTHON) -m sandbox $(value ARGS)
 
 .PHONY: test
 test: setup .venv-lint/.installed .venv-applications/.installed ## Check format, types and template, then run all tests
@@ -75,7 +76,7 @@ SECONDS := 90
 .PHONY: fuzz
 fuzz: setup .venv-fuzz/.installed ## Test the parsers and the policy with random input (two minutes)
 	$(PYTHON) -m pytest --quiet --hypothesis-profile=fuzz tests/unit
-	@PYTHONPATH=src .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS) $(ARGS)
+	@PYTHONPATH=src .venv-fuzz/bin/python -m fuzz --seconds $(SECONDS) $(value ARGS)
 
 .PHONY: faults
 faults: setup ## Test every fault at every AWS call, and 2,000 stages at once (twenty minutes; make test runs a part of it)
@@ -88,17 +89,17 @@ organization: setup ## Test an organization of 12 accounts with 240 stages (four
 # For example: make worlds ARGS=--quick, or: make worlds ARGS="log_delivery_policy harshest" (ARGS=--help).
 .PHONY: worlds
 worlds: setup ## Run the tests with each possible behaviour of AWS that nobody has recorded (an hour; ARGS=--quick)
-	@$(WITH_TOOLS) $(PYTHON) -m tools.worlds $(ARGS)
+	@$(WITH_TOOLS) $(PYTHON) -m tools.worlds $(value ARGS)
 
 # For example: make bench ARGS="--quick", or: make bench ARGS=cold_start (ARGS=--help). Run nothing else meanwhile.
 .PHONY: bench
 bench: build .venv-bench/.installed ## Run the benchmarks, and write benchmarks/RESULTS.md (half an hour)
-	@$(WITH_TOOLS) PYTHONPATH=src $(PYTHON) -m benchmarks $(ARGS)
+	@$(WITH_TOOLS) PYTHONPATH=src $(PYTHON) -m benchmarks $(value ARGS)
 
 # The picture of the preview needs chromium. For example: make pictures ARGS=demo
 .PHONY: pictures
 pictures: setup ## Update the pictures of the README (two minutes)
-	@$(WITH_TOOLS) $(PYTHON) -m tools.pictures $(ARGS)
+	@$(WITH_TOOLS) $(PYTHON) -m tools.pictures $(value ARGS)
 
 .PHONY: format
 format: setup ## Format the code, and apply the fixes of the linter
@@ -129,7 +130,7 @@ deploy: build ## Deploy to your AWS account; the first time it asks for the para
 RELEASE := $(if $(BUCKET_PREFIX),--bucket-prefix '$(BUCKET_PREFIX)') $(if $(REGIONS),--regions '$(REGIONS)') $(if $(YES),--yes)
 .PHONY: release
 release: build ## Upload the application to buckets of yours, with quick-create links (BUCKET_PREFIX=... REGIONS=...)
-	@$(WITH_TOOLS) PYTHONPATH=src $(PYTHON) -m tools.release $(RELEASE) $(ARGS) || [ $$? -eq 3 ]
+	@$(WITH_TOOLS) PYTHONPATH=src $(PYTHON) -m tools.release $(RELEASE) $(value ARGS) || [ $$? -eq 3 ]
 
 .PHONY: lock
 lock: .venv-uv/.installed ## Update the pinned requirements from their .in files

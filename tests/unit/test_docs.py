@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -119,6 +120,19 @@ def test_every_target_that_a_page_names_is_in_the_list_of_make() -> None:
     }
     assert {"deploy", "preview", "setup"} <= named
     assert named - listed == set()
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments"),
+    [
+        ("logs", ["--stage", "$default"]),
+        ("preview", ["--access-log-group-name", "/access-logs/${apiId}/${stage}"]),
+        ("preview", ["--http-access-log-format", '{"id":"$context.requestId"}']),
+    ],
+)
+def test_make_passes_on_arguments_with_a_dollar_sign(target: str, arguments: list[str]) -> None:
+    command = make("--dry-run", target, f"ARGS={shlex.join(arguments)}").splitlines()[-1]
+    assert shlex.split(command.partition(" || ")[0])[4:] == arguments
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -74,13 +75,22 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Switch:
-    """What stops the Enforce function. ``mapping``: ID of the mapping from its queue."""
+    """What stops the Enforce function. ``queue``: the name of the queue from which it gets messages."""
 
     client: LambdaClient
     function: str
-    mapping: str
+    queue: str
+
+    @cached_property
+    def mapping(self) -> str:
+        """Return the ID of the mapping from the queue. Raises ToolError if somebody has deleted it."""
+        found = self.client.list_event_source_mappings(FunctionName=self.function)["EventSourceMappings"]
+        of_queue = [each["UUID"] for each in found if each["EventSourceArn"].endswith(f":{self.queue}")]
+        if not of_queue:
+            raise ToolError(f"the function {self.function} has no event source mapping of {self.queue}: deploy again.")
+        return of_queue[0]
 
     @property
     def concurrency(self) -> int | None:
@@ -124,17 +134,6 @@ class Switch:
         )
 
 
-def find_switch(session: boto3.Session, function: str) -> Switch:
-    """Return what stops the function. Raises ToolError if it has no mapping or several, and errors of botocore."""
-    client = session.client("lambda")
-    found = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
-    if len(found) != 1:
-        raise ToolError(
-            f"the function {function} has {len(found)} event source mappings, and should have one: deploy Log Keeper."
-        )
-    return Switch(client, function, found[0]["UUID"])
-
-
 def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = time.sleep) -> int:
     """Stop or resume. Return the exit code that ``--help`` describes."""
     arguments = parser().parse_args(argv)
@@ -144,10 +143,11 @@ def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = tim
         session = open_session(arguments.profile, arguments.region)
         name = arguments.stack_name
         outputs = read_outputs(session.client("cloudformation"), name, "EnforceFunction", "StageQueueUrl")
-        switch = find_switch(session, outputs["EnforceFunction"])
+        switch = Switch(session.client("lambda"), outputs["EnforceFunction"], outputs["StageQueueUrl"].split("/")[-1])
         if arguments.status:
-            is_stopped = switch.concurrency == 0
-            text = f"Changes by {name} are {'stopped' if is_stopped else 'made'}; polling is {switch.state.lower()}"
+            state = switch.state
+            is_stopped = switch.concurrency == 0 or state in ("Disabling", "Disabled")
+            text = f"Changes by {name} are {'stopped' if is_stopped else 'made'}; polling is {state.lower()}"
             say(out, f"{text}; {_waiting(session, outputs)}.", "yellow" if is_stopped else "green")
             return STOPPED if is_stopped else DONE
         if arguments.resume:
@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = tim
             switch.poll(pause, enabled=True)
             say(out, f"Changes by {name} are made again; {_waiting(session, outputs)}.", "green")
             return DONE
-        before = switch.stop()
+        before = switch.stop()  # first of all: nothing else can prevent it
         say(out, f"Changes by {name} are stopped: no new invocation begins, and those that run end in 75 seconds.")
         if before:
             say(out, _RESERVED.format(before=before, function=switch.function), "yellow")

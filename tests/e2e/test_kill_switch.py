@@ -26,10 +26,8 @@ def stack(built: None, account: Sandbox) -> Deployed:
 
 @pytest.fixture(scope="module")
 def operator(account: Sandbox, stack: Deployed) -> Operator:
-    function, mapping = (
-        stack.outputs["EnforceFunction"],
-        stop.find_switch(account.session(), stack.outputs["EnforceFunction"]).mapping,
-    )
+    function, queue = stack.outputs["EnforceFunction"], stack.outputs["StageQueueUrl"].split("/")[-1]
+    mapping = stop.Switch(account.client("lambda"), function, queue).mapping
     section = (stop.parser().epilog or "").split("permissions:")[1].split("While changes")[0]
     everywhere, rest = section.split("on the Enforce function")
     of_function, of_mapping = rest.split("on its event source mapping")
@@ -95,4 +93,15 @@ def test_commands_of_the_page_do_the_same(account: Sandbox, operator: Operator) 
     run_script(account, stopping)
     assert operator.run("tools.stop", "--status")[0] == stop.STOPPED
     run_script(account, resuming)
+    assert operator.run("tools.stop", "--status")[0] == stop.DONE
+
+
+def test_status_after_half_a_resume_says_that_nothing_is_changed(account: Sandbox, operator: Operator) -> None:
+    stopping, resuming = commands()
+    run_script(account, stopping)
+    run_script(account, resuming.partition("aws lambda update-event-source-mapping")[0])
+    code, printed = operator.run("tools.stop", "--status")
+    assert code == stop.STOPPED, printed
+    assert "stopped; polling is disabl" in printed
+    assert operator.run("tools.stop", "--resume")[0] == stop.DONE
     assert operator.run("tools.stop", "--status")[0] == stop.DONE

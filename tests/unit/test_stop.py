@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +17,15 @@ class Lambda:
         self.states, self.concurrency, self.after = [*states], concurrency, after
         self.calls: list[str] = []
 
-    def get_event_source_mapping(self, **_: object) -> dict[str, str]:
+    def list_event_source_mappings(self, **_: object) -> dict[str, list[dict[str, str]]]:
+        queues = {"theirs": "somebody-elses", "mapping": "stages"}
+        arn = "arn:aws:sqs:eu-west-1:123456789012"
+        return {
+            "EventSourceMappings": [{"UUID": key, "EventSourceArn": f"{arn}:{name}"} for key, name in queues.items()]
+        }
+
+    def get_event_source_mapping(self, **given: object) -> dict[str, str]:
+        assert given == {"UUID": "mapping"}
         return {"State": self.states.pop(0) if len(self.states) > 1 else self.states[0]}
 
     def update_event_source_mapping(self, **given: object) -> None:
@@ -36,7 +44,7 @@ class Lambda:
 
 
 def switch(client: Any) -> Switch:
-    return Switch(client, "enforce", "mapping")
+    return Switch(client, "enforce", "stages")
 
 
 def no_pause(_: float) -> None: ...
@@ -77,3 +85,12 @@ def test_mapping_that_never_settles_is_an_error() -> None:
 def test_mapping_that_does_not_get_the_state_is_an_error() -> None:
     with pytest.raises(ToolError, match="mapping is Disabled, not Enabled"):
         switch(Lambda("Disabled", after="Disabled")).poll(no_pause, enabled=True)
+
+
+def test_missing_mapping_does_not_keep_the_function_from_being_stopped() -> None:
+    client = Lambda("Enabled")
+    of_another_queue = Switch(cast(Any, client), "enforce", "gone")
+    of_another_queue.stop()
+    assert client.calls == ["concurrency=0"]
+    with pytest.raises(ToolError, match="has no event source mapping of gone"):
+        of_another_queue.poll(no_pause, enabled=False)

@@ -89,7 +89,8 @@ def _preview_account(arguments: argparse.Namespace) -> Preview:
     with _progress("APIs") as show_progress:
         try:
             caller = _Caller(arguments)
-            account, policy = caller.account, policy_of(arguments, caller.account.partition)
+            account = caller.account
+            policy = policy_of(arguments, account.partition, account.account_id)
             clients = caller.clients
             preview = read_account(lambda: clients, caller.session, account, caller.chosen, policy, show_progress)
         except (BotoCoreError, ClientError) as error:

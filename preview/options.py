@@ -279,8 +279,8 @@ def mistake(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
-    """Return the policy that the command line describes."""
+def policy_of(arguments: argparse.Namespace, partition: str, own_account: str | None = None) -> Policy:
+    """Return the policy that the command line describes. ``own_account``: None if it is for an organization."""
     return Policy(
         partition=partition,
         info_tag_key=arguments.info_tag_key,
@@ -301,4 +301,5 @@ def policy_of(arguments: argparse.Namespace, partition: str) -> Policy:
         forward_execution_logs_to=arguments.forward_execution_logs_to,
         forward_role_arn=arguments.forward_role_arn,
         filter_name=arguments.stack_name,
+        own_account=own_account,
     )

@@ -37,7 +37,7 @@ MADE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/APIGatewayCloudWatchLogs"
 EVENTS = Path(__file__).parent.parent / "events"
 
 FORMATS = access_log_formats(FormatName.JSON)
-POLICY = Policy(partition="aws", info_tag_key="execution-logs")
+POLICY = Policy(partition="aws", info_tag_key="execution-logs", own_account=ACCOUNT)
 REF = StageRef(ACCOUNT, REGION, ApiVersion.V1, "a1b2c3d4e5", "prod")
 V2_REF = StageRef(ACCOUNT, REGION, ApiVersion.V2, "a1b2c3d4e5", "$default")
 OWN_DESTINATION = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/vendedlogs/apigateway/a1b2c3d4e5/prod"

@@ -183,6 +183,7 @@ def _policy(variables: Variables) -> Policy:
         forward_execution_logs_to=execution_logs_to or None,
         forward_role_arn=forward_role_arn or None,
         filter_name=filter_name,
+        own_account=variables.text("ACCOUNT_ID"),
     )
 
 

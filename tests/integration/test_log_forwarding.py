@@ -254,6 +254,19 @@ def test_destination_that_refuses_is_a_finding_and_is_tried_with_the_next_evalua
     assert outcomes(caplog) == ["remediated"]
 
 
+@pytest.mark.parametrize(
+    "service", ["lambda:us-east-1:999999999999:function:", "kinesis:us-east-1:999999999999:stream/"]
+)
+def test_destination_in_another_account_is_a_finding(
+    sandbox: Sandbox, environment: pytest.MonkeyPatch, deliver: Deliver, api_id: str, service: str
+) -> None:
+    """Only a destination of CloudWatch Logs can be there. Log Keeper sets the filter, and reports the refusal."""
+    environment.setenv("FORWARD_LOGS", f"arn:aws:{service}siem,,{FILTER},{make_forward_role(sandbox)}")
+    since = len(sandbox.calls)
+    assert deliver(updated(api_id)) == []
+    assert [problem for problem, _ in findings(sandbox, since)] == [Problem.FORWARDING_REFUSED]
+
+
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "InvalidParameterException"])
 @pytest.mark.parametrize("destination", [FUNCTION, f"arn:aws:logs:us-east-1:{ACCOUNT}:destination:siem"])
 def test_missing_destination_is_a_finding(

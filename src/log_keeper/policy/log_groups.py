@@ -115,8 +115,10 @@ def subscription_to(destination_arn: str | None, policy: Policy, ref: StageRef) 
     """Return the subscription filter for log groups of the stage; None if their lines are not forwarded.
 
     A destination must be in the log group's region, so the destination of the same name in that region is used. A
-    function or a stream must also be in the log group's account: for the stages of other accounts only a destination of
-    CloudWatch Logs is used, and the role of the same name in their account. A function is called without a role.
+    function or a stream must also be in the log group's account: for the stages of member accounts only a destination
+    of CloudWatch Logs is used, and the role of the same name in their account. In the stack's own account a function or
+    stream of another one is used too, so that the refusal of CloudWatch Logs is a finding. A function is called without
+    a role.
     *Source:* CloudWatch Logs API reference, PutSubscriptionFilter; its user guide, "Cross-account cross-Region
     subscriptions"; its refusals "destinationArn for vendor lambda cannot be used with roleArn" and "Role ARN is
     required when creating subscription filter against destination with Organization access policy"
@@ -125,7 +127,7 @@ def subscription_to(destination_arn: str | None, policy: Policy, ref: StageRef) 
     if destination_arn is None:
         return None
     arn, partition, service, _, account, resource = destination_arn.split(":", 5)
-    if service != "logs" and account != ref.account:
+    if service != "logs" and ref.account not in (account, policy.own_account):
         return None
     role_arn = None
     if policy.forward_role_arn is not None and service != "lambda":

@@ -37,6 +37,7 @@ class Policy(NamedTuple):
     ``forward_access_logs_to``, ``forward_execution_logs_to``: ARNs of destinations; None: lines are not forwarded.
     ``forward_role_arn``: the role with which CloudWatch Logs writes to a stream; None: no role.
     ``filter_name``: of the subscription filters of Log Keeper.
+    ``own_account``: the account of the stack; None if it is not known.
     """
 
     partition: str
@@ -60,6 +61,7 @@ class Policy(NamedTuple):
     forward_role_arn: str | None = None
     filter_name: str = "log-keeper"
     access_log_names: AccessLogNames = AccessLogNames()
+    own_account: str | None = None
 
     @property
     def until_tag_key(self) -> str:

@@ -38,6 +38,8 @@ class Context:
     stack_tags: Mapping[str, str]
     #: The capabilities that the stack's deployer has acknowledged. They hold for its nested stacks too.
     capabilities: tuple[str, ...]
+    #: The stack's service role, or None if it has none. CloudFormation passes it to nested stacks.
+    service_role: str | None
     #: Records the physical id as soon as the resource exists, for types that need further calls: if one of these fails,
     #: the rollback deletes the resource.
     created: Callable[[str], None]

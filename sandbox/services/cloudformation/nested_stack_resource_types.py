@@ -1,15 +1,17 @@
 """Nested stacks: stacks that are resources of another stack, their parent.
 
-The deployer of the parent creates, updates and deletes them, with the parent's tags and capabilities. A nested stack
-whose creation fails stays as it is until the rollback of the parent deletes it. A nested stack that was updated keeps
-what the update replaced until the parent is updated too, so that a rollback of the parent can restore it.
+The deployer of the parent creates, updates and deletes them, with the parent's tags, capabilities and service role,
+which therefore must be allowed to pass itself. A nested stack whose creation fails stays as it is until the rollback of
+the parent deletes it. A nested stack that was updated keeps what the update replaced until the parent is updated too,
+so that a rollback of the parent can restore it.
 
 *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-nested-stacks.html and the page of
 the type; the calls are those that the handlers of the registry's schema may make. AWS's answers in public repositories:
 fernandomullerjr/cloudformation-solutions-architect-study ``Comandos.sh`` (DescribeStacks: capabilities of the parent,
 DisableRollback true), tongueroo/demo-routes-cors-issue ``README.md`` (events of a parent whose update fails),
 jhw/pareto ``NOTES.md`` (reasons of a nested stack and its parent whose creation fails). Reasons of refusals:
-aws-quickstart/quickstart-redhat-openshift issue 111 and lumigo-io/SAR-Logging issue 31.
+aws-quickstart/quickstart-redhat-openshift issue 111 and lumigo-io/SAR-Logging issue 31. Service role:
+aws-samples/sample-autonomous-cloud-coding-agents issue 865, aws-solutions-library-samples/data-lakes-on-aws issue 275.
 """
 
 from __future__ import annotations
@@ -94,6 +96,7 @@ def _parameters(context: Context, properties: Properties) -> Properties:
         "Parameters": [{"ParameterKey": key, "ParameterValue": each} for key, each in values.items()],
         "Capabilities": list(context.capabilities),
         "NotificationARNs": properties.get("NotificationARNs") or [],
+        **({"RoleARN": context.service_role} if context.service_role else {}),
         "Tags": key_values(context.tags(properties, system=False)),
     }
 

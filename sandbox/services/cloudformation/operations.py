@@ -267,7 +267,8 @@ def delete_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
         return {}
     if stack.deleted is not None:
         return {}
-    if stack.termination_protection:
+    nesting = cloudformation.nesting.get((call.region, stack.name))
+    if cloudformation.is_protected(stack) and nesting is None:
         raise AwsError(
             "ValidationError",
             f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled",
@@ -282,7 +283,6 @@ def delete_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
         if name in stack.resources:
             stack.resources[name].deletion_policy = "Retain"
     work = Work(cloudformation, stack, cloudformation.deployer(call.caller, params.get("RoleARN") or stack.role_arn))
-    nesting = cloudformation.nesting.get((call.region, stack.name))
     cloudformation.run(lambda: work.delete(is_rollback=nesting is not None and nesting.is_rollback))
     return {}
 
@@ -291,5 +291,8 @@ def delete_stack(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
 def update_termination_protection(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """Set whether the stack is protected from deletion."""
     stack = account.service(CloudFormation).stack(call.region, call.params["StackName"])
+    if stack.parent_id is not None:
+        message = f"Termination protection of [{stack.name}] can only be changed on its root stack"
+        raise AwsError("ValidationError", message)  # not recorded
     stack.termination_protection = bool(call.params["EnableTerminationProtection"])
     return {"StackId": stack.stack_id}

@@ -112,9 +112,12 @@ def changes(
 
 
 def differs(stack: Stack, desired: Desired, found: Iterable[Any]) -> bool:
-    """Tell whether an update has something to change: resources, outputs or tags."""
+    """Tell whether an update has something to change: resources, outputs or tags. A failed update can be tried again.
+
+    *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html
+    """
     before = stack.desired
-    if before is None or list(found):
+    if before is None or stack.status == "UPDATE_FAILED" or list(found):
         return True
     return before.template.get("Outputs") != desired.template.get("Outputs") or before.tags != desired.tags
 

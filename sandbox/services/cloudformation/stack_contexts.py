@@ -49,6 +49,7 @@ class Contexts:
             resource_type=kind,
             stack_tags=desired.tags if desired else {},
             capabilities=desired.capabilities if desired else (),
+            service_role=stack.role_arn,
             created=created or (lambda _: None),
             settle=self._settle,
             wait_until=partial(account.wait_until, timeout=LONGEST_RESOURCE),

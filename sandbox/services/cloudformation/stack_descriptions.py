@@ -47,12 +47,12 @@ def describe_stacks(account: Account, call: Call, _: Proceed) -> dict[str, Any]:
     """Return one stack, or all that are not deleted."""
     cloudformation = account.service(CloudFormation)
     if call.params.get("StackName"):
-        return {"Stacks": [_described(cloudformation.stack(call.region, call.params["StackName"]))]}
+        return {"Stacks": [_described(cloudformation, cloudformation.stack(call.region, call.params["StackName"]))]}
     stacks = [each for each in cloudformation.stacks.values() if each.region == call.region and each.deleted is None]
-    return {"Stacks": [_described(each) for each in stacks]}
+    return {"Stacks": [_described(cloudformation, each) for each in stacks]}
 
 
-def _described(stack: Stack) -> dict[str, Any]:
+def _described(cloudformation: CloudFormation, stack: Stack) -> dict[str, Any]:
     """Return the description of a stack.
 
     *Source* of which members are empty and which are left out: 344 stacks in LocalStack's CloudFormation snapshots.
@@ -77,7 +77,7 @@ def _described(stack: Stack) -> dict[str, Any]:
             "Outputs": stack.outputs or None,
             "RoleARN": stack.role_arn,
             "Tags": [{"Key": key, "Value": value} for key, value in desired.tags.items()] if desired else [],
-            "EnableTerminationProtection": stack.termination_protection if stack.deleted is None else None,
+            "EnableTerminationProtection": cloudformation.is_protected(stack) if stack.deleted is None else None,
             "ParentId": stack.parent_id,
             "RootId": stack.root_id,
             "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},

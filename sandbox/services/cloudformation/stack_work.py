@@ -78,6 +78,7 @@ class Work:
         except (ResourceFailedError, TemplateError) as failure:
             if stack.disable_rollback:
                 self._cloudformation.held.pop(stack.stack_id, None)
+                self._finish_nested()
                 self._status("UPDATE_FAILED", str(failure))
                 return
             self._status("UPDATE_ROLLBACK_IN_PROGRESS", str(failure))
@@ -101,17 +102,21 @@ class Work:
         return clean
 
     def finish(self) -> None:
-        """End the update, or its rollback, of the nested stacks and of this one. Delete what is not needed any more.
+        """End the update, or its rollback, of the nested stacks and of this one. Delete what is not needed any more."""
+        self._finish_nested()
+        for resource, policy in self._leftover:
+            self._delete(resource, policy)
+        self._status("UPDATE_ROLLBACK_COMPLETE" if self._contexts.is_rollback else "UPDATE_COMPLETE")
 
-        *Source* of the second event about each nested stack: tongueroo/demo-routes-cors-issue ``README.md``
+    def _finish_nested(self) -> None:
+        """End the updates of the nested stacks.
+
+        *Source* of the second event about each: tongueroo/demo-routes-cors-issue ``README.md``
         """
         for resource in self._stack.resources.values():
             if nested := self._cloudformation.held.pop(resource.physical_id, None):
                 nested.finish()
                 self._nested_event(resource, "UPDATE_COMPLETE")
-        for resource, policy in self._leftover:
-            self._delete(resource, policy)
-        self._status("UPDATE_ROLLBACK_COMPLETE" if self._contexts.is_rollback else "UPDATE_COMPLETE")
 
     def delete(self, *, is_rollback: bool = False) -> None:
         """Delete the stack and its resources, except those to retain. Report the resources whose deletion failed.

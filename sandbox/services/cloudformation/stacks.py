@@ -73,6 +73,13 @@ class CloudFormation:
                 return stack
         raise AwsError("ValidationError", f"Stack with id {name_or_id} does not exist")
 
+    def is_protected(self, stack: Stack) -> bool:
+        """Return whether the stack is protected from deletion: a nested stack is if the outermost one is.
+
+        *Source:* https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-protect-stacks.html
+        """
+        return self.stacks.get(stack.root_id or "", stack).termination_protection
+
     def change_set(self, region: str, name_or_id: str, stack_name: str | None) -> ChangeSet:
         """Return the change set by its ARN, or by its name and the name of its stack.
 
@@ -136,6 +143,9 @@ class CloudFormation:
         if params.get("UsePreviousTemplate") and before:
             body = before.body
         elif params.get("TemplateURL"):
+            if urlsplit(params["TemplateURL"]).scheme not in {"http", "https"}:
+                # Source: aws/aws-cli issue 2314, mlnrt/incident-response-and-forensic issue 1
+                raise AwsError("ValidationError", "TemplateURL must be a supported URL.")
             body = self.fetch(call, params["TemplateURL"])
         if not body:
             raise AwsError("ValidationError", "Either Template URL or Template Body must be specified.")

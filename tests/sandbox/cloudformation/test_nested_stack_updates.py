@@ -134,6 +134,31 @@ def test_failure_after_the_update_of_the_nested_stack_restores_it(sandbox: Sandb
     assert [each.rsplit("/", 1)[-1] for each in sqs.list_queues()["QueueUrls"]] == ["third"]
 
 
+def test_nested_stack_stays_updated_if_the_rollback_of_its_parent_is_disabled(sandbox: Sandbox) -> None:
+    url = words(sandbox)
+    create(sandbox, nesting(url, Parameters={"Words": "before"}))
+
+    broken = {"Broken": {**BROKEN, "DependsOn": "Inner"}}
+    client(sandbox, "cloudformation").update_stack(
+        StackName=NAME, TemplateBody=nesting(url, broken, Parameters={"Words": "after"}), DisableRollback=True
+    )
+
+    assert (stack(sandbox)["StackStatus"], inner(sandbox)["StackStatus"]) == ("UPDATE_FAILED", "UPDATE_COMPLETE")
+    assert stored(sandbox) == "after"
+    assert update(sandbox, nesting(url, Parameters={"Words": "again"}))["StackStatus"] == "UPDATE_COMPLETE"
+
+
+def test_failed_nested_stack_stays_as_it_is_if_the_rollback_of_its_parent_is_disabled(sandbox: Sandbox) -> None:
+    create(sandbox, nesting(words(sandbox)))
+    broken = words(sandbox, {"Broken": BROKEN}, "broken")
+    client(sandbox, "cloudformation").update_stack(StackName=NAME, TemplateBody=nesting(broken), DisableRollback=True)
+
+    assert (stack(sandbox)["StackStatus"], inner(sandbox)["StackStatus"]) == ("UPDATE_FAILED", "UPDATE_FAILED")
+    assert "Currently in UPDATE_FAILED with reason" in reasons(sandbox, "UPDATE_FAILED")["Inner"]
+    assert update(sandbox, nesting(words(sandbox)))["StackStatus"] == "UPDATE_COMPLETE"
+    assert inner(sandbox)["StackStatus"] == "UPDATE_COMPLETE"
+
+
 def test_stack_that_a_failed_update_added_is_deleted(sandbox: Sandbox) -> None:
     topic = {"Topic": {"Type": "AWS::SNS::Topic"}}
     create(sandbox, template(topic))

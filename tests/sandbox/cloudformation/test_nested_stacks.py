@@ -8,7 +8,7 @@ import re
 from sandbox.assembly import Sandbox
 from testing.clients import client, refusal
 from testing.cloudformation import NAME, create, history, outputs, physical, stack, template, update
-from testing.iam import allow, trust
+from testing.iam import allow, role, trust
 from testing.nested_stacks import BROKEN, inner, nesting, reasons, stored, upload, words
 
 # ---- creation
@@ -102,15 +102,33 @@ def test_status_of_a_nested_stack_is_sent_to_the_event_bus(sandbox: Sandbox) -> 
     } == {"CREATE_IN_PROGRESS", "CREATE_COMPLETE"}
 
 
+def test_nested_stack_has_the_service_role_of_its_parent_which_passes_itself(sandbox: Sandbox) -> None:
+    arn = role(sandbox, "deployer", "cloudformation.amazonaws.com", allow("cloudformation:*", "s3:*", "ssm:*"))
+    body = nesting(words(sandbox))
+
+    refused = create(sandbox, body, RoleARN=arn)
+
+    assert refused["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert (
+        f"is not authorized to perform: iam:PassRole on resource: {arn}" in reasons(sandbox, "CREATE_FAILED")["Inner"]
+    )
+    client(sandbox, "cloudformation").delete_stack(StackName=NAME)
+    client(sandbox, "iam").put_role_policy(
+        RoleName="deployer", PolicyName="itself", PolicyDocument=allow("iam:PassRole", resource=arn)
+    )
+    assert create(sandbox, body, RoleARN=arn)["StackStatus"] == "CREATE_COMPLETE"
+    assert inner(sandbox)["RoleARN"] == arn
+
+
 # ---- creation that fails
 
 
 def test_capabilities_of_the_parent_hold_for_the_nested_stack(sandbox: Sandbox) -> None:
-    role = {
+    wanted = {
         "Type": "AWS::IAM::Role",
         "Properties": {"AssumeRolePolicyDocument": json.loads(trust("lambda.amazonaws.com"))},
     }
-    body = nesting(upload(sandbox, "role", template({"Role": role})))
+    body = nesting(upload(sandbox, "role", template({"Role": wanted})))
 
     failed = create(sandbox, body, Capabilities=[])
 
@@ -162,6 +180,12 @@ def test_template_that_is_missing_in_the_bucket_fails_the_nested_stack(sandbox: 
     assert reasons(sandbox, "CREATE_FAILED")["Inner"].startswith("S3 error: ")
 
 
+def test_template_that_was_not_uploaded_fails_the_nested_stack(sandbox: Sandbox) -> None:
+    create(sandbox, nesting("nested/inner.yaml"))
+
+    assert reasons(sandbox, "CREATE_FAILED") == {"Inner": "TemplateURL must be a supported URL."}
+
+
 # ---- deletion
 
 
@@ -202,3 +226,18 @@ def test_nested_stack_that_cannot_be_deleted_keeps_its_parent(sandbox: Sandbox) 
     client(sandbox, "s3").delete_object(Bucket=bucket, Key="kept")
     cloudformation.delete_stack(StackName=NAME)
     assert stack(sandbox, identity)["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_termination_protection_of_the_parent_protects_the_nested_stack(sandbox: Sandbox) -> None:
+    create(sandbox, nesting(words(sandbox)), EnableTerminationProtection=True)
+    identity = physical(sandbox)["Inner"]
+    cloudformation = client(sandbox, "cloudformation")
+
+    def protect(name: str, *, enabled: bool) -> None:
+        cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=enabled)
+
+    assert inner(sandbox)["EnableTerminationProtection"]
+    assert "TerminationProtection is enabled" in refusal(lambda: cloudformation.delete_stack(StackName=identity))[1]
+    assert refusal(lambda: protect(identity, enabled=False))[0] == "ValidationError"
+    protect(NAME, enabled=False)
+    assert not inner(sandbox)["EnableTerminationProtection"]

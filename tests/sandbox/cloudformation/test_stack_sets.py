@@ -11,6 +11,7 @@ from sandbox.assembly import Sandbox
 from testing.accounts import make_rest_stage
 from testing.clients import client, refusal
 from testing.cloudformation import NAME, create, history, stack, template
+from testing.nested_stacks import nesting, upload
 
 ACCOUNT = "123456789012"
 HOME, ABROAD, FURTHER = "us-east-1", "eu-west-1", "ap-southeast-2"
@@ -171,6 +172,16 @@ def test_execution_role_may_be_limited_to_the_sets_own_stacks(*, reads: bool) ->
         policy["PolicyDocument"]["Statement"] = execution
         deploy(sandbox, json.dumps(body))
         assert instances(sandbox) == {ABROAD: FAILED if reads else GOOD}
+
+
+def test_stack_set_in_a_nested_stack_is_deployed_and_deleted_with_the_outermost_stack(sandbox: Sandbox) -> None:
+    made = deploy(sandbox, nesting(upload(sandbox, "forwarding", forwarding(HOME, ABROAD))))
+
+    assert made["StackStatus"] == "CREATE_COMPLETE"
+    assert rules(sandbox, ABROAD) == ["n"]
+    client(sandbox, "cloudformation").delete_stack(StackName=NAME)
+    assert stack(sandbox, made["StackId"])["StackStatus"] == "DELETE_COMPLETE"
+    assert rules(sandbox, ABROAD) == []
 
 
 def test_create_stack_instances_retries_an_instance_that_failed(sandbox: Sandbox) -> None:

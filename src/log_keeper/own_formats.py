@@ -12,7 +12,7 @@ from log_keeper.aws.clients import Clients
 from log_keeper.aws.errors import CALL_ERRORS
 from log_keeper.aws.parameters import read_parameter
 from log_keeper.policy.evaluation import Evaluation
-from log_keeper.policy.own_format import UnusableFormatError, checked, is_parameter
+from log_keeper.policy.own_format import checked, is_parameter
 from log_keeper.policy.plan import Setting
 from log_keeper.remediation import Failure, Remediation
 
@@ -33,7 +33,7 @@ def with_format(clients: Clients, evaluation: Evaluation, remediation: Remediati
     name = str(named[0])
     try:
         text = checked(read_parameter(clients, name), evaluation.stage.protocol)
-    except (*CALL_ERRORS, UnusableFormatError) as error:
+    except (*CALL_ERRORS, ValueError) as error:  # UnusableFormatError is a ValueError
         what = f"access log settings could not be changed, because SSM parameter {name} has no usable format"
         remediation.failures.append(Failure(what, error))
         return None

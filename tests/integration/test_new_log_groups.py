@@ -89,6 +89,25 @@ def test_log_groups_whose_tags_are_refused_are_created_without_them(
     assert all(refusal in detail for _, detail in found)
 
 
+@pytest.mark.parametrize("tags", ["", "team=unknown"])
+def test_log_groups_whose_every_tag_is_refused_are_created_without_any(
+    sandbox: Sandbox, deliver: Deliver, api_id: str, environment: pytest.MonkeyPatch, tags: str
+) -> None:
+    """A tag policy of the organization does not allow Log Keeper's own tag."""
+    environment.setenv("LOG_GROUP_TAGS", tags)
+
+    def refuse(_: Account, call: Call) -> None:
+        if call.operation == "CreateLogGroup" and "tags" in call.params:
+            raise AwsError("InvalidParameterException", "The tag policy does not allow the tag key: 'created-by'.", 400)
+
+    sandbox.hooks.append(refuse)
+    since = len(sandbox.calls)
+    assert deliver(updated(api_id)) == []
+    assert "destinationArn" in get_stage(sandbox, api_id)["accessLogSettings"]
+    assert [found for name, found in log_group_tags(sandbox).items() if api_id in name] == [{}, {}]
+    assert [problem for problem, _ in findings(sandbox, since)] == [Problem.TAGS_REFUSED] * 2
+
+
 @pytest.mark.usefixtures("tagged")
 def test_refusal_of_something_else_than_the_tags_is_a_failure(
     sandbox: Sandbox, deliver: Deliver, api_id: str, environment: pytest.MonkeyPatch

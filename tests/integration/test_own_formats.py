@@ -28,7 +28,10 @@ def put(sandbox: Sandbox, environment: pytest.MonkeyPatch) -> Callable[[str], No
     environment.setenv("REST_ACCESS_LOG_FORMAT", NAME)
 
     def put(text: str) -> None:
-        sandbox.client("ssm").put_parameter(Name=NAME, Value=text, Type="String", Overwrite=True)
+        is_secret = text.startswith("secret ")
+        sandbox.client("ssm").put_parameter(
+            Name=NAME, Value=text, Type="SecureString" if is_secret else "String", Overwrite=True
+        )
 
     return put
 
@@ -63,6 +66,7 @@ def test_format_of_the_parameter_is_read_once_for_a_stage_without_one(
         ('{"ip":"$context.identity.sourceIp"}', "must contain $context.requestId"),
         ('{"id":\n"$context.requestId"}', "must be one line"),
         (f"$context.requestId {'x' * 3_072}", "at most 3,072"),
+        ("secret $context.requestId", "it is of the type SecureString"),
     ],
 )
 def test_wrong_parameter_is_a_finding_and_the_rest_of_the_stage_is_remediated(

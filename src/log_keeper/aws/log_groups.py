@@ -87,26 +87,31 @@ def create_log_group(client: CloudWatchLogsClient, group: LogGroup) -> str | Non
     """Create the log group, without a retention. Return None, or the refusal of its tags.
 
     If CloudWatch Logs refuses the tags, as a tag policy of the organization can make it do, the log group gets only the
-    tag that names its creator: log lines count for more than their tags.
+    tag that names its creator, and none if that is refused too: log lines count for more than their tags.
 
     Raises ClientError: ResourceAlreadyExistsException if somebody else has just created it.
     """
-    wanted: CreateLogGroupRequestTypeDef = {"logGroupName": group.name, "tags": dict((CREATOR_TAG, *group.tags))}
+    wanted: CreateLogGroupRequestTypeDef = {"logGroupName": group.name}
     if group.kms_key_arn is not None:
         wanted["kmsKeyId"] = group.kms_key_arn
     if group.log_class != "STANDARD":
         wanted["logGroupClass"] = group.log_class
     if group.is_protected:
         wanted["deletionProtectionEnabled"] = True
-    try:
-        client.create_log_group(**wanted)
-    except ClientError as error:
-        if not group.tags or not may_refuse_tags(error):
-            raise
-        wanted["tags"] = dict([CREATOR_TAG])
-        client.create_log_group(**wanted)  # raises if CloudWatch Logs refuses something else
-        return str(error)
-    return None
+    refusal = None
+    for tags in dict.fromkeys([(CREATOR_TAG, *group.tags), (CREATOR_TAG,)]):
+        wanted["tags"] = dict(tags)
+        try:
+            client.create_log_group(**wanted)
+        except ClientError as error:
+            if not may_refuse_tags(error):
+                raise
+            refusal = refusal or str(error)
+        else:
+            return refusal
+    del wanted["tags"]
+    client.create_log_group(**wanted)  # raises if CloudWatch Logs refuses something else
+    return refusal
 
 
 def set_retention(client: CloudWatchLogsClient, group: LogGroup) -> None:

@@ -31,6 +31,10 @@ KEEPS_OUT = replace(POLICY, exempt_tag_key="hands-off")
             Exemption(is_valid=True, until=datetime(2027, 2, 1, tzinfo=UTC)),
         ),
         (
+            {"hands-off": "x", "hands-off-until": "9999-12-31"},
+            Exemption(is_valid=True, until=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ),
+        (
             {"hands-off": "x", "hands-off-until": "2026-12-05"},
             Exemption(is_valid=True, until=datetime(2026, 12, 6, tzinfo=UTC), ends_soon=True),
         ),

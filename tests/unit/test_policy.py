@@ -162,6 +162,9 @@ def test_http_stage_never_gets_an_execution_level(stage: Stage, policy: Policy) 
     assert {change.setting for change in changes}.isdisjoint({Setting.LOGGING_LEVEL, Setting.DATA_TRACE})
 
 
+LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
 def until(value: str, **tags: str) -> dict[str, str]:
     return {"execution-logs": "INFO", "execution-logs-until": value} | tags
 
@@ -175,6 +178,9 @@ def until(value: str, **tags: str) -> dict[str, str]:
         pytest.param("2026-11-02T18:00:00Z", datetime(2026, 11, 2, 18, tzinfo=UTC), id="Z"),
         pytest.param("2026-11-02T18:00+02:00", datetime(2026, 11, 2, 16, tzinfo=UTC), id="offset"),
         pytest.param(" 2026-11-02 18:00 ", datetime(2026, 11, 2, 18, tzinfo=UTC), id="spaces"),
+        pytest.param("9999-12-31", LAST, id="a date that means never"),
+        pytest.param("9999-12-31T23:59:59-01:00", LAST, id="after the year 9999 in UTC"),
+        pytest.param("9999-12-31T23:59:59.5", LAST, id="rounded to the year 10000"),
         pytest.param("2026-11-02T18:00:00.01Z", datetime(2026, 11, 2, 18, 0, 1, tzinfo=UTC), id="part of a second"),
     ],
 )
@@ -191,9 +197,7 @@ def test_opt_in_holds_until_its_end(value: str, end: datetime) -> None:
         "soon",
         "2026-13-01",
         "01.12.2026",
-        "9999-12-31",
-        "9999-12-31T23:59:59-01:00",
-        "9999-12-31T23:59:59.5",
+        "0001-01-01T00:00+01:00",
         "2026-W52",
         "2026-11-02T25:00",
     ],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
-from logs.explanations import Span
+from logs.explanations import Span, explanations
 from logs.following import PAUSE, Follower
 from logs.insights import Insights
 from logs.locating import locate
@@ -24,10 +24,10 @@ from logs.options import limits_of, mistake, moment, parser
 from logs.reading import Reader, ShowProgress
 from logs.report_data import request_to_json, to_json
 from logs.report_html import to_html
-from logs.report_text import Line, heading, report, request_lines
+from logs.report_text import Line, heading, note_lines, report, request_lines
 from logs.searching import search
 from preview.reading import identify
-from tools.aws_session import ToolError, check_writable, exit_with, open_session, run
+from tools.aws_session import ToolError, check_writable, exit_with, one_line, open_session, run
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -146,13 +146,20 @@ def _follow(
     """Show requests until Ctrl-C."""
     reader, sources, _ = _open(arguments, _show_no_progress)
     if not arguments.json:
-        _print(heading(sources))
+        notes = explanations(sources, (), is_recent=False, info_tag_key=arguments.info_tag_key)
+        _print([*heading(sources), *note_lines(notes), ()])
     follower = Follower(reader, sources, _milliseconds(since), lambda: _milliseconds(clock()))
+    named: set[str] = set()
     try:
         while True:
             for request in follower.round():
                 if request.is_failed or not arguments.errors:
                     _show(request, as_json=arguments.json)
+            for name in sorted(reader.unreadable.keys() - named):
+                print(
+                    f"logs: {one_line(name)} cannot be followed: {one_line(reader.unreadable[name])}", file=sys.stderr
+                )
+            named |= reader.unreadable.keys()
             if follower.stopped_by is not None:
                 print(f"logs: lines are missing: more arrive than {follower.stopped_by} allows", file=sys.stderr)
             sleep(PAUSE)

@@ -43,8 +43,10 @@ class Insights:
         self._patience = patience
         self._agreed: set[str] = set()
 
-    def read(self, name: str, since: int, until: int, text: str | None) -> list[LogLine]:
-        """Return the latest lines of the log group between two times, at most ``MOST_LINES``.
+    def read(self, name: str, since: int, until: int, text: str | None) -> tuple[list[LogLine], str | None]:
+        """Return the latest lines of the log group between two times.
+
+        Return also the limit that left out earlier lines, or None.
 
         ``text``: only lines that contain it. Raises ToolError, BotoCoreError and ClientError.
         """
@@ -62,7 +64,8 @@ class Insights:
         rows = [{field["field"]: field["value"] for field in row} for row in self._results(query_id)]
         # The latest come first; of the same millisecond, nobody knows the order.
         lines = [_line(number, name, row) for number, row in enumerate(reversed(rows))]
-        return [line for line in lines if since <= line.time <= until and (text is None or text in line.message)]
+        limit = f"the {MOST_LINES:,} lines of one query" if len(rows) >= MOST_LINES else None
+        return [line for line in lines if since <= line.time <= until and (text is None or text in line.message)], limit
 
     def _cost(self, name: str) -> str:
         groups = self._client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]

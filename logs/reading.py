@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 #: Called after each page with the name of the log group, and the numbers of pages, bytes and lines read so far.
 type ShowProgress = Callable[[str, int, int, int], None]
-#: Returns the lines of a log group between two times that contain the text, as ``Reader.read`` does.
-type ReadOtherwise = Callable[[str, int, int, str | None], list[LogLine]]
+#: Returns the lines of a log group between two times that contain the text, as ``Reader.read`` does; and the limit that
+#: ended the search early, or None.
+type ReadOtherwise = Callable[[str, int, int, str | None], tuple[list[LogLine], str | None]]
 #: The most lines of a page. *Source:* CloudWatch Logs API reference, FilterLogEvents.
 PAGE = 10_000
 
@@ -85,7 +86,9 @@ class Reader:
                 elif error_code(error) == "InvalidOperationException":
                     # Of a class such as INFREQUENT_ACCESS. Source: aws/karpenter-provider-aws, pull request 9567.
                     if self.read_otherwise is not None:
-                        return self.read_otherwise(name, since, until, text)
+                        lines, limit = self.read_otherwise(name, since, until, text)
+                        self.stopped_by = limit or self.stopped_by
+                        return lines
                     self.unreadable[name] = error_message(error)
                 else:
                     raise

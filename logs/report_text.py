@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -46,7 +46,12 @@ def report(found: Found) -> Iterator[Line]:
         yield from request_lines(request)
         yield ()
     yield (Piece(summary(found), "bold"),)
-    for note in found.notes:
+    yield from note_lines(found.notes)
+
+
+def note_lines(notes: Iterable[str]) -> Iterator[Line]:
+    """Yield the lines that say what cannot be shown."""
+    for note in notes:
         yield (Piece(f"- {printable(note)}", "dim"),)
 
 

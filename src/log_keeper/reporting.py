@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -80,12 +81,18 @@ class Reporter:
         return {"accountId": account_id, **self._known_accounts.get(account_id, {})}
 
     def evaluated(self, evaluation: Evaluation, *, is_audit: bool) -> None:
-        """Report an evaluation of a sweep: each finding; in Audit mode also each stage that is not compliant."""
+        """Report an evaluation of a sweep: each finding and each exempt stage.
+
+        In Audit mode also each stage that is not compliant.
+        """
+        result, ref = Result.evaluated(evaluation), evaluation.stage.ref
         if is_audit and not evaluation.is_compliant:
-            self.stage(Result.evaluated(evaluation))
-        else:
-            for finding in evaluation.findings:
-                self._finding(evaluation.stage.ref.region, finding, evaluation.stage.ref.account)
+            self.stage(result)
+            return
+        if evaluation.plan.is_exempt:
+            self.stage(replace(result, findings=()))  # each has a line of its own
+        for finding in evaluation.findings:
+            self._finding(ref.region, finding, ref.account, stage=result.to_dict()["stage"])
 
     def sweep_finished(self, swept: Swept) -> None:
         """Report what a sweep has found: one line for each protocol, and findings about the region.
@@ -120,13 +127,15 @@ class Reporter:
         """Report a finding about a member account that no sweep of the account can report."""
         self._finding(region, finding, account_id)
 
-    def _finding(self, region: str, finding: Finding, account_id: str | None) -> None:
+    def _finding(self, region: str, finding: Finding, account_id: str | None, **stage: Any) -> None:
+        """Report a finding. ``stage``: the stage that it is about, if it is about one."""
         self._counts["Findings"] += 1
         self._logger.warning(
             "Finding",
             region=region,
             problem=finding.problem,
             detail=finding.detail,
+            **stage,
             **self._other_account(account_id),
         )
 

@@ -81,13 +81,19 @@ class _Found:
         self._queue.add(changing, now)
 
     def evaluated(self, evaluations: list[Evaluation]) -> None:
-        """Send those stages of one API that require changes and were not sent yet."""
+        """Send those stages of one API that require changes and were not sent yet.
+
+        Send also those whose exemption ends soon: nothing else leads to an event about it, and a sweep publishes none.
+        """
         known = [(found, self._others.pop(found.stage.ref, None)) for found in evaluations]
-        late = [
-            read for found, read in known if read is not None and found.requires_changes and not found.plan.is_exempt
-        ]
+        late = [read for found, read in known if read is not None and _is_sent(found)]
         if late:
             self._queue.add([each for each, _ in late], late[0][1])
+
+
+def _is_sent(found: Evaluation) -> bool:
+    """Return whether StageQueue gets the stage, which was read with its log groups."""
+    return found.plan.exemption.ends_soon if found.plan.is_exempt else found.requires_changes
 
 
 class Sweep:

@@ -58,7 +58,7 @@ def _change(group: LogGroup, now_set: Subscription | None, wanted: Subscription)
     before, after = None if now_set is None else now_set.destination_arn, wanted.destination_arn
     reason = "the lines of the log group are not forwarded"
     if now_set is not None:
-        reason = "somebody changed Log Keeper's subscription filter of the log group"
+        reason = "Log Keeper's subscription filter of the log group is not the one that the parameters describe"
         if before == after:
             before, after = now_set.in_words(), wanted.in_words()
     return Change(Setting.LOG_FORWARDING, None, before, after, reason, group.name)

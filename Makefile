@@ -65,8 +65,8 @@ test: setup .venv-lint/.installed .venv-applications/.installed ## Check format,
 	$(PYTHON) -m mypy
 	$(WITH_TOOLS) AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	$(PYTHON) -m tools.translate $(TRANSLATED)
-	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json examples/*/*.yaml
-	.venv-lint/bin/checkov --file $(TRANSLATED)/template.json $(TRANSLATED)/forwarders.json examples/*/*.yaml --framework cloudformation --compact --quiet --skip-download
+	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/*.json examples/*/*.yaml
+	.venv-lint/bin/checkov --file $(TRANSLATED)/*.json examples/*/*.yaml --framework cloudformation --compact --quiet --skip-download
 	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies organization
 	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=3 --dist=loadscope --no-loadscope-reorder
 
@@ -111,8 +111,8 @@ build: setup ## Build the packages of the Lambda functions
 	@$(WITH_TOOLS) $(SAM) build
 	@$(PYTHON) -m tools.package
 
-# Given here too, for a samconfig.local.toml of an older version: the template can name its roles.
-CAPABILITIES := --capabilities CAPABILITY_NAMED_IAM
+# Given here too, for a samconfig.local.toml of an older version: the template can name its roles, and has nested stacks.
+CAPABILITIES := --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND
 # sam saves your answers in a file that git ignores; those for the sandbox account in one of their own, so that they are
 # not used for your account. ASK=1 asks again.
 ANSWERS := $(if $(AWS_ENDPOINT_URL),samconfig.sandbox.toml,samconfig.local.toml)

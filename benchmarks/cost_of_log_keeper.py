@@ -32,6 +32,7 @@ from testing.builders import DEPLOYMENT
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = (ROOT / "template.yaml").read_text()
+OBSERVABILITY = (ROOT / "observability.yaml").read_text()
 
 #: Numbers of stages, all of REST APIs.
 SIZES = (10, 1_000, 13_200)
@@ -176,9 +177,9 @@ def bill(stages: int, measured: Measured, *, accounts: int = 1, regions: int = 1
         Item(REQUESTS, (changes + (1 + parts) * SWEEPS) * REQUESTS_OF_A_MESSAGE + queues * POLLERS * POLLS),
         Item(EVENTS, non_compliant),
         Item(METRICS, metrics),
-        Item(ALARMS, TEMPLATE.count("Type: AWS::CloudWatch::Alarm\n")),
-        Item(DASHBOARDS, TEMPLATE.count("Type: AWS::CloudWatch::Dashboard\n")),
-        Item(RULES, TEMPLATE.count("Type: AWS::CloudWatch::InsightRule\n")),
+        Item(ALARMS, OBSERVABILITY.count("Type: AWS::CloudWatch::Alarm\n")),
+        Item(DASHBOARDS, OBSERVABILITY.count("Type: AWS::CloudWatch::Dashboard\n")),
+        Item(RULES, OBSERVABILITY.count("Type: AWS::CloudWatch::InsightRule\n")),
         Item(INGESTION, log),
         Item(STORAGE, log * COMPRESSED * OWN_LOG_DAYS / DAYS),
     ]

@@ -13,6 +13,7 @@ from sandbox.assembly import Sandbox
 from sandbox.core.call import Caller, CallRecord, Need
 from sandbox.core.iam import authorization
 from sandbox.core.iam.policies import Decision, Document, evaluate
+from testing.templates import RESOURCES
 from tools import translate
 
 #: The session name of tests that try what a role may do; all other sessions are the stack's own.
@@ -61,9 +62,9 @@ def _template() -> dict[str, Any]:
 def granted(parameters: Mapping[str, str]) -> Statements:
     """Return what the template's policies grant its roles with these parameters. ARNs are samples."""
     found: Statements = {}
-    resources = translate.resolved(_template(), parameters)
+    resources = translate.resolved_with_nested_stacks(_template(), parameters)
     for logical_id, properties in resources.items():
-        match _template()["Resources"][logical_id]["Type"]:
+        match (RESOURCES | _template()["Resources"])[logical_id]["Type"]:
             case "AWS::IAM::Role":
                 for policy in properties.get("Policies", []):
                     found |= each(logical_id, policy["PolicyDocument"])

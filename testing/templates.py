@@ -12,10 +12,54 @@ from testing.builders import OWN_ROLE_ARN
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = templates.parse_source((ROOT / "template.yaml").read_text())
-RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+ORGANIZATION = templates.parse_source((ROOT / "organization.yaml").read_text())
+OBSERVABILITY = templates.parse_source((ROOT / "observability.yaml").read_text())
 FORWARDERS = templates.parse((ROOT / "forwarders.yaml").read_text())
 MEMBERS = templates.parse((ROOT / "members.yaml").read_text())
 ENFORCEMENT = templates.parse((ROOT / "enforcement.yaml").read_text())
+
+
+def with_arguments(value: Any, arguments: dict[str, Any]) -> Any:
+    """Return a part of a nested stack's template with the parent's values in place of its parameters."""
+    match value:
+        case {"Ref": name} if name in arguments:
+            return arguments[name]
+        case {"Fn::Sub": str(text)}:
+            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda match: _in_text(match, arguments), text)}
+        case {"Fn::Sub": [str(text), dict() as variables]}:
+            text = re.sub(r"\$\{(\w+)\}", lambda match: _in_text(match, arguments), text)
+            return {"Fn::Sub": [text, with_arguments(variables, arguments)]}
+        case dict():
+            return {key: with_arguments(inner, arguments) for key, inner in value.items()}
+        case list():
+            return [with_arguments(inner, arguments) for inner in value]
+        case _:
+            return value
+
+
+def _in_text(match: re.Match[str], arguments: dict[str, Any]) -> str:
+    """Return what the parent passes for a parameter in a text, where it can be named in a text."""
+    match arguments.get(match[1]):
+        case {"Ref": name}:
+            return f"${{{name}}}"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"${{{name}.{attribute}}}"
+        case _:
+            return match[0]
+
+
+def _of_nested_stack(name: str, template: dict[str, Any]) -> dict[str, Any]:
+    arguments = TEMPLATE["Resources"][name]["Properties"]["Parameters"]
+    resources: dict[str, Any] = with_arguments(template["Resources"], arguments)
+    return resources
+
+
+#: The resources of the stack and of its nested stacks, as if they were in one template.
+RESOURCES: dict[str, Any] = (
+    TEMPLATE["Resources"]
+    | _of_nested_stack("Organization", ORGANIZATION)
+    | _of_nested_stack("Observability", OBSERVABILITY)
+)
 
 
 def rules_of(template: dict[str, Any]) -> dict[str, Any]:
@@ -62,19 +106,19 @@ def pattern(rule: str) -> dict[str, Any]:
 
 def rules_with_patterns() -> list[str]:
     """Return the logical ids of the rules on the account's own bus that have a pattern, and no schedule."""
-    rules = {name: rule["Properties"] for name, rule in rules_of(TEMPLATE).items()}
+    rules = {name: rule["Properties"] for name, rule in rules_of({"Resources": RESOURCES}).items()}
     return [name for name, rule in rules.items() if "EventPattern" in rule and "EventBusName" not in rule]
 
 
 def hub_rules() -> list[str]:
     """Return the logical ids of the rules on the bus for events of the organization's other accounts."""
-    return [name for name, rule in rules_of(TEMPLATE).items() if "EventBusName" in rule["Properties"]]
+    return list(rules_of(ORGANIZATION))
 
 
-def statements(template: dict[str, Any] = TEMPLATE) -> list[dict[str, Any]]:
-    """Return the statements of all policies of the template's roles."""
+def statements(template: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Return the statements of all policies of the template's roles. ``None``: of the stack and its nested stacks."""
     found: list[dict[str, Any]] = []
-    for resource in template["Resources"].values():
+    for resource in (RESOURCES if template is None else template["Resources"]).values():
         match resource:
             case {"Type": "AWS::IAM::Role", "Properties": properties}:
                 for policy in properties.get("Policies", []):

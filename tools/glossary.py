@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 #: What is searched by default: every folder and file in which people read sentences.
 SEARCHED = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "template.yaml", "forwarders.yaml"),
+    *("organization.yaml", "observability.yaml", "members.yaml", "enforcement.yaml"),
     *("pyproject.toml", "samconfig.toml", "docs", "events", "src", "sandbox", "logs", "preview", "tools", "verify"),
     *("fuzz", "benchmarks", "testing", "tests", "examples"),
 )

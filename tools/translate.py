@@ -1,8 +1,9 @@
-"""``python -m tools.translate FOLDER``: write both templates and their policy documents in the form that linters need.
+"""``python -m tools.translate FOLDER``: write all templates and their policy documents in the form that linters need.
 
-``FOLDER/template.json`` is the template after the serverless transform, ``FOLDER/forwarders.json`` the one for further
-regions. ``FOLDER/policies/VARIANT/RESOURCE.WHERE.json`` are the policy documents for one set of parameters, with a
-value in place of every function of CloudFormation. Names and ARNs of resources are samples: nothing is deployed.
+``FOLDER/template.json`` is the template after the serverless transform. The templates of its nested stacks and of the
+stack sets are beside it, as in ``FOLDER/organization.json``. ``FOLDER/policies/VARIANT/RESOURCE.WHERE.json`` are the
+policy documents for one set of parameters, with a value in place of every function of CloudFormation. Names and ARNs of
+resources are samples: nothing is deployed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from sandbox.services.cloudformation import template_functions, templates
 
 ROOT = Path(__file__).parent.parent
-TEMPLATE, FORWARDERS = ROOT / "template.yaml", ROOT / "forwarders.yaml"
+TEMPLATE = ROOT / "template.yaml"
 ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "log-keeper"
 FURTHER_REGION = "us-east-1"
 
@@ -32,6 +33,9 @@ EVERYTHING = {
     "ForwardAccessLogsTo": f"arn:aws:logs:{REGION}:210987654321:destination:siem",
     "ForwardExecutionLogsTo": f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/siem",
     "ForwardRoleArn": f"arn:aws:iam::{ACCOUNT}:role/ForwardLogs",
+    "OrganizationId": "o-a1b2c3d4e5",
+    "MemberOUs": "ou-ab12-12345678",
+    "EnforceOUs": "ou-ab12-12345678",
 }
 #: Sets of parameters that together produce every variant of every policy.
 VARIANTS: dict[str, dict[str, str]] = {
@@ -39,6 +43,16 @@ VARIANTS: dict[str, dict[str, str]] = {
     "audit": {"Mode": "Audit"},
     "owners-role": {"LogRoleArn": f"arn:aws:iam::{ACCOUNT}:role/OwnersLogRole"},
     "everything": EVERYTHING,
+}
+
+#: Nested stacks and stack sets, and the region of the stacks of a stack set. None: a nested stack, whose policies are
+#: written with those of the stack.
+EMBEDDED = {
+    "Organization": None,
+    "Observability": None,
+    "Forwarders": FURTHER_REGION,
+    "Members": REGION,
+    "Enforcement": REGION,
 }
 
 #: Formats of ARNs by resource type.
@@ -53,6 +67,7 @@ _ARNS = {
     "AWS::SQS::Queue": "arn:aws:sqs:{region}:{account}:{name}",
     "AWS::Scheduler::ScheduleGroup": "arn:aws:scheduler:{region}:{account}:schedule-group/{name}",
 }
+NESTED_STACK = "AWS::CloudFormation::Stack"
 #: Types whose Ref is their ARN.
 _REFERRED_TO_BY_ARN = frozenset({"AWS::SNS::Topic"})
 
@@ -64,11 +79,27 @@ def translated() -> dict[str, Any]:
     return templates.expand(template, {}, REGION, dict, _nothing)
 
 
-def forwarders(parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the template of the stack set, and the parameters that it gets from a stack with these parameters."""
-    stack_set = resolved(translated(), parameters)["Forwarders"]
-    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack_set["Parameters"]}
-    return templates.parse(FORWARDERS.read_text()), given
+def embedded(resources: Mapping[str, Any], name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the template of a nested stack or stack set, and the parameters that it gets.
+
+    ``resources``: properties of the resources of the template that contains it, as ``resolved`` returns them.
+    """
+    properties = resources[name]
+    given = properties["Parameters"]
+    if isinstance(given, list):
+        given = {each["ParameterKey"]: each["ParameterValue"] for each in given}
+    return templates.parse_source((ROOT / properties["TemplateURL"]).read_text()), given
+
+
+def resolved_with_nested_stacks(
+    template: Mapping[str, Any], parameters: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return the properties of the resources of a template and of its nested stacks, by logical id."""
+    found = resolved(template, parameters)
+    nested = [name for name in found if template["Resources"][name]["Type"] == NESTED_STACK]
+    return found | {
+        logical_id: properties for name in nested for logical_id, properties in resolved(*embedded(found, name)).items()
+    }
 
 
 def resolved(
@@ -128,15 +159,30 @@ def _nothing(name: str) -> str:
 def main(folder: Path) -> None:
     """Write the translated templates and the policies of all variants into the folder, and delete its older content."""
     shutil.rmtree(folder, ignore_errors=True)
-    template, (child, given) = translated(), forwarders(EVERYTHING)
+    template = translated()
     for variant, parameters in VARIANTS.items():
-        _write_policies(folder / "policies" / variant, resolved(template, parameters))
-    _write_policies(folder / "policies" / "forwarders", resolved(child, given, FURTHER_REGION))
-    # Linters evaluate only the resources that the defaults of the parameters create.
-    for name, source, parameters in (("template", template, EVERYTHING), ("forwarders", child, given)):
-        for parameter, value in parameters.items():
-            source["Parameters"][parameter]["Default"] = value
-        (folder / f"{name}.json").write_text(json.dumps(source, indent=2))
+        _write_policies(folder / "policies" / variant, resolved_with_nested_stacks(template, parameters))
+    resources = resolved_with_nested_stacks(template, EVERYTHING)
+    _write_template(folder / "template.json", template, EVERYTHING)
+    for name, region in EMBEDDED.items():
+        child, given = embedded(resources, name)
+        file = Path(resources[name]["TemplateURL"]).stem
+        if region is not None:
+            _write_policies(folder / "policies" / file, resolved(child, given, region))
+        _write_template(folder / f"{file}.json", child, given)
+
+
+def _write_template(path: Path, template: dict[str, Any], parameters: Mapping[str, str]) -> None:
+    """Write the template, whose nested stacks have the templates beside it.
+
+    Linters evaluate only the resources that the defaults of the parameters create.
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] == NESTED_STACK:
+            resource["Properties"]["TemplateURL"] = f"{Path(resource['Properties']['TemplateURL']).stem}.json"
+    for parameter, value in parameters.items():
+        template["Parameters"][parameter]["Default"] = value
+    path.write_text(json.dumps(template, indent=2))
 
 
 def _write_policies(folder: Path, resources: Mapping[str, Any]) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from sandbox import deployment
-from sandbox.services.cloudformation import templates
 from testing.accounts import log_groups, make_rest_stage, tag_rest_stage
 from testing.floods import Flood
 from testing.stacks import ALL_PARTS, Deployed, pass_time_until_idle
+from testing.templates import RESOURCES
 
 #: For every parameter, a value that differs from the one of ``ALL_PARTS``.
 OTHER_VALUES = {
@@ -93,6 +93,9 @@ NAMED = {
     "EnforceLogGroup": "LogGroupName",
     "Enforcement": "StackSetName",
     "Forwarders": "StackSetName",
+    "MemberDeployedRule": "Name",
+    "MemberLogPolicyChangedRule": "Name",
+    "MemberStageChangedRule": "Name",
     "Members": "StackSetName",
     "OptInScheduleGroup": "Name",
     "OrganizationBus": "Name",
@@ -107,10 +110,9 @@ def test_resources_with_names_keep_their_logical_ids() -> None:
 
     Then no stack can be updated. Saved queries are left out: two of them may have the same name.
     """
-    resources = templates.parse_source((deployment.ROOT / "template.yaml").read_text())["Resources"]
     named = {
         logical_id: name
-        for logical_id, resource in resources.items()
+        for logical_id, resource in RESOURCES.items()
         for name in resource["Properties"]
         if re.fullmatch("[A-Za-z]*Name", name)
         and name not in ("PolicyName", "MetricName", "S3BucketName", "ExecutionRoleName", "RoleName", "GroupName")

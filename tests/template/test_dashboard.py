@@ -20,7 +20,7 @@ from tools import translate
 
 def widgets(**parameters: str) -> list[dict[str, Any]]:
     """Return the properties of each widget, with sample names of resources. ``parameters``: of the template."""
-    body = translate.resolved(translate.translated(), parameters)["Dashboard"]["DashboardBody"]
+    body = translate.resolved_with_nested_stacks(translate.translated(), parameters)["Dashboard"]["DashboardBody"]
     found: list[dict[str, Any]] = json.loads(body)["widgets"]
     return [widget["properties"] for widget in found]
 

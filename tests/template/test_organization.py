@@ -13,6 +13,7 @@ from testing.builders import EVENTS, sample
 from testing.templates import (
     ENFORCEMENT,
     MEMBERS,
+    ORGANIZATION,
     RESOURCES,
     TEMPLATE,
     actions,
@@ -174,12 +175,18 @@ def test_member_role_trusts_the_functions_roles_of_the_hub_only(template: dict[s
 
 
 def test_without_an_organization_nothing_of_it_exists() -> None:
-    of_it = {name for name, resource in RESOURCES.items() if resource.get("Condition") in GOVERNING}
-    assert of_it == {
-        "OrganizationBus", "MemberStageChangedRule", "MemberLogPolicyChangedRule", "MemberDeployedRule", "Members",
-        "Enforcement", "GovernMembersPolicy", "RemediateMembersPolicy", "SweepMembersPolicy",
-    }  # fmt: skip
+    conditional = {
+        name for name, each in TEMPLATE["Resources"].items() if each.get("Condition") == "GovernsOrganization"
+    }
+    assert conditional == {"Organization"}
+    assert TEMPLATE["Conditions"]["GovernsOrganization"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "OrganizationId"}, ""]}]
+    }
     assert TEMPLATE["Parameters"]["OrganizationId"]["Default"] == ""
 
 
-GOVERNING = {"GovernsOrganization", "RemediatesMembers"}
+def test_without_units_to_enforce_nothing_in_other_accounts_can_be_changed() -> None:
+    conditional = {name for name, each in ORGANIZATION["Resources"].items() if each.get("Condition")}
+    assert conditional == {"Enforcement", "RemediateMembersPolicy"}
+    passed = TEMPLATE["Resources"]["Organization"]["Properties"]["Parameters"]["EnforceOUs"]
+    assert passed["Fn::If"] == ["RemediatesMembers", {"Fn::Join": [",", {"Ref": "EnforceOUs"}]}, ""]

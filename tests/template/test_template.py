@@ -92,8 +92,9 @@ def test_readme_names_six_parameters_with_their_defaults() -> None:
 def test_dashboard_is_in_the_console_of_its_partition(region: str, console: str) -> None:
     values = templates.parameter_values(TEMPLATE, {}, nothing)
     values |= templates.pseudo_parameters("123456789012", region, "log-keeper", "id")
-    scope = template_functions.Scope(TEMPLATE, values, lambda name: f"the-{name}", nothing, nothing)
-    url = f"https://{console}/cloudwatch/home?region={region}#dashboards:name=the-Dashboard"
+    scope = template_functions.Scope(TEMPLATE, values, nothing, lambda name, attribute: f"{name}.{attribute}", nothing)
+    dashboard = "Observability.Outputs.Dashboard"
+    url = f"https://{console}/cloudwatch/home?region={region}#dashboards:name={dashboard}"
     assert scope.evaluate(TEMPLATE["Outputs"]["Dashboard"]["Value"]) == url
 
 

@@ -76,7 +76,7 @@ def test_names_and_order_of_fields_are_those_of_the_documentation(protocol: Prot
 
 
 def test_saved_queries_use_fields_of_the_json_format() -> None:
-    resources = parse_source((ROOT / "template.yaml").read_text())["Resources"]
+    resources = parse_source((ROOT / "observability.yaml").read_text())["Resources"]
     queries = {
         name: resource["Properties"]["QueryString"]
         for name, resource in resources.items()

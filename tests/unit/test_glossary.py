@@ -11,6 +11,7 @@ from tools.glossary import Piece
 CLEAN: tuple[str, ...] = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "samconfig.toml"),
     *("README.md", "docs", "Makefile", "template.yaml", "forwarders.yaml", "events", "preview", "tools", "verify"),
+    *("organization.yaml", "observability.yaml", "members.yaml", "enforcement.yaml"),
     *("benchmarks", "fuzz", "sandbox", "src", "testing", "tests"),
 )
 

@@ -168,10 +168,16 @@ def main(argv: Sequence[str] | None = None, pause: Callable[[float], None] = tim
 
 def _waiting(session: boto3.Session, outputs: dict[str, str]) -> str:
     """Return the number of messages in StageQueue, in words."""
-    names = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessagesNotVisible"
-    url = outputs["StageQueueUrl"]
-    found = session.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[*names])["Attributes"]
-    count = sum(int(found[name]) for name in names)
+    sqs = session.client("sqs")
+    found = sqs.get_queue_attributes(
+        QueueUrl=outputs["StageQueueUrl"],
+        AttributeNames=[
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesDelayed",
+            "ApproximateNumberOfMessagesNotVisible",
+        ],
+    )["Attributes"]
+    count = sum(map(int, found.values()))
     return "1 message is in StageQueue" if count == 1 else f"{count} messages are in StageQueue"
 
 

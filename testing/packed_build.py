@@ -12,7 +12,7 @@ from pathlib import Path
 from sandbox.services.cloudformation import templates
 
 #: The built template as JSON, which sam reads a hundred times faster, beside the one that ``sam build`` has written.
-#: Its functions are zip files.
+#: So are the templates of its nested stacks. Its functions are zip files.
 PACKED = ".aws-sam/build/packed.json"
 
 
@@ -25,6 +25,10 @@ def pack(folder: Path) -> None:
             name = resource["Properties"]["CodeUri"]
             _zip(packed.parent / name, packed.with_name(f"{name}.zip"))
             resource["Properties"]["CodeUri"] = f"{name}.zip"
+        elif resource["Type"] == "AWS::CloudFormation::Stack":
+            nested = packed.parent / resource["Properties"]["TemplateURL"]
+            nested.with_suffix(".json").write_text(json.dumps(templates.parse_source(nested.read_text())))
+            resource["Properties"]["TemplateURL"] = str(nested.with_suffix(".json").relative_to(packed.parent))
     packed.write_text(json.dumps(template))
 
 

@@ -95,7 +95,8 @@ def main(arguments: list[str] | None = None) -> None:
         "folder", nargs="?", type=Path, default=BUILT, help="folder of sam build (default: .aws-sam/build)"
     )
     built: Path = parser.parse_args(arguments).folder
-    packages = [folder for folder in built.iterdir() if folder.is_dir()]
+    # The other folders have the templates of nested stacks.
+    packages = [folder for folder in built.iterdir() if (folder / "log_keeper").is_dir()]
     if not packages:
         parser.error(f"{built} has no package: run sam build first.")
     for package in packages:

@@ -13,7 +13,6 @@ from sandbox.assembly import Sandbox
 from sandbox.core.call import Caller, CallRecord, Need
 from sandbox.core.iam import authorization
 from sandbox.core.iam.policies import Decision, Document, evaluate
-from testing.templates import RESOURCES
 from tools import translate
 
 #: The session name of tests that try what a role may do; all other sessions are the stack's own.
@@ -62,15 +61,14 @@ def _template() -> dict[str, Any]:
 def granted(parameters: Mapping[str, str]) -> Statements:
     """Return what the template's policies grant its roles with these parameters. ARNs are samples."""
     found: Statements = {}
-    resources = translate.resolved_with_nested_stacks(_template(), parameters)
-    for logical_id, properties in resources.items():
-        match (RESOURCES | _template()["Resources"])[logical_id]["Type"]:
-            case "AWS::IAM::Role":
+    for logical_id, properties in translate.resolved_with_nested_stacks(_template(), parameters).items():
+        match properties:
+            case {"AssumeRolePolicyDocument": _}:
                 for policy in properties.get("Policies", []):
                     found |= each(logical_id, policy["PolicyDocument"])
-            case "AWS::IAM::Policy":
-                for name in properties["Roles"]:
-                    found |= each(name.split("-")[-2], properties["PolicyDocument"])
+            case {"PolicyDocument": document, "Roles": names}:
+                for name in names:
+                    found |= each(name.split("-")[-2], document)
     return found
 
 

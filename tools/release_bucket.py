@@ -119,7 +119,7 @@ def _explain_bucket(error: ClientError, target: Target, account: str) -> str:
 
 
 def package(target: Target, built_template: Path, folder: Path, profile: str | None) -> Path:
-    """Upload the packages and the templates of stack sets with ``sam package``. Return the packaged template.
+    """Upload the packages and the other templates with ``sam package``. Return the packaged template.
 
     ``folder``: where the packaged template is written. The names of these objects are hashes of their content, so an
     object that exists already is not uploaded again. Raises ToolError if sam is missing, or fails.
@@ -166,9 +166,7 @@ def publish(s3: S3Client, target: Target, account: str, packaged: Path) -> Path:
     last: a link to it works only when all that it refers to is there. Raises ClientError.
     """
     text = packaged.read_bytes()
-    names = object_names(target, text.decode())
-    checksums = {name: _checksum(s3, target, name, account) for name in names}
-    checksums[TEMPLATE] = hashlib.sha256(text).hexdigest()
+    checksums = _checksums(s3, target, text.decode(), account) | {TEMPLATE: hashlib.sha256(text).hexdigest()}
     file = packaged.with_name(CHECKSUMS)
     file.write_text(checksum_lines(checksums), encoding="utf-8")
     _put(s3, target, CHECKSUMS, file.read_bytes(), account, "text/plain")
@@ -181,12 +179,24 @@ def checksum_lines(checksums: dict[str, str]) -> str:
     return "".join(f"{checksum}  {name}\n" for name, checksum in sorted(checksums.items()))
 
 
-def _checksum(s3: S3Client, target: Target, name: str, account: str) -> str:
-    body = s3.get_object(Bucket=target.bucket, Key=target.key(name), ExpectedBucketOwner=account)["Body"]
-    digest = hashlib.sha256()
-    for chunk in body.iter_chunks(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
+def _checksums(s3: S3Client, target: Target, packaged: str, account: str) -> dict[str, str]:
+    """Return the checksums of all objects that the packaged template needs, by name.
+
+    The names of the templates of nested stacks, which refer to objects too, end in ``.template``.
+    """
+    found: dict[str, str] = {}
+    left = object_names(target, packaged)
+    while left:
+        name = left.pop()
+        body = s3.get_object(Bucket=target.bucket, Key=target.key(name), ExpectedBucketOwner=account)["Body"]
+        digest, chunks = hashlib.sha256(), list[bytes]()
+        for chunk in body.iter_chunks(1 << 20):
+            digest.update(chunk)
+            if name.endswith(".template"):
+                chunks.append(chunk)
+        found[name] = digest.hexdigest()
+        left += [each for each in object_names(target, b"".join(chunks).decode()) if each not in found]
+    return found
 
 
 def _put(s3: S3Client, target: Target, name: str, text: bytes, account: str, content_type: str) -> None:

@@ -40,7 +40,7 @@ def test_statement_has_no_more_wildcards_than_aws_requires(statement: dict[str, 
 
 #: Policies that exist in Audit mode too, and the beginnings of their actions. One lets the functions assume the role
 #: that reads in other accounts, and send messages to the stack's own queue.
-READING = {"ReadPolicy", "GovernMembersPolicy"}
+READING = {"ReadPolicy", "GovernMembersPolicy", "PostponeMembersPolicy"}
 READS = ("Get", "Describe", "List", "Simulate", "GET", "AssumeRole", "SendMessage")
 
 

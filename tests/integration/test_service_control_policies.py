@@ -96,13 +96,24 @@ def attempts_on_log_groups() -> list[Attempt]:
 
 
 def attempts_on_exemption() -> list[Attempt]:
-    tags = {EXEMPT_TAG: "yes"}
+    tags, longer = {EXEMPT_TAG: "yes"}, {f"{EXEMPT_TAG}-until": "9999-12-31"}
     return [
+        ("apigateway", "tag_resource", {"resourceArn": STAGE, "tags": longer}),
+        ("apigatewayv2", "tag_resource", {"ResourceArn": STAGE.replace("restapis", "apis"), "Tags": longer}),
         ("apigateway", "tag_resource", {"resourceArn": STAGE, "tags": tags | {"team": "shop"}}),
         ("apigateway", "create_stage", {"restApiId": "a", "stageName": "prod", "deploymentId": "d", "tags": tags}),
         ("apigateway", "create_rest_api", {"name": "shop", "tags": tags}),
         ("apigatewayv2", "tag_resource", {"ResourceArn": STAGE.replace("restapis", "apis"), "Tags": tags}),
         ("apigatewayv2", "create_stage", {"ApiId": "a", "StageName": "prod", "Tags": tags}),
+    ]
+
+
+def attempts_on_ends_of_exemptions() -> list[Attempt]:
+    keys = [f"{EXEMPT_TAG}-until", EXEMPT_TAG]
+    return [
+        ("apigateway", "untag_resource", {"resourceArn": STAGE, "tagKeys": keys[:1]}),
+        ("apigateway", "untag_resource", {"resourceArn": STAGE, "tagKeys": keys}),
+        ("apigatewayv2", "untag_resource", {"ResourceArn": STAGE.replace("restapis", "apis"), "TagKeys": keys}),
     ]
 
 
@@ -124,6 +135,7 @@ REFUSED: dict[str, list[Attempt]] = {
     "KeepRoles": attempts_on_roles(),
     "KeepLogRole": on_role("APIGatewayCloudWatchLogs"),
     "KeepStagesFromExemption": attempts_on_exemption(),
+    "KeepEndOfExemptions": attempts_on_ends_of_exemptions(),
     "KeepAccountSettings": [("apigateway", "update_account", {"patchOperations": []})],
     "KeepLogDestinations": attempts_on_destinations(),
 }
@@ -179,6 +191,11 @@ def test_tag_editor_cannot_exempt_a_stage(guarded: Sandbox, administrator: Calle
     client = guarded.client("resourcegroupstaggingapi", caller=administrator)
     [failed] = client.tag_resources(ResourceARNList=[STAGE], Tags={EXEMPT_TAG: "yes"})["FailedResourcesMap"].values()
     assert "explicit deny in a service control policy" in failed["ErrorMessage"]
+
+
+def test_team_may_end_the_exemption_of_its_stage(guarded: Sandbox, administrator: Caller) -> None:
+    attempt = ("apigateway", "untag_resource", {"resourceArn": STAGE, "tagKeys": [EXEMPT_TAG]})
+    assert refused(guarded, administrator, [attempt]) == []
 
 
 def test_hub_is_not_bound(sandbox: Sandbox) -> None:

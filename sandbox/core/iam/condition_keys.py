@@ -17,6 +17,16 @@ def tag_context(tags: Any) -> dict[str, str | list[str]]:
     return {"aws:TagKeys": list(tags), **{f"aws:RequestTag/{key}": value for key, value in tags.items()}}
 
 
+def removed_tag_context(call: Call) -> dict[str, str | list[str]]:
+    """Return the keys of the tags that a call removes.
+
+    *Source:* Service Authorization Reference, "Actions, resources, and condition keys for Amazon API Gateway
+    Management": ``aws:TagKeys`` of DELETE.
+    """
+    keys = call.params.get("tagKeys") or call.params.get("TagKeys")
+    return {"aws:TagKeys": list(keys)} if keys else {}
+
+
 def access_log_context(call: Call) -> dict[str, str | list[str]]:
     """Return the access log destination that a call about a stage names.
 

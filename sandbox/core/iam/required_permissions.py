@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from sandbox.core.call import Need
-from sandbox.core.iam.condition_keys import access_log_context, tag_context
+from sandbox.core.iam.condition_keys import access_log_context, removed_tag_context, tag_context
 
 if TYPE_CHECKING:
     from sandbox.core.call import Call
@@ -52,7 +52,8 @@ def _apigateway(call: Call, _: ArnOf) -> list[Need]:
         path = "/tags/" + quote(unquote(arn), safe="")
     resource = f"arn:aws:apigateway:{call.region}::{path}"
     tags = call.params.get("tags") or call.params.get("Tags")
-    needed = [Need(f"apigateway:{call.http_method}", resource, tag_context(tags) | access_log_context(call))]
+    context = tag_context(tags) | removed_tag_context(call) | access_log_context(call)
+    needed = [Need(f"apigateway:{call.http_method}", resource, context)]
     if call.operation == "UpdateAccount":
         for operation in call.params.get("patchOperations", []):
             if operation.get("path") == "/cloudwatchRoleArn" and operation.get("op") != "remove":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import NamedTuple
 
 from log_keeper.log_group_names import AccessLogNames
@@ -159,7 +158,6 @@ class Settings(NamedTuple):
 
 
 def _policy(variables: Variables) -> Policy:
-    tags = variables.read("LOG_GROUP_TAGS", read_tags)
     access_logs_to, execution_logs_to, filter_name, forward_role_arn = variables.parts("FORWARD_LOGS", 4)
     return Policy(
         partition=variables.text("PARTITION"),
@@ -173,8 +171,8 @@ def _policy(variables: Variables) -> Policy:
         wants_detailed_metrics=variables.choice("DETAILED_METRICS", "Yes", "No") == "Yes",
         exempt_tag_key=variables.optional("EXEMPT_TAG_KEY"),
         owner_tag_key=variables.optional("OWNER_TAG_KEY"),
-        log_group_tags=tags,
-        copied_tag_keys=variables.read("COPY_TAG_KEYS", partial(read_copied_keys, tags)),
+        log_group_tags=variables.read("LOG_GROUP_TAGS", read_tags),
+        copied_tag_keys=variables.read("COPY_TAG_KEYS", read_copied_keys),
         access_log_class=_log_group_class(variables, "ACCESS_LOG_CLASS"),
         execution_log_class=_log_group_class(variables, "EXECUTION_LOG_CLASS"),
         access_log_names=variables.read_text("ACCESS_LOG_GROUP_NAME", AccessLogNames.read),

@@ -89,6 +89,18 @@ def test_log_groups_whose_tags_are_refused_are_created_without_them(
     assert all(refusal in detail for _, detail in found)
 
 
+def test_log_groups_with_more_tags_than_possible_are_created_without_them(
+    sandbox: Sandbox, deliver: Deliver, api_id: str, environment: pytest.MonkeyPatch
+) -> None:
+    """The deployment cannot count them."""
+    environment.setenv("LOG_GROUP_TAGS", ",".join(f"k{number}=v" for number in range(50)))
+    since = len(sandbox.calls)
+    assert deliver(updated(api_id)) == []
+    created = [found for name, found in log_group_tags(sandbox).items() if api_id in name]
+    assert created == [{"created-by": "log-keeper"}] * 2
+    assert [problem for problem, _ in findings(sandbox, since)] == [Problem.TAGS_REFUSED] * 2
+
+
 @pytest.mark.parametrize("tags", ["", "team=unknown"])
 def test_log_groups_whose_every_tag_is_refused_are_created_without_any(
     sandbox: Sandbox, deliver: Deliver, api_id: str, environment: pytest.MonkeyPatch, tags: str

@@ -8,36 +8,28 @@ from collections.abc import Iterable, Mapping
 #: Set on every log group that Log Keeper creates, so that people can see who created it.
 CREATOR_TAG = ("created-by", "log-keeper")
 #: *Source:* botocore's model of CreateLogGroup. AWS reserves keys that begin with ``aws:``, in any case.
-_MOST_TAGS = 50
 _KEY, _VALUE = re.compile(r"(?!(?i:aws):)[\w .:/=+@-]{1,128}"), re.compile(r"[\w .:/=+@-]{0,256}")
 
 
 def read_tags(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return the tags of texts such as ``team=shop``; a value may contain ``=``.
+    """Return the tags of texts such as ``team=shop``; a value may contain ``=``. Of two with one key the later counts.
 
-    Raises ValueError for a text that is no tag, or whose key is that of another one.
+    Raises ValueError for a text that is no tag. CloudWatch Logs refuses more than 50 tags, which is a finding then: a
+    deployment cannot count them, and an error would stop both functions.
     """
     tags: dict[str, str] = {}
     for text in texts:
         key, separator, value = text.partition("=")
         if not separator or not _VALUE.fullmatch(value):
             raise ValueError(f"{text!r} is no tag: it must be KEY=VALUE, of characters that CloudWatch Logs accepts")
-        if key in tags:
-            raise ValueError(f"the key {key!r} is there twice")
         tags[key] = value
     _check_keys(tags)
     return tuple(tags.items())
 
 
-def read_copied_keys(tags: Iterable[tuple[str, str]], keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys of tags that are copied to log groups beside ``tags``.
-
-    Raises ValueError for a key that no log group can have, and if a log group could get too many tags.
-    """
+def read_copied_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys of tags that are copied to log groups. Raises ValueError for a key that no log group can have."""
     _check_keys(keys)
-    number = len({CREATOR_TAG[0], *dict(tags), *keys})
-    if number > _MOST_TAGS:
-        raise ValueError(f"log groups would have {number} tags, with Log Keeper's own: {_MOST_TAGS} are possible")
     return keys
 
 

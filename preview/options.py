@@ -41,7 +41,12 @@ own account is read with your own credentials.
 """
 #: A name, or a path and a name. *Source:* IAM API reference, CreateRole.
 _ROLE = re.compile(r"/?(?:[!-.0-~]+/)*[\w+=,.@-]{1,64}", re.ASCII)
-_ARN = re.compile(r"arn:[a-z-]+:(lambda|firehose|kinesis|logs|iam):[a-z0-9-]*:[0-9]{12}:[^,]+")
+#: The deployment accepts the same: the patterns of the parameters ForwardAccessLogsTo and ForwardRoleArn.
+DESTINATION = re.compile(
+    r"arn:[a-z-]+:(lambda:[a-z0-9-]+:[0-9]{12}:function:|firehose:[a-z0-9-]+:[0-9]{12}:deliverystream/|"
+    r"kinesis:[a-z0-9-]+:[0-9]{12}:stream/|logs:[a-z0-9-]+:[0-9]{12}:destination:)[^,]+"
+)
+ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/.+")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 #: *Source:* Organizations API reference, OrganizationalUnit and Root.
 _UNIT = re.compile(r"ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}|r-[0-9a-z]{4,32}")
@@ -70,9 +75,18 @@ def _rate(text: str) -> float:
     return rate
 
 
-def _arn(text: str) -> str:
-    if not _ARN.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an ARN: use arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE")
+def _destination(text: str) -> str:
+    if not DESTINATION.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the ARN of a Lambda function, a Firehose stream, a Kinesis stream or a destination of "
+            "CloudWatch Logs"
+        )
+    return text
+
+
+def _role_arn(text: str) -> str:
+    if not ROLE_ARN.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the ARN of a role: use arn:PARTITION:iam::ACCOUNT:role/NAME")
     return text
 
 
@@ -254,12 +268,12 @@ def _add_forwarding(group: argparse._ArgumentGroup) -> None:
     for logs in ("access", "execution"):
         group.add_argument(
             f"--forward-{logs}-logs-to",
-            type=_arn,
+            type=_destination,
             metavar="ARN",
             help=f"destination to which {logs} logs are forwarded; default: they are not forwarded",
         )
     group.add_argument(
-        "--forward-role-arn", type=_arn, metavar="ARN", help="role that writes to the destination; default: none"
+        "--forward-role-arn", type=_role_arn, metavar="ARN", help="role that writes to the destination; default: none"
     )
     group.add_argument(
         "--stack-name",

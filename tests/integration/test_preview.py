@@ -18,6 +18,7 @@ from log_keeper.policy.findings import Problem
 from log_keeper.policy.results import Outcome
 from log_keeper.stages import ApiVersion, StageRef
 from preview import __main__ as command
+from preview import options as preview_options
 from preview.report_data import COLUMNS
 from preview.words import policy_parameters
 from sandbox.assembly import Sandbox
@@ -68,6 +69,11 @@ def test_every_parameter_that_decides_about_a_stage_is_an_option() -> None:
     only_changes |= {"LogGroupTags", "CopyTagKeys", "AccessLogClass", "ExecutionLogClass"}
     only_changes |= {"LogGroupDeletionProtection"}
     assert set(policy_parameters(policy)) == wanted - only_changes
+
+
+def test_destinations_and_roles_of_log_forwarding_are_checked_as_the_deployment_checks_them() -> None:
+    assert PARAMETERS["ForwardAccessLogsTo"]["AllowedPattern"] == f"|{preview_options.DESTINATION.pattern}"
+    assert PARAMETERS["ForwardRoleArn"]["AllowedPattern"] == f"|{preview_options.ROLE_ARN.pattern}"
 
 
 def test_options_become_the_policy() -> None:

@@ -103,7 +103,8 @@ def _execution_logs(stage: Stage, info_tag_key: str) -> Iterator[str]:
 
 def _opt_in(stage: Stage, info_tag_key: str) -> str:
     return (
-        "For lines of every request, tag the stage; Log Keeper, where it manages the account, then sets INFO: "
+        "For lines of every request, tag the stage; Log Keeper, where it manages the account and the stage is not "
+        "exempt, then sets INFO: "
         f"{tag_command(stage, info_tag_key)}"
     )
 

@@ -45,7 +45,7 @@ class StagePreview:
     def findings(self) -> tuple[Finding, ...]:
         findings = self.evaluation.findings
         if self.stage.is_managed and self.evaluation.plan.changes:
-            detail = "perhaps: API Gateway has accepted such a change before, so Log Keeper tries it"
+            detail = "or accepts them, as it has done before: Log Keeper tries it"
             findings += (Finding(Problem.MANAGED_STAGE, detail),)
         return findings
 

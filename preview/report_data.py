@@ -104,7 +104,7 @@ def stage_to_dict(preview: StagePreview, policy: Policy) -> dict[str, Any]:
         "exemption": found["exemption"],
         "changes": found["changes"],
         "logGroups": [
-            {"name": group.name, "step": change, "retentionDays": group.retention}
+            {"name": group.name, "step": change.planned, "retentionDays": group.retention}
             for group, change in preview.evaluation.log_groups.items()
         ],
         "description": [

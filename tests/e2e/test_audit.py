@@ -34,6 +34,8 @@ def test_stage_is_reported_and_left(stack: Deployed) -> None:
     line = stack.wait_until_logged("would be remediated", api_id)
     assert '"setting":"execution logging level"' in line
     assert '"setting":"access log destination"' in line
+    assert f'"/aws/vendedlogs/apigateway/{api_id}/prod":"would be created"' in line
+    assert '"created"' not in line
     stage = get_stage(stack.sandbox, api_id)
     assert levels(stage) == {}
     assert "accessLogSettings" not in stage

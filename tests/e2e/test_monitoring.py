@@ -150,11 +150,11 @@ def test_drift_loop_alarms_and_costs_one_read_and_one_write_a_change(stack: Depl
         for found in stack.sandbox.client("cloudwatch").describe_alarms()["MetricAlarms"]
         if "DriftLoop" in found["AlarmName"]
     ]
-    assert "rule stages-remediated names the stage; the log of the Enforce function names the stack" in " ".join(
+    assert "rule remediations names the stage; the log of the Enforce function names the stack" in " ".join(
         alarm["AlarmDescription"].split()
     )
     report = stack.sandbox.client("cloudwatch").get_insight_rule_report(
-        RuleName="log-keeper-stages-remediated",
+        RuleName="log-keeper-remediations",
         StartTime=clock.now() - timedelta(hours=1),
         EndTime=clock.now(),
         Period=3600,

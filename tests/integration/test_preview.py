@@ -161,7 +161,9 @@ def test_changes_in_the_preview_are_those_that_enforcing_makes(sandbox: Sandbox,
     assert [(change["setting"], change["from"], change["to"], change["reason"]) for change in stage["changes"]] == [
         (change.setting, change.before, change.after, change.reason) for change in result.changes
     ]
-    assert {group["name"]: group["step"] for group in stage["logGroups"]} == result.log_groups
+    assert {group["name"]: group["step"] for group in stage["logGroups"]} == {
+        name: step.planned for name, step in result.log_groups.items()
+    }
 
 
 def test_nothing_is_changed(sandbox: Sandbox, preview: Preview, tmp_path: Path) -> None:

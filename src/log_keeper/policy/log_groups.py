@@ -63,7 +63,10 @@ class LogGroupFacts(NamedTuple):
 
 
 class LogGroupStep(StrEnum):
-    """The step that a log group requires. The value is what log lines and events say once the step is done."""
+    """The step that a log group requires. The value is what log lines and events say once the step is done.
+
+    ``planned``: what they and the preview say of a step that is not done, in Audit mode and for an exempt stage.
+    """
 
     CREATE = "created"
     SET_RETENTION = "retention set"
@@ -71,6 +74,15 @@ class LogGroupStep(StrEnum):
     KEEP_UNEXPIRING = "left without retention"
     #: The owner chose the group and it does not exist. A template may own the name, so only its owner creates it.
     AWAIT_OWNER = "missing"
+
+    @property
+    def planned(self) -> str:
+        match self:
+            case LogGroupStep.CREATE:
+                return "would be created"
+            case LogGroupStep.SET_RETENTION:
+                return "retention would be set"
+        return self.value
 
 
 def missing_step(wanted: LogGroup, facts: LogGroupFacts | None, now: datetime) -> LogGroupStep | None:

@@ -158,10 +158,14 @@ class Result:
     @property
     def has_changed(self) -> bool:
         """Return whether something was changed, and not only planned."""
-        if self.outcome in (Outcome.WOULD_BE_REMEDIATED, Outcome.EXEMPT):
+        if self._is_planned:
             return False
         made = (LogGroupStep.CREATE, LogGroupStep.SET_RETENTION)
         return bool(self.changes) or any(step in made for step in self.log_groups.values())
+
+    @property
+    def _is_planned(self) -> bool:
+        return self.outcome in (Outcome.WOULD_BE_REMEDIATED, Outcome.EXEMPT)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as log lines, events and the preview show it; each takes the members that it needs."""
@@ -175,7 +179,7 @@ class Result:
                 "owner": self.owner,
             },
             "changes": [change.to_dict() for change in self.changes],
-            "logGroups": self.log_groups,
+            "logGroups": {name: step.planned if self._is_planned else step for name, step in self.log_groups.items()},
             "findings": [finding.to_dict() for finding in self.findings],
             "infoUntil": None if self.info_until is None else self.info_until.isoformat(),
             "exemption": self.exemption,

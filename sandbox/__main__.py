@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import threading
 
@@ -52,8 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         switches = dict(options.switch)
         sandbox = Sandbox(options.port, iam_propagation_seconds=options.iam_propagation_seconds, **switches).start()
-    except (OSError, SystemExit) as error:  # werkzeug ends the program if the port is in use
-        reason = error if isinstance(error, OSError) else "another program uses it"
+    except OSError as error:
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
         parser.exit(
             1,
             f"The sandbox cannot listen on port {options.port}: {reason}. Choose another one, or any that is free: "
@@ -100,8 +101,7 @@ def welcome(sandbox: Sandbox, region: str) -> str:
     return f"""\
 The sandbox account {sandbox.account_id} runs at {sandbox.endpoint}, on this machine only. Ctrl-C ends it.
 
-Enter this in another shell. After that, sam, boto3 and aws use only this account (version 1 of aws also
-needs --endpoint-url $AWS_ENDPOINT_URL for `aws sqs`):
+Enter this in another shell. After that, sam, boto3 and aws use only this account:
 
 unset AWS_PROFILE AWS_SESSION_TOKEN
 {exports}
@@ -110,6 +110,7 @@ Then, for example:
 
 export PATH="$PWD/.venv-tools/bin:$PATH"    # aws and sam, if they are not installed
 aws apigateway get-rest-apis
+aws sqs list-queues --endpoint-url $AWS_ENDPOINT_URL    # version 1 of aws, as here, needs this option for sqs
 make build && sam deploy                    # deploys Log Keeper; answer y
 .venv/bin/python -c 'import boto3; print(boto3.client("sts").get_caller_identity()["Arn"])'
 

@@ -35,6 +35,8 @@ catalogue.load()
 
 #: Seconds between two checks of the server whether it must end. It also checks at each connection.
 _POLL_SECONDS = 0.5
+#: Connections that may wait to be accepted, as many as at a port that werkzeug opens.
+_WAITING_CONNECTIONS = 128
 
 
 class Sandbox(Account):
@@ -116,12 +118,24 @@ class Sandbox(Account):
     # ---- start and stop
 
     def start(self) -> Self:
-        """Start the account: it is empty and answers at ``endpoint``. Raise RuntimeError if another one runs."""
+        """Start the account: it is empty and answers at ``endpoint``.
+
+        Raise RuntimeError if another one runs in this process, and OSError if the port cannot be used.
+        """
         if Sandbox._running is not None:
             raise RuntimeError("A sandbox runs already in this process; stop it first.")
-        _empty_moto()
-        self._server = make_server("127.0.0.1", self.port, self.gateway, threaded=True, request_handler=_Handler)
-        self.accounts.port = self._server.server_port
+        # Opened here, because werkzeug would print two lines of its own about a port in use, and end the program.
+        with socket.create_server(("127.0.0.1", self.port), backlog=_WAITING_CONNECTIONS) as listening:
+            _empty_moto()
+            self.accounts.port = listening.getsockname()[1]
+            self._server = make_server(
+                "127.0.0.1",
+                self.port,
+                self.gateway,
+                threaded=True,
+                request_handler=_Handler,
+                fd=listening.fileno(),
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="sandbox", daemon=True
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +33,7 @@ def aws(sandbox: Sandbox, *arguments: str) -> Any:
     return json.loads(done.stdout) if done.stdout.lstrip().startswith("{") else done.stdout
 
 
-@pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not set up (make tools)")
+@pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not set up (make setup)")
 def test_cli_imports_deploys_and_uploads(sandbox: Sandbox, tmp_path: Path) -> None:
     document = tmp_path / "api.yaml"
     document.write_text(
@@ -91,6 +93,32 @@ def test_own_process_starts_and_ends_cleanly() -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_port_in_use_is_reported_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "sandbox", "--port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"The sandbox cannot listen on port {port}: another program uses it. Choose another one")
+
+
+@pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not set up (make setup)")
+def test_example_about_sqs_works_with_the_aws_of_the_tools(sandbox: Sandbox) -> None:
+    """Version 1 of the CLI has addresses of its own for SQS in some regions, and disregards AWS_ENDPOINT_URL there."""
+    [example] = [line for line in command_line.welcome(sandbox, "us-east-1").splitlines() if "aws sqs" in line]
+    program, *arguments = shlex.split(example.replace("$AWS_ENDPOINT_URL", sandbox.endpoint), comments=True)
+    client(sandbox, "sqs").create_queue(QueueName="orders")
+    [url] = aws(sandbox, *arguments)["QueueUrls"]
+    assert (program, url) == ("aws", f"{sandbox.endpoint}/123456789012/orders")
 
 
 @pytest.mark.parametrize(

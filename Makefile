@@ -118,6 +118,7 @@ CAPABILITIES := --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND
 ANSWERS := $(if $(AWS_ENDPOINT_URL),samconfig.sandbox.toml,samconfig.local.toml)
 .PHONY: deploy
 deploy: build ## Deploy to your AWS account; the first time it asks for the parameters (ASK=1: ask again)
+	@$(if $(EMPTY),PYTHONPATH=src $(PYTHON) -m tools.empty_answers $(ANSWERS) $(value EMPTY))
 	@if [ -f $(ANSWERS) ] && ! cmp -s samconfig.toml $(ANSWERS) && [ -z "$(ASK)" ]; then \
 	  echo "Deploying with your answers in $(ANSWERS). make deploy ASK=1 asks again."; \
 	  $(WITH_TOOLS) $(SAM) deploy --config-file $(ANSWERS) $(CAPABILITIES); \

@@ -144,3 +144,10 @@ def test_answers_for_the_sandbox_account_are_kept_apart(environment: dict[str, s
     commands = make("--dry-run", "deploy", **environment)
     assert set(re.findall(r"--config-file (\S+)", commands)) == {answers}
     assert answers in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_make_deploy_empties_saved_answers_before_it_deploys() -> None:
+    commands = make("--dry-run", "deploy", "EMPTY=MemberOUs EnforceOUs")
+    emptying = "-m tools.empty_answers samconfig.local.toml MemberOUs EnforceOUs"
+    assert 0 < commands.find(emptying) < commands.find(" deploy --guided")
+    assert "tools.empty_answers" not in make("--dry-run", "deploy")

@@ -146,25 +146,37 @@ def main(argv: Sequence[str] | None = None, session: boto3.Session | None = None
     return run("verify", work, "stopped; nothing was created.")
 
 
-def _ask(arguments: argparse.Namespace, where: str) -> None:
-    """Print what will be done, and where. Raise ToolError unless the user agrees."""
+def _announcement(arguments: argparse.Namespace) -> str:
+    """Return what the command will do in the account."""
     if arguments.clean_up:
-        what = (
+        return (
             f"It deletes everything in this region that earlier runs have left: names with {PREFIX}- and a run's id. "
             "Do not use it while a run is in progress: that would lose its resources."
         )
+    effort = "150 to 400 calls in about 5 minutes (up to 30 minutes more if Log Keeper is deployed)"
+    if arguments.only:
+        what = (
+            f"It tries {len(_chosen(arguments))} of {len(POINTS)} points: it creates what they need (APIs, log groups, "
+            f"roles, schedules, a trail that never logs), all named {PREFIX}-*, and deletes it again. All points "
+            f"together take {effort}."
+        )
     else:
         what = (
-            f"It creates APIs, log groups, roles, schedules and a trail that never logs, all named {PREFIX}-*, makes "
-            "150 to 400 calls in about 5 minutes (up to 30 minutes more if Log Keeper is deployed), and deletes what "
-            "it created. It costs less than 0.01 USD."
+            "It creates APIs, log groups, roles, schedules and a trail that never logs, all named "
+            f"{PREFIX}-*, makes {effort}, and deletes what it created."
         )
-        if arguments.with_account_settings:
-            what += (
-                "\nIt also sets other log roles of API Gateway for about ten minutes. Meanwhile, other REST "
-                "and WebSocket APIs of this region can lose log lines. Then it restores the current log role."
-            )
-    _say(f"{where}.\n{what}")
+    what += " It costs less than 0.01 USD."
+    if arguments.with_account_settings:
+        what += (
+            "\nIt also sets other log roles of API Gateway for about ten minutes. Meanwhile, other REST "
+            "and WebSocket APIs of this region can lose log lines. Then it restores the current log role."
+        )
+    return what
+
+
+def _ask(arguments: argparse.Namespace, where: str) -> None:
+    """Print what will be done, and where. Raise ToolError unless the user agrees."""
+    _say(f"{where}.\n{_announcement(arguments)}")
     if arguments.yes:
         return
     if not sys.stdin.isatty():
@@ -175,6 +187,12 @@ def _ask(arguments: argparse.Namespace, where: str) -> None:
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):
         raise ToolError("nothing was created.")
+
+
+def _chosen(arguments: argparse.Namespace) -> list[Point]:
+    """Return the points to try."""
+    patterns = arguments.only or ["*"]
+    return [point for point in POINTS if any(fnmatchcase(point.name, pattern) for pattern in patterns)]
 
 
 @contextmanager
@@ -219,8 +237,7 @@ def _verify(account: Account, arguments: argparse.Namespace) -> int:
             minutes_for_cloudtrail=arguments.minutes_for_cloudtrail,
         ),
     )
-    patterns = arguments.only or ["*"]
-    points = [point for point in POINTS if any(fnmatchcase(point.name, pattern) for pattern in patterns)]
+    points = _chosen(arguments)
     results: list[Result] = []
     is_stopped = False
     try:

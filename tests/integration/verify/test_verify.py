@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -216,6 +217,14 @@ def test_run_without_a_terminal_requires_yes_and_creates_nothing(
     assert [record.call.operation for record in sandbox.calls] == ["GetCallerIdentity"]
 
 
+def test_run_of_all_points_announces_its_calls(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # which is no terminal: the run ends before it begins
+    assert main([], sandbox.session()) == 1
+    assert "makes 150 to 400 calls in about 5 minutes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("yes", 0), ("n", 1), ("", 1)])
 def test_run_at_a_terminal_asks_first(
     answer: str, code: int, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -228,6 +237,7 @@ def test_run_at_a_terminal_asks_first(
     ended = main(["--only", "retention-by-identifier"], sandbox.session(), rate=10_000, patience=0.001)
     said = capsys.readouterr()
     assert f"account {sandbox.account_id}, region us-east-1" in said.err
+    assert re.search(r"It tries 1 of \d+ points: .* All points together take 150 to 400 calls", said.err)
     assert "0.01 USD" in said.err
     assert ended == code
     assert any(record.call.operation == "CreateLogGroup" for record in sandbox.calls) == (code == 0)

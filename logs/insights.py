@@ -51,7 +51,8 @@ class Insights:
         ``text``: only lines that contain it. Raises ToolError, BotoCoreError and ClientError.
         """
         if name not in self._agreed:
-            self._agree(self._cost(name))
+            several = "" if text is None else " --request-id can need several queries."
+            self._agree(f"{self._cost(name)}{several}")
             self._agreed.add(name)
         query = _QUERY
         if text is not None:
@@ -73,7 +74,7 @@ class Insights:
         return (
             f"Logs Insights will read {one_line(name)}. A query costs {INSIGHTS_USD} USD for each GB of the time that "
             f"is searched (us-east-1). The whole log group has {size:.3f} GB by the last count of CloudWatch Logs, "
-            f"which costs {size * INSIGHTS_USD:.4f} USD. --request-id can need several queries."
+            f"which costs {size * INSIGHTS_USD:.4f} USD."
         )
 
     def _results(self, query_id: str) -> list[list[ResultFieldTypeDef]]:

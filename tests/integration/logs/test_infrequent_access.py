@@ -58,3 +58,11 @@ def test_log_group_that_cannot_be_followed_is_named_once(api_id: str, run: Run) 
     assert code == command.COMPLETE
     assert errors.count(f"{ACCESS} cannot be followed: ") == 1
     assert "Execution logs of the stage are OFF" in output
+
+
+def test_several_queries_are_announced_for_one_request_only(api_id: str, run: Run) -> None:
+    for arguments, is_announced in (((), False), (("--request-id", "r30"), True)):
+        code, _, errors = run("--api", api_id, "--insights", "--yes", "--json", *arguments)
+        assert code == command.COMPLETE
+        assert "0.005 USD for each GB" in errors
+        assert ("--request-id can need several queries" in errors) is is_announced

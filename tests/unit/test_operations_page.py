@@ -8,7 +8,9 @@ from pathlib import Path
 
 from log_keeper import reporting
 from log_keeper.policy.findings import Problem
-from log_keeper.policy.results import Outcome
+from log_keeper.policy.log_groups import LogGroupStep
+from log_keeper.policy.results import Outcome, Result
+from log_keeper.stages import ApiVersion, StageRef
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
@@ -19,6 +21,17 @@ def rows(heading: str) -> list[list[str]]:
     section = re.split(r"\n#+ ", PAGE.split(f"# {heading}\n", 1)[1])[0]
     lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_every_member_of_a_stages_document_is_explained() -> None:
+    explained = [row for row in rows("The log") if row[0].startswith("`")]  # not the line of a query below the table
+    found = {name for cell, _ in explained for name in re.findall(r"`(\w+)`", cell)}
+    ref = StageRef("123456789012", "us-east-1", ApiVersion.V1, "a1b2c3d4e5", "prod")
+    of_member_accounts = {"accountId", "accountName", "organizationalUnitId"}
+    assert found == {*Result.deleted(ref).to_dict(), "cause", *of_member_accounts}
+    [log_groups] = [text for cell, text in explained if cell == "`logGroups`"]
+    named = set(re.findall(r"`([\w ]+)`", log_groups))
+    assert named == {text for step in LogGroupStep for text in (step.value, step.planned)}
 
 
 def test_every_outcome_is_listed_with_its_metric() -> None:

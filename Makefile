@@ -16,7 +16,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/.installed .venv-tools/.installed ## Set up the environments of the commands, with sam and aws (a minute, once)
+setup: .venv/.installed .venv-tools/.installed ## Set up the environments of the commands, with sam and aws (two minutes, once)
 
 # $(value ARGS) is ARGS as it was given: make expands nothing in it, so that names such as $default and ${apiId} stay.
 # For example: make demo ARGS=organization, which takes four minutes (ARGS=--help).
@@ -145,13 +145,13 @@ clean: ## Delete all environments and build results
 	rm -rf .venv .venv-applications .venv-bench .venv-fuzz .venv-lint .venv-tools .venv-uv .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .worlds
 
 .venv/.installed: requirements/dev.txt
-	@echo "Setting up .venv (half a minute, once)"
+	@echo "Setting up .venv (a minute, once)"
 	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv
 	@$(PYTHON) $(PIP_INSTALL) -r $<
 	@touch $@
 
 .venv-tools/.installed: requirements/tools.txt
-	@echo "Setting up .venv-tools, with the SAM and AWS command lines (half a minute, once)"
+	@echo "Setting up .venv-tools, with the SAM and AWS command lines (a minute, once)"
 	@python=$$(tools/python3.13) && "$$python" -m venv --clear .venv-tools
 	@.venv-tools/bin/python $(PIP_INSTALL) -r $<
 	@touch $@

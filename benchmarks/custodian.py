@@ -44,6 +44,12 @@ _LONGEST = 2
 #: MB by which the memory of Log Keeper may grow from the smallest account to the largest.
 _FLAT = 5
 
+#: Runs Log Keeper without awscrt, as on Lambda: only the tools need it, but botocore loads its 7 MB if it is installed.
+_SWEEP = """
+import runpy, sys
+sys.modules["awscrt"] = None
+runpy.run_module("benchmarks.whole_sweep", run_name="__main__", alter_sys=True)
+"""
 _DESTINATION = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/access"
 POLICY = rf"""
 policies:
@@ -222,7 +228,7 @@ def run_ours(there: Account, mode: str = "Enforce") -> Run:
     with tempfile.TemporaryDirectory() as name:
         path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
         return there.measure(
-            ["/usr/bin/env", f"PYTHONPATH={path}", f"MODE={mode}", sys.executable, "-m", "benchmarks.whole_sweep"],
+            ["/usr/bin/env", f"PYTHONPATH={path}", f"MODE={mode}", sys.executable, "-c", _SWEEP],
             Path(name),
         )
 

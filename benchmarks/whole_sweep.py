@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,12 @@ import boto3
 from handlers import enforce, sweep
 from log_keeper.aws.clients import LOGS_RATES
 from log_keeper.settings import Settings
+
+#: The packages of ``src/requirements.txt``, and certifi: botocore has the same certificates itself.
+_PACKAGES = {
+    *("aws_lambda_powertools", "boto3", "botocore", "certifi", "dateutil"),
+    *("jmespath", "s3transfer", "six", "typing_extensions", "urllib3"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,16 @@ def main() -> None:
         sweep.handler({"Records": found}, cast(Any, _Context("sweep", 900, remediate)))
         remediate()
         delete(sweep_queue, found)
+    assert not (others := _loaded() - _PACKAGES), f"the functions' package does not have {others}"
+
+
+def _loaded() -> set[str]:
+    """Return the packages that are loaded, except Python's own and those of this repository."""
+    return {
+        name.partition(".")[0]
+        for name, module in list(sys.modules.items())
+        if "site-packages" in (getattr(module, "__file__", None) or "")
+    }
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.custodian import POLICY, ROOT, Account, account, first_stage, run_ours
+from benchmarks.custodian_account import POLICY, ROOT, Account, account, first_stage, run_ours
 from benchmarks.results import Plot, Result, Samples, ratios
 from log_keeper.stages import ApiVersion, StageRef, access_log_group, execution_log_group
 from sandbox.services.lambda_.execution_environment import ExecutionEnvironment, Invocation, link_runtime

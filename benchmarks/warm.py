@@ -118,14 +118,13 @@ class Stopwatch:
 
 def functions_of_parts() -> dict[str, list[tuple[object, str]]]:
     """Return the functions of each part of the time: the module or class that calls or has them, and their names."""
-    from handlers import enforce
     from log_keeper import enforcement, facts, governed_accounts
     from log_keeper.aws import event_bus, http_websocket, rest
     from log_keeper.reporting import Reporter
 
     return {
         BOTO: [(BaseClient, "_make_api_call")],
-        "messages read": [(enforce, "_json"), (governed_accounts, "read_event"), (governed_accounts, "cause_of")],
+        "messages read": [(governed_accounts, name) for name in ("_json", "read_event", "cause_of")],
         "stages evaluated": [
             *[(each, "to_stage") for each in (rest, http_websocket)],
             *[(each, "log_groups_of") for each in (facts, enforcement)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from handlers.runtime import Time, entry_point, logger, metrics
 from log_keeper.aws.clients import Clients
 from log_keeper.aws.pace import Pace
 from log_keeper.aws.parallel import THREADS
-from log_keeper.events.hints import Hint, UnreadableEventError
-from log_keeper.governed_accounts import GovernedAccounts
+from log_keeper.events.hints import Hint
+from log_keeper.governed_accounts import GovernedAccounts, Message
 from log_keeper.reporting import Reporter
 from log_keeper.settings import Settings
 from log_keeper.time_budget import TimeBudget
@@ -60,31 +59,28 @@ class EnforceHandler:
     def _failed(self, records: Iterable[dict[str, Any]]) -> Iterator[str]:
         """Process each message of the batch; yield the ids of those that failed."""
         followed: set[tuple[str, Hint]] = set()
-        for record in records:
+        for record, message in self._accounts.read_all(records):
             try:
-                message = self._accounts.read(_json(record["body"]), record.get("attributes", {}).get("SenderId", ""))
-                # All messages of the batch are older than this moment: one reading of a stage is enough for all, now
-                # or when the message has its turn.
-                key = message.account_id, message.hint
-                if key not in followed and not self._accounts.postpones(message, record):
-                    self._accounts.follow(message)
-                followed.add(key)
+                self._follow(record, message, followed)
             except Exception as error:  # noqa: BLE001 - reported, and answered to Lambda, which delivers it again
                 if not self._accounts.tries_again(error, record):
                     yield self._report(record["messageId"], error)
         for message_id, refusal in self._accounts.put_back():
             yield self._report(message_id, refusal)
 
+    def _follow(self, record: dict[str, Any], message: Message | Exception, followed: set[tuple[str, Hint]]) -> None:
+        if isinstance(message, Exception):
+            raise message
+        # All messages of the batch are older than this moment: one reading of a stage is enough for all, now or when
+        # the message has its turn.
+        key = message.account_id, message.hint
+        if key not in followed and not self._accounts.postpones(message, record):
+            self._accounts.follow(message)
+        followed.add(key)
+
     def _report(self, message_id: str, error: Exception) -> str:
         self._reporter.message_failed(error, message_id)
         return message_id
-
-
-def _json(body: str) -> object:
-    try:
-        return json.loads(body)
-    except (RecursionError, ValueError) as error:
-        raise UnreadableEventError(f"the message is not JSON: {error}") from error
 
 
 @functools.cache

@@ -31,6 +31,7 @@ from log_keeper.policy.plan import Setting, at_error, plan
 from log_keeper.policy.results import Result
 from log_keeper.remediation import NEED_LOG_ROLE, Failure, Remediation
 from log_keeper.settings import Settings
+from log_keeper.shared_facts import SharedFacts
 from log_keeper.stages import ApiVersion, Stage, StageRef
 
 #: Seconds between the tries to change a stage that somebody else is changing.
@@ -77,6 +78,7 @@ class Enforcer:
         self._reader = StageReader(clients, settings.policy.access_log_names)
         self._new_facts = partial(FactReader, clients, settings.deployment.account, policy=settings.policy)
         self.log_roles = LogRoles(clients, settings.deployment, clock, wait)
+        self.shared_facts = SharedFacts(self._new_facts, settings, self.log_roles, clock)
 
     def enforce(self, hint: StageNamed, known: Known | None = None) -> tuple[Result, AccountRole | None]:
         """Make the stage compliant. Return the result, and the account's log role if a check of it was due.
@@ -97,8 +99,8 @@ class Enforcer:
 
     def known_stages(self, refs: Sequence[StageRef], read: StagesAtMoment | None) -> KnownStages:
         """Return stages of one API, to be read together. ``read``: as a sweep has read them, or None."""
-        roles, reader, seconds = self.log_roles, self._reader, self._deployment.written_for
-        return KnownStages(self._new_facts, self._clients, self._clock, roles, reader, refs, read, seconds)
+        seconds = self._deployment.written_for
+        return KnownStages(self.shared_facts, self._clients, self._clock, self._reader, refs, read, seconds)
 
     def _enforce(self, hint: StageNamed, remediation: Remediation, known: Known | None) -> Result:
         """Try to remediate the stage; read it again and try again as long as somebody else is changing it."""

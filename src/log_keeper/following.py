@@ -88,6 +88,10 @@ class Follower:
             case _:
                 assert_never(hint)
 
+    def expect(self, read: StagesAtMoment) -> None:
+        """Note the stages of a message that is followed soon: the facts about them can be read with those of others."""
+        self._enforcer.shared_facts.expect(read)
+
     def _enforce_all(
         self, hints: Iterable[StageNamed], cause: Cause, which: str, stages: KnownStages | None = None
     ) -> None:

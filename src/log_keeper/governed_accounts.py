@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,6 +84,25 @@ class GovernedAccounts:
         self._reported: dict[str, datetime] = {}
         #: With the member from which each was made: a member that is assumed again has other clients.
         self._others: dict[str, tuple[Member, Governed]] = {}
+
+    def read_all[Record: Mapping[str, Any]](
+        self, records: Iterable[Record]
+    ) -> list[tuple[Record, Message | Exception]]:
+        """Return each message of a batch as Lambda passes it on, with what it is about, or why it cannot be read.
+
+        All are read before the first is followed, so that the facts about their stages are read together.
+        """
+        found: list[tuple[Record, Message | Exception]] = []
+        for record in records:
+            try:
+                message = self.read(_json(record["body"]), record.get("attributes", {}).get("SenderId", ""))
+            except Exception as error:  # noqa: BLE001 - raised by the caller when it is the turn of the message
+                found.append((record, error))
+                continue
+            if message.read is not None:
+                message.governed.follower.expect(message.read)
+            found.append((record, message))
+        return found
 
     def read(self, event: Any, sender: str = "") -> Message:
         """Return what the event is about, and the account that EventBridge says it is from.
@@ -209,3 +229,10 @@ class GovernedAccounts:
         return Governed(
             clients, deployment, Follower(clients, enforcer, self._reporter, self._clock, deployment.account)
         )
+
+
+def _json(body: str) -> object:
+    try:
+        return json.loads(body)
+    except (RecursionError, ValueError) as error:
+        raise UnreadableEventError(f"the message is not JSON: {error}") from error

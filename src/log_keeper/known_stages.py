@@ -1,4 +1,4 @@
-"""The stages of one API, read together: one call for all of them, and one for each 50 of their log groups."""
+"""The stages of one API, read together: one call for all of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from botocore.exceptions import ClientError
 
 from log_keeper.aws.clients import Clients
-from log_keeper.aws.errors import CALL_ERRORS, is_access_denied
+from log_keeper.aws.errors import is_access_denied
 from log_keeper.aws.stage_api import Reading, StageReader, reading_of
 from log_keeper.events.read_stages import ReadStage, StagesAtMoment
-from log_keeper.facts import FactReader
-from log_keeper.log_roles import LogRoles
 from log_keeper.policy.evaluation import Facts
-from log_keeper.stages import Stage, StageRef
+from log_keeper.shared_facts import SharedFacts
+from log_keeper.stages import StageRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +33,15 @@ class Known:
 class KnownStages:
     """Stages of one API. They are read together, and again if the work on those before took too long.
 
-    ``read``: the stages as a sweep has read them; None if they are to be read. ``new_facts``: creates the reader of
-    facts, as ``FactReader`` does. ``clock``: returns the time now, with its zone. ``written_for``: seconds after a
-    read until which stages are written to; 0: each stage is read alone.
+    ``read``: the stages as a sweep has read them; None if they are to be read. ``clock``: returns the time now, with
+    its zone. ``written_for``: seconds after a read until which stages are written to; 0: each stage is read alone.
     """
 
     def __init__(
         self,
-        new_facts: Callable[..., FactReader],
+        shared_facts: SharedFacts,
         clients: Clients,
         clock: Callable[[], datetime],
-        log_roles: LogRoles,
         reader: StageReader,
         refs: Sequence[StageRef],
         read: StagesAtMoment | None,
@@ -52,15 +49,13 @@ class KnownStages:
     ) -> None:
         self._written_for = timedelta(seconds=written_for)
         self._clients = clients
-        self._new_facts = new_facts
+        self._shared_facts = shared_facts
         self._clock = clock
-        self._log_roles = log_roles
         self._reader = reader
         self._left = dict.fromkeys(refs)
         self._moment = clock() if read is None else read.moment
         self._stages = {} if read is None else {each.stage.ref: each for each in read.stages}
         self._is_read = read is not None
-        self._facts: Facts | None = None
         self._error: Exception | None = None
         self._is_list_denied = False
         for each in self._stages.values():
@@ -79,7 +74,11 @@ class KnownStages:
         found = self._stages.get(ref)
         if found is None:
             return None
-        return Known(reading_of(found), self._moment + self._written_for, self._facts_about(found.stage))
+        left = [each for each in self._left if each in self._stages]
+        shared = self._shared_facts.about(found.stage, [self._stages[each].stage for each in left])
+        if shared is None:
+            return Known(reading_of(found), self._moment + self._written_for, None)
+        return Known(reading_of(found), min(self._moment, shared.moment) + self._written_for, shared.facts)
 
     def _is_old(self, region: str) -> bool:
         """Return whether the next stage could not be written to in time any more."""
@@ -91,7 +90,6 @@ class KnownStages:
         """Read all stages of the API."""
         if self._error is not None:
             raise self._error
-        self._facts = None
         found: list[ReadStage] = []
         try:
             found = self._reader.read_api(next(iter(self._left)))
@@ -105,18 +103,3 @@ class KnownStages:
         self._moment = self._clock()
         self._stages = {each.stage.ref: each for each in found}
         self._is_read = True
-
-    def _facts_about(self, stage: Stage) -> Facts | None:
-        """Return the facts about all stages that are left; None if they have to be read for each."""
-        region = stage.ref.region
-        if stage.needs_account_role and self._log_roles.is_due(region):
-            return None  # what the log role may do is known after its check
-        if self._facts is None:
-            known = self._log_roles.known(region)
-            reader = self._new_facts(region=region, log_role=known, always_reads_deliveries=False)
-            left = [found.stage for ref, found in self._stages.items() if ref in self._left]
-            try:
-                self._facts = reader.read([stage, *left])
-            except CALL_ERRORS:
-                return None  # reading them for one stage raises the error, or succeeds
-        return self._facts

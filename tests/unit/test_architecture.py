@@ -25,6 +25,7 @@ ORDER = (
         "time_budget",
         "log_roles",
         "facts",
+        "shared_facts",
         "destinations",
         "remediation",
         "own_formats",

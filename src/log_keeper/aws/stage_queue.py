@@ -100,8 +100,7 @@ class StageQueue:
         """
         groups = len(log_groups_of(stage, self._policy))
         created = groups if stage.access_log.destination_arn is None else 0
-        forwards = self._policy.forward_access_logs_to or self._policy.forward_execution_logs_to
-        filters = groups if forwards else 0
+        filters = groups if self._policy.forwards_logs else 0
         calls = 1 if self._deployment.written_for else 2  # a read, too
         of_api_gateway = self._clients.pace(self._region).seconds(calls)
         return max(

@@ -93,6 +93,11 @@ class Policy(NamedTuple):
         return tags_of(stage.tags, self.log_group_tags, self.copied_tag_keys)
 
     @property
+    def forwards_logs(self) -> bool:
+        """Return whether lines of some log groups are forwarded."""
+        return self.forward_access_logs_to is not None or self.forward_execution_logs_to is not None
+
+    @property
     def access_log_formats(self) -> Mapping[Protocol, str]:
         """Return the access log format of each protocol: one line, or the name of the SSM parameter that has it."""
         return {**access_log_formats(self.access_log_format), **self.own_formats}

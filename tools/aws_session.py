@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from getpass import GetPassWarning
 from pathlib import Path
 from traceback import walk_tb
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import botocore.session
@@ -42,8 +43,14 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from log_keeper.aws.errors import error_code, error_message
 
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 #: The exit code of each tool after an error.
 ERROR = 1
+
+#: Set after Ctrl-C.
+_is_stopped = threading.Event()
 
 _LOG_IN = "log in (aws login, aws sso login), run aws configure, or name another --profile"
 #: Error codes of AWS for expired credentials.
@@ -247,6 +254,7 @@ def run(program: str, main: Callable[[], int], when_stopped: str) -> int:
     except (BotoCoreError, ClientError) as error:
         complain(program, error)
     except KeyboardInterrupt:
+        _is_stopped.set()
         print(f"{program}: {when_stopped}", file=sys.stderr)  # noqa: T201 -- a command line program
     except Exception as error:
         if not _is_unreadable_answer(error):
@@ -265,6 +273,12 @@ def complain(program: str, error: Exception) -> None:
     print(f"{program}: {explain(error)}", file=sys.stderr)  # noqa: T201 -- a command line program
 
 
+def _report_destructor(error: UnraisableHookArgs) -> None:
+    """Report an error of a destructor, unless Ctrl-C may have interrupted the constructor of its object."""
+    if not _is_stopped.is_set():
+        sys.__unraisablehook__(error)
+
+
 def exit_with(program: str, main: Callable[[], int]) -> NoReturn:
     """End the process with the exit code of ``main``.
 
@@ -274,6 +288,7 @@ def exit_with(program: str, main: Callable[[], int]) -> NoReturn:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- for the rest of the process
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- for the rest of the process
+    sys.unraisablehook = _report_destructor
     try:
         try:
             code: object = main()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -245,3 +248,26 @@ def test_closed_output_is_no_traceback(user: User, tool: str, arguments: str, to
     )
     assert done.returncode == code
     assert done.stderr.removeprefix(f"{tool.removeprefix('tools.')}: ") == errors
+
+
+def test_object_that_an_interrupt_left_half_made_is_not_reported() -> None:
+    program = textwrap.dedent("""
+        from tools.aws_session import exit_with, run
+
+        class HalfMade:
+            def __init__(self):
+                raise KeyboardInterrupt
+            def __del__(self):
+                self.socket.close()
+
+        exit_with("tool", lambda: run("tool", HalfMade, "stopped."))
+    """)
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (1, "tool: stopped.\n")

@@ -36,7 +36,7 @@ def unreadable(region: str, log_group: str, why: str, span: Span) -> str:
 
     *Source:* aws/karpenter-provider-aws, pull request 9567, which reads such log groups with Logs Insights.
     """
-    query = "fields @timestamp, @message | sort @timestamp | limit 10000"
+    query = "fields @timestamp, @message | sort @timestamp asc | limit 10000"
     return (
         f"The log group {log_group} was not read: {why.rstrip('.')}. Logs Insights reads it, for {INSIGHTS_USD} USD "
         "for each GB of the log group in the time that is searched (us-east-1; check the price of your region): use "

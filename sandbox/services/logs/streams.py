@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.logs.models import logs_backends
@@ -97,37 +96,6 @@ def _page(events: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
             break
         page.append(event)
     return page
-
-
-@rule("logs", "StartQuery")
-def _start_query(account: Account, call: Call, proceed: Proceed) -> dict[str, Any]:
-    """Start a query. Refuse a missing group with the text of a Java client, as AWS does."""
-    params, groups = call.params, _groups(account, call)
-    names = [params["logGroupName"]] if params.get("logGroupName") else params.get("logGroupNames", [])
-    for name in names:
-        if name not in groups:
-            raise AwsError(
-                "ResourceNotFoundException",
-                f"Log group '{name}' does not exist for account ID '{account.account_id}' (Service: AWSLogs; "
-                f"Status Code: 400; Error Code: ResourceNotFoundException; Request ID: {call.request_id}; Proxy: null)",
-            )
-    return proceed()
-
-
-@rule("logs", "GetQueryResults")
-def _query_results(_: Account, __: Call, proceed: Proceed) -> dict[str, Any]:
-    """Return the results, with times as AWS writes them: ``2026-11-29 08:00:05.507``, in UTC.
-
-    *Source:* CloudWatch Logs API reference, GetQueryResults, its example.
-    """
-    answer = proceed()
-    for row in answer["results"]:
-        for field in row:
-            if field["field"] == "@timestamp":
-                milliseconds = int(field["value"])
-                moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-                field["value"] = f"{moment:%Y-%m-%d %H:%M:%S}.{milliseconds % 1000:03}"
-    return answer
 
 
 def _groups(account: Account, call: Call) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Query:
         self._is_sorted = self._has_statistics = False
         while True:
             self._read_command()
-            if self._reader.token.kind == "end":
+            if self._reader.token.type == "end":
                 return
             self._reader.require("|")
 
@@ -125,7 +125,7 @@ class Query:
 
     def _read_limit(self) -> None:
         token = self._reader.advance()
-        if token.kind != "number":
+        if token.type != "number":
             raise QuerySyntaxError(f"limit must be a number, and not {token.text!r}")
         self._limit = min(int(token.text), _MOST_ROWS)
 
@@ -149,7 +149,7 @@ class Query:
     def _parse(self) -> None:
         """Read ``parse @message "a * b *" as x, y``, or a regular expression with named groups."""
         source = value(self._reader)
-        if self._reader.token.kind == "text":
+        if self._reader.token.type == "text":
             parts = unquoted(self._reader.advance().text).split("*")
             pattern = re.compile("(.*?)".join(map(re.escape, parts)) + ("$" if not parts[-1] else ""))
             self._reader.require("as")

@@ -34,9 +34,9 @@ class QuerySyntaxError(Exception):
 
 
 class Token(NamedTuple):
-    """A part of a query. ``kind``: the group of ``_TOKEN``; ``end`` for the end of the query."""
+    """A part of a query. ``type``: the group of ``_TOKEN``; ``end`` for the end of the query."""
 
-    kind: str
+    type: str
     text: str
 
 
@@ -73,7 +73,7 @@ class Reader:
 
     def takes(self, *texts: str) -> bool:
         """Read the next token if it is one of these signs or words, in any case. Return whether it was."""
-        if self.token.kind in ("sign", "name") and self.token.text.lower() in texts:
+        if self.token.type in ("sign", "name") and self.token.text.lower() in texts:
             self.advance()
             return True
         return False
@@ -85,13 +85,13 @@ class Reader:
 
     def name(self) -> str:
         """Read the name of a field."""
-        if self.token.kind != "name":
+        if self.token.type != "name":
             raise QuerySyntaxError(f"expected the name of a field and found {self.token.text!r}")
         return self.advance().text.strip("`")
 
     def regex(self) -> str:
         """Read a regular expression between slashes, or a text to find. Return it as a regular expression."""
-        if self.token.kind == "text":
+        if self.token.type == "text":
             return re.escape(unquoted(self.advance().text))
         if self.token != Token("sign", "/"):
             raise QuerySyntaxError(f"expected a text or /a regular expression/ and found {self.token.text!r}")
@@ -211,14 +211,14 @@ def _ordered[T: (str, float)](sign: str, left: T, right: T) -> bool:
 def value(reader: Reader) -> Expression:
     """Read a value: sums and products of fields, numbers, texts and functions."""
     left = _product(reader)
-    while reader.token.text in ("+", "-") and reader.token.kind == "sign":
+    while reader.token.text in ("+", "-") and reader.token.type == "sign":
         left = _calculated(reader.advance().text, left, _product(reader))
     return left
 
 
 def _product(reader: Reader) -> Expression:
     left = _operand(reader)
-    while reader.token.text in ("*", "/", "%") and reader.token.kind == "sign":
+    while reader.token.text in ("*", "/", "%") and reader.token.type == "sign":
         left = _calculated(reader.advance().text, left, _operand(reader))
     return left
 
@@ -242,7 +242,7 @@ def _operand(reader: Reader) -> Expression:
     if reader.takes("-"):
         return _calculated("-", lambda _: 0.0, _operand(reader))
     token = reader.advance()
-    match token.kind:
+    match token.type:
         case "number":
             return lambda _: float(token.text)
         case "text":
@@ -281,7 +281,7 @@ def _bin(reader: Reader) -> Expression:
     """Read the rest of ``bin(5m)``: the beginning of the period in which the time of the line is."""
     token = reader.advance()
     found = re.fullmatch(r"(\d+)([a-z]+)", token.text)
-    if token.kind != "duration" or found is None or found[2] not in _SECONDS:
+    if token.type != "duration" or found is None or found[2] not in _SECONDS:
         raise QuerySyntaxError(f"the sandbox does not evaluate the period {token.text}")
     reader.require(")")
     period = int(found[1]) * _SECONDS[found[2]]

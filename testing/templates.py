@@ -25,10 +25,9 @@ def with_arguments(value: Any, arguments: dict[str, Any]) -> Any:
         case {"Ref": name} if name in arguments:
             return arguments[name]
         case {"Fn::Sub": str(text)}:
-            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda match: _in_text(match, arguments), text)}
+            return {"Fn::Sub": _text_with_arguments(text, arguments)}
         case {"Fn::Sub": [str(text), dict() as variables]}:
-            text = re.sub(r"\$\{(\w+)\}", lambda match: _in_text(match, arguments), text)
-            return {"Fn::Sub": [text, with_arguments(variables, arguments)]}
+            return {"Fn::Sub": [_text_with_arguments(text, arguments), with_arguments(variables, arguments)]}
         case dict():
             return {key: with_arguments(inner, arguments) for key, inner in value.items()}
         case list():
@@ -37,15 +36,19 @@ def with_arguments(value: Any, arguments: dict[str, Any]) -> Any:
             return value
 
 
-def _in_text(match: re.Match[str], arguments: dict[str, Any]) -> str:
-    """Return what the parent passes for a parameter in a text, where it can be named in a text."""
-    match arguments.get(match[1]):
-        case {"Ref": name}:
-            return f"${{{name}}}"
-        case {"Fn::GetAtt": [name, attribute]}:
-            return f"${{{name}.{attribute}}}"
-        case _:
-            return match[0]
+def _text_with_arguments(text: str, arguments: dict[str, Any]) -> str:
+    """Return the text with the names of what the parent passes; a parameter stays where that has no name."""
+
+    def named(parameter: re.Match[str]) -> str:
+        match arguments.get(parameter[1]):
+            case {"Ref": name}:
+                return f"${{{name}}}"
+            case {"Fn::GetAtt": [name, attribute]}:
+                return f"${{{name}.{attribute}}}"
+            case _:
+                return parameter[0]
+
+    return re.sub(r"\$\{(\w+)\}", named, text)
 
 
 def _of_nested_stack(name: str, template: dict[str, Any]) -> dict[str, Any]:

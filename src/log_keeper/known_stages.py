@@ -74,8 +74,8 @@ class KnownStages:
         found = self._stages.get(ref)
         if found is None:
             return None
-        left = [each for each in self._left if each in self._stages]
-        shared = self._shared_facts.about(found.stage, [self._stages[each].stage for each in left])
+        left = (self._stages[each].stage for each in self._left if each in self._stages)
+        shared = self._shared_facts.about(found.stage, left)
         if shared is None:
             return Known(reading_of(found), self._moment + self._written_for, None)
         return Known(reading_of(found), min(self._moment, shared.moment) + self._written_for, shared.facts)

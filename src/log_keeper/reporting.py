@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -85,14 +84,15 @@ class Reporter:
 
         In Audit mode also each stage that is not compliant.
         """
-        result, ref = Result.evaluated(evaluation), evaluation.stage.ref
         if is_audit and not evaluation.is_compliant:
-            self.stage(result)
+            self.stage(Result.evaluated(evaluation))
             return
         if evaluation.plan.is_exempt:
-            self.stage(replace(result, findings=()))  # each has a line of its own
-        for finding in evaluation.findings:
-            self._finding(ref.region, finding, ref.account, stage=result.to_dict()["stage"])
+            self.stage(Result.evaluated(evaluation, findings=()))  # each has a line of its own
+        if evaluation.findings:
+            ref, stage = evaluation.stage.ref, Result.evaluated(evaluation).to_dict()["stage"]
+            for finding in evaluation.findings:
+                self._finding(ref.region, finding, ref.account, stage=stage)
 
     def sweep_finished(self, swept: Swept) -> None:
         """Report what a sweep has found: one line for each protocol, and findings about the region.

@@ -69,7 +69,8 @@ def _lines(account: Account, groups: list[Any], start: int, end: int) -> Iterato
 def _discovered(message: str) -> dict[str, Value]:
     """Return the fields of a line in JSON: the path of each value, with dots, and its value.
 
-    *Source:* CloudWatch Logs user guide, "Supported logs and discovered fields"
+    *Source:* CloudWatch Logs user guide, "Supported logs and discovered fields"; of booleans, which are 1 and 0:
+    aws-powertools/powertools-lambda-dotnet issue 667
     """
     if not message.lstrip().startswith("{"):
         return {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 from sandbox.services.logs.query_expressions import (
     Expression,
@@ -71,22 +70,26 @@ class Query:
             raise QuerySyntaxError(f"the sandbox does not evaluate the command {name}")
         commands[name]()
 
-    def _named(self, read: Callable[[Reader], Any], at_most: int | None = None) -> list[tuple[str, Any]]:
-        """Read a list of values with names: a field has its own name, and others have their text without ``as``."""
-        found = []
-        while True:
-            begin = self._reader.position
-            one = read(self._reader)
-            text = self._reader.text_since(begin)
-            found.append((self._reader.name() if self._reader.takes("as") else text.strip("`"), one))
-            if len(found) == at_most or not self._reader.takes(","):
-                return found
+    def _with_text[T](self, read: Callable[[Reader], T]) -> tuple[str, T]:
+        """Read a part of the query. Return its text, which names its column behind ``stats``, and the part."""
+        begin = self._reader.position
+        part = read(self._reader)
+        return self._reader.text_since(begin).strip("`"), part
+
+    def _named[T](self, read: Callable[[Reader], T]) -> list[tuple[str, T]]:
+        """Read a list of parts with their names: what follows ``as``, or their text."""
+
+        def read_one(reader: Reader) -> tuple[str, T]:
+            text, part = self._with_text(read)
+            return (reader.name() if reader.takes("as") else text), part
+
+        return self._reader.listed(read_one)
 
     def _show(self, names: list[str]) -> None:
         self._shown = [*(self._shown or []), *names]
 
     def _fields(self) -> None:
-        named: list[tuple[str, Expression]] = self._named(value)
+        named = self._named(value)
         self._show([name for name, _ in named])
 
         def add(rows: list[dict[str, Value]]) -> list[dict[str, Value]]:
@@ -95,25 +98,21 @@ class Query:
         self._steps.append(add)
 
     def _display(self) -> None:
-        names = [self._reader.name()]
-        while self._reader.takes(","):
-            names.append(self._reader.name())
-        self._shown = names
+        self._shown = self._reader.listed(Reader.name)
 
     def _filter(self) -> None:
         holds = condition(self._reader)
         self._steps.append(lambda rows: [row for row in rows if is_true(holds(row))])
 
     def _sort(self) -> None:
-        keys: list[tuple[str, Expression, bool]] = []
-        while True:
-            [(name, expression)] = self._named(value, at_most=1)
-            is_descending = self._reader.takes("desc")
-            if not is_descending and not self._reader.takes("asc"):
-                raise QuerySyntaxError(f"sort {name} needs asc or desc here: how AWS sorts without is not recorded")
-            keys.append((name, expression, is_descending))
-            if not self._reader.takes(","):
-                break
+        def read_key(reader: Reader) -> tuple[str, Expression, bool]:
+            text, expression = self._with_text(value)
+            is_descending = reader.takes("desc")
+            if not is_descending and not reader.takes("asc"):
+                raise QuerySyntaxError(f"sort {text} needs asc or desc here: how AWS sorts without is not recorded")
+            return text, expression, is_descending
+
+        keys = self._reader.listed(read_key)
         self._is_sorted = True
 
         def sort(rows: list[dict[str, Value]]) -> list[dict[str, Value]]:
@@ -130,8 +129,8 @@ class Query:
         self._limit = min(int(token.text), _MOST_ROWS)
 
     def _stats(self) -> None:
-        aggregations: list[tuple[str, _Aggregation]] = self._named(_aggregation)
-        by: list[tuple[str, Expression]] = self._named(value) if self._reader.takes("by") else []
+        aggregations = self._named(_aggregation)
+        by = self._named(value) if self._reader.takes("by") else []
         self._has_statistics, self._shown = True, [name for name, _ in (*by, *aggregations)]
 
         def group(rows: list[dict[str, Value]]) -> list[dict[str, Value]]:
@@ -153,9 +152,7 @@ class Query:
             parts = unquoted(self._reader.advance().text).split("*")
             pattern = re.compile("(.*?)".join(map(re.escape, parts)) + ("$" if not parts[-1] else ""))
             self._reader.require("as")
-            names = [self._reader.name()]
-            while self._reader.takes(","):
-                names.append(self._reader.name())
+            names = self._reader.listed(Reader.name)
         else:
             pattern = re.compile(self._reader.regex().replace("(?<", "(?P<"))
             names = list(pattern.groupindex)

@@ -7,7 +7,7 @@ and "Boolean, comparison, numeric, datetime, and other functions".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -89,6 +89,13 @@ class Reader:
             raise QuerySyntaxError(f"expected the name of a field and found {self.token.text!r}")
         return self.advance().text.strip("`")
 
+    def listed[T](self, read: Callable[[Reader], T]) -> list[T]:
+        """Read one or more parts with commas between them."""
+        found = [read(self)]
+        while self.takes(","):
+            found.append(read(self))
+        return found
+
     def regex(self) -> str:
         """Read a regular expression between slashes, or a text to find. Return it as a regular expression."""
         if self.token.type == "text":
@@ -125,25 +132,23 @@ def is_true(value: Value) -> bool:
 
 def condition(reader: Reader) -> Expression:
     """Read a condition: comparisons with ``and``, ``or`` and ``not``."""
-    left = _conjunction(reader)
-    while reader.takes("or"):
-        left = _either(left, _conjunction(reader))
-    return left
-
-
-def _either(left: Expression, right: Expression) -> Expression:
-    return lambda row: float(is_true(left(row)) or is_true(right(row)))
+    return _joined(reader, "or", any, _conjunction)
 
 
 def _conjunction(reader: Reader) -> Expression:
-    left = _negation(reader)
-    while reader.takes("and"):
-        left = _both(left, _negation(reader))
-    return left
+    return _joined(reader, "and", all, _negation)
 
 
-def _both(left: Expression, right: Expression) -> Expression:
-    return lambda row: float(is_true(left(row)) and is_true(right(row)))
+def _joined(
+    reader: Reader, word: str, hold: Callable[[Iterable[bool]], bool], read: Callable[[Reader], Expression]
+) -> Expression:
+    """Read conditions with a word between them. ``hold``: whether all of them, or any, must hold."""
+    conditions = [read(reader)]
+    while reader.takes(word):
+        conditions.append(read(reader))
+    if len(conditions) == 1:
+        return conditions[0]
+    return lambda row: float(hold(is_true(each(row)) for each in conditions))
 
 
 def _negation(reader: Reader) -> Expression:
@@ -168,9 +173,7 @@ def _compared(reader: Reader, left: Expression) -> Expression:
         return lambda row: float(pattern.search(_text(left(row))) is not None)
     if reader.takes("in"):
         reader.require("[")
-        several = [value(reader)]
-        while reader.takes(","):
-            several.append(value(reader))
+        several = reader.listed(value)
         reader.require("]")
         return lambda row: float(any(_compare("=", left(row), each(row)) for each in several))
     for sign in (">=", "<=", "!=", "=", "<", ">"):
@@ -210,16 +213,18 @@ def _ordered[T: (str, float)](sign: str, left: T, right: T) -> bool:
 
 def value(reader: Reader) -> Expression:
     """Read a value: sums and products of fields, numbers, texts and functions."""
-    left = _product(reader)
-    while reader.token.text in ("+", "-") and reader.token.type == "sign":
-        left = _calculated(reader.advance().text, left, _product(reader))
-    return left
+    return _calculation(reader, "+-", _product)
 
 
 def _product(reader: Reader) -> Expression:
-    left = _operand(reader)
-    while reader.token.text in ("*", "/", "%") and reader.token.type == "sign":
-        left = _calculated(reader.advance().text, left, _operand(reader))
+    return _calculation(reader, "*/%", _operand)
+
+
+def _calculation(reader: Reader, signs: str, read: Callable[[Reader], Expression]) -> Expression:
+    """Read values with one of these signs between them."""
+    left = read(reader)
+    while reader.token.type == "sign" and reader.token.text in signs:
+        left = _calculated(reader.advance().text, left, read(reader))
     return left
 
 
@@ -257,9 +262,7 @@ def _operand(reader: Reader) -> Expression:
 def _function(name: str, reader: Reader) -> Expression:
     if name == "bin":
         return _bin(reader)
-    arguments = [condition(reader)]
-    while reader.takes(","):
-        arguments.append(condition(reader))
+    arguments = reader.listed(condition)
     reader.require(")")
     functions: dict[str, Callable[..., Value]] = {
         "coalesce": lambda *given: next((each for each in given if each is not None), None),

@@ -36,7 +36,8 @@ class SharedFacts:
     """Reads the facts about a stage together with those about others that are needed soon, and keeps them for a while.
 
     ``new_facts``: creates the reader of facts, as ``FactReader`` does. ``clock``: returns the time now, with its zone.
-    The facts are shared for half of the time for which they count, so that the other half is left for the writes.
+    A stage is written to at most ``written_for`` seconds after its facts were read. Facts are shared for half of these
+    seconds, so that the other half is left for the writes.
     """
 
     def __init__(
@@ -59,7 +60,10 @@ class SharedFacts:
         self._shared: dict[str, FactsAtMoment] = {}
 
     def expect(self, read: StagesAtMoment) -> None:
-        """Note that facts about these stages will be needed soon. They count if the stages keep their log groups."""
+        """Note that facts about these stages will be needed soon.
+
+        They are used only for a stage that has the same log groups when its turn comes.
+        """
         if self._reads_ahead:
             now = self._clock()
             self._expected |= {each.stage.ref: (each.stage, now) for each in read.stages}

@@ -83,7 +83,8 @@ class _Found:
     def evaluated(self, evaluations: list[Evaluation]) -> None:
         """Send those stages of one API that require changes and were not sent yet.
 
-        Send also those whose exemption ends soon: nothing else leads to an event about it, and a sweep publishes none.
+        Send also those whose exemption ends soon: the Enforce function then publishes an event about that, which a
+        sweep cannot do.
         """
         known = [(found, self._others.pop(found.stage.ref, None)) for found in evaluations]
         late = [read for found, read in known if read is not None and _is_sent(found)]

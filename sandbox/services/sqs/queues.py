@@ -101,9 +101,30 @@ def _receive(account: Account, call: Call, proceed: Proceed) -> dict[str, Any] |
     deadline = time.monotonic() + wait
     while True:
         received = proceed({**params, "WaitTimeSeconds": 0})
+        _hide_together(call, {message["MessageId"] for message in received.get("Messages", [])})
         if received.get("Messages") or time.monotonic() >= deadline or account.is_stopping.is_set():
             return None
         account.is_stopping.wait(_POLL_INTERVAL)
+
+
+def _hide_together(call: Call, message_ids: set[str]) -> None:
+    """Make the messages of one answer visible again at the same time. moto takes the time of each message.
+
+    *Source:* Amazon SQS developer guide, "Amazon SQS visibility timeout": it begins when SQS returns the message
+    """
+    queue = _called_queue(call)
+    if queue is None or not message_ids:
+        return
+    received = [message for message in queue._messages if message.id in message_ids]
+    latest = max((message.visible_at for message in received), default=0.0)
+    for message in received:
+        message.visible_at = latest
+
+
+def _called_queue(call: Call) -> Any | None:
+    """Return moto's queue that the call names, None if there is none."""
+    name = call.params["QueueUrl"].rsplit("/", 1)[-1]
+    return sqs_backends[call.caller.account][call.region].queues.get(name)
 
 
 #: Seconds after the deletion of a queue until its name can be used again.
@@ -181,8 +202,7 @@ def _send_batch(_: Account, call: Call, proceed: Proceed) -> dict[str, Any] | No
 
 def _note_sender(call: Call, message_ids: set[str]) -> None:
     sender = call.caller.user_identity.get("principalId")
-    name = call.params["QueueUrl"].rsplit("/", 1)[-1]
-    queue = sqs_backends[call.caller.account][call.region].queues.get(name)
+    queue = _called_queue(call)
     if sender is None or queue is None:
         return
     for message in reversed(queue._messages):  # the new ones are the last

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from sandbox.assembly import Sandbox
+from sandbox.services.sqs.queues import queue_by_arn
 from testing.clients import client, refusal
 
 SELF = "arn:aws:sqs:us-east-1:123456789012:q"
@@ -58,3 +59,13 @@ def test_message_is_refused(sandbox: Sandbox) -> None:
     assert (code, "1048576 bytes" in message) == ("InvalidParameterValue", True)
     code, message = refusal(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=21))
     assert (code, "Must be >= 0 and <= 20" in message) == ("InvalidParameterValue", True)
+
+
+def test_messages_of_one_answer_are_visible_again_at_the_same_time(sandbox: Sandbox) -> None:
+    sqs = client(sandbox, "sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": "x" * 100_000} for n in range(10)])
+    assert len(sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]) == 10
+    queue = queue_by_arn(sandbox, f"arn:aws:sqs:us-east-1:{sandbox.account_id}:q")
+    assert queue is not None
+    assert len({message.visible_at for message in queue._messages}) == 1

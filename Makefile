@@ -58,17 +58,29 @@ resume: setup ## Allow Log Keeper's changes again after make stop; messages that
 sandbox: setup ## Start the simulated AWS account and keep it running, for aws, sam and boto3 (ARGS=--help)
 	@$(PYTHON) -m sandbox $(value ARGS)
 
+# Two jobs at a time: the environments, then the checks. Four processes of pytest, since many tests wait.
 .PHONY: test
-test: setup .venv-lint/.installed .venv-applications/.installed ## Check format, types and template, then run all tests
+test: ## Check format, types and templates, then run all tests (eight minutes on two processors)
+	@$(MAKE) --no-print-directory --jobs=2 setup .venv-lint/.installed .venv-applications/.installed
+	@$(MAKE) --no-print-directory --jobs=2 lint-code lint-templates
+	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=4 --dist=loadscope --no-loadscope-reorder
+
+.PHONY: lint
+lint: lint-code lint-templates ## Check format, types and templates
+
+.PHONY: lint-code
+lint-code: setup
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	$(WITH_TOOLS) AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+
+.PHONY: lint-templates
+lint-templates: setup .venv-lint/.installed
 	$(PYTHON) -m tools.translate $(TRANSLATED)
 	.venv-lint/bin/cfn-lint -- $(TRANSLATED)/*.json examples/*/*.yaml
 	.venv-lint/bin/checkov --file $(TRANSLATED)/*.json examples/*/*.yaml --framework cloudformation --compact --quiet --skip-download
 	PYTHONWARNINGS=ignore .venv-lint/bin/python tools/lint_policies.py $(TRANSLATED)/policies organization
-	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=3 --dist=loadscope --no-loadscope-reorder
 
 # Runs the unit tests with many more examples (half a minute), then a coverage-guided fuzzer for SECONDS. The fuzzer
 # exists for Linux on x86-64 only. For example: make fuzz SECONDS=600, or: make fuzz ARGS=deliveries (ARGS=--help).

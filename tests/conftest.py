@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import gc
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -18,6 +20,10 @@ from sandbox.core.behaviour import Behaviour
 from testing import quick_clients, warm_processes
 from testing.packed_build import pack
 from testing.processes import shared_folder
+
+# A fifth of the tests' time was spent in searches for cycles among the objects of all modules and descriptions of AWS,
+# which stay until the end. Fewer searches take 40 MB more memory in each process.
+gc.set_threshold(50_000, 20, 100)
 
 quick_clients.install()
 deployment.run_process = warm_processes.run_tool
@@ -58,12 +64,64 @@ def built(shared: Path) -> None:
             done.touch()
 
 
+#: Folders of tests that mostly compute, and whose failures are the first to be known.
+_FIRST = ("unit", "template")
+#: Folders of tests that mostly wait: for the functions' processes, for sam, for an account's time.
+_WAITING = ("e2e", "applications")
+#: Folders of short tests, with which the processes end at about the same time.
+_LAST = ("sandbox", "recorded")
+#: The longest files of the folders that wait. They come first in them.
+_LONGEST = (
+    "test_organization_story.py",
+    "test_removal.py",
+    "test_upgrade.py",
+    "test_sweep.py",
+    "test_protocols.py",
+    "test_release.py",
+    "test_regions.py",
+)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the searches for cycles."""
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files that wait over those that compute, so that the processor has work at all times."""
+    scopes = {name: list(tests) for name, tests in itertools.groupby(items, key=lambda item: _scope(item.nodeid))}
+    folders = {name: name.split("/")[1] for name in scopes}
+    compares_all = "tests/e2e/test_permissions.py"
+    waiting = [name for name in scopes if folders[name] in _WAITING and name != compares_all]
+    waiting.sort(key=lambda name: Path(name).name not in _LONGEST)
+    computing = [name for name in scopes if folders[name] not in (*_FIRST, *_WAITING, *_LAST)]
+    ordered = [
+        *(name for name in scopes if folders[name] in _FIRST),
+        *_spread(waiting, computing),
+        *(name for name in scopes if folders[name] in _LAST),
+        *(name for name in scopes if name == compares_all),
+    ]
+    items[:] = [test for name in ordered for test in scopes[name]]
+
+
+def _spread(some: list[str], others: list[str]) -> list[str]:
+    """Return both lists as one, each in its order and evenly spread."""
+    placed = [((number + 0.5) / len(names), name) for names in (some, others) for number, name in enumerate(names)]
+    return [name for _, name in sorted(placed, key=lambda place: place[0])]
+
+
+def _scope(nodeid: str) -> str:
+    """Return the file of a test. All files of applications are one scope, since they share an account."""
+    applications = "tests/applications"
+    return applications if nodeid.startswith(f"{applications}/") else nodeid.partition("::")[0]
+
+
 class _ByFile(LoadScopeScheduling):
     """Run each file in one process, which starts one account for it. All files of applications run in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
-        applications = "tests/applications/"
-        return applications if nodeid.startswith(applications) else nodeid.partition("::")[0]
+        return _scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:

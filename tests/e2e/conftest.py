@@ -72,13 +72,3 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     yield
     if nextitem is None or nextitem.path != item.path:
         (shared_folder(item.config, item.session.config._tmp_path_factory) / f"{item.path.stem}.ended").touch()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move the test that compares all modules to the end, and the longest modules to the start."""
-    items.sort(key=lambda item: item.path.name == "test_permissions.py")
-    # The longest modules come first, so that the processes end at about the same time.
-    longest = ("test_organization_story.py", "test_removal.py", "test_upgrade.py", "test_regions.py", "test_tools.py")
-    ours = [item for item in items if item.path.parent.name == "e2e"]
-    ordered = iter(sorted(ours, key=lambda item: item.path.name not in longest))
-    items[:] = [next(ordered) if item.path.parent.name == "e2e" else item for item in items]

@@ -1,6 +1,8 @@
 """Every fault at every call of the program: generated from what the program calls where nothing goes wrong.
 
-In ``make test`` every other call meets one of the faults or one of the meddlers, in turn; ``make faults`` runs all.
+In ``make test`` every fourth call meets one of the faults or one of the meddlers, in turn; ``make faults`` runs all.
+Only ``make faults`` finds the calls while pytest collects the tests, because each process of a test run collects all of
+them.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from testing.world import World, world
 
 #: All of them, or a part that is the same in each run.
 IS_WHOLE = os.environ.get("FAULTS") == "all"
+#: The number of cells of each test in ``make test``.
+PART = {"fault": 21, "meddling": 20}
 
 
 class Cell(NamedTuple):
@@ -52,10 +56,16 @@ def calls() -> tuple[tuple[Scenario, str, str], ...]:
     return tuple(found)
 
 
-def cells(whats: list[tuple[str, int | None]], *, first: int) -> list[Cell]:
-    """Return all cells. In ``make test`` every fourth call meets one of ``whats``, in turn, from this one on."""
+@cache
+def cells(test: str) -> list[Cell]:
+    """Return all cells of a test. In ``make test`` every eighth call meets one fault or meddler, in turn."""
+    whats: list[tuple[str, int | None]]
+    if test == "fault":
+        whats, first = [(kind.value, times) for times in (1, None) for kind in FaultType], 0
+    else:
+        whats, first = [(name, 1) for name in INTERFERENCES], 4
     made = []
-    for number, (scenario, service, operation) in enumerate(calls() if IS_WHOLE else calls()[first::4]):
+    for number, (scenario, service, operation) in enumerate(calls() if IS_WHOLE else calls()[first::8]):
         fit = [what for what in whats if what[0] not in FaultType or can_meet(FaultType(what[0]), service)]
         if not IS_WHOLE:
             fit = [fit[number % len(fit)]]
@@ -64,12 +74,24 @@ def cells(whats: list[tuple[str, int | None]], *, first: int) -> list[Cell]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "fault" in metafunc.fixturenames:
-        found = cells([(kind.value, times) for times in (1, None) for kind in FaultType], first=0)
-        metafunc.parametrize("fault", found, ids=[cell.name for cell in found])
-    if "meddling" in metafunc.fixturenames:
-        found = cells([(name, 1) for name in INTERFERENCES], first=2)
-        metafunc.parametrize("meddling", found, ids=[cell.name for cell in found])
+    for test in PART.keys() & metafunc.fixturenames:
+        names = [cell.name for cell in cells(test)] if IS_WHOLE else [str(number) for number in range(PART[test])]
+        metafunc.parametrize(test, range(len(names)), ids=names, indirect=True)
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> Cell:
+    return cells("fault")[request.param]
+
+
+@pytest.fixture
+def meddling(request: pytest.FixtureRequest) -> Cell:
+    return cells("meddling")[request.param]
+
+
+@pytest.mark.skipif(IS_WHOLE, reason="counts the part of make test")
+def test_part_has_all_its_cells() -> None:
+    assert {test: len(cells(test)) for test in PART} == PART
 
 
 def begun(here: World, scenario: Scenario) -> tuple[Callable[[], bool], dict[str, object]]:

@@ -1,6 +1,7 @@
 """Every fault at the calls that only an organization causes, and at those of API Gateway in a member account.
 
-In ``make test`` each call meets one of the faults, in turn; ``make faults`` runs them all.
+In ``make test`` each call meets one of the faults, in turn; ``make faults`` runs them all. Only ``make faults`` finds
+the calls while pytest collects the tests, because each process of a test run collects all of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from testing.unrelated_state import unrelated_state
 from testing.world import World
 
 IS_WHOLE = os.environ.get("FAULTS") == "all"
+#: The number of cells of ``make test``.
+PART = 9
 #: Calls that each account without an organization makes too: the other matrix has them.
 ALONE = ("apigatewayv2", "cloudtrail", "events", "iam", "logs")
 
@@ -63,7 +66,9 @@ def calls() -> tuple[tuple[str, bool, str, str], ...]:
     return tuple(found)
 
 
+@cache
 def cells() -> list[Cell]:
+    """Return all cells, or those of ``make test``."""
     types = [(kind, times) for times in (1, None) for kind in FaultType]
     made = []
     # The other matrix has API Gateway's calls in a single account; ``make test`` leaves them to it.
@@ -77,11 +82,17 @@ def cells() -> list[Cell]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        found = cells()
-        metafunc.parametrize("fault", found, ids=[cell.name for cell in found])
+        names = [cell.name for cell in cells()] if IS_WHOLE else [str(number) for number in range(PART)]
+        metafunc.parametrize("fault", range(len(names)), ids=names, indirect=True)
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> Cell:
+    return cells()[request.param]
 
 
 def test_calls_of_an_organization_are_in_the_matrix() -> None:
+    assert IS_WHOLE or len(cells()) == PART
     assert {operation for _, is_in_member, _, operation in calls() if not is_in_member} >= {
         "AssumeRole", "DescribeAccount", "ListAccountsForParent", "ListOrganizationalUnitsForParent",
         "ListStackInstances", "SendMessageBatch",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sandbox import deployment
 from sandbox.assembly import Sandbox
 from testing.clients import client, refusal
 from testing.cloudformation import NAME, outputs, stack
@@ -76,11 +76,9 @@ def sam(sandbox: Sandbox, tmp_path: Path) -> Sam:
     }
 
     def run(*arguments: str, exit_code: int = 0) -> str:
-        ran = subprocess.run(
-            [TOOLS / "sam", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == exit_code, ran.stdout + ran.stderr
-        return ran.stdout + ran.stderr
+        ran = deployment.run_process([str(TOOLS / "sam"), *arguments], tmp_path, environment)
+        assert ran.returncode == exit_code, ran.stdout
+        return ran.stdout
 
     return run
 

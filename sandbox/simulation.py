@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import random
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -41,7 +42,8 @@ class _EndedError(BaseException):
 class VirtualTime:
     """The clock, and the actors that wait. One actor runs at a time, the others wait.
 
-    In its ``with`` block, botocore's waits between retries use this time too.
+    In its ``with`` block, botocore's waits between retries use this time too, and random numbers are the same in each
+    run: the waits and the turns of messages depend on them.
     """
 
     def __init__(self) -> None:
@@ -57,12 +59,15 @@ class VirtualTime:
         self._is_over = False
 
     def __enter__(self) -> Self:
+        self._random = random.getstate()
+        random.seed(0)
         self._botocore = vars(botocore.endpoint)["time"]
         vars(botocore.endpoint)["time"] = SimpleNamespace(sleep=self.sleep)
         return self
 
     def __exit__(self, *_: object) -> None:
         vars(botocore.endpoint)["time"] = self._botocore
+        random.setstate(self._random)
         self._is_over = True
         while self._waiting:
             heapq.heappop(self._waiting)[2].release()

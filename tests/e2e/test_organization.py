@@ -245,6 +245,8 @@ def test_event_of_an_account_that_is_not_governed_changes_nothing(
     )
     victim = make_rest_stage(members[ENFORCED])
     account.wait_until(lambda: is_compliant(members[ENFORCED], HOME, victim), 60)
+    # The function sets the member's log role after the stage, and then evaluates the stage's own later events.
+    stack.wait_until_quiet()
     before = len(members[ENFORCED].calls)
     arn = f"arn:aws:apigateway:{HOME}::/restapis/{victim}/stages/prod"
     detail = {"eventSource": "apigateway.amazonaws.com", "eventName": "TagResource", "recipientAccountId": ENFORCED,
@@ -270,7 +272,8 @@ def test_event_of_an_account_that_is_not_governed_changes_nothing(
 
     account.wait_until(refused_messages, 60)
     assert levels(get_stage(forger, api_id)) == {}
-    assert all(record.call.operation.startswith("Get") for record in members[ENFORCED].calls[before:])
+    made = [record.call.operation for record in members[ENFORCED].calls[before:]]
+    assert [operation for operation in made if not operation.startswith("Get")] == []
 
 
 def test_hub_can_do_in_a_member_what_the_roles_allow_and_nothing_else(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,13 +11,13 @@ from benchmarks.simulated import give_log_role, make_rest_apis
 from log_keeper.aws.pace import Pace
 from sandbox.simulation import Latency
 from testing.builders import updated
+from testing.fault_cells import IS_WHOLE
 from testing.owner import Owner
 from testing.world import world
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway.client import APIGatewayClient
 
-IS_WHOLE = os.environ.get("FAULTS") == "all"
 APIS = 100 if IS_WHOLE else 8
 STAGES_OF_AN_API = 10
 #: Seconds of AWS's time that a call takes.

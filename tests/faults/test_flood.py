@@ -6,7 +6,6 @@ In ``make test`` 200 stages; ``make faults`` makes 2,000 and prints the figures 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from itertools import batched
 from typing import Any
@@ -16,10 +15,11 @@ import pytest
 from sandbox.simulation import Latency
 from testing.accounts import make_rest_api, make_role, set_log_role
 from testing.builders import updated
+from testing.fault_cells import IS_WHOLE
 from testing.owner import DEPLOYS_EVERY, Owner
 from testing.world import World, world
 
-STAGES = 2_000 if os.environ.get("FAULTS") == "all" else 200
+STAGES = 2_000 if IS_WHOLE else 200
 STAGES_OF_AN_API = 10
 #: Seconds of AWS's time that a call takes.
 LATENCY = 0.05

@@ -1,28 +1,24 @@
 """Every fault at every call of the program: generated from what the program calls where nothing goes wrong.
 
 In ``make test`` every fourth call meets one of the faults or one of the meddlers, in turn; ``make faults`` runs all.
-Only ``make faults`` finds the calls while pytest collects the tests, because each process of a test run collects all of
-them.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import pytest
 
 from sandbox.core.faults import Fault, FaultType, can_meet
 from testing.accounts import make_rest_stage
+from testing.fault_cells import IS_WHOLE, parametrize
 from testing.interference import INTERFERENCES, Interference
 from testing.scenarios import SCENARIOS, Scenario
 from testing.unrelated_state import unrelated_state
 from testing.world import World, world
 
-#: All of them, or a part that is the same in each run.
-IS_WHOLE = os.environ.get("FAULTS") == "all"
 #: The number of cells of each test in ``make test``.
 PART = {"fault": 21, "meddling": 20}
 
@@ -75,8 +71,7 @@ def cells(test: str) -> list[Cell]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for test in PART.keys() & metafunc.fixturenames:
-        names = [cell.name for cell in cells(test)] if IS_WHOLE else [str(number) for number in range(PART[test])]
-        metafunc.parametrize(test, range(len(names)), ids=names, indirect=True)
+        parametrize(metafunc, test, partial(cells, test), PART[test])
 
 
 @pytest.fixture

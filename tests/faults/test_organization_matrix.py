@@ -1,12 +1,10 @@
 """Every fault at the calls that only an organization causes, and at those of API Gateway in a member account.
 
-In ``make test`` each call meets one of the faults, in turn; ``make faults`` runs them all. Only ``make faults`` finds
-the calls while pytest collects the tests, because each process of a test run collects all of them.
+In ``make test`` each call meets one of the faults, in turn; ``make faults`` runs them all.
 """
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import NamedTuple
 
@@ -17,11 +15,11 @@ from sandbox.core.call import Caller
 from sandbox.core.faults import Fault, FaultType, can_meet
 from testing.accounts import make_rest_stage
 from testing.builders import updated
+from testing.fault_cells import IS_WHOLE, parametrize
 from testing.organization_world import MEMBER, MEMBER_SCENARIOS, has_logs, organization_world
 from testing.unrelated_state import unrelated_state
 from testing.world import World
 
-IS_WHOLE = os.environ.get("FAULTS") == "all"
 #: The number of cells of ``make test``.
 PART = 9
 #: Calls that each account without an organization makes too: the other matrix has them.
@@ -82,8 +80,7 @@ def cells() -> list[Cell]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        names = [cell.name for cell in cells()] if IS_WHOLE else [str(number) for number in range(PART)]
-        metafunc.parametrize("fault", range(len(names)), ids=names, indirect=True)
+        parametrize(metafunc, "fault", cells, PART)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from testing.packed_build import pack
 from testing.processes import shared_folder
 
 # A fifth of the tests' time was spent in searches for cycles among the objects of all modules and descriptions of AWS,
-# which stay until the end. Fewer searches take 40 MB more memory in each process.
+# which stay until the end. Fewer searches take 50 MB more memory in each process.
 gc.set_threshold(50_000, 20, 100)
 
 quick_clients.install()

@@ -13,13 +13,19 @@ from collections.abc import Callable
 from typing import Any
 
 import botocore.client
+import botocore.handlers
 import botocore.hooks
+import botocore.httpsession
+import botocore.regions
 import botocore.session
 import botocore.useragent
 
 #: Private names of botocore, which the type stubs do not have.
 _client: Any = botocore.client
+_handlers: Any = botocore.handlers
 _hooks: Any = botocore.hooks
+_httpsession: Any = botocore.httpsession
+_regions: Any = botocore.regions
 _session: Any = botocore.session
 _useragent: Any = botocore.useragent
 
@@ -31,9 +37,18 @@ def install() -> None:
     _hooks.accepts_kwargs = _by_code(_hooks.accepts_kwargs)
     _hooks.EventAliaser._alias_event_name = _by_name(_hooks.EventAliaser._alias_event_name)
     _hooks.EventAliaser.__copy__ = _copy_of_emitter
-    _hooks._PrefixTrie._recursive_copy = _copy_of_node
+    _hooks._PrefixTrie.append_item = _change_of_own(_hooks._PrefixTrie.append_item)
+    _hooks._PrefixTrie.remove_item = _change_of_own(_hooks._PrefixTrie.remove_item)
+    _hooks._PrefixTrie.__copy__ = _shared_tree
+    _session.Session._register_builtin_handlers = _once(_session.Session._register_builtin_handlers)
+    # All endpoints of the tests are HTTP, so that no client uses its context of TLS.
+    _httpsession.create_urllib3_context = functools.cache(_httpsession.create_urllib3_context)
     _useragent.sanitize_user_agent_string_component = functools.cache(_useragent.sanitize_user_agent_string_component)
+    # Both only read a description, and store what they find in it.
+    _client.ServiceModel = _by_description(_client.ServiceModel)
+    _regions.EndpointProvider = _by_description(_regions.EndpointProvider)
     _client.ClientCreator._create_methods = _by_model(_client.ClientCreator._create_methods)
+    _client.ClientCreator._create_name_mapping = _by_model(_client.ClientCreator._create_name_mapping)
 
 
 def _by_code(accepts_kwargs: Callable[[Any], object]) -> Callable[[Any], object]:
@@ -64,15 +79,27 @@ def _by_name(alias: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
     return remembered
 
 
-def _by_model(create_methods: Callable[[Any, Any], dict[str, Any]]) -> Callable[[Any, Any], dict[str, Any]]:
-    known: dict[int, tuple[Any, dict[str, Any]]] = {}
+def _by_model(create: Callable[[Any, Any], dict[str, Any]]) -> Callable[[Any, Any], dict[str, Any]]:
+    known: dict[Any, dict[str, Any]] = {}
 
     def remembered(creator: Any, model: Any) -> dict[str, Any]:
-        description = model._service_description
-        # The description is kept together with its methods, so that its id is not reused.
-        if id(description) not in known:
-            known[id(description)] = description, create_methods(creator, model)
-        return dict(known[id(description)][1])
+        if model not in known:
+            known[model] = create(creator, model)
+        return dict(known[model])
+
+    return remembered
+
+
+def _by_description(create: Callable[..., Any]) -> Callable[..., Any]:
+    known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def remembered(*arguments: Any, **options: Any) -> Any:
+        values = [*arguments, *options.values()]
+        key = tuple(id(value) if isinstance(value, dict | set) else value for value in values)
+        if key not in known:
+            # The descriptions are kept too, so that no id is reused.
+            known[key] = create(*arguments, **options), values
+        return known[key][0]
 
     return remembered
 
@@ -82,16 +109,47 @@ def _copy_of_emitter(emitter: Any) -> Any:
     return type(emitter)(copy.copy(emitter._emitter), emitter._event_aliases)
 
 
-def _copy_of_node(trie: Any, node: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of the tree of handlers: every client begins with all handlers of its session."""
-    lists: Any = _hooks.NodeList
-    copied: dict[str, Any] = {}
-    for key, value in node.items():
-        kind = type(value)
-        if kind is lists:
-            copied[key] = lists(value[0][:], value[1][:], value[2][:])
-        elif kind is dict:
-            copied[key] = _copy_of_node(trie, value)
+def _change_of_own(change: Callable[..., None]) -> Callable[..., None]:
+    """Let ``change`` of a tree of handlers see a tree whose nodes on the way to ``key`` belong to no other tree."""
+
+    def change_own(trie: Any, key: str, *arguments: Any, **options: Any) -> None:
+        trie._root = _own(trie._root, key.split("."))
+        change(trie, key, *arguments, **options)
+
+    return change_own
+
+
+def _once(register: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Register the handlers of botocore in the first session. The others begin with a copy of its tree."""
+    known: dict[int, Any] = {}
+
+    def remembered(session: Any, events: Any) -> None:
+        emitter = session._original_handler
+        if emitter._handlers._root["children"]:
+            register(session, events)
+            return
+        # Other packages append handlers to this list, and remove none.
+        number = len(_handlers.BUILTIN_HANDLERS)
+        if number not in known:
+            register(session, events)
+            known[number] = copy.copy(emitter)
         else:
-            copied[key] = value
-    return copied
+            vars(emitter).update(vars(copy.copy(known[number])))
+
+    return remembered
+
+
+def _own(node: dict[str, Any], parts: list[str]) -> dict[str, Any]:
+    """Return a copy of ``node`` and of its descendants named by ``parts``. It shares all others."""
+    children = dict(node["children"])
+    if parts and parts[0] in children:
+        children[parts[0]] = _own(children[parts[0]], parts[1:])
+    handlers = node["values"] and _hooks.NodeList(*(list(section) for section in node["values"]))
+    return {**node, "values": handlers, "children": children}
+
+
+def _shared_tree(trie: Any) -> Any:
+    """Return a tree with the same nodes. Every client begins with all handlers of its session, and changes few."""
+    twin = type(trie)()
+    twin._root = trie._root
+    return twin

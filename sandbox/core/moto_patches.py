@@ -6,12 +6,14 @@ service registers its part of a patch here (``on_message``), so that this module
 
 from __future__ import annotations
 
+import copy
+import functools
 from typing import TYPE_CHECKING, Any
 
-from moto.core import utils
+from moto.core import responses, utils
 from moto.core.config import default_user_config
 from moto.iam.access_control import PermissionResult
-from moto.iam.models import IAMBackend, ManagedPolicy
+from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy, iam_backends
 from moto.iam.policy_validation import IAMPolicyDocumentValidator, IAMTrustPolicyDocumentValidator
 from moto.s3.models import FakeBucket
 from moto.sqs import models as sqs_models
@@ -20,44 +22,54 @@ from moto.sqs.models import Queue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from moto.iam.models import Group, Role, User
+
     from sandbox.core.account import Account
 
 _read_managed_policies = IAMBackend._init_aws_policies
+_attach = ManagedPolicy.attach_to
 _add_message = Queue.add_message
 
 #: Functions that are called with each message that a queue of moto gets, in the order of registration.
 _LISTENERS: list[Callable[[Queue, Any], None]] = []
-#: AWS's managed policies, read once.
-_POLICIES: list[ManagedPolicy] = []
+#: AWS's managed policies by ARN, read once. All accounts share them until they attach them.
+_POLICIES: dict[str, ManagedPolicy] = {}
 
 
 def apply() -> None:
     """Change moto's code, in the order of the lines below. A second call changes nothing."""
     default_user_config["iam"]["load_aws_managed_policies"] = True
-    IAMBackend._init_aws_policies = _managed_policies  # type: ignore[method-assign,assignment]
+    IAMBackend._init_aws_policies = _read_nothing  # type: ignore[method-assign,assignment]
+    IAMBackend._init_managed_policies = _managed_policies  # type: ignore[method-assign,assignment]
+    AWSManagedPolicy.attach_to = _attach_own  # type: ignore[method-assign,assignment]
+    # moto lists the methods of a service's class again for each call.
+    vars(responses)["method_names_from_class"] = functools.cache(utils.method_names_from_class)
     IAMPolicyDocumentValidator._validate_version = _accept_any_version  # type: ignore[method-assign,assignment]
     IAMTrustPolicyDocumentValidator.validate = _accept_any_trust_policy  # type: ignore[method-assign,assignment]
     FakeBucket.get_permission = _decide_nothing  # type: ignore[method-assign,assignment]
     Queue.add_message = _add_message_and_notify  # type: ignore[method-assign,assignment]
 
 
-def _managed_policies(backend: IAMBackend) -> list[ManagedPolicy]:
-    """Return AWS's managed policies. moto would read 4.7 MB again for every partition and every reset.
+def _read_nothing(_: IAMBackend) -> list[ManagedPolicy]:
+    """Return no policies: moto needs the list only for the next function."""
+    return []
 
-    Each account gets copies, since a policy counts its attachments; the documents never change.
-    """
+
+def _managed_policies(backend: IAMBackend) -> dict[str, ManagedPolicy]:
+    """Return AWS's managed policies by ARN. moto would read 4.7 MB again for every partition and every reset."""
     if backend.partition != "aws":
-        return []
+        return {}
     if not _POLICIES:
-        _POLICIES.extend(_read_managed_policies(backend))
-    return [_copy(policy) for policy in _POLICIES]
+        _POLICIES.update((policy.arn, policy) for policy in _read_managed_policies(backend))
+    return dict(_POLICIES)
 
 
-def _copy(policy: ManagedPolicy) -> ManagedPolicy:
-    """Return a shallow copy. ``copy.copy`` takes ten times as long, and there are 1,100 policies."""
-    twin = object.__new__(type(policy))
-    vars(twin).update(vars(policy))
-    return twin
+def _attach_own(policy: AWSManagedPolicy, to: Role | Group | User) -> None:
+    """Attach the account's own copy of a policy, since a policy counts its attachments. Its documents never change."""
+    policies = iam_backends[to.account_id][policy.partition].managed_policies
+    if policies[policy.arn] is _POLICIES[policy.arn]:
+        policies[policy.arn] = copy.copy(policy)
+    _attach(policies[policy.arn], to)
 
 
 def _accept_any_version(_: IAMPolicyDocumentValidator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 import threading
@@ -75,7 +76,13 @@ class _Loader(_SourceLoader):
         return super().compose_node(parent, index)
 
 
-def _loaded(body: str, loader: type[_SourceLoader]) -> Any:
+@functools.lru_cache(maxsize=16)
+def _read_yaml(body: str, *, aliases: bool) -> Any:
+    """Return the content of the text. One deployment reads its template several times, for a third of a second each."""
+    return yaml.load(body, Loader=_SourceLoader if aliases else _Loader)  # noqa: S506 - both are SafeLoaders
+
+
+def _loaded(body: str, *, aliases: bool) -> Any:
     """Return the content of the text, which is JSON if it begins with a brace, and YAML otherwise.
 
     *Source* of the refusals: localstack/localstack ``cloudformation/api/test_templates.snapshot.json`` of 2024 and
@@ -88,7 +95,7 @@ def _loaded(body: str, loader: type[_SourceLoader]) -> Any:
             place = f"(line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
             raise TemplateError(f"Template format error: JSON not well-formed. {place}") from error
     try:
-        return yaml.load(body, Loader=loader)  # noqa: S506 - a SafeLoader
+        return copy.deepcopy(_read_yaml(body, aliases=aliases))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"(line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -97,12 +104,12 @@ def _loaded(body: str, loader: type[_SourceLoader]) -> Any:
 
 def parse_source(text: str) -> dict[str, Any]:
     """Return the template of a file as sam sends it to CloudFormation: aliases are replaced by their values."""
-    return _checked(_loaded(text, _SourceLoader))
+    return _checked(_loaded(text, aliases=True))
 
 
 def parse(body: str) -> dict[str, Any]:
     """Return the template as plain values, with every function in its long form."""
-    return _checked(_loaded(body, _Loader))
+    return _checked(_loaded(body, aliases=False))
 
 
 def _checked(template: Any) -> dict[str, Any]:

@@ -58,12 +58,15 @@ resume: setup ## Allow Log Keeper's changes again after make stop; messages that
 sandbox: setup ## Start the simulated AWS account and keep it running, for aws, sam and boto3 (ARGS=--help)
 	@$(PYTHON) -m sandbox $(value ARGS)
 
-# Two jobs at a time: the environments, then the checks. Four processes of pytest, since many tests wait.
+# All environments at a time, then two checks at a time. Four processes of pytest, since many tests wait.
 .PHONY: test
 test: ## Check format, types and templates, then run all tests (eight minutes on two processors)
-	@$(MAKE) --no-print-directory --jobs=2 setup .venv-lint/.installed .venv-applications/.installed
+	@$(MAKE) --no-print-directory --jobs=4 setup-tests
 	@$(MAKE) --no-print-directory --jobs=2 lint-code lint-templates
 	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=4 --dist=loadscope --no-loadscope-reorder
+
+.PHONY: setup-tests
+setup-tests: setup .venv-lint/.installed .venv-applications/.installed
 
 .PHONY: lint
 lint: lint-code lint-templates ## Check format, types and templates

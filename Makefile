@@ -67,6 +67,7 @@ test: ## Check format, types and templates, then run all tests (eight minutes on
 
 .PHONY: setup-tests
 setup-tests: setup .venv-lint/.installed .venv-applications/.installed
+	@:
 
 .PHONY: lint
 lint: lint-code lint-templates ## Check format, types and templates

@@ -58,16 +58,17 @@ resume: setup ## Allow Log Keeper's changes again after make stop; messages that
 sandbox: setup ## Start the simulated AWS account and keep it running, for aws, sam and boto3 (ARGS=--help)
 	@$(PYTHON) -m sandbox $(value ARGS)
 
-# All environments at a time, then two checks at a time. Four processes of pytest, since many tests wait.
+# Two checks at a time. Four processes of pytest, since many tests wait.
 .PHONY: test
-test: ## Check format, types and templates, then run all tests (eight minutes on two processors)
-	@$(MAKE) --no-print-directory --jobs=4 setup-tests
+test: setup-tests ## Check format, types and templates, then run all tests (eight minutes on two processors)
 	@$(MAKE) --no-print-directory --jobs=2 lint-code lint-templates
 	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=4 --dist=loadscope --no-loadscope-reorder
 
+# All environments at a time, after the one thing that they share: a Python that may have to be installed first.
 .PHONY: setup-tests
-setup-tests: setup .venv-lint/.installed .venv-applications/.installed
-	@:
+setup-tests:
+	@tools/python3.13 >/dev/null
+	@$(MAKE) --silent --no-print-directory --jobs=4 setup .venv-lint/.installed .venv-applications/.installed
 
 .PHONY: lint
 lint: lint-code lint-templates ## Check format, types and templates

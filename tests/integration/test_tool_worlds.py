@@ -115,9 +115,16 @@ def is_running(pid: int) -> bool:
 
 
 def test_world_of_a_switch_runs_the_files_that_read_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, logs: Path
 ) -> None:
-    reading, other = "tests/integration/test_resource_policies.py", "tests/unit/test_pace.py"
+    reading, other = "test_reading.py", "test_other.py"
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / reading).write_text(
+        f"from {Behaviour.__module__} import Behaviour\ndef test_it(): assert Behaviour().resource_policy_limit\n"
+    )
+    (tmp_path / other).write_text("def test_it(): pass\n")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'src'}")
+    monkeypatch.setattr(worlds, "ROOT", tmp_path)
     monkeypatch.setattr(worlds, "product_tests", lambda **_: [reading, other])
     names = ["resource_policy_limit", "trails_send_source_account"]
     assert worlds.main(["--processes", "1", *names]) == worlds.GREEN

@@ -170,7 +170,7 @@ def _leaves(expected: Any) -> int:
             return 1
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which ``OFF`` and dates are text, and no member is given twice."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012

@@ -34,7 +34,12 @@ def _imports(path: Path, known: dict[str, Path]) -> set[str]:
 
 
 MODULES = _modules()
-IMPORTS = {name: _imports(path, MODULES) for name, path in MODULES.items()}
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """Return the modules of the sandbox that each of them imports."""
+    return {name: _imports(path, MODULES) for name, path in MODULES.items()}
 
 
 def _service_of(module: str) -> str | None:
@@ -43,25 +48,25 @@ def _service_of(module: str) -> str | None:
     return parts[2] if parts[:2] == ["sandbox", "services"] and len(parts) > 2 and parts[2] != "catalogue" else None
 
 
-def test_no_import_cycle() -> None:
+def test_no_import_cycle(imports: dict[str, set[str]]) -> None:
     try:
-        TopologicalSorter(IMPORTS).prepare()
+        TopologicalSorter(imports).prepare()
     except CycleError as error:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("sandbox.core")])
-def test_core_imports_only_core(module: str) -> None:
-    assert {each for each in IMPORTS[module] if not each.startswith("sandbox.core")} == set()
+def test_core_imports_only_core(module: str, imports: dict[str, set[str]]) -> None:
+    assert {each for each in imports[module] if not each.startswith("sandbox.core")} == set()
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if _service_of(name)])
-def test_service_imports_core_and_services_below_it(module: str) -> None:
+def test_service_imports_core_and_services_below_it(module: str, imports: dict[str, set[str]]) -> None:
     service = _service_of(module)
     assert service is not None
     below = ORDER[: ORDER.index(service) + 1]
-    allowed = {each for each in IMPORTS[module] if each.startswith("sandbox.core") or _service_of(each) in below}
-    assert IMPORTS[module] - allowed == set()
+    allowed = {each for each in imports[module] if each.startswith("sandbox.core") or _service_of(each) in below}
+    assert imports[module] - allowed == set()
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -75,8 +80,8 @@ def test_moto_is_changed_in_one_module() -> None:
     assert changing == ["sandbox.core.moto_patches"]
 
 
-def test_only_assembly_imports_the_catalogue() -> None:
-    assert [name for name in MODULES if "sandbox.services.catalogue" in IMPORTS[name]] == ["sandbox.assembly"]
+def test_only_assembly_imports_the_catalogue(imports: dict[str, set[str]]) -> None:
+    assert [name for name in MODULES if "sandbox.services.catalogue" in imports[name]] == ["sandbox.assembly"]
 
 
 def test_every_service_folder_is_in_the_catalogue() -> None:

@@ -34,7 +34,7 @@ class _NoValue:
 NO_VALUE = _NoValue()
 
 
-class _SourceLoader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads YAML as sam does: short function tags, dates as text, aliases replaced by their values."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
@@ -43,7 +43,7 @@ class _SourceLoader(yaml.SafeLoader):
     }
 
 
-def _function(loader: _SourceLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
@@ -60,26 +60,24 @@ def _function(loader: _SourceLoader, suffix: str, node: yaml.Node) -> dict[str, 
     return {f"Fn::{suffix}": value}
 
 
-_SourceLoader.add_multi_constructor("!", _function)
+_Loader.add_multi_constructor("!", _function)
 
 
-class _Loader(_SourceLoader):
-    """Reads YAML as CloudFormation does: without aliases."""
+def _refuse_aliases(body: str) -> None:
+    """Raise TemplateError if the text has an alias: CloudFormation takes none.
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse aliases with TemplateError.
-
-        *Source:* seeebiii/aws-cloudformation-templates, issue 1
-        """
-        if self.check_event(yaml.AliasEvent):
-            raise TemplateError("Template error: YAML aliases are not allowed in CloudFormation templates")
-        return super().compose_node(parent, index)
+    *Source:* seeebiii/aws-cloudformation-templates, issue 1
+    """
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(body, Loader=yaml.CSafeLoader)):
+        raise TemplateError("Template error: YAML aliases are not allowed in CloudFormation templates")
 
 
 @functools.lru_cache(maxsize=16)
 def _read_yaml(body: str, *, aliases: bool) -> Any:
-    """Return the content of the text. One deployment reads its template several times, for a third of a second each."""
-    return yaml.load(body, Loader=_SourceLoader if aliases else _Loader)  # noqa: S506 - both are SafeLoaders
+    """Return the content of the text. One deployment reads its template several times."""
+    if not aliases:
+        _refuse_aliases(body)
+    return yaml.load(body, Loader=_Loader)  # noqa: S506 - a SafeLoader
 
 
 def _loaded(body: str, *, aliases: bool) -> Any:
@@ -193,7 +191,7 @@ def _included(value: Any, parameters: Mapping[str, Any], fetch: Callable[[str], 
         location = transform.get("Parameters", {}).get("Location")
         if isinstance(location, dict) and "Ref" in location:
             location = parameters.get(location["Ref"])
-        included = yaml.load(fetch(str(location)), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        included = copy.deepcopy(_read_yaml(fetch(str(location)), aliases=False))
         beside = {key: each for key, each in value.items() if key != "Fn::Transform"}
         return _included({**beside, **included}, parameters, fetch)
     return {key: _included(each, parameters, fetch) for key, each in value.items()}

@@ -64,7 +64,7 @@ test: setup-tests ## Check format, types and templates, then run all tests (eigh
 	@$(MAKE) --no-print-directory --jobs=2 lint-code lint-templates
 	$(WITH_TOOLS) $(PYTHON) -m pytest --numprocesses=4 --dist=loadscope --no-loadscope-reorder
 
-# All environments at a time, after the one thing that they share: a Python that may have to be installed first.
+# All environments at the same time, after the one thing that they share: a Python that may have to be installed first.
 .PHONY: setup-tests
 setup-tests:
 	@tools/python3.13 >/dev/null

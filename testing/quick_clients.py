@@ -41,7 +41,7 @@ def install() -> None:
     _hooks._PrefixTrie.remove_item = _change_of_own(_hooks._PrefixTrie.remove_item)
     _hooks._PrefixTrie.__copy__ = _shared_tree
     _session.Session._register_builtin_handlers = _once(_session.Session._register_builtin_handlers)
-    # All endpoints of the tests are HTTP, so that no client uses its context of TLS.
+    # No request of the tests uses TLS: the sandbox answers it in this process, or over HTTP.
     _httpsession.create_urllib3_context = functools.cache(_httpsession.create_urllib3_context)
     _useragent.sanitize_user_agent_string_component = functools.cache(_useragent.sanitize_user_agent_string_component)
     # Both only read a description, and store what they find in it.
@@ -110,7 +110,7 @@ def _copy_of_emitter(emitter: Any) -> Any:
 
 
 def _change_of_own(change: Callable[..., None]) -> Callable[..., None]:
-    """Let ``change`` of a tree of handlers see a tree whose nodes on the way to ``key`` belong to no other tree."""
+    """Copy the nodes on the way to ``key`` before a change, because other trees of handlers share them."""
 
     def change_own(trie: Any, key: str, *arguments: Any, **options: Any) -> None:
         trie._root = _own(trie._root, key.split("."))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _read_managed_policies = IAMBackend._init_aws_policies
 _attach = ManagedPolicy.attach_to
 _add_message = Queue.add_message
+#: moto would list the methods of a service's class again for each call. Every account uses this one cache.
+_method_names = functools.cache(utils.method_names_from_class)
 
 #: Functions that are called with each message that a queue of moto gets, in the order of registration.
 _LISTENERS: list[Callable[[Queue, Any], None]] = []
@@ -42,8 +44,7 @@ def apply() -> None:
     IAMBackend._init_aws_policies = _read_nothing  # type: ignore[method-assign,assignment]
     IAMBackend._init_managed_policies = _managed_policies  # type: ignore[method-assign,assignment]
     AWSManagedPolicy.attach_to = _attach_own  # type: ignore[method-assign,assignment]
-    # moto lists the methods of a service's class again for each call.
-    vars(responses)["method_names_from_class"] = functools.cache(utils.method_names_from_class)
+    vars(responses)["method_names_from_class"] = _method_names
     IAMPolicyDocumentValidator._validate_version = _accept_any_version  # type: ignore[method-assign,assignment]
     IAMTrustPolicyDocumentValidator.validate = _accept_any_trust_policy  # type: ignore[method-assign,assignment]
     FakeBucket.get_permission = _decide_nothing  # type: ignore[method-assign,assignment]
@@ -51,7 +52,7 @@ def apply() -> None:
 
 
 def _read_nothing(_: IAMBackend) -> list[ManagedPolicy]:
-    """Return no policies: moto needs the list only for the next function."""
+    """Return no policies. moto only makes a dictionary of them, which ``_managed_policies`` returns instead."""
     return []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import boto3
 import pytest
+from botocore.exceptions import ParamValidationError
 
 
 @pytest.fixture
@@ -44,5 +45,5 @@ def test_every_session_has_the_handlers_of_botocore(session: boto3.Session) -> N
     """For example the one that refuses a bucket's name with a space."""
     clients = [session.client("s3"), boto3.Session("access-key", "secret", region_name="eu-west-1").client("s3")]
     for client in clients:
-        with pytest.raises(Exception, match="Invalid bucket name"):
+        with pytest.raises(ParamValidationError, match="Invalid bucket name"):
             client.list_objects_v2(Bucket="a bucket")
